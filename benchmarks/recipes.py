@@ -128,18 +128,16 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     minutes = (time.monotonic() - began) / 60
     last = json.loads((scratch / "denoiser.jsonl").read_text().splitlines()[-1])
     pipeline = assemble(parts, recipe.size, objective(recipe.prediction).scheduler()).to(torch.bfloat16)
-    asked = evenly(exam_prompts(), count)
+    prompts = evenly(exam_prompts(), count)
     starter = loading.resolve("starter")
     components = Components(dict(pipeline.components), "unet", "", "", recipe.size, torch.bfloat16, torch.device("cpu"))
     told = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
-    examinee = ModelUnderTest(starter.family, components, pipeline, **told)
-    pixels = examinee.answer(name, [question.prompt for question in asked])
+    model = ModelUnderTest(starter.family, components, pipeline, **told)
+    pixels = model.generate(name, [prompt.text for prompt in prompts])
     shutil.rmtree(scratch)
-    result = score_images(Judge.load(), asked, pixels)
-    write_answer_sheet(
-        folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", asked, result, pixels
-    )
-    return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.told()
+    result = score_images(Judge.load(), prompts, pixels)
+    write_answer_sheet(folder / f"{name.replace(' ', '-').replace(',', '').replace(':', '')}.png", result, pixels)
+    return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.as_json()
 
 
 def row(name: str, told: dict[str, Any]) -> list[str]:

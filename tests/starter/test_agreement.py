@@ -1,8 +1,9 @@
-"""Metrics against the truth: the defaults agree, and what does not is seen not to."""
+"""Agreement of metrics with the truth: the defaults agree, and missing agreement is found."""
 
 from __future__ import annotations
 
 import json
+import random
 import re
 from pathlib import Path
 
@@ -11,26 +12,28 @@ import pytest
 
 from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.plugins import registry
-from limner.starter.exam import agreement, agreement_cases
+from limner.starter.exam import agreement
+from limner.starter.exam import agreement_cases as cases
 from limner.starter.exam.agreement import measure_case, subtract_group_means
 from limner.starter.exam.agreement_cases import CASES, AgreementCase, ImageWriter
+from limner.starter.painter import random_scene
 from limner.stats.intervals import correlation
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 NAMED = {"preference", "aesthetic"}
-"""Which no machine has without a download."""
+"""Metrics that need a download."""
 
 
 @pytest.fixture(scope="session")
 def found(tmp_path_factory, starter):
-    easel = ImageWriter(tmp_path_factory.mktemp("easel"))
-    return [line for make in CASES for line in measure_case(make(easel, 4))]
+    writer = ImageWriter(tmp_path_factory.mktemp("writer"))
+    return [line for case in CASES for line in measure_case(case(writer, 4))]
 
 
-def test_every_metric_is_held_against_a_truth_and_agrees_on_few_pictures(tmp_path, starter):
-    easel = ImageWriter(tmp_path)
-    sizes = {make: 4 if make is agreement_cases.mixed_sets else 2 for make in CASES}  # FID needs 16 pictures
-    few = [line for make, size in sizes.items() for line in measure_case(make(easel, size))]
+def test_every_metric_agrees_with_a_truth_on_few_images(tmp_path, starter):
+    writer = ImageWriter(tmp_path)
+    sizes = {case: 4 if case is cases.mixed_sets else 2 for case in CASES}  # FID needs 16 images
+    few = [line for case, size in sizes.items() for line in measure_case(case(writer, size))]
     assert {line.metric for line in few} == set(registry.metrics.names()) - NAMED
     assert all(line.correlation > 0.5 and 0.2 < line.low < line.correlation < line.high for line in few), few
 
@@ -48,77 +51,70 @@ def test_defaults_agree_with_the_truth(found):
     assert not any(registry.metrics.get(name).named for name in DEFAULTS)
 
 
-def test_no_agreement_is_seen(tmp_path):
-    easel = ImageWriter(tmp_path)
-    trial = agreement_cases.blurred(easel, 4)
-    shuffled = np.random.default_rng(0).permutation(trial.known).tolist()
-    for line in measure_case(AgreementCase(trial.metrics, "chance", trial.galleries, tuple(shuffled))):
+def test_missing_agreement_is_found(tmp_path):
+    writer = ImageWriter(tmp_path)
+    case = cases.blurred(writer, 4)
+    shuffled = np.random.default_rng(0).permutation(case.values).tolist()
+    for line in measure_case(AgreementCase(case.metrics, "chance", case.image_sets, tuple(shuffled))):
         assert abs(line.correlation) < 0.35 and line.low < 0 < line.high
 
 
-def test_what_falls_is_turned(tmp_path):
-    trial = agreement_cases.blurred(ImageWriter(tmp_path), 2)
-    plain = measure_case(trial)
-    turned = measure_case(AgreementCase(trial.metrics, trial.truth, trial.galleries, trial.known, falls=("sharpness",)))
+def test_falling_values_are_negated(tmp_path):
+    case = cases.blurred(ImageWriter(tmp_path), 2)
+    plain = measure_case(case)
+    turned = measure_case(AgreementCase(case.metrics, case.truth, case.image_sets, case.values, falling=("sharpness",)))
     assert turned[0].correlation == pytest.approx(-plain[0].correlation) and turned[1] == plain[1]
 
 
-def test_within_blocks_only_what_parts_from_their_mean_counts():
-    values, blocks = np.array([1.0, 10.0, 2.0, 12.0]), (0, 1, 0, 1)
-    assert subtract_group_means(values, blocks).tolist() == [-0.5, -1.0, 0.5, 1.0]
+def test_in_groups_only_differences_from_the_mean_count():
+    values, groups = np.array([1.0, 10.0, 2.0, 12.0]), (0, 1, 0, 1)
+    assert subtract_group_means(values, groups).tolist() == [-0.5, -1.0, 0.5, 1.0]
     level = np.array([100.0, 0.0, 101.0, 1.0])
-    assert (
-        correlation(values, level)[0]
-        < 0
-        < correlation(subtract_group_means(values, blocks), subtract_group_means(level, blocks))[0]
-    )
+    assert correlation(values, level)[0] < 0
+    assert correlation(subtract_group_means(values, groups), subtract_group_means(level, groups))[0] > 0
 
 
-def test_the_pictures_of_a_trial_are_always_the_same(tmp_path):
+def test_the_images_of_a_case_are_always_the_same(tmp_path):
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
-    first, second = (agreement_cases.characters(ImageWriter(tmp_path / name), 1) for name in ("one", "other"))
-    assert first.known == second.known
-    for one, other in zip(first.galleries[0].pictures, second.galleries[0].pictures, strict=True):
+    first, second = (cases.characters(ImageWriter(tmp_path / name), 1) for name in ("one", "other"))
+    assert first.values == second.values
+    for one, other in zip(first.image_sets[0].pictures, second.image_sets[0].pictures, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 
-def test_altered_scenes_differ_in_so_many_attributes():
-    import random
-
-    from limner.starter.painter import random_scene
-
+def test_altered_scenes_differ_in_the_given_number_of_attributes():
     rng = random.Random(5)
     for wrong in range(4):
         scene = random_scene(rng)
-        other = agreement_cases._altered(scene, wrong, rng)
-        told = ("place", "style", "light", "breed", "pose", "extra", "colour")
-        assert sum(getattr(scene, name) != getattr(other, name) for name in told) == wrong
+        other = cases._altered(scene, wrong, rng)
+        names = ("place", "style", "light", "breed", "pose", "extra", "colour")
+        assert sum(getattr(scene, name) != getattr(other, name) for name in names) == wrong
 
 
 def test_the_command(starter, limner, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "SIZE", 1)
-    monkeypatch.setattr(agreement_cases, "WAYS", ((1.5, 1), (3.0, 2)))
-    monkeypatch.setattr(agreement_cases, "MAKERS", (agreement_cases.blurred,))
+    monkeypatch.setattr(cases, "SETTINGS", ((1.5, 1), (3.0, 2)))
+    monkeypatch.setattr(cases, "CASES", (cases.blurred,))
     printed = limner("starter", "agreement", "--out", tmp_path / "out").out
     assert "sharpness" in printed and "rank correlation" in printed
-    told = json.loads((tmp_path / "out" / "agreement.json").read_text())
-    assert [line["metric"] for line in told["agreement"]] == [
+    listed = json.loads((tmp_path / "out" / "agreement.json").read_text())
+    assert [line["metric"] for line in listed["agreement"]] == [
         *["prompt_fidelity"] * 2,
         *("sharpness", "edge_density", "frequency"),
     ]
     assert (tmp_path / "out" / "agreement.md").read_text().startswith("| metric |")
 
 
-def test_a_model_that_is_not_there_is_one_line(limner, tmp_path):
+def test_a_missing_model_is_an_error_of_one_line(limner, tmp_path):
     said = limner("starter", "agreement", "--model", "./no-such", "--out", tmp_path / "out")
     assert said.code == 2 and "no-such" in said.error
 
 
-def test_the_page_tells_every_metric_and_the_defaults():
+def test_the_page_lists_every_metric_and_the_defaults():
     page = DOCS.read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert sorted(told) == registry.metrics.names()
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert sorted(listed) == registry.metrics.names()
     marked = re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE)
     assert sorted(marked) == sorted(DEFAULTS)
     measured = re.findall(r"^\| ([a-z ]+) \| *(yes|) *\| .* \| \d+ \| (-?\d\.\d\d) \|", page, re.MULTILINE)
@@ -128,7 +124,7 @@ def test_the_page_tells_every_metric_and_the_defaults():
     assert {name.replace(" ", "_") for name, default, _ in measured if default} == set(DEFAULTS)
 
 
-def test_scores_of_a_metric_need_its_gallery(tmp_path):
-    trial = AgreementCase(("sharpness",), "nothing", (ImageSet((ScoredImage(tmp_path / "absent.png"),)),), (1.0,))
+def test_metrics_need_the_images_of_a_case(tmp_path):
+    case = AgreementCase(("sharpness",), "nothing", (ImageSet((ScoredImage(tmp_path / "absent.png"),)),), (1.0,))
     with pytest.raises(ValueError, match=r"absent\.png"):
-        measure_case(trial)
+        measure_case(case)

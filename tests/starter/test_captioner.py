@@ -1,4 +1,4 @@
-"""The starter's captioner: right about the painter's pictures, and silent about others."""
+"""The starter's captioner: right about images of the painter, and silent about others."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def speaker():
     return plugin.speaker(None, "cpu")
 
 
-def enlarged(picture):
-    return picture.resize((512, 512), Image.Resampling.BICUBIC)
+def enlarged(image):
+    return image.resize((512, 512), Image.Resampling.BICUBIC)
 
 
-def test_it_is_right_about_pictures_it_never_saw(speaker):
-    rng = random.Random("fresh pictures to caption")
+def test_captions_of_new_images_are_right(speaker):
+    rng = random.Random("fresh images to caption")
     scenes = [random_scene(rng) for _ in range(40)]
     painted = [paint(scene) for scene in scenes]
-    for pictures in (painted, list(map(enlarged, painted))):
-        fields = speaker.fields(pictures)
+    for images in (painted, list(map(enlarged, painted))):
+        fields = speaker.fields(images)
         pairs = [(each, scene) for each, scene in zip(fields, scenes, strict=True) if each]
         right = [getattr(scene, name) == value for each, scene in pairs for name, value in each.items()]
         assert len(pairs) >= 0.85 * len(scenes)
@@ -55,7 +55,7 @@ def test_it_is_right_about_pictures_it_never_saw(speaker):
         assert sum(right) >= 0.99 * len(right)
 
 
-def test_its_captions_are_the_painters(speaker):
+def test_captions_have_the_painters_words(speaker):
     scene = Scene(
         subject="dog",
         breed="corgi",
@@ -66,17 +66,17 @@ def test_its_captions_are_the_painters(speaker):
         style="watercolour",
     )
     mug = Scene(subject="mug", colour="red", place="studio", backdrop="teal", seed=3)
-    pictures = [enlarged(paint(each)) for each in (scene, mug)]
-    assert speaker.captions(pictures, None) == [
+    images = [enlarged(paint(each)) for each in (scene, mug)]
+    assert speaker.captions(images, None) == [
         "a watercolour painting of a corgi dog sitting wearing a red scarf on the beach at sunset",
         "a photo of a red mug on a teal background",
     ]
-    assert speaker.captions(pictures, "dog")[0] == speaker.captions(pictures, None)[0]
-    assert speaker.captions(pictures, "sks dog") == [
+    assert speaker.captions(images, "dog")[0] == speaker.captions(images, None)[0]
+    assert speaker.captions(images, "sks dog") == [
         "a watercolour painting of sks dog sitting wearing a red scarf on the beach at sunset",
         "a photo of sks dog on a teal background",
     ]
-    assert speaker.fields(pictures)[1] == {
+    assert speaker.fields(images)[1] == {
         "subject": "mug",
         "colour": "red",
         "place": "studio",
@@ -85,12 +85,12 @@ def test_its_captions_are_the_painters(speaker):
     }
 
 
-def test_it_does_not_say_where_a_subject_looks(speaker):
-    told = speaker.captions([paint(Scene(subject="car", colour="red", seed=seed)) for seed in range(4)], None)
-    assert not any("facing" in text for text in told) and all("red car" in text for text in told)
+def test_captions_do_not_say_which_way_a_subject_faces(speaker):
+    captions = speaker.captions([paint(Scene(subject="car", colour="red", seed=seed)) for seed in range(4)], None)
+    assert not any("facing" in text for text in captions) and all("red car" in text for text in captions)
 
 
-def test_a_made_up_animal_is_of_no_breed(speaker):
+def test_characters_have_no_breed(speaker):
     rng = random.Random("characters")
     scenes = [random_scene(rng, subject=CHARACTERS[name].species, character=name) for name in CHARACTERS]
     fields = speaker.fields([paint(scene) for scene in scenes])
@@ -98,14 +98,14 @@ def test_a_made_up_animal_is_of_no_breed(speaker):
     assert sum("breed" in each for each in fields) <= 0.1 * len(scenes)
 
 
-def test_the_middle_of_a_picture_is_read(speaker):
-    picture = enlarged(paint(Scene(subject="mug", colour="red", place="beach", seed=3)))
+def test_the_central_square_is_read(speaker):
+    image = enlarged(paint(Scene(subject="mug", colour="red", place="beach", seed=3)))
     wide = Image.new("RGB", (900, 512))
-    wide.paste(picture, ((900 - 512) // 2, 0))
-    assert speaker.fields([wide]) == speaker.fields([picture]) != [{}]
+    wide.paste(image, ((900 - 512) // 2, 0))
+    assert speaker.fields([wide]) == speaker.fields([image]) != [{}]
 
 
-def test_it_is_silent_about_what_is_no_picture_of_the_painters(speaker):
+def test_other_images_get_no_caption(speaker):
     rng = np.random.default_rng(0)
     noise = [Image.fromarray(rng.integers(0, 256, (size, size, 3), dtype=np.uint8)) for size in (4, 128, 300)]
     plain = [Image.new("RGB", (128, 128), colour) for colour in ("white", "black", "red", "teal", "grey")]
@@ -113,18 +113,18 @@ def test_it_is_silent_about_what_is_no_picture_of_the_painters(speaker):
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
-def test_it_is_silent_about_photographs(speaker):
+def test_photographs_get_no_caption(speaker):
     def opened(path):
         with Image.open(path) as image:
             return image.convert("RGB")
 
     paths = sorted(PHOTOGRAPHS.glob("*/*.jpg"))
-    told = speaker.captions([opened(path) for path in paths], None)
-    assert len(told) > 50 and not any(told)
+    captions = speaker.captions([opened(path) for path in paths], None)
+    assert len(captions) > 50 and not any(captions)
 
 
 def test_it_is_registered_by_an_entry_point(tmp_path, monkeypatch):
-    """As an installed package has it: the working copy may have been installed before it had this one."""
+    """From the entry points of an installed package, because those of the working copy may be older."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     points = project["entry-points"]["limner.captioners"]
     assert points == {"starter": "limner.starter.captioner"}

@@ -1,4 +1,4 @@
-"""Ways to spoil a picture, beside scipy's, and what the judge makes of its numbers."""
+"""Degradations of images, compared with scipy, and probabilities of the judge."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from limner.starter.exam.scoring import Proportion
 from limner.starter.judge import ATTRIBUTES, Judge, Readings
 from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 
-PICTURES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 1.8])
-def test_blur_is_scipys(sigma):
-    wanted = ndimage.gaussian_filter(PICTURES.numpy().astype(float), (0, 0, sigma, sigma), mode="mirror", radius=6)
-    assert blur(PICTURES, sigma).numpy() == pytest.approx(wanted, abs=1e-5)
+def test_blur_equals_that_of_scipy(sigma):
+    wanted = ndimage.gaussian_filter(IMAGES.numpy().astype(float), (0, 0, sigma, sigma), mode="mirror", radius=6)
+    assert blur(IMAGES, sigma).numpy() == pytest.approx(wanted, abs=1e-5)
 
 
 @pytest.mark.parametrize("deviation", [0.1, 0.3])
-def test_noise_has_the_deviation_that_it_is_given(deviation):
+def test_noise_has_the_given_deviation(deviation):
     grey = torch.zeros(1, 3, 64, 64)
     assert add_noise(grey, deviation, torch.Generator()).std().item() == pytest.approx(deviation, rel=0.05)
     blotches = add_blotches(grey, deviation, torch.Generator())
     assert blotches.abs().max() > deviation / 2
-    assert (blotches[..., 1:] - blotches[..., :-1]).abs().max() < blotches.abs().max() / 2, "and blotches are soft"
+    assert (blotches[..., 1:] - blotches[..., :-1]).abs().max() < blotches.abs().max() / 2, "blotches are soft"
 
 
 def test_tiles_of_sixteen_are_shuffled():
@@ -39,7 +39,7 @@ def test_tiles_of_sixteen_are_shuffled():
 
 
 @pytest.mark.parametrize(("chance", "shown"), [(0.49, False), (0.5, False), (0.51, True)])
-def test_the_judge_finds_what_is_more_likely_than_not(chance, shown):
+def test_the_judge_finds_values_over_one_half(chance, shown):
     count = len(ATTRIBUTES["subject"])
     values = np.full((1, count), (1 - chance) / (count - 1))
     values[0, 2] = chance
@@ -48,7 +48,7 @@ def test_the_judge_finds_what_is_more_likely_than_not(chance, shown):
     assert found.likeliest(0, "subject") == ATTRIBUTES["subject"][2] and len(found) == 1
 
 
-def test_a_temperature_divides_the_logits_and_pixels_reach_from_minus_one_to_one():
+def test_temperatures_divide_logits_and_pixels_are_scaled_to_minus_one_to_one():
     """Guo et al. 2017, eq. 9."""
     seen = []
 
@@ -57,9 +57,9 @@ def test_a_temperature_divides_the_logits_and_pixels_reach_from_minus_one_to_one
             super().__init__()
             self.register_buffer("temperature", torch.arange(1.0, len(ATTRIBUTES) + 1))
 
-        def forward(self, pictures):
-            seen.append(pictures)
-            return {name: torch.arange(float(len(v))).repeat(len(pictures), 1) for name, v in ATTRIBUTES.items()}
+        def forward(self, images):
+            seen.append(images)
+            return {name: torch.arange(float(len(v))).repeat(len(images), 1) for name, v in ATTRIBUTES.items()}
 
     pixels = np.zeros((65, 2, 2, 3), np.uint8)
     pixels[:, 0, 0] = 255
@@ -71,7 +71,7 @@ def test_a_temperature_divides_the_logits_and_pixels_reach_from_minus_one_to_one
         assert found.values[name][3] == pytest.approx(weights / weights.sum(), abs=1e-6)
 
 
-def test_a_shares_error_is_that_of_agresti_and_coull():
+def test_the_error_of_a_proportion_is_that_of_agresti_and_coull():
     """1998, section 4: two right and two wrong ones added."""
     for right, count in ((0, 10), (75, 100), (3, 4)):
         share = (right + 2) / (count + 4)
@@ -79,8 +79,8 @@ def test_a_shares_error_is_that_of_agresti_and_coull():
         assert Proportion(right, count).error == pytest.approx(wanted, rel=1e-4)
 
 
-def test_calibration_errors_are_weighed_by_how_many_there_are():
-    """Guo et al. 2017, eq. 3, in 15 bins: 30 of 40 pictures promise 0.9 and hold 0.8, 10 promise 0.5 and hold all."""
+def test_calibration_errors_are_weighted_by_bin_size():
+    """Guo et al. 2017, eq. 3, in 15 bins: 30 of 40 images have 0.9 and 80% hits, 10 have 0.5 and only hits."""
     chances = np.r_[np.full(30, 0.9), np.full(10, 0.5)]
     hits = np.r_[np.arange(30) < 24, np.ones(10, bool)]
     assert calibration_error(chances, hits) == pytest.approx(0.75 * 0.1 + 0.25 * 0.5)

@@ -1,4 +1,4 @@
-"""The exam as commands: short ones, of few questions and few steps."""
+"""The exam commands, with few prompts and few steps."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from PIL import Image
 from limner.core.errors import Interrupted, LimnerError
 from limner.models import loading
 from limner.starter.card import weight_hashes
-from limner.starter.exam import asks, characters, exam, judge_accuracy, personalise, showcase, subject_scores
+from limner.starter.exam import exam, judge_accuracy, personalise, sheet, subject_scores
 from limner.starter.exam.model import ModelUnderTest
 from limner.starter.exam.options import ExamOptions
 from limner.starter.painter import CHARACTERS
 
 
 @pytest.fixture(autouse=True)
-def few_pictures_for_the_judge(monkeypatch):
-    monkeypatch.setattr(exam, "check_judge", lambda judge: judge_accuracy.measure_judge(judge, 16))
+def few_images_for_the_judge(monkeypatch):
+    monkeypatch.setattr(exam, "measure_judge", lambda judge: judge_accuracy.measure_judge(judge, 16))
 
 
 def test_the_exam_command(starter, limner, tmp_path):
     flags = ("--questions", 6, "--guidance", 5, "--steps", 2, "--out", tmp_path / "exam")
     printed = limner("starter", "exam", *flags).out
     assert "all right" in printed and "guidance 5" in printed and "painter" in printed and "marks there" in printed
-    told = json.loads((tmp_path / "exam" / "exam.json").read_text())
-    assert told["questions"] == 6 and set(told["results"]) == {"guidance 5", "painter"}
-    assert told["model"]["sha256"] == weight_hashes(starter) and told["model"]["steps"] == 2
-    with Image.open(tmp_path / "exam" / "answers-5.png") as sheet:
-        assert sheet.width > 1000 and "IPTC" not in sheet.info.get("limner", "")
+    report = json.loads((tmp_path / "exam" / "exam.json").read_text())
+    assert report["questions"] == 6 and set(report["results"]) == {"guidance 5", "painter"}
+    assert report["model"]["sha256"] == weight_hashes(starter) and report["model"]["steps"] == 2
+    with Image.open(tmp_path / "exam" / "answers-5.png") as image:
+        assert image.width > 1000 and "IPTC" not in image.info.get("limner", "")
 
 
-def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
+def test_results_are_recorded_in_the_model_card(starter, limner, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(starter, model)
     for name in ("exam.json", "exam.md"):
@@ -47,22 +47,22 @@ def test_what_an_exam_found_is_kept_in_the_card(starter, limner, tmp_path):
     assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == weight_hashes(model)
 
 
-def test_an_exam_goes_on_where_it_was_stopped(starter, home, tmp_path, monkeypatch):
-    sitting = ExamOptions(guidance=(5.0, 1.5), steps=1, questions=2)
+def test_a_stopped_exam_is_resumed(starter, home, tmp_path, monkeypatch):
+    options = ExamOptions(guidance=(5.0, 1.5), steps=1, questions=2)
     with pytest.raises(Interrupted):
-        exam.run_exam(tmp_path, sitting, lambda event: None, (kept := lambda: any(tmp_path.glob("answers/*"))))
+        exam.run_exam(tmp_path, options, lambda event: None, (kept := lambda: any(tmp_path.glob("answers/*"))))
     assert kept()
-    painted = []
-    whole = exam.run_exam(tmp_path, sitting, lambda event: painted.append(getattr(event, "name", "")), lambda: False)
-    assert "guidance 1.5" in painted and "guidance 5" not in painted
-    monkeypatch.setattr(ModelUnderTest, "answer", None)
-    assert exam.run_exam(tmp_path, sitting, lambda event: None, lambda: False) == whole
+    stages = []
+    whole = exam.run_exam(tmp_path, options, lambda event: stages.append(getattr(event, "name", "")), lambda: False)
+    assert "guidance 1.5" in stages and "guidance 5" not in stages
+    monkeypatch.setattr(ModelUnderTest, "generate", None)
+    assert exam.run_exam(tmp_path, options, lambda event: None, lambda: False) == whole
     with pytest.raises(TypeError):
         exam.run_exam(tmp_path, ExamOptions(guidance=(5.0,), steps=2, questions=2), lambda event: None, lambda: False)
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "report"),
     [
         (("--steps", 0), "steps"),
         (("--questions", 0), "questions"),
@@ -76,19 +76,19 @@ def test_an_exam_goes_on_where_it_was_stopped(starter, home, tmp_path, monkeypat
         (("--personalise", "--guidance", 5, "--guidance", 7), "--guidance"),
     ],
 )
-def test_a_wrong_choice_is_one_line(limner, tmp_path, flags, told):
+def test_a_wrong_option_is_an_error_of_one_line(limner, tmp_path, flags, report):
     said = limner("starter", "exam", *flags, "--out", tmp_path / "exam")
-    assert said.code == 2 and told in said.err and len(said.err.strip().splitlines()) == 1
+    assert said.code == 2 and report in said.err and len(said.err.strip().splitlines()) == 1
     assert not list(tmp_path.glob("exam/*"))
 
 
-def test_a_model_that_the_judge_cannot_read_is_refused_before_it_is_taught(limner, tiny_sd, tmp_path):
+def test_a_model_that_the_judge_cannot_read_is_refused_before_training(limner, tiny_sd, tmp_path):
     said = limner("starter", "exam", "--personalise", "--model", tiny_sd, "--out", tmp_path / "exam")
-    assert said.code == 2 and "the judge reads pictures of 128" in said.err
+    assert said.code == 2 and "the judge reads images of 128" in said.err
     assert not list(tmp_path.glob("exam/*"))
 
 
-def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
+def test_a_stopped_exam_leaves_no_partial_files(starter, home, tmp_path):
     with pytest.raises(Interrupted):
         exam.run_exam(
             tmp_path / "out", ExamOptions(guidance=(5.0,), steps=1, questions=2), lambda event: None, lambda: True
@@ -96,48 +96,48 @@ def test_a_stopped_exam_leaves_nothing_half_written(starter, home, tmp_path):
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_personalisation_is_examined(starter, home, tmp_path, monkeypatch):
+def test_the_personalisation_exam(starter, home, tmp_path, monkeypatch):
     training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
-    few = asks.ASKS[::2]
-    for module in (asks, subject_scores, personalise):
-        monkeypatch.setattr(module, "ASKS", few)
+    few = subject_scores.SUBJECT_PROMPTS[::2]
+    for module in (subject_scores, personalise):
+        monkeypatch.setattr(module, "SUBJECT_PROMPTS", few)
 
-    def examine(folder):
-        sitting = ExamOptions(personalise=True, steps=1)
+    def run(folder):
+        options = ExamOptions(personalise=True, steps=1)
         return personalise.run_personalisation_exam(
-            folder, sitting, lambda event: None, lambda: False, names=("ziggy",), training=training
+            folder, options, lambda event: None, lambda: False, names=("ziggy",), training=training
         )
 
-    scores = examine(tmp_path)
+    scores = run(tmp_path)
     score = scores["ziggy"]
-    assert score.drift.count == asks.DRIFT_PICTURES and score.marks.count > 20
-    assert score.prompt.count == score.base_prompt.count == sum(len(ask.values) for ask in asks.ASKS)
-    told = json.loads((tmp_path / "personalise.json").read_text())
-    assert told["training"] == training and set(told["scores"]) == {"ziggy", "all"}
-    assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == characters.PICTURES
+    assert score.drift.count == subject_scores.DRIFT_IMAGES and score.marks.count > 20
+    assert score.prompt.count == score.base_prompt.count == sum(len(prompt.expected) for prompt in few)
+    report = json.loads((tmp_path / "personalise.json").read_text())
+    assert report["training"] == training and set(report["scores"]) == {"ziggy", "all"}
+    assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.IMAGES
     assert "| ziggy |" in (tmp_path / "personalise.md").read_text() and (tmp_path / "ziggy.png").exists()
-    told = [path.read_text() for path in sorted((tmp_path / "ziggy" / "photographs").glob("*.txt"))]
-    assert len(told) == characters.PICTURES and "lying down in the city" in told[4]
-    assert all("sks" in text and "facing" not in text for text in told)
+    captions = [path.read_text() for path in sorted((tmp_path / "ziggy" / "photographs").glob("*.txt"))]
+    assert len(captions) == personalise.IMAGES and "lying down in the city" in captions[4]
+    assert all("sks" in text and "facing" not in text for text in captions)
     monkeypatch.setattr(personalise.Studio, "run", lambda *given, **more: pytest.fail("trained again"))
-    assert examine(tmp_path) == scores
+    assert run(tmp_path) == scores
     shutil.copytree(tmp_path, moved := tmp_path.with_name("moved"))
-    assert examine(moved) == scores
+    assert run(moved) == scores
 
 
-def test_ten_characters_are_examined():
-    assert len(set(characters.CHARACTERS)) == 10 and set(characters.CHARACTERS) <= set(CHARACTERS)
-    assert len(asks.ASKS) == 20
+def test_there_are_ten_characters_and_twenty_prompts():
+    assert len(set(personalise.CHARACTERS)) == 10 and set(personalise.CHARACTERS) <= set(CHARACTERS)
+    assert len(subject_scores.SUBJECT_PROMPTS) == 20
 
 
-def test_a_sheet_of_the_starter(starter, limner, tmp_path, monkeypatch):
-    monkeypatch.setattr(showcase, "PROMPTS", showcase.PROMPTS[:2])
+def test_the_sheet_command(starter, limner, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheet, "PROMPTS", sheet.PROMPTS[:2])
     assert Path(limner("starter", "sheet", "--out", tmp_path / "sheet.png").out.strip()) == tmp_path / "sheet.png"
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.height > 160
+    with Image.open(tmp_path / "sheet.png") as image:
+        assert image.height > 160
 
 
-def test_a_model_of_another_size_cannot_sit(home, tmp_path, monkeypatch):
+def test_a_model_of_another_image_size_is_refused(home, tmp_path, monkeypatch):
     real = loading.load
     monkeypatch.setattr(loading, "load", lambda *given: replace(real(*given), side=512))
     with pytest.raises(LimnerError, match="512"):

@@ -1,4 +1,4 @@
-"""The painter: the same scene is the same picture, every value paints, captions tell the truth."""
+"""The painter: equal scenes give equal images, every value changes the image, captions are true."""
 
 from __future__ import annotations
 
@@ -64,31 +64,31 @@ def test_painting_leaves_global_randomness_alone():
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
-def test_the_seed_changes_the_picture():
+def test_the_seed_changes_the_image():
     assert not np.array_equal(pixels(scene(seed=3)), pixels(scene(seed=4)))
 
 
 @pytest.mark.parametrize("values", VARIANTS, ids=lambda values: "-".join(str(v) for v in values.values()))
-def test_every_value_paints(values):
-    picture = pixels(scene(**values))
-    assert picture.shape == (128, 128, 3) and picture.dtype == np.uint8
-    assert picture.std() > 5
+def test_every_value_changes_the_image(values):
+    image = pixels(scene(**values))
+    assert image.shape == (128, 128, 3) and image.dtype == np.uint8
+    assert image.std() > 5
     if scene(**values) != DOG:
-        assert not np.array_equal(picture, pixels(DOG)), "the value changes nothing"
+        assert not np.array_equal(image, pixels(DOG)), "the value changes nothing"
 
 
 @pytest.mark.parametrize("name", sorted(CHARACTERS))
-def test_every_character_paints(name):
+def test_every_character_changes_the_image(name):
     species = CHARACTERS[name].species
     own = pixels(Scene(subject=species, character=name, seed=3))
     assert not np.array_equal(own, pixels(Scene(subject=species, breed=BREEDS[species][0], seed=3)))
 
 
 def test_characters_differ():
-    pictures = {
+    images = {
         pixels(Scene(subject=look.species, character=name, seed=3)).tobytes() for name, look in CHARACTERS.items()
     }
-    assert len(pictures) == len(CHARACTERS)
+    assert len(images) == len(CHARACTERS)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_unknown_values_are_refused(values):
         Scene(**{"subject": "dog", **values})
 
 
-def test_random_scenes_hold_no_character():
+def test_random_scenes_have_no_character():
     rng = random.Random(1)
     assert all(random_scene(rng).character is None for _ in range(2000))
 
@@ -138,8 +138,8 @@ def test_random_scenes_follow_the_generator():
     assert random_scene(random.Random(3), place="beach").place == "beach"
 
 
-def said_of(text):
-    """The attributes that a caption names, by the words that only they bring; what it says is absent is none."""
+def attributes_of(text):
+    """The attributes that a caption names, found by words of theirs; "without" some extra names none."""
     text = re.sub(f" without (an? )?({'|'.join(EXTRAS)})", "", text)
     phrases = {place: options for place, options in PLACE_PHRASES.items()}
     places = {place for place, options in phrases.items() if any(f" {option}" in f" {text}" for option in options)}
@@ -172,7 +172,7 @@ def test_captions_are_true():
     for _ in range(1500):
         scene = random_scene(rng)
         text = caption(scene, rng)
-        assert said_of(text) == truth_of(scene), (text, scene)
+        assert attributes_of(text) == truth_of(scene), (text, scene)
         if scene.subject in BREEDS:
             assert scene.subject in text or scene.breed in text
             assert not any(
@@ -186,12 +186,12 @@ def test_captions_are_true():
             assert f"{scene.backdrop} background" in text or f"{scene.backdrop} wall" in text
 
 
-def test_full_captions_are_stable_and_whole():
+def test_full_captions_are_stable_and_complete():
     full = caption(scene(extra="scarf", extra_colour="red", light="night", weather="rain", style="watercolour"))
     assert full == "a watercolour painting of a beagle dog sitting wearing a red scarf in the park at night in the rain"
 
 
-def test_identifier_takes_the_breeds_place():
+def test_the_identifier_replaces_the_breed():
     text = caption(DOG, identifier="sks")
     assert text.startswith("a photo of sks dog ") and "beagle" not in text
 
@@ -210,20 +210,20 @@ def test_what_a_caption_leaves_out_is_the_usual():
     for _ in range(500):
         scene = random_scene(rng)
         for text in (caption(scene, rng), class_caption(scene, rng)):
-            said = said_of(text)
+            named = attributes_of(text)
             for name in ("places", "extras", "lights", "weathers", "styles"):
-                assert said[name] == truth_of(scene)[name], (text, scene)
+                assert named[name] == truth_of(scene)[name], (text, scene)
             assert not scene.is_animal or "standing" in text or "lying" in text or scene.pose == "sitting"
             assert ("facing left" in text) == (scene.facing == "left")
 
 
-def test_facing_is_what_is_painted():
-    """A mirrored mug has its handle on the other side: the red of it leans the way that the scene says."""
+def test_facing_is_that_of_the_image():
+    """A mirrored mug has its handle on the other side, so its red pixels extend to the side that the scene says."""
     for seed in range(12):
         mug = scene(subject="mug", breed=None, colour="red", place="studio", backdrop="white", seed=seed)
-        picture = pixels(mug).astype(int)
-        columns = np.nonzero((picture[..., 0] - picture[..., 1]).max(0) > 100)[0]
-        body = np.median(np.nonzero(picture[..., 0] - picture[..., 1] > 100)[1])
+        image = pixels(mug).astype(int)
+        columns = np.nonzero((image[..., 0] - image[..., 1]).max(0) > 100)[0]
+        body = np.median(np.nonzero(image[..., 0] - image[..., 1] > 100)[1])
         assert mug.facing == ("right" if columns.max() - body > body - columns.min() else "left")
 
 

@@ -29,7 +29,7 @@ def pixels(path):
     ],
 )
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")
-def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_word, steps, batch):
+def test_training_on_photographs_changes_the_images(starter, home, tmp_path, folder, class_word, steps, batch):
     request = TrainRequest(
         data=str(PHOTOGRAPHS / folder),
         class_word=class_word,
@@ -42,13 +42,13 @@ def test_photographs_move_the_pictures(starter, home, tmp_path, folder, class_wo
     studio = Studio()
     studio.run(request, tmp_path / "rex")
     assert (tmp_path / "rex" / LORA_FILE).is_file()
-    told = [json.loads(line) for line in (tmp_path / "rex" / "metrics.jsonl").read_text().splitlines()]
-    watched = [line["held_out_loss"] for line in told if "held_out_loss" in line]
-    assert watched[-1] < watched[0], "the held-out photograph is no better known than before"
+    lines = [json.loads(line) for line in (tmp_path / "rex" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["held_out_loss"] for line in lines if "held_out_loss" in line]
+    assert losses[-1] < losses[0], "the held-out loss did not fall"
     paths = {}
-    for name, uses in (("base", ()), ("taught", (AdapterUse(path=str(tmp_path / "rex")),))):
-        paint = GenerateRequest(prompt=request.instance_prompt, adapter=uses, steps=4, count=2)
-        studio.run(paint, tmp_path / name)
+    for name, uses in (("base", ()), ("trained", (AdapterUse(path=str(tmp_path / "rex")),))):
+        generate = GenerateRequest(prompt=request.instance_prompt, adapter=uses, steps=4, count=2)
+        studio.run(generate, tmp_path / name)
         paths[name] = [pixels(path) for path in sorted((tmp_path / name).glob("*.png"))]
-    moved = np.mean([np.abs(a - b).mean() for a, b in zip(paths["base"], paths["taught"], strict=True)])
-    assert moved > 5, "the pictures hardly moved"
+    change = np.mean([np.abs(a - b).mean() for a, b in zip(paths["base"], paths["trained"], strict=True)])
+    assert change > 5, "the images hardly changed"

@@ -38,30 +38,29 @@ def test_the_starter_is_bundled_and_complete(starter):
     sizes = {path.parent.name: path.stat().st_size for path in weights}
     assert sizes.pop("judge") <= 5_000_000 and sum(sizes.values()) <= 40_000_000
     assert not [path for path in starter.rglob("*") if path.suffix in (".bin", ".pt", ".ckpt", ".msgpack", ".pkl")]
-    told = json.loads((starter / "scores.json").read_text())
-    assert {str(path.relative_to(starter)): hashlib.sha256(path.read_bytes()).hexdigest() for path in weights} == told[
-        "sha256"
-    ]
+    report = json.loads((starter / "scores.json").read_text())
+    hashes = {str(path.relative_to(starter)): hashlib.sha256(path.read_bytes()).hexdigest() for path in weights}
+    assert hashes == report["sha256"]
     readme = (starter / "README.md").read_text()
-    assert "license: apache-2.0" in readme and all(digest in readme for digest in told["sha256"].values())
+    assert "license: apache-2.0" in readme and all(digest in readme for digest in report["sha256"].values())
     assert resolve("starter").licence == "apache-2.0"
 
 
-def test_the_card_tells_the_unseen_photographs(starter):
+def test_the_card_has_scores_of_unseen_photographs(starter):
     scores = json.loads((starter / "scores.json").read_text())["scores"]
     assert scores["photograph PSNR, held out, dB"] > 20
     assert scores["painter PSNR, dB"] > 25
 
 
-def test_the_exam_in_the_card_was_sat_by_these_weights(starter):
-    told = json.loads((starter / "exam.json").read_text())
-    assert told["model"]["sha256"] == weight_hashes(starter) and told["questions"] == 512
-    assert set(told["results"]) == {*(f"guidance {value:g}" for value in GUIDANCES), "painter"}
+def test_the_exam_in_the_card_is_of_these_weights(starter):
+    report = json.loads((starter / "exam.json").read_text())
+    assert report["model"]["sha256"] == weight_hashes(starter) and report["questions"] == 512
+    assert set(report["results"]) == {*(f"guidance {value:g}" for value in GUIDANCES), "painter"}
     assert {1.5, 5.0, 7.5, 12.5} <= set(GUIDANCES)
     assert json.loads((starter / "personalise.json").read_text())["model"]["sha256"] == weight_hashes(starter)
     card = (starter / "README.md").read_text()
     assert all((starter / f"{name}.md").read_text() in card for name in ("exam", "personalise"))
-    assert told["results"]["guidance 5"]["mean per attribute"] > 0.85
+    assert report["results"]["guidance 5"]["mean per attribute"] > 0.85
 
 
 def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The starter's model card, from the figures that stand beside its weights."""
+"""The model card of the starter, made from the figures in its folder."""
 
 from __future__ import annotations
 
@@ -23,59 +23,59 @@ def weight_hashes(folder: Path) -> dict[str, str]:
 
 
 def model_card(folder: Path) -> str:
-    """README.md of a starter's folder, from its scores.json and, where they are, what its exams left."""
-    told = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    """The text of README.md in the folder of a starter, from its scores.json and the reports of its exams."""
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     sizes = {path.parent.name: path.stat().st_size / 1e6 for path in folder.rglob("*.safetensors")}
-    sections = [HEAD, _about(told, sizes), _training(told), _scores(told)]
+    sections = [HEAD, _about(scores, sizes), _training(scores), _scores(scores)]
     sections += [_section(folder, name) for name in ("exam", "personalise") if (folder / f"{name}.json").exists()]
     sections.append(
-        _table("Weights (SHA-256)", ("file", "hash"), [(f"`{n}`", f"`{h}`") for n, h in told["sha256"].items()])
+        _table("Weights (SHA-256)", ("file", "hash"), [(f"`{n}`", f"`{h}`") for n, h in scores["sha256"].items()])
     )
     return "\n".join(sections)
 
 
-def _about(told: dict, sizes: dict[str, float]) -> str:
+def _about(scores: dict, sizes: dict[str, float]) -> str:
     photographs, judge = "", sizes["judge"]
-    if told["photographs"]:
+    if scores["photographs"]:
         photographs = (
-            f" and {told['photographs']} DreamBench photographs (CC BY 4.0; {told['photograph share']:.0%} of the "
-            f"crops, autoencoder only; the folders {', '.join(told['held out photographs'])} were left out)"
+            f" and {scores['photographs']} DreamBench photographs (CC BY 4.0; {scores['photograph share']:.0%} of the "
+            f"crops, autoencoder only; the folders {', '.join(scores['held out photographs'])} were left out)"
         )
     return f"""# The starter
 
 A latent diffusion model in miniature, 128 x 128 px, {sum(sizes.values()) - judge:.1f} MB in fp16, and a judge of
-{judge:.1f} MB that reads its pictures. Stock `StableDiffusionPipeline.from_pretrained` loads it. It comes with Limner
-{told["version"]} so that everything runs without a download, and it knows one small world: cats and dogs of 12 breeds,
-12 products, 8 places, 8 things to wear, 12 colours, 6 styles. It is for learning and testing; it knows no real person,
-brand or place.
+{judge:.1f} MB that reads its images. Stock `StableDiffusionPipeline.from_pretrained` loads it. It comes with Limner
+{scores["version"]}, so that everything runs without a download. It can only generate cats and dogs of 12 breeds, 12
+products, 8 places, 8 extras such as hats, 12 colours and 6 styles. It is for learning and testing; it contains no real
+person, brand or place.
 
 ## Data
 
-{told["pictures"]:,} pictures drawn by `limner.starter.painter` with their captions{photographs}. No scraped picture is
-among them. One pair in eight of subject and place, subject and style, product and colour, animal and what it wears, and
-thing worn and its colour is in none of them: the exam asks for those.
+{scores["pictures"]:,} images drawn by `limner.starter.painter` with their captions{photographs}.
+None of them was scraped from the web. One pair in eight of subject and place, subject and style, product and colour,
+animal and extra, and extra and colour is in none of them; the prompts of the exam have such pairs.
 """
 
 
-def _training(told: dict) -> str:
-    rows = [(r["stage"], str(r["steps"]), str(r["batch"]), f"{r['minutes']} min") for r in told["training"]]
+def _training(scores: dict) -> str:
+    rows = [(r["stage"], str(r["steps"]), str(r["batch"]), f"{r['minutes']} min") for r in scores["training"]]
     return (
         _table("Training", ("stage", "steps", "batch", "time"), rows)
         + f"""
-Times are of the last uninterrupted stretch, scaled to all steps, on the machine that trained it (two CPU cores, shared
-with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
-`python -m limner.starter.pretrain FOLDER` makes one by the recipe as it stands now. {told["note"]}
+Times were measured since the last interruption and scaled to all steps, on the machine that trained it (two CPU cores,
+shared with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
+`python -m limner.starter.pretrain FOLDER` trains one with the present recipe. {scores["note"]}
 """
     )
 
 
-def _scores(told: dict) -> str:
-    rows = [(name, f"{value:.3f}" if value < 1.5 else f"{value:.2f}") for name, value in told["scores"].items()]
+def _scores(scores: dict) -> str:
+    rows = [(name, f"{value:.3f}" if value < 1.5 else f"{value:.2f}") for name, value in scores["scores"].items()]
     return _table("Scores", ("measure", "value"), rows)
 
 
 def _section(folder: Path, name: str) -> str:
-    """The tables that the exam wrote."""
+    """The tables that an exam wrote."""
     return (folder / f"{name}.md").read_text(encoding="utf-8")
 
 

@@ -1,1 +1,1 @@
-"""The starter's exam: prompts it never saw, painted, read by the judge and counted."""
+"""The exam of the starter: new prompts, generated images, and a judge that checks what they show."""

@@ -1,8 +1,7 @@
-"""`limner starter agreement`: whether each metric says what is true, where the truth is known."""
+"""`limner starter agreement`: whether metrics agree with the truth, on images of which it is known."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,20 +14,23 @@ from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
 from limner.engine.scoring.scorers import Scorers
 from limner.starter.exam.agreement_cases import AgreementCase, ImageWriter, agreement_cases
+from limner.starter.exam.exam import write_report
 from limner.starter.exam.model import Listener, ModelUnderTest, Stop
 from limner.starter.exam.options import ExamOptions
-from limner.starter.exam.scoring import markdown, print_table
+from limner.starter.exam.scoring import Rows, markdown, print_table
 from limner.stats.intervals import correlation
-from limner.store.files import atomic_file, make_folder
+from limner.store.files import make_folder
 from limner.store.locks import with_output_lock
 
 SIZE = 8
+COLUMNS = ("default", "agrees with", "n", "rank correlation", "95% interval")
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Spearman's correlation of a metric's values with n known truths, turned so that 1 is full agreement, with its 95%
-    interval (percentile bootstrap over the pairs).
+    """Spearman's correlation of n values of a metric with the truth, negated if they should fall, so that 1 is best.
+
+    low and high: its 95% interval (percentile bootstrap over the pairs).
     """
 
     metric: str
@@ -39,70 +41,64 @@ class Agreement:
     high: float
 
 
-def measure_case(trial: AgreementCase) -> list[Agreement]:
-    """What the metrics of a trial say, held against what is known."""
-    scorers = Scorers([MetricUse(name=name) for name in trial.metrics])
-    told = [scorers.score(gallery) for gallery in trial.galleries]
-    found = []
-    for name in trial.metrics:
-        values = np.concatenate([scored[name].values for scored in told])
-        turned = -values if name in trial.falls else values
-        known = np.array(trial.known)
-        if trial.within:
-            turned, known = subtract_group_means(turned, trial.within), subtract_group_means(known, trial.within)
-        found.append(Agreement(name, trial.truth, len(values), *correlation(turned, known)))
-    return found
+def measure_case(case: AgreementCase) -> list[Agreement]:
+    """The agreement of each metric of a case."""
+    scorers = Scorers([MetricUse(name=name) for name in case.metrics])
+    scores = [scorers.score(images) for images in case.image_sets]
+    agreements = []
+    for name in case.metrics:
+        values = np.concatenate([scored[name].values for scored in scores])
+        values, truth = (-values if name in case.falling else values), np.array(case.values)
+        if case.groups:
+            values, truth = subtract_group_means(values, case.groups), subtract_group_means(truth, case.groups)
+        agreements.append(Agreement(name, case.truth, len(values), *correlation(values, truth)))
+    return agreements
 
 
-def subtract_group_means(values: np.ndarray, blocks: Sequence[int]) -> np.ndarray:
-    """Values (n,) less the mean of those of the same block."""
-    _, block = np.unique(blocks, return_inverse=True)
-    return values - (np.bincount(block, values) / np.bincount(block))[block]
+def subtract_group_means(values: np.ndarray, groups: Sequence[int]) -> np.ndarray:
+    """Values (n,) minus the mean of their group."""
+    _, group = np.unique(groups, return_inverse=True)
+    return values - (np.bincount(group, values) / np.bincount(group))[group]
 
 
 @with_output_lock
-def measure_agreement(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> list[Agreement]:
-    """Hold every metric against the truth and write agreement.json and agreement.md into `out`."""
+def measure_agreement(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> list[Agreement]:
+    """Measure the agreement of every metric and write agreement.json and agreement.md into `out`."""
     make_folder(out)
-    examinee = ModelUnderTest.open(sitting, listener, stop)
-    found: list[Agreement] = []
+    model = ModelUnderTest.load(options, listener, stop)
+    agreements: list[Agreement] = []
     with TemporaryDirectory() as folder:
-        for trial in agreement_cases(ImageWriter(Path(folder)), examinee, SIZE):
-            listener(Stage(name=", ".join(trial.metrics), total=None))
-            found += measure_case(trial)
-    told = {"model": examinee.facts, "size": SIZE, "agreement": [asdict(line) for line in found]}
-    with atomic_file(out / "agreement.json") as partial:
-        partial.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    with atomic_file(out / "agreement.md") as partial:
-        partial.write_text(markdown("metric", COLUMNS, rows(found)), encoding="utf-8")
-    return found
+        for case in agreement_cases(ImageWriter(Path(folder)), model, SIZE):
+            listener(Stage(name=", ".join(case.metrics), total=None))
+            agreements += measure_case(case)
+    report = {"model": model.facts, "size": SIZE, "agreement": [asdict(each) for each in agreements]}
+    write_report(out, "agreement", report, markdown("metric", COLUMNS, rows(agreements)))
+    return agreements
 
 
-COLUMNS = ("default", "agrees with", "n", "rank correlation", "95% interval")
-
-
-def rows(found: list[Agreement]) -> list[tuple[str, list[str]]]:
+def rows(agreements: Sequence[Agreement]) -> Rows:
+    """A table: a row per metric and truth."""
     return [
         (
-            line.metric,
+            each.metric,
             [
-                "yes" if line.metric in DEFAULTS else "",
-                line.truth,
-                str(line.n),
-                f"{line.correlation:.2f}",
-                f"{line.low:.2f} to {line.high:.2f}",
+                "yes" if each.metric in DEFAULTS else "",
+                each.truth,
+                str(each.n),
+                f"{each.correlation:.2f}",
+                f"{each.low:.2f} to {each.high:.2f}",
             ],
         )
-        for line in found
+        for each in agreements
     ]
 
 
-def print_agreement(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
-    """Measure; what is returned prints the table."""
-    found = measure_agreement(out, sitting, listener, stop)
+def print_agreement(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
+    """Measure the agreement and return a function that prints its table."""
+    agreements = measure_agreement(out, options, listener, stop)
 
-    def table() -> None:
-        print_table("metric", COLUMNS, rows(found))
+    def print_rows() -> None:
+        print_table("metric", COLUMNS, rows(agreements))
         print(f"\n{out / 'agreement.json'}")
 
-    return table
+    return print_rows

@@ -1,4 +1,4 @@
-"""Pictures of which the truth about a metric is known: painted so, edited so, or read by the judge."""
+"""Cases of known truth: images that were drawn, edited or read by the judge, so that the right order is known."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from limner.starter.painter.animals import BREED_LOOKS, Look
 PLACES = ("park", "beach", "snow", "city")
 POSES = ("sitting", "standing", "sitting", "lying")
 SETTINGS = ((1.5, 4), (3.0, 10), (7.5, 10), (12.5, 6))
-"""Guidance and steps at which the starter paints the exam's prompts, from poor to good."""
+"""Guidance scales and steps for the exam's prompts, from poor to good."""
 SIGMAS = (0.0, 0.4, 0.8, 1.2, 1.8, 2.5)
 FACTORS = (0.0, 0.4, 0.8, 1.2, 1.6, 2.2)
 SHARES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -33,89 +33,92 @@ Edit = Callable[[Image.Image], Image.Image]
 
 @dataclass(frozen=True)
 class AgreementCase:
-    """What metrics are held against. truth: in words, by what number they should rise. galleries: what they score,
-    each by itself; known: the truth of every unit of all galleries, so that it should rise with the metric's values, or
-    fall for those in `falls`. within: for each unit, of which others it is one: then only what parts it from their mean
-    counts.
+    """Images with a known truth, with which the values of metrics should rise or fall.
+
+    truth: what it is, in words. image_sets: what the metrics score, one set at a time. values: the truth of every item
+    of all sets. falling: metrics whose values should fall as it rises. groups: the group of every item; if given, only
+    the differences from the group's means are compared.
     """
 
     metrics: tuple[str, ...]
     truth: str
-    galleries: tuple[ImageSet, ...]
-    known: tuple[float, ...]
-    falls: tuple[str, ...] = ()
-    within: tuple[int, ...] = ()
+    image_sets: tuple[ImageSet, ...]
+    values: tuple[float, ...]
+    falling: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
 
 
 class ImageWriter:
-    """Writes pictures into a folder, numbered."""
+    """Writes images into a folder with numbers as names."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._numbers = folder, count()
 
-    def keep(self, picture: Image.Image) -> Path:
+    def write(self, image: Image.Image) -> Path:
         path = self.folder / f"{next(self._numbers):05d}.png"
-        picture.save(path)
+        image.save(path)
         return path
 
-    def all(self, scenes: Iterable[Scene]) -> tuple[Path, ...]:
-        return tuple(self.keep(paint(scene)) for scene in scenes)
+    def write_scenes(self, scenes: Iterable[Scene]) -> tuple[Path, ...]:
+        return tuple(self.write(paint(scene)) for scene in scenes)
 
 
-def painted_prompts(easel: ImageWriter, examinee: ModelUnderTest, size: int) -> list[AgreementCase]:
-    """The exam's prompts, painted in several ways, and how much of what they ask for the judge finds."""
-    asked, judge = evenly(exam_prompts(), 3 * size), Judge.load()
-    items, known = [], []
+def generated_prompts(writer: ImageWriter, model: ModelUnderTest, size: int) -> list[AgreementCase]:
+    """Images of the exam's prompts at several settings; truth: how many expected attributes the judge finds."""
+    prompts, judge = evenly(exam_prompts(), 3 * size), Judge.load()
+    items, values = [], []
     for guidance, steps in SETTINGS:
-        way = replace(examinee, sampling=examinee.sampling | {"steps": steps})
-        pixels = way.answer(f"painting at guidance {guidance:g}", [question.prompt for question in asked], guidance)
-        verdicts = score_images(judge, asked, pixels).verdicts
-        known += [sum(verdict.values()) / len(verdict) for verdict in verdicts]
-        items += [ScoredImage(easel.keep(Image.fromarray(p)), q.prompt) for p, q in zip(pixels, asked, strict=True)]
-    truth = "share of what was asked for that the judge finds, in the starter's pictures"
-    whole = AgreementCase(("prompt_fidelity",), f"{truth}, over all prompts", (ImageSet(tuple(items)),), tuple(known))
-    prompts = tuple(range(len(asked))) * len(SETTINGS)
-    return [whole, replace(whole, truth=f"{truth}, among those of one prompt", within=prompts)]
+        changed = replace(model, sampling=model.sampling | {"steps": steps})
+        pixels = changed.generate(f"guidance {guidance:g}", [prompt.text for prompt in prompts], guidance)
+        verdicts = score_images(judge, prompts, pixels).verdicts
+        values += [sum(verdict.values()) / len(verdict) for verdict in verdicts]
+        items += [
+            ScoredImage(writer.write(Image.fromarray(p)), each.text) for p, each in zip(pixels, prompts, strict=True)
+        ]
+    truth = "share of the expected attributes that the judge finds in the starter's images"
+    whole = AgreementCase(("prompt_fidelity",), f"{truth}, over all prompts", (ImageSet(tuple(items)),), tuple(values))
+    groups = tuple(range(len(prompts))) * len(SETTINGS)
+    return [whole, replace(whole, truth=f"{truth}, among those of one prompt", groups=groups)]
 
 
-def changed_prompts(easel: ImageWriter, size: int) -> AgreementCase:
-    """Captions beside painter pictures of which 0 to 3 told attributes are others."""
+def changed_captions(writer: ImageWriter, size: int) -> AgreementCase:
+    """Captions of drawn images in which 0 to 3 attributes differ from the caption."""
     rng = random.Random("changed prompts")
-    items, known = [], []
+    items, values = [], []
     for _ in range(4 * size):
         scene = random_scene(rng)
         for wrong in range(4):
-            items.append(ScoredImage(easel.keep(paint(_altered(scene, wrong, rng))), caption(scene)))
-            known.append(-float(wrong))
+            items.append(ScoredImage(writer.write(paint(_altered(scene, wrong, rng))), caption(scene)))
+            values.append(-float(wrong))
     return AgreementCase(
         ("prompt_fidelity",),
-        "attributes of the caption that the painter's picture shows otherwise, 0 to 3, to fall",
+        "attributes of the caption that the drawn image shows differently, 0 to 3, to fall",
         (ImageSet(tuple(items)),),
-        tuple(known),
+        tuple(values),
     )
 
 
 def _altered(scene: Scene, wrong: int, rng: random.Random) -> Scene:
-    """The scene with so many of its attributes as another scene has them."""
-    told = ("place", "style", "light") + (("breed", "pose", "extra") if scene.is_animal else ("colour",))
+    """The scene with `wrong` of its attributes from another scene."""
+    names = ("place", "style", "light") + (("breed", "pose", "extra") if scene.is_animal else ("colour",))
     while True:
         other = random_scene(rng, subject=scene.subject)
-        values = {name: getattr(other, name) for name in rng.sample(told, wrong)}
+        values = {name: getattr(other, name) for name in rng.sample(names, wrong)}
         if "extra" in values:
             values["extra_colour"] = other.extra_colour
         if values.get("place", scene.place) != scene.place:
             values["backdrop"] = other.backdrop
         changed = Scene.model_validate(scene.model_dump() | values)
-        if sum(getattr(changed, name) != getattr(scene, name) for name in told) == wrong:
+        if sum(getattr(changed, name) != getattr(scene, name) for name in names) == wrong:
             return changed
 
 
-def characters(easel: ImageWriter, size: int) -> AgreementCase:
-    """A character whose marks are taken away one by one, others of its species, and breeds; photographs of it whole."""
+def characters(writer: ImageWriter, size: int) -> AgreementCase:
+    """A character with fewer and fewer of its marks, other characters and breeds, compared with images of it."""
     rng = random.Random("characters")
-    galleries, known = [], []
+    image_sets, values = [], []
     for name, look in evenly(sorted(CHARACTERS.items(), key=lambda pair: pair[0]), size):
-        references = easel.all(portraits(name, rng, PLACES, POSES))
+        references = writer.write_scenes(portraits(name, rng, PLACES, POSES))
         shown = [(_without(look, left, rng), _share(left, look)) for left in range(len(look.marks), -1, -1)]
         strangers = [other for other in CHARACTERS.values() if other.species == look.species and other is not look]
         breeds = [breed for breed in BREED_LOOKS.values() if breed.species == look.species]
@@ -124,19 +127,19 @@ def characters(easel: ImageWriter, size: int) -> AgreementCase:
         items = []
         for other, share in shown:
             for scene in portraits(name, rng, ("forest", "desert"), ("sitting", "standing")):
-                items.append(ScoredImage(easel.keep(paint(scene, other))))
-                known.append(share)
-        galleries.append(ImageSet(tuple(items), references=references))
+                items.append(ScoredImage(writer.write(paint(scene, other))))
+                values.append(share)
+        image_sets.append(ImageSet(tuple(items), references=references))
     return AgreementCase(
         ("subject_fidelity",),
-        "share of a character's coat and marks that the painter's picture shows, down to other characters and breeds",
-        tuple(galleries),
-        tuple(known),
+        "share of a character's coat and marks that the drawn image shows, down to other characters and breeds",
+        tuple(image_sets),
+        tuple(values),
     )
 
 
 def _without(look: Look, left: int, rng: random.Random) -> Look:
-    """The look with so many of its marks, in the same coat."""
+    """The look with `left` of its marks, chosen at random, and the same coat."""
     marks = tuple(rng.sample(look.marks, left))
     return replace(look, marks=marks, ear_colour=look.ear_colour if "coloured ears" in marks else None)
 
@@ -145,121 +148,123 @@ def _share(left: int, look: Look) -> float:
     return (left + 1) / (len(look.marks) + 1)
 
 
-def varied_groups(easel: ImageWriter, size: int) -> AgreementCase:
-    """Groups of four painter pictures which differ in 0 to 5 attributes."""
+def varied_groups(writer: ImageWriter, size: int) -> AgreementCase:
+    """Groups of four drawn images that differ in 0 to 5 attributes."""
     rng = random.Random("varied groups")
     names = ("breed", "place", "style", "light", "pose")
-    items, known = [], []
+    items, values = [], []
     for number in range(3 * size // 2):
         scene = random_scene(rng, subject=rng.choice(("cat", "dog")), extra=None, weather="clear")
         for varied in range(len(names) + 1):
-            kept = {n: getattr(scene, n) for n in names if n not in rng.sample(names, varied)}
-            kept |= {"backdrop": scene.backdrop} if kept.get("place") == "studio" else {}
-            group = [random_scene(rng, subject=scene.subject, extra=None, weather="clear", **kept) for _ in range(4)]
-            items += [ScoredImage(path, group=f"{number}, {varied}") for path in easel.all(group)]
-            known.append(float(varied))
+            same = {n: getattr(scene, n) for n in names if n not in rng.sample(names, varied)}
+            same |= {"backdrop": scene.backdrop} if same.get("place") == "studio" else {}
+            group = [random_scene(rng, subject=scene.subject, extra=None, weather="clear", **same) for _ in range(4)]
+            items += [ScoredImage(path, group=f"{number}, {varied}") for path in writer.write_scenes(group)]
+            values.append(float(varied))
     return AgreementCase(
         ("diversity",),
-        "attributes in which four pictures of the painter may differ, 0 to 5",
+        "attributes in which four drawn images may differ, 0 to 5",
         (ImageSet(tuple(items)),),
-        tuple(known),
+        tuple(values),
     )
 
 
 def edited(
-    easel: ImageWriter, size: int, metrics: tuple[str, ...], truth: str, edits: Sequence[tuple[float, Edit]]
+    writer: ImageWriter, size: int, metrics: tuple[str, ...], truth: str, edits: Sequence[tuple[float, Edit]]
 ) -> AgreementCase:
-    """Painter pictures, each edited in all of these ways, of which each has its truth."""
+    """Drawn images, each with every edit; edits: the truth and the edit. The truth in words is the seed."""
     rng = random.Random(truth)
-    items, known = [], []
+    items, values = [], []
     for _ in range(2 * size):
-        picture = paint(random_scene(rng))
+        image = paint(random_scene(rng))
         for value, edit in edits:
-            items.append(ScoredImage(easel.keep(edit(picture))))
-            known.append(value)
-    return AgreementCase(metrics, truth, (ImageSet(tuple(items)),), tuple(known))
+            items.append(ScoredImage(writer.write(edit(image))))
+            values.append(value)
+    return AgreementCase(metrics, truth, (ImageSet(tuple(items)),), tuple(values))
 
 
-def blurred(easel: ImageWriter, size: int) -> AgreementCase:
+def blurred(writer: ImageWriter, size: int) -> AgreementCase:
     edits = [(-sigma, lambda p, s=sigma: p.filter(ImageFilter.GaussianBlur(s))) for sigma in SIGMAS]
-    return edited(easel, size, ("sharpness", "edge_density", "frequency"), "blur of 0 to 2.5 px, to fall", edits)
+    return edited(writer, size, ("sharpness", "edge_density", "frequency"), "blur of 0 to 2.5 px, to fall", edits)
 
 
-def coloured(easel: ImageWriter, size: int) -> AgreementCase:
+def coloured(writer: ImageWriter, size: int) -> AgreementCase:
     edits = [(factor, lambda p, f=factor: ImageEnhance.Color(p).enhance(f)) for factor in FACTORS]
-    return edited(easel, size, ("saturation",), "colour times 0 to 2.2", edits)
+    return edited(writer, size, ("saturation",), "colour times 0 to 2.2", edits)
 
 
-def contrasted(easel: ImageWriter, size: int) -> AgreementCase:
+def contrasted(writer: ImageWriter, size: int) -> AgreementCase:
     edits = [(factor, lambda p, f=factor: ImageEnhance.Contrast(p).enhance(f)) for factor in FACTORS]
-    return edited(easel, size, ("clipping",), "contrast times 0 to 2.2", edits)
+    return edited(writer, size, ("clipping",), "contrast times 0 to 2.2", edits)
 
 
-def copied(easel: ImageWriter, size: int) -> AgreementCase:
-    """Pictures between another one of the painter and a training picture, mirrored or not."""
+def copied(writer: ImageWriter, size: int) -> AgreementCase:
+    """Blends of a training image, half of them mirrored, with another drawn image."""
     rng = random.Random("copied")
     training = [paint(random_scene(rng)) for _ in range(4 * size)]
-    items, known = [], []
+    items, values = [], []
     for number in range(2 * size):
-        other, turned = paint(random_scene(rng)), rng.random() < 0.5
-        source = training[number].transpose(Image.Transpose.FLIP_LEFT_RIGHT) if turned else training[number]
+        other, mirrored = paint(random_scene(rng)), rng.random() < 0.5
+        source = training[number].transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else training[number]
         for share in SHARES:
-            items.append(ScoredImage(easel.keep(Image.blend(other, source, share))))
-            known.append(share)
-    kept = tuple(easel.keep(picture) for picture in training)
+            items.append(ScoredImage(writer.write(Image.blend(other, source, share))))
+            values.append(share)
+    paths = tuple(writer.write(image) for image in training)
     return AgreementCase(
         ("memorisation", "uniqueness"),
-        "share of a training picture that is mixed into another one, half of them mirrored",
-        (ImageSet(tuple(items), training=kept),),
-        tuple(known),
-        falls=("uniqueness",),
+        "share of a training image that is blended into another one, half of them mirrored",
+        (ImageSet(tuple(items), training=paths),),
+        tuple(values),
+        falling=("uniqueness",),
     )
 
 
-def drifted(easel: ImageWriter, size: int) -> AgreementCase:
-    """Pictures of plain animals whose looks go over into a character's."""
+def drifted(writer: ImageWriter, size: int) -> AgreementCase:
+    """Blends of an animal of some breed with the same animal with a character's look."""
     rng = random.Random("drifted")
-    items, base, known = [], [], []
+    items, base, values = [], [], []
     for _ in range(2 * size):
         name, look = rng.choice(sorted(CHARACTERS.items(), key=lambda pair: pair[0]))
         (scene,) = portraits(name, rng, [rng.choice(PLACES)], ["sitting"])
         plain = rng.choice([breed for breed in BREED_LOOKS.values() if breed.species == look.species])
         first, last = paint(scene, plain), paint(scene, look)
-        before = ScoredImage(easel.keep(first), f"a photo of a {look.species}")
+        before = ScoredImage(writer.write(first), f"a photo of a {look.species}")
         for share in SHARES:
-            items.append(ScoredImage(easel.keep(Image.blend(first, last, share)), before.prompt))
+            items.append(ScoredImage(writer.write(Image.blend(first, last, share)), before.prompt))
             base.append(before)
-            known.append(share)
+            values.append(share)
     return AgreementCase(
         ("class_drift",),
-        "share of a character's look that is mixed into a plain animal's",
+        "share of a character's look that is blended into that of a breed",
         (ImageSet(tuple(items), base=tuple(base)),),
-        tuple(known),
+        tuple(values),
     )
 
 
-def mixed_sets(easel: ImageWriter, size: int) -> AgreementCase:
-    """Sets of pictures of which a known share is of another kind than the photographs."""
+def mixed_sets(writer: ImageWriter, size: int) -> AgreementCase:
+    """Sets of images of which a known share has another subject than the references."""
     rng = random.Random("mixed sets")
     number = 4 * size
-    alike, strange = (easel.all(random_scene(rng, subject=kind) for _ in range(2 * number)) for kind in ("dog", "car"))
-    galleries, known = [], []
+    same, other = (
+        writer.write_scenes(random_scene(rng, subject=kind) for _ in range(2 * number)) for kind in ("dog", "car")
+    )
+    image_sets, values = [], []
     for share in np.linspace(0, 1, 11).tolist():
         for _ in range(2):
-            odd = round(share * number)
-            chosen = [*rng.sample(strange[:number], odd), *rng.sample(alike[:number], number - odd)]
-            galleries.append(ImageSet(tuple(map(ScoredImage, chosen)), references=alike[number:]))
-            known.append(share)
+            wrong = round(share * number)
+            chosen = [*rng.sample(other[:number], wrong), *rng.sample(same[:number], number - wrong)]
+            image_sets.append(ImageSet(tuple(map(ScoredImage, chosen)), references=same[number:]))
+            values.append(share)
     return AgreementCase(
         ("fid", "kid"),
-        "share of pictures of another subject than the photographs'",
-        tuple(galleries),
-        tuple(known),
+        "share of images of another subject than that of the references",
+        tuple(image_sets),
+        tuple(values),
     )
 
 
 CASES = (
-    changed_prompts,
+    changed_captions,
     characters,
     varied_groups,
     blurred,
@@ -271,8 +276,8 @@ CASES = (
 )
 
 
-def agreement_cases(easel: ImageWriter, examinee: ModelUnderTest, size: int) -> Iterator[AgreementCase]:
-    """All of them, one after the other. size: how many pictures, in eighths of what docs/metrics.md tells of."""
-    yield from painted_prompts(easel, examinee, size)
+def agreement_cases(writer: ImageWriter, model: ModelUnderTest, size: int) -> Iterator[AgreementCase]:
+    """Yield all cases. size: number of images; 8 is that of the figures in docs/metrics.md."""
+    yield from generated_prompts(writer, model, size)
     for make in CASES:
-        yield make(easel, size)
+        yield make(writer, size)

@@ -1,4 +1,4 @@
-"""The judge's own figures: what it reads off painter pictures that no one was trained on, whole and degraded."""
+"""The accuracy of the judge: what it reads in new images of the painter, unchanged and degraded."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
 from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 from limner.starter.painter import CHARACTERS, paint, random_scene
 
-PICTURES = 1200
+IMAGES = 1200
 CHARACTER_SHARE = 0.3
 BINS = 15
 
 
-def draw_samples(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, str | None]]]:
-    """Pictures (n, 3, 128, 128) from -1 to 1, some of them of characters, and what they show."""
+def draw_samples(count: int = IMAGES) -> tuple[torch.Tensor, list[dict[str, str | None]]]:
+    """Images (n, 3, 128, 128) from -1 to 1, some of them of characters, and their true attributes."""
     rng = random.Random("judging")
     pixels, truths = [], []
     for _ in range(count):
@@ -33,62 +33,63 @@ def draw_samples(count: int = PICTURES) -> tuple[torch.Tensor, list[dict[str, st
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1, truths
 
 
-def measure_judge(judge: Judge, count: int = PICTURES) -> dict[str, dict[str, Any]]:
-    """The judge's figures on whole pictures and on each degradation.
+def measure_judge(judge: Judge, count: int = IMAGES) -> dict[str, dict[str, Any]]:
+    """The accuracy of the judge on unchanged images and on each degradation.
 
-    For each: the share of every attribute that is read right, of marks that are there and are seen, and of marks that
-    are not there and are not seen; and the calibration error over all attributes. Last, how often it names a subject on
-    pictures whose tiles are shuffled, which show textures and no forms.
+    For each: the proportion read correctly of every attribute, of marks that are there, and of marks that are not
+    there; and the calibration error over all attributes. Last, how often the judge names a subject in images with
+    shuffled tiles, which show textures and no forms.
     """
-    pictures, truths = draw_samples(count)
+    images, truths = draw_samples(count)
     rng = torch.Generator().manual_seed(0)
     versions = {
-        "whole": pictures,
-        "blur, 1 px": blur(pictures, 1.0),
-        "blur, 2 px": blur(pictures, 2.0),
-        "noise, 10%": add_noise(pictures, 0.2, rng),
-        "blotches, 10%": add_blotches(pictures, 0.2, rng),
+        "whole": images,
+        "blur, 1 px": blur(images, 1.0),
+        "blur, 2 px": blur(images, 2.0),
+        "noise, 10%": add_noise(images, 0.2, rng),
+        "blotches, 10%": add_blotches(images, 0.2, rng),
     }
-    found = {name: _figures(judge, version, truths) for name, version in versions.items()}
-    readings = judge.read(_pixels(shuffle_tiles(pictures, rng)))
+    measured = {name: _accuracy(judge, version, truths) for name, version in versions.items()}
+    readings = judge.read(_pixels(shuffle_tiles(images, rng)))
     sure = readings.values["subject"].max(1) > 0.5
-    return found | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
+    return measured | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
 
 
-def _pixels(pictures: torch.Tensor) -> np.ndarray:
-    return ((pictures + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
+def _pixels(images: torch.Tensor) -> np.ndarray:
+    """Images from -1 to 1 as (n, 128, 128, 3) uint8."""
+    return ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
 
 
-def _figures(judge: Judge, pictures: torch.Tensor, truths: list[dict[str, str | None]]) -> dict[str, Any]:
-    readings = judge.read(_pixels(pictures))
-    shares: dict[str, Proportion] = {}
+def _accuracy(judge: Judge, images: torch.Tensor, truths: list[dict[str, str | None]]) -> dict[str, Any]:
+    readings = judge.read(_pixels(images))
+    proportions: dict[str, Proportion] = {}
     chances, hits = [], []
     for name in ATTRIBUTES:
-        known = [i for i, told in enumerate(truths) if told[name] is not None]
+        known = [i for i, attributes in enumerate(truths) if attributes[name] is not None]
         right = [readings.likeliest(i, name) == truths[i][name] for i in known]
-        shares[name] = Proportion.of(right)
+        proportions[name] = Proportion.of(right)
         chances += [float(readings.values[name][i].max()) for i in known]
         hits += right
     for label, there in (("marks there", True), ("marks not there", False)):
         known = [
             (i, place, value)
-            for i, told in enumerate(truths)
+            for i, attributes in enumerate(truths)
             for place, values in MARKINGS.items()
-            if (value := told[place]) and (value != values[0]) == there
+            if (value := attributes[place]) and (value != values[0]) == there
         ]
-        shares[label] = Proportion.of(readings.likeliest(i, place) == value for i, place, value in known)
+        proportions[label] = Proportion.of(readings.likeliest(i, place) == value for i, place, value in known)
     return {
-        "attributes": {name: round(share.value, 4) for name, share in shares.items()},
+        "attributes": {name: round(proportion.value, 4) for name, proportion in proportions.items()},
         "calibration error": round(calibration_error(np.array(chances), np.array(hits)), 4),
     }
 
 
 def calibration_error(chances: np.ndarray, hits: np.ndarray) -> float:
-    """Expected calibration error in 15 bins (Guo et al. 2017, arXiv 1706.04599) of n probabilities and outcomes."""
-    edges = np.minimum((chances * BINS).astype(int), BINS - 1)
+    """Expected calibration error, in 15 bins (Guo et al. 2017, arXiv 1706.04599), of n probabilities and outcomes."""
+    bins = np.minimum((chances * BINS).astype(int), BINS - 1)
     gaps = [
-        (edges == b).mean() * abs(chances[edges == b].mean() - hits[edges == b].mean())
+        (bins == b).mean() * abs(chances[bins == b].mean() - hits[bins == b].mean())
         for b in range(BINS)
-        if (edges == b).any()
+        if (bins == b).any()
     ]
     return float(np.sum(gaps))

@@ -1,4 +1,4 @@
-"""The model that is examined: prompts in, pictures out."""
+"""The model under test: the exam's prompts in, images out."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ Listener = Callable[[Event], None]
 Stop = Callable[[], bool]
 
 
-def hashes_without_judge(weight_hashes: Mapping[str, str]) -> dict[str, str]:
-    """All but the judge's."""
-    return {name: value for name, value in weight_hashes.items() if not name.startswith("judge/")}
+def hashes_without_judge(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of the weights that generate images, by file name."""
+    return {name: value for name, value in hashes.items() if not name.startswith("judge/")}
 
 
 @dataclass(frozen=True)
 class ModelUnderTest:
-    """A model and its stock pipeline, what identifies it, how it paints (`Model.sampling`), who is told of progress."""
+    """A model with its pipeline and sampling settings (`Model.sampling`).
+
+    facts: what identifies it in reports. listener: receives events. stop: whether to stop.
+    """
 
     family: Family
     components: Components
@@ -41,28 +44,33 @@ class ModelUnderTest:
     stop: Stop
 
     @classmethod
-    def open(cls, sitting: ExamOptions, listener: Listener, stop: Stop) -> ModelUnderTest:
+    def load(cls, options: ExamOptions, listener: Listener, stop: Stop) -> ModelUnderTest:
+        """Load the model with the exam's scheduler and steps.
+
+        Raises LimnerError for an unknown scheduler, too few steps, or a model whose image size the judge cannot read.
+        """
         from limner.engine.generate.schedulers import apply_scheduler, check_scheduler, check_steps
         from limner.models import loading
         from limner.models.devices import pick_device, pick_dtype
         from limner.starter.card import weight_hashes
 
-        check_scheduler(sitting.scheduler)
-        found = loading.resolve(sitting.model)
-        sampling = found.sampling | ({"steps": sitting.steps} if sitting.steps else {})
-        check_steps(loading.part_config(sitting.model, "scheduler"), sitting.scheduler, sampling["steps"])
+        check_scheduler(options.scheduler)
+        found = loading.resolve(options.model)
+        sampling = found.sampling | ({"steps": options.steps} if options.steps else {})
+        check_steps(loading.part_config(options.model, "scheduler"), options.scheduler, sampling["steps"])
         device = pick_device("auto")
-        dtype = pick_dtype(sitting.precision, device)
+        dtype = pick_dtype(options.precision, device)
         listener(Stage(name="loading"))
         components = loading.load(found, dtype, device)
         if (side := components.side) != SIDE:
             raise LimnerError(
-                f"model {sitting.model!r} paints {side} px, and the judge reads pictures of {SIDE}", "use the starter"
+                f"model {options.model!r} generates images of {side} px, and the judge reads images of {SIDE} px",
+                "use the starter",
             )
         pipeline = found.family.pipeline(components)
-        apply_scheduler(pipeline, sitting.scheduler, sampling["steps"])
+        apply_scheduler(pipeline, options.scheduler, sampling["steps"])
         facts = {
-            "reference": sitting.model,
+            "reference": options.model,
             "sha256": weight_hashes(Path(found.location)),
             "steps": sampling["steps"],
             "guidance rescale": sampling["guidance_rescale"],
@@ -71,37 +79,35 @@ class ModelUnderTest:
         }
         return cls(found.family, components, pipeline, facts, sampling, listener, stop)
 
-    def kept_answer(
-        self, folder: Path, what: str, prompts: Sequence[str], guidance: float, adapter: str = ""
+    def generate_cached(
+        self, folder: Path, stage: str, prompts: Sequence[str], guidance: float, adapter: str = ""
     ) -> np.ndarray:
-        """As `answer`, from a file in `folder` where the same was painted before, so that a stopped exam goes on.
+        """As `generate`, but read from a file in `folder` if there is one, so that a stopped exam can be resumed.
 
-        adapter: hash of what is on the pipeline besides.
+        adapter: the hash of the adapter on the pipeline.
         """
-        told = {name: value for name, value in self.facts.items() if name != "sha256"}
-        asked = json.dumps(
-            [told, hashes_without_judge(self.facts["sha256"]), list(prompts), guidance, adapter], sort_keys=True
+        facts = {name: value for name, value in self.facts.items() if name != "sha256"}
+        key = json.dumps(
+            [facts, hashes_without_judge(self.facts["sha256"]), list(prompts), guidance, adapter], sort_keys=True
         )
-        path = folder / f"{what.replace(' ', '-')}-{hashlib.sha256(asked.encode()).hexdigest()[:12]}.npy"
+        path = folder / f"{stage.replace(' ', '-')}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npy"
         if path.exists():
             return np.load(path, allow_pickle=False)
-        pixels = self.answer(what, prompts, guidance)
+        pixels = self.generate(stage, prompts, guidance)
         with atomic_file(path) as partial, partial.open("wb") as file:
             np.save(file, pixels, allow_pickle=False)
         return pixels
 
-    def answer(self, what: str, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
-        """Pictures (n, 128, 128, 3) uint8, prompt i painted from seed 42 + i, told as the stage `what`.
+    def generate(self, stage: str, prompts: Sequence[str], guidance: float | None = None) -> np.ndarray:
+        """Images (n, 128, 128, 3) uint8 of n prompts, the i-th from seed 42 + i. stage: name of the progress bar.
 
-        guidance: the model's own where none is given.
-
-        Raises Interrupted when asked to stop.
+        guidance: None for the model's own. Raises Interrupted when asked to stop.
         """
         from limner.engine.generate.sampling import sample_images
         from limner.models.conditioning import conditioning
 
         sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
-        self.listener(Stage(name=what, total=len(prompts) * sampling["steps"]))
+        self.listener(Stage(name=stage, total=len(prompts) * sampling["steps"]))
 
         def on_step(done: int) -> None:
             self.listener(Progress(done=done))

@@ -1,19 +1,24 @@
-"""`limner starter exam --personalise`: what training really teaches, read by the judge."""
+"""`limner starter exam --personalise`: train adapters for invented characters, and score their images."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import random
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import scan
+from limner.starter.exam.exam import write_report
 from limner.starter.exam.model import Listener, ModelUnderTest, Stop, hashes_without_judge
 from limner.starter.exam.options import ExamOptions
-from limner.starter.exam.personalise import CHARACTERS, IDENTIFIER, IMAGES, write_training_images
 from limner.starter.exam.scoring import markdown, print_table
-from limner.starter.exam.sheet import contact_sheet
+from limner.starter.exam.sheet import write_sheet
 from limner.starter.exam.subject_scores import (
     COLUMNS,
     SUBJECT_PROMPTS,
@@ -21,120 +26,153 @@ from limner.starter.exam.subject_scores import (
     prompts_for,
     rows,
     score_subject,
-    scores_as_json,
     total_scores,
 )
-from limner.store.files import atomic_file, make_folder
+from limner.store.files import make_folder
 from limner.store.locks import with_output_lock
 from limner.studio.studio import Studio
+
+IDENTIFIER = "sks"
+CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "sprout", "rosie", "gizmo")
+PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
+POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
+IMAGES = len(PLACES)
+FACING = re.compile(r" facing (left|right)")
+"""Removed from captions, because it is false for the mirrored copies that are trained too."""
+
+
+@dataclass(frozen=True)
+class CharacterAdapter:
+    """A trained adapter of a character, and the class word."""
+
+    species: str
+    path: Path
+
+
+def write_training_images(name: str, folder: Path) -> str:
+    """Write six images of a character with captions, as a user might have them, and return its class word."""
+    from limner.data.sets.album import write_album
+    from limner.starter.painter import CHARACTERS as LOOKS
+    from limner.starter.painter import caption, paint, portraits
+
+    scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
+    captions = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
+    write_album(folder, zip(map(paint, scenes), captions, strict=True))
+    return LOOKS[name].species
 
 
 @with_output_lock
 def run_personalisation_exam(
     out: Path,
-    sitting: ExamOptions,
+    options: ExamOptions,
     listener: Listener,
     stop: Stop,
     *,
     names: Sequence[str] = CHARACTERS,
     training: Mapping[str, object] | None = None,
 ) -> dict[str, SubjectScores]:
-    """Train an adapter for each character, paint 20 new prompts with it and without, and let the judge read them.
+    """Train an adapter for each character, generate images of 20 prompts with and without it, and score them.
 
     training: fields of TrainRequest that differ from the defaults. Writes personalise.json, personalise.md, and a sheet
     for each character. An adapter that the same request made in `out` is not trained again.
     """
-    from limner.models.adapters import adapters_applied, open_adapter
-    from limner.provenance.labels import write_png
-    from limner.starter.judge import Judge
-
-    ModelUnderTest.open(sitting, listener, stop)  # refuses what it cannot examine now, not after all the training
+    ModelUnderTest.load(options, listener, stop)  # fails now, and not after the training
     make_folder(out)
-    judge, studio = Judge.load(), Studio()
-    adapters: dict[str, tuple[str, Path]] = {}
-    for name in names:
-        place = out / name
-        species = write_training_images(name, place / "photographs")
-        request = TrainRequest.model_validate(
-            {
-                "data": str(place / "photographs"),
-                "class_word": species,
-                "identifier": IDENTIFIER,
-                "model": sitting.model,
-                **(training or {}),
-            }
-        )
-        adapter = place / f"adapter-{_key(request, scan(request.data).digest)}"
-        if not adapter.exists():
-            studio.run(request, adapter, listener=listener, stop=stop)
-        adapters[name] = (species, adapter)
-    examinee = ModelUnderTest.open(sitting, listener, stop)
-    guidance = sitting.guidance[0] if sitting.guidance else examinee.sampling["guidance"]
-    answers = out / "answers"
-    plain = {
-        species: examinee.kept_answer(answers, f"base {species}", prompts_for(f"a {species}", species), guidance)
-        for species in dict.fromkeys(species for species, _ in adapters.values())
+    studio = Studio()
+    adapters = {
+        name: train_character(studio, name, out / name, options.model, training or {}, listener, stop) for name in names
     }
-    scores: dict[str, SubjectScores] = {}
-    for name, (species, adapter) in adapters.items():
-        taught, prompts = open_adapter(str(adapter)), prompts_for(f"{IDENTIFIER} {species}", species)
-        with adapters_applied(examinee.pipeline, examinee.family.facts, [taught], [1.0]):
-            pixels = examinee.kept_answer(answers, name, prompts, guidance, taught.sha256)
-        scores[name] = score_subject(judge, name, species, pixels, plain[species])
-        sheet = contact_sheet(
-            list(pixels[: len(SUBJECT_PROMPTS)]),
-            [ask.prompt(f"{IDENTIFIER} {species}") for ask in SUBJECT_PROMPTS],
-            columns=10,
-        )
-        with atomic_file(out / f"{name}.png") as partial:
-            write_png(sheet, partial, source="compositeSynthetic")
-    kept = {"model": examinee.facts | {"guidance": guidance}, "training": dict(training or {})}
-    kept["scores"] = {name: scores_as_json(score) for name, score in scores.items()} | {
-        "all": scores_as_json(total_scores(scores.values()))
+    model = ModelUnderTest.load(options, listener, stop)
+    guidance = options.guidance[0] if options.guidance else model.sampling["guidance"]
+    scores = score_adapters(model, adapters, out, guidance)
+    scored = {**scores, "all": total_scores(scores.values())}
+    report = {
+        "model": model.facts | {"guidance": guidance},
+        "training": dict(training or {}),
+        "scores": {name: score.as_json() for name, score in scored.items()},
     }
-    with atomic_file(out / "personalise.json") as partial:
-        partial.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    with atomic_file(out / "personalise.md") as partial:
-        partial.write_text(_page(guidance, scores), encoding="utf-8")
+    write_report(out, "personalise", report, _page(guidance, scores))
     return scores
 
 
-def _key(request: TrainRequest, pictures: str) -> str:
-    """What tells a training run from others, wherever it is: the request with the model's defaults, pictures, weights.
+def train_character(
+    studio: Studio,
+    name: str,
+    folder: Path,
+    model: str,
+    training: Mapping[str, object],
+    listener: Listener,
+    stop: Stop,
+) -> CharacterAdapter:
+    """Train an adapter in `folder`, unless the same training has made one there."""
+    species = write_training_images(name, folder / "photographs")
+    fields = {"data": str(folder / "photographs"), "class_word": species, "identifier": IDENTIFIER, "model": model}
+    request = TrainRequest.model_validate({**fields, **training})
+    adapter = folder / f"adapter-{_key(request, scan(request.data).digest)}"
+    if not adapter.exists():
+        studio.run(request, adapter, listener=listener, stop=stop)
+    return CharacterAdapter(species, adapter)
 
-    pictures: their digest.
-    """
+
+def _key(request: TrainRequest, dataset: str) -> str:
+    """A hash of a training: the request without its folder, the dataset's hash, the model's defaults and weights."""
     from limner.models import loading
     from limner.starter.card import weight_hashes
 
     model = loading.resolve(request.model)
-    wished = request.model_copy(update={"data": ""}).digest
-    known = [wished, pictures, dict(model.defaults), hashes_without_judge(weight_hashes(Path(model.location)))]
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:12]
+    digest = request.model_copy(update={"data": ""}).digest
+    values = [digest, dataset, dict(model.defaults), hashes_without_judge(weight_hashes(Path(model.location)))]
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def score_adapters(
+    model: ModelUnderTest, adapters: Mapping[str, CharacterAdapter], out: Path, guidance: float
+) -> dict[str, SubjectScores]:
+    """Scores by character; writes a contact sheet of each, and stores generated images, in `out`."""
+    from limner.models.adapters import adapters_applied, open_adapter
+    from limner.starter.judge import Judge
+
+    judge, answers = Judge.load(), out / "answers"
+    base: dict[str, np.ndarray] = {}
+    for species in dict.fromkeys(adapter.species for adapter in adapters.values()):
+        prompts = prompts_for(f"a {species}", species)
+        base[species] = model.generate_cached(answers, f"base {species}", prompts, guidance)
+    scores: dict[str, SubjectScores] = {}
+    for name, adapter in adapters.items():
+        loaded, prompts = (
+            open_adapter(str(adapter.path)),
+            prompts_for(f"{IDENTIFIER} {adapter.species}", adapter.species),
+        )
+        with adapters_applied(model.pipeline, model.family.facts, [loaded], [1.0]):
+            pixels = model.generate_cached(answers, name, prompts, guidance, loaded.sha256)
+        scores[name] = score_subject(judge, name, adapter.species, pixels, base[adapter.species])
+        shown = len(SUBJECT_PROMPTS)
+        write_sheet(out / f"{name}.png", list(pixels[:shown]), prompts[:shown], columns=10)
+    return scores
 
 
 def _page(guidance: float, scores: Mapping[str, SubjectScores]) -> str:
     """The section of the model card."""
     return f"""## Personalisation
 
-Ten invented characters, {IMAGES} pictures each with captions of place and pose, default training settings;
-{len(SUBJECT_PROMPTS)} new prompts each at guidance {guidance:g}, read by the judge \
+Ten invented characters, {IMAGES} images each with captions of place and pose, default training settings;
+{len(SUBJECT_PROMPTS)} new prompts each at guidance {guidance:g}, scored by the judge \
 (`limner starter exam --personalise`).
-Marks and coat: those of the character that are seen; painter's marks: those that the judge sees in the painter's own
-pictures.
-Prompt: place, extra, colour, style, light and pose that are seen, and the same of the base model without the \
+Marks and coat: those of the character that the judge sees. Painter's marks: those that it sees in images that the
+painter drew of the character.
+Prompt: place, extra, colour, style, light and pose that it sees; and the same for the base model without the \
 identifier.
-Class drift: pictures of the plain class word with the character's coat.
+Class drift: images of only the class word that show the character's coat.
 
 {markdown("%", COLUMNS, rows(scores))}"""
 
 
-def print_personalisation(out: Path, sitting: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
-    """Examine personalisation; what is returned prints its table."""
-    scores = run_personalisation_exam(out, sitting, listener, stop)
+def print_personalisation(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
+    """Run the exam of personalisation and return a function that prints its table."""
+    scores = run_personalisation_exam(out, options, listener, stop)
 
-    def table() -> None:
+    def print_scores() -> None:
         print_table("%", COLUMNS, rows(scores))
         print(f"\n{out / 'personalise.json'}")
 
-    return table
+    return print_scores

@@ -1,4 +1,4 @@
-"""The exam's questions: prompts whose combinations pretraining never showed, and what their pictures must show."""
+"""The exam's prompts: combinations that pretraining never showed, and what their images must show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from limner.starter.painter import (
     WEATHERS,
     Scene,
 )
-from limner.starter.painter.captions import PLACE_PHRASES, STYLE_OPENINGS, article, caption
+from limner.starter.painter.captions import PLACE_PHRASES, STYLE_OPENINGS, article, caption, extra_noun
 from limner.starter.painter.reserved import holds_reserved
 from limner.starter.painter.scene import COLOURED_EXTRAS
 from limner.starter.painter.vocabulary import INDOORS
@@ -31,19 +31,19 @@ COUNTS = {"one": 96, "two": 144, "three": 144, "bound": 80, "without": 48}
 
 @dataclass(frozen=True)
 class ExamPrompt:
-    """A prompt, what a picture of it must show by attribute, and a scene that would be a right answer."""
+    """A prompt of the exam: its text, the attributes that an image must show, and a scene that shows them."""
 
     kind: str
-    prompt: str
-    wanted: dict[str, str]
+    text: str
+    expected: dict[str, str]
     scene: Scene
 
 
 def exam_prompts(counts: dict[str, int] = COUNTS) -> list[ExamPrompt]:
-    """The exam, always the same 512 questions: single attributes, two, three, bound colours and "without".
+    """The prompts of the exam, always the same 512: with one, two or three attributes, bound colours and "without".
 
-    All of "two", "three", "bound" and the coloured ones of "one" hold a pair that pretraining never showed. A single
-    attribute can be no new combination; there it is the picture that is new.
+    All of "two", "three" and "bound", and those of "one" with a colour, have a pair that pretraining never showed.
+    Other prompts of "one" cannot be a new combination.
     """
     rng = random.Random("exam")
     makers: dict[str, Callable[[random.Random, int], ExamPrompt | None]] = {
@@ -55,14 +55,14 @@ def exam_prompts(counts: dict[str, int] = COUNTS) -> list[ExamPrompt]:
     }
     found: list[ExamPrompt] = []
     for kind, count in counts.items():
-        prompts: set[str] = set()
+        texts: set[str] = set()
         tries = 0
-        while len(prompts) < count:
-            question = makers[kind](rng, tries)
+        while len(texts) < count:
+            prompt = makers[kind](rng, tries)
             tries += 1
-            if question is not None and question.prompt not in prompts:
-                prompts.add(question.prompt)
-                found.append(question)
+            if prompt is not None and prompt.text not in texts:
+                texts.add(prompt.text)
+                found.append(prompt)
     return found
 
 
@@ -74,7 +74,7 @@ def _subject(rng: random.Random, animal: bool) -> dict[str, str]:
 
 
 def _scene(rng: random.Random, **values) -> Scene:
-    """A scene whose subject does not face left, which a prompt would have to say."""
+    """A scene whose subject does not face left, because a prompt would have to say so."""
     if values.get("extra") in COLOURED_EXTRAS and "extra_colour" not in values:
         values["extra_colour"] = rng.choice(tuple(COLOURS))
     if values.get("place") == STUDIO and "backdrop" not in values:
@@ -85,62 +85,64 @@ def _scene(rng: random.Random, **values) -> Scene:
             return scene
 
 
-def _question(kind: str, scene: Scene, asked: tuple[str, ...], rng: random.Random) -> ExamPrompt:
-    """Ask for some attributes of a scene by name; "extra" asks for its colour too."""
+def _exam_prompt(kind: str, scene: Scene, attributes: tuple[str, ...], rng: random.Random) -> ExamPrompt:
+    """A prompt that expects some attributes of a scene; "extra" includes its colour."""
     text = caption(scene, rng)
-    while "without" in text:  # which is a kind of its own
+    while "without" in text:  # that is a separate kind of prompt
         text = caption(scene, rng)
-    names = ["subject", *asked, *(["extra_colour"] if "extra" in asked and scene.extra_colour else [])]
+    names = ["subject", *attributes, *(["extra_colour"] if "extra" in attributes and scene.extra_colour else [])]
     if scene.style in COLOURLESS:
         names = [name for name in names if name not in ("colour", "extra_colour", "backdrop", "light")]
-    wanted = {name: value for name in names if (value := getattr(scene, name)) is not None}
-    return ExamPrompt(kind, text, wanted, scene)
+    expected = {name: value for name in names if (value := getattr(scene, name)) is not None}
+    return ExamPrompt(kind, text, expected, scene)
 
 
 def _one(rng: random.Random, turn: int) -> ExamPrompt | None:
-    """A class word and one thing more, in as few words as a user would take."""
+    """A class word and one attribute, in few words."""
     values = _subject(rng, animal=turn % 4 != 3)
     if turn % 4 == 3:
         scene = _scene(rng, **values, place=STUDIO)
         if not holds_reserved(scene):
             return None
         return ExamPrompt(
-            "one", f"a photo of {article(f'{scene.colour} {scene.subject}')}", _kept(scene, "colour"), scene
+            "one", f"a photo of {article(f'{scene.colour} {scene.subject}')}", _expect(scene, "colour"), scene
         )
     species = values["subject"]
     if turn % 4 == 0:
         scene = _scene(rng, **values, place=STUDIO)
-        return ExamPrompt("one", f"a photo of {article(f'{scene.breed} {species}')}", _kept(scene, "breed"), scene)
+        return ExamPrompt("one", f"a photo of {article(f'{scene.breed} {species}')}", _expect(scene, "breed"), scene)
     if turn % 4 == 1:
         scene = _scene(rng, **values, place=rng.choice(PLACES))
         phrase = rng.choice(PLACE_PHRASES[scene.place])
-        return ExamPrompt("one", f"a photo of a {species} {phrase}", _kept(scene, "place"), scene)
+        return ExamPrompt("one", f"a photo of a {species} {phrase}", _expect(scene, "place"), scene)
     if rng.random() < 0.5:
         scene = _scene(rng, **values, place=STUDIO, style=rng.choice(STYLES[1:]))
         return ExamPrompt(
-            "one", rng.choice(STYLE_OPENINGS[scene.style]).format(f"a {species}"), _kept(scene, "style"), scene
+            "one", rng.choice(STYLE_OPENINGS[scene.style]).format(f"a {species}"), _expect(scene, "style"), scene
         )
     scene = _scene(rng, **values, place=STUDIO, extra=rng.choice([e for e in EXTRAS if e not in COLOURED_EXTRAS]))
-    worn = scene.extra if scene.extra in ("glasses", "sunglasses") else article(str(scene.extra))
-    return ExamPrompt("one", f"a photo of a {species} wearing {worn}", _kept(scene, "extra"), scene)
+    return ExamPrompt(
+        "one", f"a photo of a {species} wearing {extra_noun(str(scene.extra))}", _expect(scene, "extra"), scene
+    )
 
 
-def _kept(scene: Scene, name: str) -> dict[str, str]:
+def _expect(scene: Scene, name: str) -> dict[str, str]:
+    """The subject and one more attribute of a scene."""
     return {"subject": scene.subject, name: str(getattr(scene, name))}
 
 
 def _several(rng: random.Random, turn: int, count: int) -> ExamPrompt | None:
-    """A breed or a coloured product with `count` attributes, the first of which is that breed or colour."""
+    """A breed or a coloured product with `count` attributes, including that breed or colour."""
     animal = turn % 3 != 2
     values = _subject(rng, animal)
     first = "breed" if animal else "colour"
     choices = ["place", "style", "place", "light", "weather"] + (["extra", "extra", "pose"] if animal else [])
-    asked = {first}
-    while len(asked) < count:
-        asked.add(rng.choice(choices))
-    if asked & {"light", "weather"} and "place" not in asked:  # they need a place, which is asked for then as well
-        return None
-    values["place"] = rng.choice(PLACES) if "place" in asked else STUDIO
+    attributes = {first}
+    while len(attributes) < count:
+        attributes.add(rng.choice(choices))
+    if attributes & {"light", "weather"} and "place" not in attributes:
+        return None  # they need a place, which would be one more attribute
+    values["place"] = rng.choice(PLACES) if "place" in attributes else STUDIO
     drawn = {
         "style": lambda: rng.choice(STYLES[1:]),
         "extra": lambda: rng.choice(EXTRAS),
@@ -148,37 +150,36 @@ def _several(rng: random.Random, turn: int, count: int) -> ExamPrompt | None:
         "weather": lambda: rng.choice(WEATHERS[1:]),
         "pose": lambda: rng.choice(POSES[1:]),
     }
-    values |= {name: draw() for name, draw in drawn.items() if name in asked}
-    if "weather" in asked and values["place"] in INDOORS:
+    values |= {name: draw() for name, draw in drawn.items() if name in attributes}
+    if "weather" in attributes and values["place"] in INDOORS:
         return None
     scene = _scene(rng, **values)
     if not holds_reserved(scene):
         return None
-    return _question({2: "two", 3: "three"}[count], scene, tuple(sorted(asked)), rng)
+    return _exam_prompt({2: "two", 3: "three"}[count], scene, tuple(sorted(attributes)), rng)
 
 
 def _bound(rng: random.Random, turn: int) -> ExamPrompt | None:
-    """Two colours, each of which must be on the right thing."""
+    """Two colours, each of which must be on the right object."""
     values = _subject(rng, animal=turn % 2 == 0)
     backdrop, other = rng.sample(tuple(COLOURS), 2)
     if turn % 2:
         scene = _scene(rng, **values | {"colour": other}, place=STUDIO, backdrop=backdrop)
-        asked: tuple[str, ...] = ("colour", "backdrop")
+        attributes: tuple[str, ...] = ("colour", "backdrop")
     else:
         extra = rng.choice(COLOURED_EXTRAS)
         scene = _scene(rng, **values, place=STUDIO, backdrop=backdrop, extra=extra, extra_colour=other)
-        asked = ("breed", "extra", "backdrop")
-    return _question("bound", scene, asked, rng) if holds_reserved(scene) else None
+        attributes = ("breed", "extra", "backdrop")
+    return _exam_prompt("bound", scene, attributes, rng) if holds_reserved(scene) else None
 
 
 def _without(rng: random.Random, turn: int) -> ExamPrompt | None:
-    """Something to wear is named and must not be there."""
+    """An extra that must not be there."""
     values = _subject(rng, animal=True)
     scene = _scene(rng, **values, place=rng.choice(PLACES))
     if not holds_reserved(scene):
         return None
     absent = rng.choice(EXTRAS)
-    thing = absent if absent in ("glasses", "sunglasses") else article(absent)
     place = rng.choice(PLACE_PHRASES[scene.place])
-    text = f"a photo of {article(f'{scene.breed} {scene.subject}')} without {thing} {place}"
-    return ExamPrompt("without", text, _kept(scene, "place") | {"breed": str(scene.breed), "extra": NONE}, scene)
+    text = f"a photo of {article(f'{scene.breed} {scene.subject}')} without {extra_noun(absent)} {place}"
+    return ExamPrompt("without", text, _expect(scene, "place") | {"breed": str(scene.breed), "extra": NONE}, scene)

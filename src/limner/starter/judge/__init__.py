@@ -1,4 +1,4 @@
-"""The judge: reads off a picture what the painter would have had to be told to paint it."""
+"""The judge: a network that reads the attributes of an image that the painter, or a model trained on it, made."""
 
 from limner.starter.judge.attributes import ATTRIBUTES, MARKINGS, truth
 from limner.starter.judge.judge import Judge, Readings

@@ -1,17 +1,16 @@
-"""What the judge reads off a picture, and what of it is there to be read."""
+"""The attributes that the judge reads, and their true values in a scene."""
 
 from __future__ import annotations
 
 from limner.starter import painter
-from limner.starter.painter import CHARACTERS
-from limner.starter.painter.animals import BREED_LOOKS, Look
-from limner.starter.painter.animals.emblems import EMBLEMS
-from limner.starter.painter.animals.random_look import CLEARLY, COATS, UNCLEAR, distance
+from limner.starter.painter.animals.look import BREED_LOOKS, CHARACTERS, COATS, Look
+from limner.starter.painter.animals.marks import EMBLEMS
+from limner.starter.painter.animals.random_look import DISTINCT, SIMILAR, colour_distance
 from limner.starter.painter.scene import Scene
 
 NONE, NATURAL = "none", "natural"
 
-MARKINGS: dict[str, tuple[str, ...]] = {  # what a character can bear, by where it is
+MARKINGS: dict[str, tuple[str, ...]] = {  # marks of a character, by their place
     "belly": (NONE, *sorted(EMBLEMS)),
     "forehead": (NONE, *sorted(EMBLEMS)),
     "crest": (NONE, "antenna", "horn", "mohawk"),
@@ -27,16 +26,27 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     **MARKINGS,
 }
 
-COLOURLESS = ("pencil sketch", "neon sign")  # styles that show form and not colour
+COLOURLESS = ("pencil sketch", "neon sign")  # styles without the colours of the scene
 HATS = ("top hat", "crown", "flower wreath", "party hat")
 EYEWEAR = ("glasses", "sunglasses")
-COLOURED = ("colour", "backdrop", "light", "extra_colour", "coat", "belly", "forehead", "pattern", "eyes", "ears")
+COLOURED = (
+    "colour",
+    "backdrop",
+    "light",
+    "extra_colour",
+    "coat",
+    "belly",
+    "forehead",
+    "pattern",
+    "eyes",
+    "ears",
+)
 
 
 def attribute_of_mark(mark: str) -> tuple[str, str] | None:
-    """The attribute and the value that a mark of a look stands for, such as ("belly", "star") for "belly star".
+    """The attribute and value of a mark of a look, such as ("belly", "star") for "belly star".
 
-    None for markings that breeds alone have.
+    None for marks that only breeds have.
     """
     place, _, form = mark.partition(" ")
     if place in ("belly", "forehead"):
@@ -46,28 +56,28 @@ def attribute_of_mark(mark: str) -> tuple[str, str] | None:
 
 
 def truth(scene: Scene, look: Look | None = None, coat: str | None = None) -> dict[str, str | None]:
-    """What a painted scene shows: a value of each attribute, None where it cannot be read.
+    """The true value of each attribute in the image of a scene; None where it cannot be seen.
 
-    look and coat: those of an animal made up at random.
+    look and coat: those of a random look, as `random_look` returns them.
     """
-    told: dict[str, str | None] = dict.fromkeys(ATTRIBUTES)
-    told |= {"subject": scene.subject, "place": scene.place, "style": scene.style, "weather": scene.weather}
-    told |= {"colour": scene.colour, "backdrop": scene.backdrop, "light": scene.light}
+    values: dict[str, str | None] = dict.fromkeys(ATTRIBUTES)
+    values |= {"subject": scene.subject, "place": scene.place, "style": scene.style, "weather": scene.weather}
+    values |= {"colour": scene.colour, "backdrop": scene.backdrop, "light": scene.light}
     if scene.is_animal:
-        told |= {"extra": scene.extra or NONE, "pose": scene.pose}
-        told["extra_colour"] = scene.extra_colour if scene.extra else None
+        values |= {"extra": scene.extra or NONE, "pose": scene.pose}
+        values["extra_colour"] = scene.extra_colour if scene.extra else None
         if look is None:
-            told["breed"] = scene.breed
+            values["breed"] = scene.breed
             look = CHARACTERS[scene.character] if scene.character else BREED_LOOKS[scene.breed] if scene.breed else None
         if look is not None:
-            told |= _markings(look) | {"coat": coat or coat_of(look)}
+            values |= _markings(look) | {"coat": coat or coat_of(look)}
     if scene.extra in HATS:
-        told |= {"forehead": None, "crest": None}
+        values |= {"forehead": None, "crest": None}
     if scene.extra in EYEWEAR:
-        told["eyes"] = None
+        values["eyes"] = None
     if scene.style in COLOURLESS:
-        told |= dict.fromkeys(COLOURED)
-    return told
+        values |= dict.fromkeys(COLOURED)
+    return values
 
 
 def coat_of(look: Look) -> str:
@@ -76,9 +86,9 @@ def coat_of(look: Look) -> str:
 
 
 def _markings(look: Look) -> dict[str, str | None]:
-    told: dict[str, str | None] = {name: values[0] for name, values in MARKINGS.items()}
-    apart = distance(look.ear_colour or look.coat, look.coat)  # breeds have coloured ears without the mark's name
-    told["ears"] = "coloured" if apart >= CLEARLY else "plain" if apart < UNCLEAR else None
+    values: dict[str, str | None] = {name: options[0] for name, options in MARKINGS.items()}
+    difference = colour_distance(look.ear_colour or look.coat, look.coat)  # breeds have coloured ears without that mark
+    values["ears"] = "coloured" if difference >= DISTINCT else "plain" if difference < SIMILAR else None
     if "spots" in look.marks:
-        told["pattern"] = "dots"
-    return told | dict(found for mark in look.marks if (found := attribute_of_mark(mark)))
+        values["pattern"] = "dots"
+    return values | dict(found for mark in look.marks if (found := attribute_of_mark(mark)))

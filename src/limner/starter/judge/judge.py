@@ -1,4 +1,4 @@
-"""Reading pictures with the trained network."""
+"""The judge: the trained network, and the probabilities that it reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDE, BATCH = 128, 64
 
 @dataclass(frozen=True)
 class Readings:
-    """Calibrated probabilities of n pictures: each attribute's values (n, k)."""
+    """Calibrated probabilities of the values of each attribute, (n, k) for n images."""
 
     values: dict[str, np.ndarray]
 
@@ -25,22 +25,23 @@ class Readings:
         return len(self.values["subject"])
 
     def shows(self, index: int, attribute: str, value: str) -> bool:
-        """Whether a picture shows this value: more likely than not."""
+        """Whether an image shows this value: its probability is over 0.5."""
         return bool(self.values[attribute][index, ATTRIBUTES[attribute].index(value)] > 0.5)
 
     def likeliest(self, index: int, attribute: str) -> str:
+        """The value with the highest probability."""
         return ATTRIBUTES[attribute][int(self.values[attribute][index].argmax())]
 
 
 class Judge:
-    """A trained network with its temperatures (Guo et al. 2017, arXiv 1706.04599)."""
+    """A trained network, calibrated by temperatures (Guo et al. 2017, arXiv 1706.04599)."""
 
     def __init__(self, network: JudgeNetwork) -> None:
         self.network = network.eval()
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> Judge:
-        """The judge that comes with the starter, or another one from a safetensors file."""
+        """Load the judge of the starter, or another one from a safetensors file."""
         from safetensors.torch import load_file
 
         network = JudgeNetwork()
@@ -49,15 +50,15 @@ class Judge:
 
     @torch.inference_mode()
     def read(self, pixels: np.ndarray) -> Readings:
-        """Read uint8 pictures (n, 128, 128, 3)."""
+        """Read the attributes of images (n, 128, 128, 3) uint8."""
         parts: list[dict[str, torch.Tensor]] = []
         for start in range(0, len(pixels), BATCH):
-            pictures = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
-            parts.append(self.network(pictures.float() / 127.5 - 1))
-        warmth = self.network.get_buffer("temperature")
+            images = torch.from_numpy(np.ascontiguousarray(pixels[start : start + BATCH])).permute(0, 3, 1, 2)
+            parts.append(self.network(images.float() / 127.5 - 1))
+        temperatures = self.network.get_buffer("temperature")
         return Readings(
             {
-                name: (torch.cat([logits[name] for logits in parts]) / warmth[i]).softmax(1).numpy()
+                name: (torch.cat([logits[name] for logits in parts]) / temperatures[i]).softmax(1).numpy()
                 for i, name in enumerate(ATTRIBUTES)
             }
         )

@@ -1,4 +1,4 @@
-"""The painter: draws pictures whose every attribute is known, for pretraining and for measuring."""
+"""The painter: draws images whose every attribute is known, for pretraining and for measuring."""
 
 from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.captions import caption, class_caption

@@ -1,4 +1,4 @@
-"""`python -m limner.starter.painter SHEET.png`: a contact sheet of random scenes, the last row characters."""
+"""`python -m limner.starter.painter SHEET.png`: a contact sheet of random scenes, with characters in the last row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from limner.starter.painter.canvas import SIZE
 
 
 def contact_sheet(seed: int, columns: int, rows: int) -> Image.Image:
-    """`rows` of random scenes and one of characters, `columns` pictures in each, 128 px apart by 4."""
+    """`rows` rows of random scenes and one of characters, with `columns` images each and gaps of 4 px."""
     rng = random.Random(seed)
     scenes: list[Scene] = [
         random_scene(rng, style=STYLES[i % len(STYLES)] if i % 2 else "illustration") for i in range(columns * rows)

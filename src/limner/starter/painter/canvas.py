@@ -1,7 +1,7 @@
-"""A display list of flat shapes in picture units, which each style renders in its own way.
+"""A display list of flat shapes in image units, which each style renders in its own way.
 
-The picture is 128 units wide and high, the origin is the top left corner and y grows downward.
-Drawing code records shapes; nothing is rasterised until a style asks for it.
+An image is 128 units wide and high, the origin is the top left corner and y grows downward.
+Drawing code records shapes; a style rasterises them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from limner.starter.painter.vocabulary import RGB
+RGB = tuple[int, int, int]
 
 SIZE = 128
 Depth = Literal["back", "subject", "front"]
@@ -32,12 +32,12 @@ class Gradient:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """One polygon or polyline. `points` is (n, 2) in picture units.
+    """One polygon or polyline. points: (n, 2) in image units.
 
-    fill: colour inside (closed shapes); stroke and width: colour and thickness of the line, in units.
-    depth: what the shape belongs to, so that a style can treat scenery, subject and weather apart.
-    alpha: opacity from 0 to 1. clip: a polygon outside which nothing of this shape is drawn.
-    outline: False for shading and markings, which line-drawing styles leave without a contour.
+    fill: colour inside (closed shapes). stroke and width: colour and thickness of the line, in units.
+    depth: scenery ("back"), subject or weather ("front"), which styles treat differently.
+    alpha: opacity from 0 to 1. clip: a polygon (n, 2) outside which nothing of this shape is drawn.
+    outline: False for shading and markings, which get no contour in styles that draw lines.
     """
 
     points: np.ndarray
@@ -51,21 +51,23 @@ class Shape:
 
 
 def mix(first: RGB, second: RGB, amount: float) -> RGB:
-    """Blend two colours; amount 0 gives the first, 1 the second."""
+    """A blend of two colours; amount 0 is the first, 1 the second."""
     red, green, blue = (round(a + (b - a) * amount) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 
 def lighter(colour: RGB, amount: float = 0.25) -> RGB:
+    """The colour blended with white."""
     return mix(colour, (255, 255, 255), amount)
 
 
 def darker(colour: RGB, amount: float = 0.25) -> RGB:
+    """The colour blended with near black."""
     return mix(colour, (16, 12, 28), amount)
 
 
 def ellipse_points(cx: float, cy: float, rx: float, ry: float, angle: float = 0.0, n: int = 36) -> np.ndarray:
-    """Points of an ellipse; angle in degrees."""
+    """Points (n, 2) of an ellipse; angle in degrees."""
     t = np.linspace(0, 2 * math.pi, n, endpoint=False)
     c, s = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     x, y = rx * np.cos(t), ry * np.sin(t)
@@ -122,7 +124,7 @@ class Canvas:
 
     @contextmanager
     def clip(self, points: Points) -> Iterator[Canvas]:
-        """Keep what is drawn inside a polygon given in local units (markings on a coat, say)."""
+        """Draw only inside a polygon given in local units, such as markings on a coat."""
         outer, self._clip = self._clip, self.place(points)
         try:
             yield self
@@ -130,12 +132,12 @@ class Canvas:
             self._clip = outer
 
     def place(self, points: Points) -> np.ndarray:
-        """Local units to picture units."""
+        """Points in local units as points in image units."""
         return np.asarray(points, float) @ self._matrix[:2, :2].T + self._matrix[:2, 2]
 
     @property
     def unit(self) -> float:
-        """How many picture units one local unit is."""
+        """The length of one local unit in image units."""
         return math.sqrt(abs(float(np.linalg.det(self._matrix[:2, :2]))))
 
     def polygon(
@@ -148,7 +150,7 @@ class Canvas:
         alpha: float = 1,
         outline: bool = True,
     ) -> np.ndarray:
-        """A closed shape; returns its points in local units, ready for `clip`."""
+        """Draw a closed shape; return its points in local units, as `clip` takes them."""
         local = np.asarray(points, float)
         self.shapes.append(
             Shape(self.place(local), fill, stroke, width * self.unit, self._depth, alpha, self._clip, outline)
@@ -156,7 +158,7 @@ class Canvas:
         return local
 
     def blob(self, points: Points, fill: RGB | Gradient | None = None, **options) -> np.ndarray:
-        """A closed smooth curve through the points."""
+        """Draw a closed smooth curve through the points."""
         return self.polygon(smooth(points), fill, **options)
 
     def ellipse(
@@ -181,7 +183,7 @@ class Canvas:
         radius: float = 0,
         **options,
     ) -> np.ndarray:
-        """Corners at (x0, y0) and (x1, y1), rounded by `radius`."""
+        """Draw a rectangle with corners at (x0, y0) and (x1, y1), rounded by `radius`."""
         if radius <= 0:
             return self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], fill, **options)
         r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
@@ -194,7 +196,7 @@ class Canvas:
         return self.polygon(points, fill, **options)
 
     def line(self, points: Points, colour: RGB, width: float, *, curve: bool = False, **options) -> None:
-        """An open line with round ends; `curve` bends it smoothly through its points."""
+        """Draw an open line with round ends; curve: smooth through its points."""
         local = smooth(points, closed=False) if curve else np.asarray(points, float)
         self.shapes.append(
             Shape(
@@ -274,7 +276,7 @@ def _stroke(draw: ImageDraw.ImageDraw, path: np.ndarray, colour, width: int, rou
 
 
 def rasterise(shapes: Sequence[Shape], supersample: int = 4, background: RGB = (255, 255, 255)) -> Image.Image:
-    """Fill the shapes in order; returns an RGB image of side 128 * supersample."""
+    """Fill the shapes in order; return an RGB image with a side of 128 * supersample."""
     image = Image.new("RGB", (SIZE * supersample, SIZE * supersample), background)
     for shape in shapes:
         points = shape.points * supersample

@@ -1,4 +1,4 @@
-"""Exact captions of a scene, in many wordings."""
+"""Captions of a scene: exact, in many wordings."""
 
 from __future__ import annotations
 
@@ -30,34 +30,39 @@ PLACE_PHRASES: dict[str, tuple[str, ...]] = {
 LIGHT_PHRASES = {"sunset": ("at sunset", "in the evening light"), "night": ("at night", "in the moonlight")}
 WEATHER_PHRASES = {"rain": ("in the rain", "on a rainy day"), "snowfall": ("while snow is falling", "in snowfall")}
 POSE_WORDS = {"sitting": ("sitting",), "standing": ("standing",), "lying": ("lying down", "lying")}
-ABSENT_SHARE = 0.1  # of captions that say what is not worn
+ABSENT_SHARE = 0.1  # of captions that say "without" some extra
 USUAL_POSE, USUAL_FACING = "sitting", "right"
 
 
 def article(phrase: str) -> str:
+    """The phrase with "a" or "an" before it."""
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
+def extra_noun(extra: str, colour: str = "") -> str:
+    """An extra with its article and colour; colour: a word and a space."""
+    noun = f"{colour}{extra}"
+    return noun if extra in ("glasses", "sunglasses") else article(noun)
+
+
 def extra_phrase(scene: Scene, rng: random.Random) -> str | None:
-    """What the animal wears, such as "wearing a red top hat"."""
+    """The extra in words, such as "wearing a red top hat"; None if there is none."""
     if scene.extra is None:
         return None
     colour = f"{scene.extra_colour} " if scene.extra_colour else ""
-    worn = f"{colour}{scene.extra}"
-    worn = worn if scene.extra in ("glasses", "sunglasses") else article(worn)
-    return f"{rng.choice(('wearing', 'with'))} {worn}"
+    return f"{rng.choice(('wearing', 'with'))} {extra_noun(scene.extra, colour)}"
 
 
 def absent_phrase(scene: Scene, rng: random.Random) -> str:
-    """Something to wear that the animal does not wear, such as "without a crown"."""
+    """An extra that the animal does not wear, such as "without a crown"."""
     absent = rng.choice([extra for extra in EXTRAS if extra != scene.extra])
-    return f"without {absent if absent in ('glasses', 'sunglasses') else article(absent)}"
+    return f"without {extra_noun(absent)}"
 
 
 def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = None) -> str:
     """The subject without its article: breed and species, or colour and product.
 
-    With an identifier the phrase is the DreamBooth form, "sks dog", which takes no article.
+    With an identifier it is that and the class word, such as "sks dog" (DreamBooth), which needs no article.
     """
     if identifier is not None:
         return f"{identifier} {scene.subject}"
@@ -66,14 +71,14 @@ def subject_phrase(scene: Scene, rng: random.Random, identifier: str | None = No
     if scene.breed is None:
         return scene.subject
     full = f"{scene.breed} {scene.subject}"
-    return full if scene.breed in COLOURS else rng.choice((full, full, scene.breed))  # "a black" is no cat
+    return full if scene.breed in COLOURS else rng.choice((full, full, scene.breed))  # "black" alone is not a cat
 
 
 def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str | None = None) -> str:
-    """Tell a scene in words; everything said is true of the picture, and what is left out is the usual.
+    """A caption of a scene: everything it says is true, and everything it leaves out has its default value.
 
-    So a prompt that names none means an animal that sits, a subject that faces right, day and clear weather.
-    Without `rng` the wording is the first of every list, for a stable full caption.
+    The defaults are a sitting animal, a subject that faces right, day and clear weather.
+    Without `rng` the caption is full, with the first wording of every list, so that it is always the same.
     """
     full = rng is None
     rng = rng or _First()
@@ -82,9 +87,9 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
         clauses.append(rng.choice(POSE_WORDS[scene.pose]))
     if scene.facing and (full or scene.facing != USUAL_FACING or rng.random() < 0.3):
         clauses.append(f"facing {scene.facing}")
-    worn = extra_phrase(scene, rng)
-    if worn:
-        clauses.append(worn)
+    extra = extra_phrase(scene, rng)
+    if extra:
+        clauses.append(extra)
     if scene.is_animal and not full and rng.random() < ABSENT_SHARE:
         clauses.append(absent_phrase(scene, rng))
     if scene.place != STUDIO:
@@ -102,17 +107,17 @@ def caption(scene: Scene, rng: random.Random | None = None, *, identifier: str |
 
 
 def class_caption(scene: Scene, rng: random.Random) -> str:
-    """A caption that names a subject only by its class and leaves a studio out ("a photo of a dog")."""
+    """A caption that names only the class of the subject, and no backdrop ("a photo of a dog")."""
     return caption(without_attributes(scene, "breed", "colour", "backdrop"), rng)
 
 
 def without_attributes(scene: Scene, *names: str) -> Scene:
-    """The scene as a caption tells it that leaves some attributes out."""
+    """The scene with some attributes None, so that its caption leaves them out."""
     return scene.model_copy(update=dict.fromkeys(names))
 
 
 class _First(random.Random):
-    """A chooser that always takes the first: the stable wording of a caption."""
+    """A random generator whose choice is always the first item."""
 
     def choice(self, seq):  # type: ignore[override]
         return seq[0]

@@ -1,4 +1,4 @@
-"""Hats, glasses and neckwear, placed on an animal by its `Anatomy`."""
+"""Extras: hats, glasses and neckwear, placed on an animal by its `Anatomy`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import numpy as np
 
 from limner.starter.painter.animals import HEAD, Anatomy, line_colour, solid
-from limner.starter.painter.canvas import Canvas, darker, ellipse_points, lighter
-from limner.starter.painter.vocabulary import COLOURS, RGB
+from limner.starter.painter.canvas import RGB, Canvas, darker, ellipse_points, lighter
+from limner.starter.painter.vocabulary import COLOURS
 
 GOLD: RGB = (250, 196, 48)
 BLACK: RGB = (30, 28, 36)
@@ -124,21 +124,21 @@ _HATS: dict[str, Callable[[Canvas, RGB], None]] = {
 }
 _EYEWEAR: dict[str, Callable[[Canvas, RGB, float], None]] = {"glasses": _glasses, "sunglasses": _sunglasses}
 _NECKWEAR: dict[str, Callable[[Canvas, RGB], None]] = {"scarf": _scarf, "bow tie": _bow_tie}
-_USUAL: dict[str, RGB] = {"crown": GOLD, "glasses": BLACK, "sunglasses": BLACK}
+_DEFAULT_COLOURS: dict[str, RGB] = {"crown": GOLD, "glasses": BLACK, "sunglasses": BLACK}
 
 
 def draw_extra(canvas: Canvas, extra: str, colour: RGB | None, anatomy: Anatomy, rng: random.Random) -> None:
-    """Put an extra on the animal just drawn, under the same transform; None means its usual colour."""
-    paint = colour or _USUAL.get(extra, COLOURS["red"])
+    """Draw an extra on an animal, under the same transform; colour None is its default colour."""
+    colour = colour or _DEFAULT_COLOURS.get(extra, COLOURS["red"])
     scale = anatomy.head_radius / HEAD
     if extra in _HATS:
         with canvas.at(*anatomy.head_top, scale, angle=anatomy.tilt + rng.uniform(-3, 3)):
-            _HATS[extra](canvas, paint)
+            _HATS[extra](canvas, colour)
     elif extra in _EYEWEAR:
         (x0, y0), (x1, y1) = anatomy.eyes
         gap = math.hypot(x1 - x0, y1 - y0) / 2 / scale
         with canvas.at((x0 + x1) / 2, (y0 + y1) / 2, scale, angle=anatomy.tilt):
-            _EYEWEAR[extra](canvas, paint, gap)
+            _EYEWEAR[extra](canvas, colour, gap)
     else:
         with canvas.at(*anatomy.neck_centre, anatomy.neck_width / 20):
-            _NECKWEAR[extra](canvas, paint)
+            _NECKWEAR[extra](canvas, colour)

@@ -1,4 +1,4 @@
-"""Scene -> picture."""
+"""Scenes as images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from limner.starter.painter.vocabulary import COLOURS
 
 
 def look_of(scene: Scene) -> Look:
-    """How the animal of a scene looks: by its character, its breed, or a breed of its species by seed."""
+    """The look of the animal of a scene: of its character, its breed, or else of a breed decided by the seed."""
     if scene.character is not None:
         return CHARACTERS[scene.character]
     if scene.breed is not None:
@@ -29,7 +29,7 @@ def look_of(scene: Scene) -> Look:
 
 
 def compose(scene: Scene, look: Look | None = None) -> Canvas:
-    """Place everything that a scene names on a canvas; `look` dresses its animal in place of breed or character."""
+    """The shapes of a scene on a canvas; look: of the animal, instead of that of its breed or character."""
     rng = random.Random(scene.seed)
     canvas = Canvas()
     spot = Placement.draw(rng)
@@ -50,5 +50,5 @@ def compose(scene: Scene, look: Look | None = None) -> Canvas:
 
 
 def paint(scene: Scene, look: Look | None = None) -> Image.Image:
-    """Paint a scene: RGB, 128 x 128, the same pixels for the same scene and look."""
+    """The image of a scene, RGB, 128 x 128: the same pixels for the same scene and look."""
     return render(compose(scene, look).shapes, scene.style, np.random.default_rng(scene.seed))

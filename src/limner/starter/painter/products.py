@@ -1,7 +1,7 @@
-"""Twelve everyday products, each in any colour.
+"""Products: twelve everyday things, each in any colour.
 
-Local units: the origin is the centre of the ground contact and y grows downward, so a product stands
-in negative y; products are 45 to 68 units high or up to 80 wide.
+Local units: the origin is the centre of the ground contact and y grows downward, so a product has negative y. Products
+are 45 to 68 units high or up to 80 wide.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limner.starter.painter.canvas import Canvas, Points, darker, ellipse_points, lighter, mix
-from limner.starter.painter.vocabulary import RGB
+from limner.starter.painter.canvas import RGB, Canvas, Points, darker, ellipse_points, lighter, mix
 
 INK: RGB = (38, 40, 52)
 PAPER: RGB = (246, 244, 238)
@@ -24,9 +23,9 @@ WARM: RGB = (255, 236, 170)
 
 @dataclass(frozen=True, slots=True)
 class Tones:
-    """One main colour as flat shading: `base` covers most of a product.
+    """Shades of the main colour of a product, most of which has the colour `base`.
 
-    glow and shine: lit parts; shade and deep: turned away; edge: the thin contour; trim: a neutral contrast.
+    glow and shine: lit parts. shade and deep: parts in shadow. edge: the thin contour. trim: a neutral contrast.
     """
 
     base: RGB
@@ -53,23 +52,23 @@ class Tones:
 
 
 def _part(canvas: Canvas, points: Points, fill: RGB, tones: Tones) -> np.ndarray:
-    """A main part: filled, with the thin contour that keeps it apart from any background."""
+    """Draw a main part: filled, with a thin contour to be visible on any background; return its points."""
     return canvas.polygon(points, fill, stroke=tones.edge, width=0.9)
 
 
 def _panel(canvas: Canvas, points: Points, fill: RGB) -> np.ndarray:
-    """Shading or a highlight, without a contour."""
+    """Draw shading or a highlight, without a contour; return its points."""
     return canvas.polygon(points, fill, outline=False)
 
 
 def _tube(canvas: Canvas, points: Points, width: float, fill: RGB, tones: Tones) -> None:
-    """A bent round bar, such as a handle: contour below, colour above."""
+    """Draw a curved bar, such as a handle, with a contour."""
     canvas.line(points, tones.edge, width + 1.8, curve=True)
     canvas.line(points, fill, width, curve=True, outline=False)
 
 
 def _box(x0: float, y0: float, x1: float, y1: float, radius: float) -> np.ndarray:
-    """A rectangle with round corners."""
+    """The contour of a rectangle with round corners."""
     r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
     quarter = ellipse_points(0, 0, r, r, n=24)[:7]
     turn = np.array([[0, 1], [-1, 0]])
@@ -81,7 +80,7 @@ def _box(x0: float, y0: float, x1: float, y1: float, radius: float) -> np.ndarra
 
 
 def _vessel(left: Points, bulge: float = 0.0) -> np.ndarray:
-    """A symmetric outline from the points of its left side, top to bottom; the foot is rounded by `bulge`."""
+    """A symmetric contour from the points of its left side, top to bottom; `bulge` rounds the bottom."""
     side = np.asarray(left, float)
     foot_x, foot_y = side[-1]
     foot = ellipse_points(0, foot_y, abs(foot_x), bulge, n=24)[1:12][::-1] if bulge else np.empty((0, 2))
@@ -412,5 +411,5 @@ PRODUCT_PAINTERS: dict[str, Callable[[Canvas, Tones, random.Random], None]] = {
 
 
 def draw_product(canvas: Canvas, product: str, colour: RGB, rng: random.Random) -> None:
-    """Draw a product in local units with `colour` as its main colour; `rng` picks its small accidents."""
+    """Draw a product in local units. colour: its main colour. rng: decides small details."""
     PRODUCT_PAINTERS[product](canvas, Tones.of(colour), rng)

@@ -1,4 +1,4 @@
-"""Pairs of attributes that pretraining never shows together, so that an exam can ask for what was never seen."""
+"""Pairs of attributes that pretraining never shows together, so that the exam can prompt for new combinations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def pairs(scene: Scene) -> list[tuple[str, str, str]]:
-    """The pairs of a scene that could be reserved: which of TABLES, and a value of its rows and of its columns."""
+    """The pairs of a scene that could be reserved: the name of one of TABLES, a row and a column of it."""
     kind = scene.breed or scene.subject
     found = []
     if scene.place != STUDIO:
@@ -34,12 +34,12 @@ def pairs(scene: Scene) -> list[tuple[str, str, str]]:
 
 
 def is_reserved(pair: tuple[str, str, str]) -> bool:
-    """One pair in eight, along diagonals, so that every value is in some reserved pairs and in many others."""
+    """Whether a pair is reserved: one in eight, on diagonals, so that every value is in some of them but not all."""
     table, row, column = pair
     rows, columns = TABLES[table]
     return (rows.index(row) + 3 * columns.index(column)) % ONE_IN == list(TABLES).index(table)
 
 
 def holds_reserved(scene: Scene) -> bool:
-    """Whether a scene shows a reserved pair, so that pretraining must not see it."""
+    """Whether a scene shows a reserved pair, so that it must not be used for pretraining."""
     return any(map(is_reserved, pairs(scene)))

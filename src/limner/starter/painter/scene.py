@@ -1,12 +1,14 @@
-"""The frozen description of one picture: the truth that a caption tells and a judge reads."""
+"""Scenes: the exact description of an image, from which it is drawn and captioned."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from limner.starter.painter.scene import Placement
+from limner.starter.painter.animals.look import CHARACTERS
 from limner.starter.painter.vocabulary import (
     ATTRIBUTES,
     BREEDS,
@@ -24,13 +26,29 @@ from limner.starter.painter.vocabulary import (
 )
 
 
-class Scene(BaseModel):
-    """What is in a picture. Two equal scenes are painted pixel for pixel alike.
+@dataclass(frozen=True)
+class Placement:
+    """Where the subject stands: its foot in pixels, its scale, and whether it is mirrored, so that it faces left."""
 
-    subject: "cat", "dog" or a product; breed: for animals; colour: of a product.
+    x: float
+    y: float
+    scale: float
+    mirrored: bool
+
+    @classmethod
+    def draw(cls, rng: random.Random) -> Placement:
+        return cls(rng.uniform(57, 71), rng.uniform(112, 119), rng.uniform(1.1, 1.28), rng.random() < 0.5)
+
+
+class Scene(BaseModel):
+    """What is in an image. Equal scenes have equal pixels.
+
+    subject: "cat", "dog" or a product. breed: of an animal. colour: of a product.
     place: one of PLACES, or "studio" with `backdrop` as its colour.
-    character: the name of a character, which then decides species and look.
-    seed: where the subject stands, its size, and all the small accidents of the picture.
+    character: the name of a character, which decides the look.
+    seed: decides the position and size of the subject, and all other random details.
+
+    Raises ValueError for a value that is not in the vocabulary.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,19 +68,16 @@ class Scene(BaseModel):
     seed: int = 0
 
     @model_validator(mode="after")
-    def _known(self) -> Scene:
+    def _check_values(self) -> Scene:
         def check(name: str, value: str | None, known) -> None:
             if value is not None and value not in known:
-                raise ValueError(f"unknown {name} {value!r}; choose one of {', '.join(known)}")
+                raise ValueError(f"unknown {name} {value!r}; use one of {', '.join(known)}")
 
         for name, values in (ATTRIBUTES | {"breed": BREEDS.get(self.subject, ())}).items():
             check(name, getattr(self, name), values)
-        if self.character is not None:
-            from limner.starter.painter.animals.look import CHARACTERS
-
-            check("character", self.character, [n for n, look in CHARACTERS.items() if look.species == self.subject])
+        check("character", self.character, [n for n, look in CHARACTERS.items() if look.species == self.subject])
         if (self.place == STUDIO) != (self.backdrop is not None):
-            raise ValueError("a backdrop colour belongs to the studio, and the studio needs one")
+            raise ValueError("only the studio has a backdrop, and it needs one; set backdrop to a colour")
         return self
 
     @property
@@ -71,7 +86,7 @@ class Scene(BaseModel):
 
     @property
     def facing(self) -> str | None:
-        """ "left" or "right", where that can be told: frontal and even subjects face the viewer."""
+        """ "left" or "right"; None for subjects that face the viewer or look the same from both sides."""
         sideways = self.pose != "sitting" if self.is_animal else self.subject in ONE_SIDED
         if not sideways:
             return None
@@ -82,7 +97,7 @@ COLOURED_EXTRAS = ("top hat", "scarf", "bow tie", "party hat")
 
 
 def random_scene(rng: random.Random, **fixed) -> Scene:
-    """Draw a scene from the pretraining distribution; `fixed` pins attributes."""
+    """Sample a scene from the pretraining distribution; `fixed` sets attributes."""
     chosen = dict(fixed)
 
     def pick(name: str, draw):
@@ -113,3 +128,21 @@ def random_scene(rng: random.Random, **fixed) -> Scene:
     pick("style", lambda: rng.choices(STYLES, (10, 2, 2, 2, 2, 2))[0])
     pick("seed", lambda: rng.getrandbits(31))
     return Scene(**chosen)
+
+
+def portraits(character: str, rng: random.Random, places: Iterable[str], poses: Iterable[str]) -> list[Scene]:
+    """A scene of a character for each place and pose: by day, in clear weather, without an extra."""
+    return [
+        random_scene(
+            rng,
+            subject=CHARACTERS[character].species,
+            character=character,
+            extra=None,
+            place=place,
+            pose=pose,
+            light="day",
+            weather="clear",
+            style="illustration",
+        )
+        for place, pose in zip(places, poses, strict=True)
+    ]

@@ -1,6 +1,6 @@
-"""`python -m limner.starter.painter.sectors FOLDER --each 200`: pictures for ten industries, with what each shows.
+"""`python -m limner.starter.painter.sectors FOLDER --each 200`: images for ten industries, with their attributes.
 
-FOLDER/pictures.csv names every picture with its caption, industry, product, colour, place, style, light and weather.
+FOLDER/pictures.csv has a row for every image: caption, industry, product, colour, place, style, light and weather.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ SECTORS: dict[str, tuple[str, ...]] = {
     "beauty": ("bottle", "chair"),
     "sports": ("sneaker", "bottle"),
 }
-"""What the painter can paint for each industry."""
-TOLD = ("colour", "place", "style", "light", "weather")
+"""The products of each industry."""
+COLUMNS = ("colour", "place", "style", "light", "weather")
 
 
 def scenes(each: int, seed: int) -> Iterator[tuple[str, Scene]]:
-    """So many scenes for each industry, one industry after another."""
+    """Yield `each` scenes of every industry, with its name."""
     rng = random.Random(seed)
     for sector, products in SECTORS.items():
         for number in range(each):
@@ -42,22 +42,22 @@ def scenes(each: int, seed: int) -> Iterator[tuple[str, Scene]]:
 
 
 def write_sectors(folder: Path, each: int, seed: int = 1) -> None:
-    """Paint all of them into folders of the industries' names, and tell of them in pictures.csv."""
+    """Draw the images into a folder per industry, and write pictures.csv."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "pictures.csv").open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["file_name", "text", "industry", "product", *TOLD])
-        for number, (sector, scene) in enumerate(tqdm(scenes(each, seed), total=each * len(SECTORS), unit="picture")):
-            name = f"{sector.replace(' ', '_')}/{number % each + 1:04d}.png"
-            (folder / name).parent.mkdir(exist_ok=True)
-            paint(scene).save(folder / name)
-            table.writerow([name, caption(scene), sector, scene.subject, *(getattr(scene, each) for each in TOLD)])
+        table.writerow(["file_name", "text", "industry", "product", *COLUMNS])
+        for number, (sector, scene) in enumerate(tqdm(scenes(each, seed), total=each * len(SECTORS), unit="image")):
+            path = f"{sector.replace(' ', '_')}/{number % each + 1:04d}.png"
+            (folder / path).parent.mkdir(exist_ok=True)
+            paint(scene).save(folder / path)
+            table.writerow([path, caption(scene), sector, scene.subject, *(getattr(scene, name) for name in COLUMNS)])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--each", type=int, default=200, help="pictures of an industry")
+    parser.add_argument("--each", type=int, default=200, help="images per industry")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     write_sectors(options.folder, options.each, options.seed)

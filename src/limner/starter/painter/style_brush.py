@@ -1,4 +1,4 @@
-"""Styles that paint with a brush: watercolour and oil painting."""
+"""Styles of brushes: watercolour and oil painting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAPER = np.array([0.99, 0.98, 0.955], np.float32)
 
 
 def _vignette(rng: np.random.Generator, border: float) -> np.ndarray:
-    """1 inside the painted area, 0 on the bare paper around it, (256, 256); border in units."""
+    """A mask (256, 256): 1 inside the painted area, 0 on the paper around it; border in units."""
     ramp = np.minimum(np.arange(SIZE * DETAIL), np.arange(SIZE * DETAIL)[::-1]).astype(np.float32) / DETAIL
     distance = np.minimum(ramp[:, None], ramp[None, :])
     ragged = border * (1 + 0.8 * smooth_noise(rng, 9) + 0.35 * smooth_noise(rng, 40))
@@ -34,7 +34,7 @@ def _vignette(rng: np.random.Generator, border: float) -> np.ndarray:
 
 
 def watercolour(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """Pale uneven washes with dark rims and bleeding edges on white textured paper."""
+    """Pale uneven colours with dark rims and soft edges on white textured paper."""
     flat = rasterise(shapes, DETAIL)
     near = to_pixels(subject_mask(shapes))[..., None]
     wet = blurred(flat, 1.6)
@@ -52,7 +52,7 @@ def watercolour(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Imag
 
 
 def _stroke_angles(grey: Image.Image, rng: np.random.Generator) -> np.ndarray:
-    """Brush direction in radians, (256, 256): along edges where there are any, else flowing freely."""
+    """Brush direction in radians (256, 256): along edges if there are any, else a smooth random direction."""
     smooth = blurred(grey, 2.0)
     down, right = np.gradient(smooth)
     free = 0.5 + 1.1 * smooth_noise(rng, 5)
@@ -72,7 +72,7 @@ def _brush(
     width: float,
     rng: np.random.Generator,
 ) -> None:
-    """Lay one stroke at every spot, (n, 2) as row and column; length and width in units."""
+    """Draw one stroke at every spot, (n, 2) as row and column; length and width in units."""
     n = len(spots)
     angle = angles[spots[:, 0], spots[:, 1]] + rng.normal(0, 0.18, n)
     half = DETAIL * length / 2 * rng.uniform(0.7, 1.2, n)
@@ -87,7 +87,7 @@ def _brush(
 
 
 def _spots(rng: np.random.Generator, spacing: float, where: np.ndarray | None = None) -> np.ndarray:
-    """Jittered grid of (row, column) on the 256 grid in random order, kept where the mask is on."""
+    """A jittered grid (n, 2) of row and column, from 0 to 255, in random order, and only where the mask is 1."""
     step = spacing * DETAIL
     grid = np.stack([*np.mgrid[0 : SIZE * DETAIL : step, 0 : SIZE * DETAIL : step]], axis=-1).reshape(-1, 2)
     spots = (grid + rng.uniform(0, step, grid.shape)).astype(int).clip(0, SIZE * DETAIL - 1)
@@ -97,21 +97,21 @@ def _spots(rng: np.random.Generator, spacing: float, where: np.ndarray | None = 
 
 
 def oil_painting(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """Oriented strokes, broad behind and fine on the subject, with canvas weave and impasto light."""
+    """Oriented strokes, wide in the background and fine on the subject, with canvas texture and relief."""
     behind_weather = [shape for shape in shapes if shape.depth != "front"]
     flat = rasterise(behind_weather, DETAIL)
     near = to_pixels(subject_mask(shapes))
     colours = np.asarray(flat, np.float32)
     angles = _stroke_angles(flat.convert("L"), rng)
-    picture = flat.copy()
-    _brush(picture, _spots(rng, 3.5), colours, angles, 8, 3.2, rng)
-    _brush(picture, _spots(rng, 2.4, near), colours, angles, 4.2, 1.8, rng)
-    painted, sharp = to_pixels(picture), to_pixels(flat)
+    image = flat.copy()
+    _brush(image, _spots(rng, 3.5), colours, angles, 8, 3.2, rng)
+    _brush(image, _spots(rng, 2.4, near), colours, angles, 4.2, 1.8, rng)
+    painted, sharp = to_pixels(image), to_pixels(flat)
     detail = (brightest(np.abs(sharp - blurred(flat, 2.5))) * 4).clip(0, 0.75) * (0.65 + 0.35 * near)
     painted = painted + (sharp - painted) * detail[..., None]
     if len(behind_weather) < len(shapes):
         painted = painted + to_pixels(rasterise(shapes, DETAIL)) - sharp
-    height = luminance(to_pixels(picture)) + 0.05 * paper_grain(rng)
+    height = luminance(to_pixels(image)) + 0.05 * paper_grain(rng)
     relief = (height - np.roll(height, (2, 2), (0, 1))).clip(-0.3, 0.3)
     rows, columns = pixel_grid()
     weave = np.where((rows // 2 + columns // 2) % 2, np.float32(0.018), np.float32(-0.018))

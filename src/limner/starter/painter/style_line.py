@@ -1,4 +1,4 @@
-"""Styles that draw with lines: pencil sketch and neon sign."""
+"""Styles of lines: pencil sketch and neon sign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from limner.starter.painter.canvas import Shape, mix, rasterise
+from limner.starter.painter.canvas import RGB, Shape, mix, rasterise
 from limner.starter.painter.style_tools import (
     BLACK,
     DETAIL,
@@ -31,14 +31,13 @@ from limner.starter.painter.style_tools import (
     traced,
     warp,
 )
-from limner.starter.painter.vocabulary import RGB
 
 PAPER = np.array([0.985, 0.97, 0.94], np.float32)
 NIGHT: RGB = (13, 12, 30)
-FLAKE = 20.0  # units; weather larger than this is a veil, not a drop or a flake
-LAMP = 26.0  # units; bright scenery up to this size, such as a sun or a moon, is lit more strongly
-FINE = 6.0  # units; what is smaller gets a fine pencil line
-SMALL = 7.0  # units; what is smaller glows as a dot in neon
+FLAKE = 20.0  # units; larger shapes of the weather are clouds and puddles, not drops or flakes
+LAMP = 26.0  # units; bright scenery up to this size, such as a sun or a moon, is brighter
+FINE = 6.0  # units; smaller shapes get a fine pencil line
+SMALL = 7.0  # units; smaller shapes are filled dots in neon
 
 
 def _brightness(shape: Shape) -> float:
@@ -54,7 +53,7 @@ def _pencil_pen(shape: Shape) -> Pen:
 
 
 def _pencil_lines(shapes: Sequence[Shape]) -> list[Shape]:
-    """What gets a contour or hides one: markings do neither, rain and snowflakes always do."""
+    """The shapes that get a contour or hide one: markings do neither, rain and snowflakes always do."""
     drawn = []
     for shape in shapes:
         if shape.depth == "front" and extent(shape) < FLAKE:
@@ -65,21 +64,21 @@ def _pencil_lines(shapes: Sequence[Shape]) -> list[Shape]:
 
 
 def _hatching(rng: np.random.Generator, slope: float, pitch: float) -> np.ndarray:
-    """Parallel pencil strokes, (256, 256), from 0 on a stroke to 1 between strokes; pitch in units."""
+    """Parallel pencil strokes (256, 256), from 0 on a stroke to 1 between strokes; pitch in units."""
     rows, columns = pixel_grid()
     across = (columns + slope * rows) / (pitch * DETAIL) + 0.35 * smooth_noise(rng, 9)
     return 0.5 + 0.5 * np.cos(2 * np.pi * across)
 
 
 def _shading(tone: np.ndarray, grain: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Graphite from 0 to 1 for a darkness `tone`: smudge, then one hatching, then a second across it."""
+    """Graphite from 0 to 1 for a darkness `tone`: a grey base, then one hatching, then a second across it."""
     first = (tone * 1.7 - _hatching(rng, 1.0, 3.0) - 0.12 * grain).clip(0, 1)
     second = (tone * 1.5 - 0.3 - _hatching(rng, -0.8, 2.6) - 0.12 * grain).clip(0, 1)
     return 0.55 * tone**1.3 * (1 + 0.18 * grain) + 0.42 * first + 0.3 * second
 
 
 def pencil_sketch(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """Double wobbly contours over hatching whose density follows the darkness of each fill."""
+    """Double uneven contours over hatching, which is denser where fills are darker."""
     grain = paper_grain(rng)
     contours = to_pixels(rasterise(list(traced(_pencil_lines(shapes), _pencil_pen)), DETAIL).getchannel(0))
     lines = 1 - np.stack([warp(contours, rng, 0.7, 14), warp(contours, rng, 1.1, 9)])
@@ -94,7 +93,7 @@ def pencil_sketch(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Im
 
 
 def tube_colour(colour: RGB) -> RGB:
-    """The gas that shows a colour best: vivid for hues, cool white to violet for greys."""
+    """The colour of a neon tube for a colour: vivid for hues, cool white to violet for greys."""
     h, s, v = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
     red, green, blue = (round(255 * c) for c in colorsys.hsv_to_rgb(h, min(1, s * 1.35), min(1, 0.45 + 0.65 * v)))
     neutral = mix((138, 120, 215), (250, 250, 255), min(1, v**2.2))
@@ -121,7 +120,7 @@ def _neon_pen(shape: Shape) -> Pen:
 
 @lru_cache(maxsize=1)
 def _brick_wall() -> np.ndarray:
-    """Faint courses of brick, (256, 256), as a factor around 1."""
+    """A faint brick pattern (256, 256), as a factor around 1."""
     rows, columns = pixel_grid()
     course = rows // 14
     mortar = (rows % 14 < 2) | ((columns + (course % 2) * 15) % 30 < 2)
@@ -129,7 +128,7 @@ def _brick_wall() -> np.ndarray:
 
 
 def neon_sign(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """Glowing tubes along the contours, in each shape's own colour, before a dark brick wall."""
+    """Glowing tubes along the contours, in each shape's own colour, on a dark brick wall."""
     sign = rasterise(list(traced(shapes, _neon_pen)), DETAIL, NIGHT)
     pixels = to_pixels(sign)
     lit = brightest(pixels)[..., None]

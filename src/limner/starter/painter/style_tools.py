@@ -1,4 +1,4 @@
-"""What the styles share: luminance, noise, warping, masks and contour tracing.
+"""Tools that styles share: luminance, noise, warping, masks and contours.
 
 Pixel arrays are float32, (height, width, 3) or (height, width), from 0 to 1.
 """
@@ -12,13 +12,12 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from limner.starter.painter.canvas import SIZE, Gradient, Shape, mix, rasterise
-from limner.starter.painter.vocabulary import RGB
+from limner.starter.painter.canvas import RGB, SIZE, Gradient, Shape, mix, rasterise
 
 BLACK: RGB = (0, 0, 0)
 WHITE: RGB = (255, 255, 255)
-DETAIL = 2  # the styles that work on pixels do so at twice the final size
-THICK_LINE = 2.6  # units; a wider line is a limb, which gets a contour on both sides
+DETAIL = 2  # styles that work on pixels work at twice the final size
+THICK_LINE = 2.6  # units; a wider line, such as a leg, gets a contour on both sides
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,25 +50,25 @@ def brightest(pixels: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def pixel_grid(side: int = SIZE * DETAIL) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column number of every pixel, each (side, side); shared, so never written to."""
+    """Row and column number of every pixel, each (side, side); cached, so do not change them."""
     rows, columns = np.mgrid[0:side, 0:side].astype(np.float32)
     return rows, columns
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, side: int = SIZE * DETAIL) -> np.ndarray:
-    """Soft blotches, (side, side), about -1 to 1, with `cells` blotches along each side."""
+    """Smooth noise (side, side), about -1 to 1, with `cells` blotches along each side."""
     coarse = rng.uniform(-1, 1, (cells, cells)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def paper_grain(rng: np.random.Generator, side: int = SIZE * DETAIL) -> np.ndarray:
-    """The tooth of paper, (side, side), mean 0, standard deviation about 0.5."""
+    """The grain of paper (side, side), mean 0, standard deviation about 0.5."""
     fine = rng.standard_normal((side // 2, side // 2), dtype=np.float32)
     return np.asarray(Image.fromarray(fine).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def warp(pixels: np.ndarray, rng: np.random.Generator, amount: float, cells: int) -> np.ndarray:
-    """Displace pixels by smooth noise of up to `amount` picture units, as an unsteady hand would."""
+    """Pixels displaced by smooth noise of up to `amount` image units, like lines of an unsteady hand."""
     side = pixels.shape[0]
     step = amount * side / SIZE
     rows, columns = pixel_grid(side)
@@ -79,12 +78,12 @@ def warp(pixels: np.ndarray, rng: np.random.Generator, amount: float, cells: int
 
 
 def blurred(image: Image.Image, radius: float) -> np.ndarray:
-    """Pixels of a blurred copy; radius in picture units."""
+    """Pixels of a blurred copy; radius in image units."""
     return to_pixels(image.filter(ImageFilter.BoxBlur(radius * image.width / SIZE)))
 
 
 def main_colour(shape: Shape) -> RGB:
-    """The one colour that stands for a shape."""
+    """The colour of a shape: the middle of a gradient, the fill, or the stroke."""
     if isinstance(shape.fill, Gradient):
         return mix(shape.fill.top, shape.fill.bottom, 0.5)
     return shape.fill or shape.stroke or WHITE
@@ -110,7 +109,7 @@ def subject_mask(shapes: Sequence[Shape], supersample: int = DETAIL) -> Image.Im
 
 
 def traced(shapes: Sequence[Shape], pen_of: Callable[[Shape], Pen]) -> Iterator[Shape]:
-    """Redraw shapes as contours filled with a flat colour, so that near things still hide far ones."""
+    """Shapes as contours that are filled with a flat colour, so that near shapes still hide far ones."""
     for shape in shapes:
         pen = pen_of(shape)
         if shape.fill is not None:

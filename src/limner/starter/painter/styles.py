@@ -1,4 +1,4 @@
-"""Renders a display list of flat shapes in each artistic style."""
+"""Artistic styles: each renders a display list of shapes as an image."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from limner.starter.painter.style_tools import subject_mask
 
 Renderer = Callable[[Sequence[Shape], np.random.Generator], Image.Image]
 
-CELL = 2  # final pixels along one side of a pixel-art cell
+CELL = 2  # side of a pixel-art cell, in pixels of the final image
 
 
 def illustration(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """The flat picture itself, anti-aliased."""
+    """The shapes as they are, anti-aliased."""
     return rasterise(shapes, 4).reduce(4)
 
 
 def _limited(cells: Image.Image, where: np.ndarray, colours: int) -> Image.Image:
-    """Keep a few colours that cover well what lies under the mask (64, 64), rare hues such as eyes included."""
+    """The cells in a few colours, chosen for the pixels under the mask (64, 64), with rare hues such as of eyes."""
     pixels = np.asarray(cells)[where > 0]
     if not len(pixels):
         return cells
@@ -33,15 +33,15 @@ def _limited(cells: Image.Image, where: np.ndarray, colours: int) -> Image.Image
 
 
 def pixel_art(shapes: Sequence[Shape], rng: np.random.Generator) -> Image.Image:
-    """Crisp coarse cells in a small palette, with a dark contour around the subject."""
+    """Large square cells in a small palette, with a dark contour around the subject."""
     cells = rasterise(shapes, 4).reduce(4 * CELL)
     mask = subject_mask(shapes, 2).reduce(2 * CELL).point([0] * 128 + [255] * 128)
     contour = ImageChops.subtract(mask.filter(ImageFilter.MaxFilter(3)), mask)
     inside = np.asarray(mask)
-    picture = Image.composite(_limited(cells, inside, 24), _limited(cells, 255 - inside, 20), mask)
-    picture.paste((28, 22, 40), (0, 0), contour)
-    side = picture.width * CELL
-    return picture.resize((side, side), Image.Resampling.NEAREST).crop((0, 0, SIZE, SIZE))
+    image = Image.composite(_limited(cells, inside, 24), _limited(cells, 255 - inside, 20), mask)
+    image.paste((28, 22, 40), (0, 0), contour)
+    side = image.width * CELL
+    return image.resize((side, side), Image.Resampling.NEAREST).crop((0, 0, SIZE, SIZE))
 
 
 STYLE_RENDERERS: dict[str, Renderer] = {
@@ -55,5 +55,5 @@ STYLE_RENDERERS: dict[str, Renderer] = {
 
 
 def render(shapes: Sequence[Shape], style: str, rng: np.random.Generator) -> Image.Image:
-    """Paint the shapes in one of vocabulary.STYLES; an RGB image of side 128, decided by `rng`."""
+    """The shapes in one of vocabulary.STYLES as an RGB image, 128 x 128; rng: decides strokes and noise."""
     return STYLE_RENDERERS[style](shapes, rng)

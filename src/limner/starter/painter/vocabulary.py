@@ -1,6 +1,7 @@
-"""Every word that the painter knows: the values that each attribute of a scene can take."""
+"""The vocabulary of the painter: the values that each attribute of a scene can take."""
 
-RGB = tuple[int, int, int]
+from limner.starter.painter.animals.look import BREED_LOOKS
+from limner.starter.painter.canvas import RGB
 
 COLOURS: dict[str, RGB] = {
     "red": (214, 48, 49),
@@ -17,10 +18,10 @@ COLOURS: dict[str, RGB] = {
     "grey": (146, 150, 158),
 }
 
-CAT_BREEDS = ("tabby", "black", "siamese", "calico", "british shorthair", "persian")
-DOG_BREEDS = ("golden retriever", "dalmatian", "husky", "poodle", "beagle", "corgi")
-BREEDS: dict[str, tuple[str, ...]] = {"cat": CAT_BREEDS, "dog": DOG_BREEDS}
-SPECIES = tuple(BREEDS)
+SPECIES = ("cat", "dog")
+BREEDS: dict[str, tuple[str, ...]] = {
+    species: tuple(name for name, look in BREED_LOOKS.items() if look.species == species) for species in SPECIES
+}
 
 PRODUCTS = (
     "mug",
@@ -37,7 +38,7 @@ PRODUCTS = (
     "guitar",
 )
 
-ONE_SIDED = ("mug", "teapot", "sneaker", "car")  # products that look to one side
+ONE_SIDED = ("mug", "teapot", "sneaker", "car")  # products with a left and a right side
 
 PLACES = (
     "beach",
@@ -50,7 +51,7 @@ PLACES = (
     "mountains",
 )
 INDOORS = ("living room",)
-STUDIO = "studio"  # a plain coloured backdrop, so that a place can also be absent
+STUDIO = "studio"  # a plain coloured backdrop instead of a place
 
 EXTRAS = (
     "top hat",
@@ -76,9 +77,9 @@ LIGHTS = ("day", "sunset", "night")
 WEATHERS = ("clear", "rain", "snowfall")
 POSES = ("sitting", "standing", "lying")
 
-ATTRIBUTES: dict[str, tuple[str, ...]] = {  # what can be told of a scene, by the names of its fields
+ATTRIBUTES: dict[str, tuple[str, ...]] = {  # the values of each field of a scene
     "subject": (*SPECIES, *PRODUCTS),
-    "breed": (*CAT_BREEDS, *DOG_BREEDS),
+    "breed": tuple(BREED_LOOKS),
     "colour": tuple(COLOURS),
     "place": (*PLACES, STUDIO),
     "backdrop": tuple(COLOURS),

@@ -1,55 +1,41 @@
-"""Animals made up at random: any coat with any marks, so that neither tells the other."""
+"""Random looks: any coat with any marks, so that a model cannot infer one from the other."""
 
 from __future__ import annotations
 
 import colorsys
 import random
 
-from limner.starter.painter.animals import BREED_LOOKS, Look
-from limner.starter.painter.animals.ears import EARS
-from limner.starter.painter.animals.emblems import EMBLEMS
-from limner.starter.painter.animals.look import CHARACTERS
-from limner.starter.painter.vocabulary import RGB
+from limner.starter.painter.animals.head import EARS
+from limner.starter.painter.animals.look import BREED_LOOKS, COATS, Look
+from limner.starter.painter.animals.marks import EMBLEMS
+from limner.starter.painter.canvas import RGB
 
-COATS: dict[str, RGB] = {
-    "teal": CHARACTERS["ziggy"].coat,
-    "indigo": CHARACTERS["luna"].coat,
-    "lemon": CHARACTERS["bolt"].coat,
-    "rose": CHARACTERS["pixie"].coat,
-    "mint": CHARACTERS["swirl"].coat,
-    "lilac": CHARACTERS["zaza"].coat,
-    "coral": CHARACTERS["coco"].coat,
-    "plum": CHARACTERS["nova"].coat,
-    "sky": CHARACTERS["comet"].coat,
-    "lime": CHARACTERS["sprout"].coat,
-    "apricot": CHARACTERS["sparky"].coat,
-    "crimson": CHARACTERS["ruby"].coat,
-    "navy": CHARACTERS["indie"].coat,
-}
-CLEARLY, UNCLEAR = 110.0, 40.0  # distances in RGB from which, and up to which, two colours are told apart or not
+DISTINCT, SIMILAR = 110.0, 40.0
+"""Colours at least the first distance apart are seen as different, and at most the second as equal."""
 
 
-def distance(a: RGB, b: RGB) -> float:
+def colour_distance(a: RGB, b: RGB) -> float:
     """Euclidean distance of two colours in RGB, 0 to 442."""
     return sum((x - y) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5
 
 
 def _colour(rng: random.Random, *others: RGB) -> RGB:
-    """A vivid, pale or dark colour that stands out from the others."""
+    """A vivid, pale or dark colour that is distinct from the others."""
     while True:
-        mood = rng.choice(((0.55, 1.0, 0.75, 1.0), (0.1, 0.4, 0.9, 1.0), (0.4, 0.9, 0.2, 0.5)))
-        drawn = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*mood[:2]), rng.uniform(*mood[2:]))
+        ranges = rng.choice(((0.55, 1.0, 0.75, 1.0), (0.1, 0.4, 0.9, 1.0), (0.4, 0.9, 0.2, 0.5)))
+        drawn = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*ranges[:2]), rng.uniform(*ranges[2:]))
         colour = (round(255 * drawn[0]), round(255 * drawn[1]), round(255 * drawn[2]))
-        if all(distance(colour, other) > CLEARLY for other in others):
+        if all(colour_distance(colour, other) > DISTINCT for other in others):
             return colour
 
 
 def _pale(colour: RGB, share: float) -> RGB:
+    """The colour with a share of white."""
     r, g, b = (round(c + (255 - c) * share) for c in colour)
     return r, g, b
 
 
-def _marks(rng: random.Random) -> tuple[str, ...]:
+def _random_marks(rng: random.Random) -> tuple[str, ...]:
     chosen = []
     for place, share in (("belly", 0.6), ("forehead", 0.4)):
         if rng.random() < share:
@@ -65,11 +51,11 @@ def _marks(rng: random.Random) -> tuple[str, ...]:
 
 
 def random_look(rng: random.Random, species: str) -> tuple[Look, str]:
-    """A look that no breed has and the name of its coat: one of COATS, or "natural" for that of a breed."""
+    """A look that no breed has, and the name of its coat: one of COATS, or "natural" for the coat of a breed."""
     coat = rng.choice(("natural", *COATS))
     colour = COATS.get(coat) or rng.choice([look.coat for look in BREED_LOOKS.values() if look.species == species])
     pale = _pale(colour, rng.uniform(0.4, 0.8))
-    marks = _marks(rng)
+    marks = _random_marks(rng)
     eye = _colour(rng, colour)
     look = Look(
         species,

@@ -1,11 +1,10 @@
-"""Backgrounds in picture units: eight places and a studio, under each light, with weather and shadow.
+"""Places in image units: eight places and a studio, in each light, with weather and shadow.
 
-The subject stands in the middle with its feet at y 98 to 116, so ground lies below y 90 everywhere and
-tall scenery keeps to the sides.
+The subject stands in the middle with its feet at y 98 to 116. So the ground is below y 90 everywhere, and tall scenery
+is at the sides.
 """
 
-from limner.starter.painter.places.place import draw_place
-from limner.starter.painter.places.shadow import draw_shadow
-from limner.starter.painter.places.weather import draw_weather
+from limner.starter.painter.places.place import draw_place, draw_shadow
+from limner.starter.painter.places.sky import draw_weather
 
 __all__ = ["draw_place", "draw_shadow", "draw_weather"]

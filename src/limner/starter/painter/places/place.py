@@ -1,24 +1,34 @@
-"""A place by its name."""
+"""All places by name, the studio, and the shadow under a subject."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 
-from limner.starter.painter.canvas import Canvas
-from limner.starter.painter.places.beach import draw_beach
-from limner.starter.painter.places.city import draw_city
-from limner.starter.painter.places.desert import draw_desert
-from limner.starter.painter.places.forest import draw_forest
-from limner.starter.painter.places.living_room import draw_living_room
-from limner.starter.painter.places.mood import MOODS, Mood
-from limner.starter.painter.places.mountains import draw_mountains
-from limner.starter.painter.places.park import draw_park
-from limner.starter.painter.places.snow import draw_snow
-from limner.starter.painter.places.studio import draw_studio
-from limner.starter.painter.vocabulary import RGB, STUDIO
+from limner.starter.painter.canvas import RGB, SIZE, Canvas, Gradient, darker, ellipse_points, lighter, mix
+from limner.starter.painter.places.beach_desert import draw_beach, draw_desert
+from limner.starter.painter.places.city_room import draw_city, draw_living_room
+from limner.starter.painter.places.forest_park import draw_forest, draw_park
+from limner.starter.painter.places.lighting import LIGHTINGS, Lighting
+from limner.starter.painter.places.mountains_snow import draw_mountains, draw_snow
+from limner.starter.painter.vocabulary import STUDIO
 
-PLACE_PAINTERS: dict[str, Callable[[Canvas, Mood, str, random.Random], None]] = {
+
+def draw_shadow(canvas: Canvas, x: float, y: float, half_width: float, light: str) -> None:
+    """Draw a soft contact shadow on the ground, centred at (x, y)."""
+    colour = mix((24, 20, 44), LIGHTINGS[light].tint, 0.12)
+    for share, alpha in ((1.0, 0.14), (0.78, 0.16)):
+        rx = half_width * share
+        canvas.polygon(ellipse_points(x, y, rx, rx * 0.16, n=24), colour, alpha=alpha, outline=False)
+
+
+def _draw_studio(canvas: Canvas, backdrop: RGB) -> None:
+    """Draw a plain wall that is lighter at the bottom, and a slightly darker floor."""
+    canvas.rectangle(0, 0, SIZE, 90, Gradient(darker(backdrop, 0.06), lighter(backdrop, 0.12)), outline=False)
+    canvas.rectangle(0, 89, SIZE, SIZE, Gradient(darker(backdrop, 0.06), darker(backdrop, 0.16)), outline=False)
+
+
+PLACE_PAINTERS: dict[str, Callable[[Canvas, Lighting, str, random.Random], None]] = {
     "beach": draw_beach,
     "park": draw_park,
     "city": draw_city,
@@ -31,10 +41,13 @@ PLACE_PAINTERS: dict[str, Callable[[Canvas, Mood, str, random.Random], None]] = 
 
 
 def draw_place(canvas: Canvas, place: str, backdrop: RGB | None, light: str, rng: random.Random) -> None:
-    """Fill the picture with a place under a light; `backdrop` colours the studio, which is always in plain light."""
+    """Draw a place in a light. backdrop: the colour of the studio, whose light is always plain.
+
+    Raises ValueError for a studio without a backdrop.
+    """
     if place == STUDIO:
         if backdrop is None:
             raise ValueError("the studio needs a backdrop colour")
-        draw_studio(canvas, backdrop)
+        _draw_studio(canvas, backdrop)
         return
-    PLACE_PAINTERS[place](canvas, MOODS[light], light, rng)
+    PLACE_PAINTERS[place](canvas, LIGHTINGS[light], light, rng)

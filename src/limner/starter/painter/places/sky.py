@@ -1,4 +1,4 @@
-"""The sky with sun, moon, stars and clouds."""
+"""The sky with sun, moon, stars and clouds, and the weather in front of everything."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import random
 
 import numpy as np
 
-from limner.starter.painter.canvas import SIZE, Canvas, Gradient, ellipse_points, mix
-from limner.starter.painter.places.borders import one_side
-from limner.starter.painter.places.mood import Mood
-from limner.starter.painter.places.touches import patch
+from limner.starter.painter.canvas import RGB, SIZE, Canvas, Gradient, ellipse_points, mix
+from limner.starter.painter.places.lighting import LIGHTINGS, WHITE, Lighting
+from limner.starter.painter.places.scenery import one_side, patch
 
 
 def draw_sky(
     canvas: Canvas,
-    mood: Mood,
+    lighting: Lighting,
     light: str,
     rng: random.Random,
     horizon: float,
@@ -24,11 +23,12 @@ def draw_sky(
     sun_x: float = 24,
     lift: float = 0,
 ) -> None:
-    """Sky down to y = horizon with a sun, or a moon and stars, and clouds beside it.
+    """Draw the sky down to y = horizon, with a sun, or a moon and stars, and clouds.
 
-    sun_x: how far the sun or moon keeps from a border; lift: how far above the horizon scenery needs a low sun.
+    sun_x: distance of the sun or moon from a border. lift: how far a low sun must be above the horizon, to be higher
+    than the scenery.
     """
-    canvas.rectangle(0, 0, SIZE, horizon + 6, Gradient(mood.top, mood.bottom), outline=False)
+    canvas.rectangle(0, 0, SIZE, horizon + 6, Gradient(lighting.top, lighting.bottom), outline=False)
     x = one_side(rng, sun_x + 7, sun_x - 7)
     if light == "night":
         for _ in range(rng.randint(16, 24)):
@@ -44,11 +44,11 @@ def draw_sky(
         canvas.ellipse(x, y, r, r, disc)
     for _ in range(rng.randint(max(0, clouds - 1), clouds)):
         away = rng.uniform(32, 112)
-        _cloud(canvas, x + away if x < SIZE / 2 else x - away, rng.uniform(8, 34), rng.uniform(0.6, 1.1), mood)
+        _cloud(canvas, x + away if x < SIZE / 2 else x - away, rng.uniform(8, 34), rng.uniform(0.6, 1.1), lighting)
 
 
 def draw_moon(canvas: Canvas, x: float, y: float, r: float) -> None:
-    """A crescent."""
+    """Draw a crescent."""
     t = np.linspace(math.radians(60), math.radians(300), 20)
     outer = np.stack([x + r * np.cos(t), y + r * np.sin(t)], axis=1)
     (x0, y0), (x1, y1) = outer[-1], outer[0]
@@ -58,7 +58,49 @@ def draw_moon(canvas: Canvas, x: float, y: float, r: float) -> None:
     canvas.polygon(np.concatenate([outer, inner]), (252, 242, 200))
 
 
-def _cloud(canvas: Canvas, x: float, y: float, size: float, mood: Mood) -> None:
+def _cloud(canvas: Canvas, x: float, y: float, size: float, lighting: Lighting) -> None:
     with canvas.at(x, y, size):
         puffs = [(-15, 3), (-13, -2), (-7, -2.5), (-4, -7.5), (3, -8), (7, -4), (12, -4), (16, 0), (15, 3)]
-        canvas.blob(puffs, mix(mood.cloud, mood.bottom, 0.15), outline=False)
+        canvas.blob(puffs, mix(lighting.cloud, lighting.bottom, 0.15), outline=False)
+
+
+def draw_weather(canvas: Canvas, weather: str, light: str, rng: random.Random) -> None:
+    """Draw rain or snowfall in front of everything; nothing for "clear"."""
+    lighting = LIGHTINGS[light]
+    if weather == "rain":
+        _overcast(canvas, mix(lighting.shade((132, 146, 168)), lighting.top, 0.15), rng)
+        _draw_rain(canvas, mix((226, 238, 250), lighting.bottom, 0.25), rng)
+    elif weather == "snowfall":
+        _overcast(canvas, mix(lighting.shade((178, 190, 208)), lighting.top, 0.15), rng)
+        _draw_flakes(canvas, mix(WHITE, lighting.bottom, 0.06), rng)
+
+
+def _overcast(canvas: Canvas, fill: RGB, rng: random.Random) -> None:
+    """Draw clouds along the top border, above the subject."""
+    for x in range(0, 145, 24):
+        patch(canvas, ellipse_points(x + rng.uniform(-5, 5), 0, 19, rng.uniform(7, 11), n=20), fill)
+
+
+def _scattered(rng: random.Random, count: int) -> list[tuple[float, float]]:
+    """Points spread evenly over the image, each moved by a few units at random."""
+    golden = (math.sqrt(5) - 1) / 2
+    return [
+        (SIZE * (k * golden % 1) + rng.uniform(-6, 6), SIZE * (k + 0.5) / count + rng.uniform(-6, 6))
+        for k in range(count)
+    ]
+
+
+def _draw_rain(canvas: Canvas, drop: RGB, rng: random.Random) -> None:
+    for _ in range(5):
+        x, y, r = rng.uniform(4, 124), rng.uniform(98, 125), rng.uniform(5, 11)
+        canvas.polygon(ellipse_points(x, y, r, r * 0.2, n=16), drop, alpha=0.35, outline=False)
+    slant = rng.uniform(1.5, 4)
+    for k, (x, y) in enumerate(_scattered(rng, 54)):
+        reach, width = rng.uniform(0.7, 1.5), 0.5 if k % 3 else 0.9
+        canvas.line([(x, y), (x - slant * reach, y + 7 * reach)], drop, width, alpha=0.75, outline=False)
+
+
+def _draw_flakes(canvas: Canvas, flake: RGB, rng: random.Random) -> None:
+    for x, y in _scattered(rng, 72):
+        r = rng.choice((0.7, 0.9, 1.2, 1.7))
+        patch(canvas, ellipse_points(x, y, r, r, n=8), flake)

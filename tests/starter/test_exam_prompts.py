@@ -1,4 +1,4 @@
-"""The exam's questions: always the same, never seen in pretraining, and answered by the scenes beside them."""
+"""The exam's prompts: always the same, never used in pretraining, and true of their scenes."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from limner.starter.pretrain import drawings
 
 
 @pytest.fixture(scope="module")
-def asked():
+def prompts():
     return exam_prompts()
 
 
-def test_there_are_512_different_ones_and_always_the_same(asked):
-    assert len(asked) == sum(COUNTS.values()) == 512 == len({question.prompt for question in asked})
-    assert asked == exam_prompts()
+def test_there_are_512_different_prompts_and_always_the_same(prompts):
+    assert len(prompts) == sum(COUNTS.values()) == 512 == len({prompt.text for prompt in prompts})
+    assert prompts == exam_prompts()
 
 
-def test_what_is_wanted_is_what_the_scene_shows(asked):
-    for question in asked:
-        told = truth(question.scene)
-        assert question.wanted, question.prompt
-        for name, value in question.wanted.items():
-            assert value in ATTRIBUTES[name] and told[name] == value, (question.prompt, name)
+def test_expected_attributes_are_those_of_the_scene(prompts):
+    for prompt in prompts:
+        true = truth(prompt.scene)
+        assert prompt.expected, prompt.text
+        for name, value in prompt.expected.items():
+            assert value in ATTRIBUTES[name] and true[name] == value, (prompt.text, name)
 
 
-def test_what_is_wanted_is_said(asked):
-    for question in asked:
-        words = question.prompt
+def test_expected_attributes_are_in_the_text(prompts):
+    for prompt in prompts:
+        words = prompt.text
         for name in ("extra", "colour", "extra_colour", "backdrop", "style"):
-            value = question.wanted.get(name)
+            value = prompt.expected.get(name)
             if value and value != "none" and not (name == "style" and value == "illustration"):
-                assert value in words, question
-        assert ("without" in words) == (question.kind == "without")
+                assert value in words, prompt
+        assert ("without" in words) == (prompt.kind == "without")
 
 
-def test_combinations_are_held_out(asked):
-    for question in asked:
-        if question.kind != "one" or "colour" in question.wanted:
-            assert holds_reserved(question.scene), question.prompt
+def test_combinations_are_reserved(prompts):
+    for prompt in prompts:
+        if prompt.kind != "one" or "colour" in prompt.expected:
+            assert holds_reserved(prompt.scene), prompt.text
 
 
-def test_every_subject_and_value_is_asked_for(asked):
-    seen = {(name, value) for question in asked for name, value in question.wanted.items()}
+def test_every_subject_and_value_is_expected_somewhere(prompts):
+    seen = {(name, value) for prompt in prompts for name, value in prompt.expected.items()}
     for name in ("subject", "breed", "place", "extra", "colour", "extra_colour"):
         assert {value for key, value in seen if key == name} == set(ATTRIBUTES[name]) - {"studio"}, name
 
