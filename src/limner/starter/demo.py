@@ -137,7 +137,7 @@ def generate_column(
         elif not isinstance(event, Stage) and number == 0:  # each request gets the same notices
             listener(event)
 
-    studio.run_together(requests, folder, listener=forward, stop=stop)
+    studio.run_batch(requests, folder, listener=forward, stop=stop)
     return [paths[number] for number in range(len(requests))]
 
 
