@@ -230,7 +230,7 @@ class WeightedFile:
     weight: float
 
 
-class LossOptions(Protocol):
+class Objective(Protocol):
     """What a denoiser predicts in training: the noise (epsilon), the velocity (v) or the flow."""
 
     def draw(self, shape: torch.Size, rng: torch.Generator, options: LossOptions = DEFAULT_LOSS) -> NoiseDraw:
@@ -285,7 +285,7 @@ class Family(Protocol):
         """Encode pixels (n, 3, h, w) from -1 to 1 as latents (n, c, h', w') for the denoiser, in fp32."""
         ...
 
-    def objective(self, components: Components) -> LossOptions:
+    def objective(self, components: Components) -> Objective:
         """Return the objective that the denoiser was trained with."""
         ...
 

@@ -89,7 +89,7 @@ def find_copies(
     pair_of: dict[int, NearDuplicate] = {}
     for pair in pairs:
         for at in (pair.first, pair.second):
-            if at in best and (at not in pair_of or pair.how == "exact"):
+            if at in best and (at not in pair_of or pair.kind == "exact"):
                 pair_of[at] = pair
     copies = {at: (_fault(pair_of[at], key(best[at])),) for at in sorted(best)}
     return ComparisonFaults(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
@@ -100,7 +100,7 @@ def _is_rich(source_bytes: np.ndarray, pairs: Iterable[NearDuplicate], family: n
 
     source_bytes: (n,) of the files. Exact duplicates count with the bytes of their smallest file.
     """
-    same = duplicate_groups((pair for pair in pairs if pair.how == "exact"), len(source_bytes))
+    same = duplicate_groups((pair for pair in pairs if pair.kind == "exact"), len(source_bytes))
     least, most = source_bytes.copy(), np.zeros_like(source_bytes)
     np.minimum.at(least, same, source_bytes)
     np.maximum.at(most, family, least[same])
@@ -144,8 +144,8 @@ def shared_mark(count: int, thumbnail: Callable[[int], Image.Image]) -> SharedOv
 
 
 def _fault(pair: NearDuplicate, other: str) -> Fault:
-    if pair.how == "exact":
-        return Fault("duplicate", f"the same image as {other!r}", pair.likeness)
-    how = HOW.get(pair.how, "")
-    text = f"nearly the same as {other!r} ({how}similarity {pair.likeness:.2f})"
-    return Fault("near_duplicate", text, pair.likeness)
+    if pair.kind == "exact":
+        return Fault("duplicate", f"the same image as {other!r}", pair.similarity)
+    how = HOW.get(pair.kind, "")
+    text = f"nearly the same as {other!r} ({how}similarity {pair.similarity:.2f})"
+    return Fault("near_duplicate", text, pair.similarity)

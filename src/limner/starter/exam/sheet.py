@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from limner.imaging.contact_sheet import Tile, draw_contact_sheet
 from limner.starter.exam.model import Listener, ModelUnderTest, Stop
 from limner.starter.exam.options import ExamOptions
 from limner.store.files import atomic_file, make_folder
-
-INK, RED, PAPER = (28, 30, 36), (196, 44, 44), (255, 255, 255)
-LINE = 15
 
 PROMPTS = (
     "a photo of a siamese cat on the beach",
@@ -63,42 +61,12 @@ def write_showcase(out: Path, listener: Listener, stop: Stop, model: str = "star
 def write_sheet(
     path: Path, images: Sequence[np.ndarray], captions: Sequence[str], notes: Sequence[str] = (), columns: int = 8
 ) -> None:
-    """Write a contact sheet as a PNG that is labelled as made by AI; see `contact_sheet`."""
+    """Write a contact sheet of images (h, w, 3) uint8 as a PNG that is labelled as made by AI; notes are in red."""
     from limner.provenance.labels import write_png
 
+    tiles = [
+        Tile(Image.fromarray(image), None, caption, note=note)
+        for image, caption, note in zip(images, captions, notes or [""] * len(images), strict=True)
+    ]
     with atomic_file(path) as partial:
-        write_png(contact_sheet(images, captions, notes, columns), partial, source="compositeSynthetic")
-
-
-def contact_sheet(
-    images: Sequence[np.ndarray],
-    captions: Sequence[str],
-    notes: Sequence[str] = (),
-    columns: int = 8,
-    side: int = 160,
-) -> Image.Image:
-    """A sheet of images (h, w, 3) uint8, each `side` pixels wide, with its caption and, in red, its note below."""
-    gap, font = 10, ImageFont.load_default(12)
-    texts = [wrap(caption, font, side)[:4] for caption in captions]
-    remarks = [wrap(note, font, side)[:2] for note in notes or [""] * len(images)]
-    height = side + 8 + LINE * max(len(a) + len(b) for a, b in zip(texts, remarks, strict=True)) + gap
-    rows = -(-len(images) // columns)
-    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * height + gap), PAPER)
-    draw = ImageDraw.Draw(sheet)
-    for number, (image, text, remark) in enumerate(zip(images, texts, remarks, strict=True)):
-        x, y = gap + number % columns * (side + gap), gap + number // columns * height
-        sheet.paste(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS), (x, y))
-        for row, line in enumerate([*text, *remark]):
-            draw.text((x, y + side + 4 + row * LINE), line, INK if row < len(text) else RED, font)
-    return sheet
-
-
-def wrap(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """The lines of a text, at most `width` pixels wide except where one word is wider."""
-    lines: list[str] = []
-    for word in text.split():
-        if lines and font.getlength(longer := f"{lines[-1]} {word}") <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+        write_png(draw_contact_sheet(tiles, columns, 160, None, 6), partial, source="compositeSynthetic")
