@@ -301,7 +301,7 @@ def test_training_resumes_after_the_home_was_moved(
     moved = Studio(tmp_path / "moved")
     execute_queue(moved)
     assert moved.store.get(run.id).error is None
-    assert any(isinstance(event, Notice) and "going on from step" in event.text for event in events_of(moved, run))
+    assert any(isinstance(event, Notice) and "resuming from step" in event.text for event in events_of(moved, run))
     moved.store.close()
 
 

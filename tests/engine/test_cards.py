@@ -30,7 +30,7 @@ def trained(rights=None, **fields):
     vars(dataset).update(digest="d" * 64, rights=rights or {})
     plan = make_plan(request, dataset, SD.facts, 512)
     defaults = {"denoising_steps": 30, "guidance": 7.5, "guidance_rescale": 0.7}
-    return Trained(request, plan, Model("sd15", "owner/name", "sd", None, "mit", told=defaults), dataset, "rex")
+    return Trained(request, plan, Model("sd15", "owner/name", "sd", None, "mit", own_defaults=defaults), dataset, "rex")
 
 
 def rows_of(card):

@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from limner.engine.prepare.moderated import screened
 from PIL import Image
 
 from gathering import png, put, tarred
 from limner.core.datasets import Entry, Fault, Skipped, TrainingRefused
 from limner.core.execution import parse_body
 from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
-from limner.core.moderation import TrainingRefused as Forbidden
+from limner.core.moderation import RequestRefused as Forbidden
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
 from limner.data.entries.places import BytesPlace
+from limner.engine.prepare.entries import screened
 from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Moderator
 from limner.studio.studio import Studio

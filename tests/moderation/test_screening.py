@@ -73,7 +73,7 @@ def test_only_refused_images_are_withheld(home: Path, tiny_sd: Path, models: Pat
     judge = check.ready(check.Options.model_validate(use(models / "some", 1.0).options))
     made = sorted(open_policy.store.artifacts(run.id), key=lambda one: one.details["index"])
     kept = {one.sha256 for one in made}
-    scores = [judge(open_image(open_policy.blobs.local_path(one.details["reference"]))).score or 0.0 for one in made]
+    scores = [judge(open_image(open_policy.files.local_path(one.details["reference"]))).score or 0.0 for one in made]
     worst = max(scores)
     index, threshold = scores.index(worst), (worst + sorted(scores)[1]) / 2
     assert sorted(scores)[1] < worst, scores
@@ -192,7 +192,7 @@ def test_images_of_an_evaluated_folder_are_judged(home: Path, models: Path, pain
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "0.png").write_bytes((painted / "0.png").read_bytes())
     (tmp_path / "words" / "0.txt").write_text("a dog with a sw4stika")
-    fields = {"target": loose.blobs.save(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
+    fields = {"target": loose.files.save(tmp_path / "words"), "model": "starter", "metric": ["saturation"]}
     run = loose.enqueue(EvaluateRequest.model_validate(fields))
     execute_queue(loose)
     assert loose.store.get(run.id).error == "a caption is refused: hate; ask for something else"
@@ -276,7 +276,7 @@ def test_a_worker_that_cannot_read_the_policy_fails_the_run(home: Path, tiny_sd:
 
 def test_a_retry_uses_the_current_policy(home: Path, tiny_sd: Path) -> None:
     before = Studio()
-    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.blobs.save(tiny_sd), steps=1))
+    run = before.enqueue(GenerateRequest(prompt="a cat", model=before.files.save(tiny_sd), steps=1))
     Queue(before.store).cancel(run.id)
     words = CheckUse(check="words", options={"add": ["cat"]})
     stricter = Studio(policy=Policy(prompt=(words,)))

@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner import GenerateRequest, LimnerError, Studio
+from limner.core.execution import split_body
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
 from limner.provenance.verify import PROBLEMS, STATES, VerificationState, verify_bytes
@@ -47,7 +48,7 @@ def picture(studio, tmp_path):
     name = watermark.payload_for(pixels)
     path = tmp_path / "a.png"
     write_png(Image.fromarray(watermark.embed(pixels, name)), path, LABEL)
-    run = studio.submit(LABEL.request)
+    run = studio.submit(split_body(LABEL.request)[0])
     studio.store.add_artifact(run.id, "picture", path, "0" * 64, {"mark": f"{name:08x}"})
     return path, run.id, f"{name:08x}"
 

@@ -165,7 +165,7 @@ def test_webhooks_need_a_public_address(client: TestClient, studio: Studio, rece
     client.post(client.post("/v1/runs", json=PAINT).json()["url"] + "/cancel")
     assert WebhookSender(studio).send_one()
     (delivery,) = client.get(f"/v1/webhooks/{made['id']}/deliveries").json()
-    assert "is at no public address" in delivery["error"] and receiver.received == []
+    assert "is not at a public address" in delivery["error"] and receiver.received == []
     for url in (
         "file:///etc/passwd",
         "http://user:pass@example.com/",

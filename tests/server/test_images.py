@@ -16,11 +16,11 @@ import openai
 import pytest
 import yaml
 from fastapi import FastAPI
-from limner.provenance.credentials.inspect_credentials import context, state_of
 from PIL import Image
 from starlette.testclient import TestClient
 
 from limner.provenance.credentials import inspect_credentials
+from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_type
 from limner.server import problems
@@ -238,7 +238,7 @@ def test_server_errors_have_openais_format_on_its_paths_only() -> None:
     with TestClient(app, raise_server_exceptions=False) as call:
         theirs, ours = call.get("/v1/images/fault"), call.get("/fault")
     assert theirs.status_code == ours.status_code == 500
-    assert theirs.json()["error"]["type"] == "server_error" and "own" in theirs.json()["error"]["message"]
+    assert theirs.json()["error"]["type"] == "server_error" and "internal error" in theirs.json()["error"]["message"]
     assert ours.headers["Content-Type"] == "application/problem+json"
 
 
@@ -269,7 +269,7 @@ def test_converted_images_keep_their_source_type(home: Path, tmp_path: Path, for
     """Also of images that were generated from a photo."""
     source = "compositeWithTrainedAlgorithmicMedia"
     write_png(Image.new("RGB", (64, 64), "teal"), tmp_path / "a.png", source=source, home=home)
-    manifest, _ = state_of(
-        convert_image((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", context([])
+    manifest, _ = read_manifest(
+        convert_image((tmp_path / "a.png").read_bytes(), form, home=home), f"image/{form}", c2pa_context([])
     )
     assert f'/{source}"' in json.dumps(manifest)

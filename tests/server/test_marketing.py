@@ -133,7 +133,7 @@ def idle(tmp_path_factory: pytest.TempPathFactory, starter: Path) -> Iterator[Se
 @pytest.mark.parametrize("name", ["industry", "style"])
 def test_nothing_is_downloaded_for_unknown_names(idle: Service, name: str) -> None:
     call = CALL | {"industry": "slow", "base_image_url": "http://127.0.0.1:9/a.png"}
-    assert "no public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
+    assert "not at a public address" in problem(idle.call("POST", "/generate-image", call), 422)["detail"]
     error = problem(idle.call("POST", "/generate-image", call | {name: "nosuch"}), 422)
     assert f"unknown {name} 'nosuch'" in error["detail"]
 

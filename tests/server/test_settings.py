@@ -71,7 +71,7 @@ def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypa
     monkeypatch.setattr(serve.subprocess, "Popen", Started)
     monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    with serve.workers(tmp_path, Settings(workers=2, together=5, run_seconds=60, log="json"), print):
+    with serve.worker_processes(tmp_path, Settings(workers=2, together=5, run_seconds=60, log="json"), print):
         pass
     assert len(started) == 2
     command, environment = started[0]

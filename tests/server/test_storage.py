@@ -136,7 +136,7 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
     assert limner("restore", "b.zip", "--replace").code == 0 and studio.store.get(run.id).id == run.id
     assert limner("erase", "owner:nobody").out == "erased: 0 runs, 0 files (0.0 MB)\n"
     assert "nothing to erase" in limner("erase").error
-    assert limner("prune", "--older-than", "soon").error == "'soon' is no age; write 12h, 30d or 8w"
+    assert limner("prune", "--older-than", "soon").error == "'soon' is not an age; write 12h, 30d or 8w"
     assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it is still queued"
     assert limner("restore", "nosuch.zip").error.endswith("does not exist; check its name")
     studio.store.close()

@@ -100,7 +100,7 @@ def test_a_folder_of_images_is_evaluated(home: Path, tmp_path: Path, photographs
     assert [each["prompt"] for each in report["pictures"]] == ["a cat", "all", "all"]
     with pytest.raises(LimnerError, match="needs the prompt"):
         evaluated(home, tmp_path / "two", photographs, metric=["prompt_fidelity"])
-    with pytest.raises(LimnerError, match="pictures are there already"):
+    with pytest.raises(LimnerError, match="the target is a folder of images"):
         evaluated(home, tmp_path / "two", photographs, prompt=["a dog"])
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from PIL import Image
 
 from limner import Studio
 from limner.core.requests import SweepRequest
+from limner.engine.generate import parts
+from limner.engine.sweep import sweep
 from limner.engine.sweep.result import lowest_sufficient
 from limner.provenance.labels import read_label
 
@@ -143,7 +146,7 @@ def test_the_best_guidance_is_where_fidelity_stops_rising(rising: list[list[floa
         (["a cat", "--axis", "guidence=1,2"], "no axis 'guidence'"),
         (["a cat", "--axis", "steps=1,2", "--metric", "beauty"], "unknown metric 'beauty'"),
         (["a cat", "--axis", "prompt=nowhere.txt"], "'nowhere.txt' does not exist"),
-        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "does nothing"),
+        (["a cat", "--axis", "guidance_method=cfg,apg", "--guidance", "1", "--model", "MODEL"], "has no effect"),
         (["a cat", "--axis", "steps=1,2", "--seeds", "1", "--metric", "diversity", "--model", "MODEL"], "diversity"),
     ],
 )
@@ -152,3 +155,14 @@ def test_mistakes_are_one_line(limner, tiny_sd: Path, tmp_path: Path, arguments:
     output = limner("sweep", *typed, "--out", tmp_path / "out")
     assert output.code == 2 and message in output.err and "Traceback" not in output.err
     assert len([line for line in output.err.splitlines() if line.startswith("limner:")]) == 1
+
+
+def test_a_cell_with_a_withheld_image_is_not_scored(home: Path, tmp_path: Path, tiny_sd: Path, monkeypatch) -> None:
+    def withholding(*arguments: Any) -> list[dict[int, Path]]:
+        first, *rest = parts.generate_parts(*arguments)
+        return [{seed: path for seed, path in first.items() if seed != 43}, *rest]
+
+    monkeypatch.setattr(sweep, "generate_parts", withholding)
+    report = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"])
+    means = [place["mean"] for place in report["along"]["guidance"]["saturation"]]
+    assert means[0] is None and means[1] is not None

@@ -34,7 +34,7 @@ def test_prompts_come_from_one_place() -> None:
 
 
 def test_the_exam_is_that_of_the_starter() -> None:
-    found = dict.fromkeys(question.prompt for question in evenly(exam_prompts(), 64))
+    found = dict.fromkeys(question.text for question in evenly(exam_prompts(), 64))
     assert suite("exam") == (tuple(found), None)
 
 
