@@ -15,9 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help venv demo test test-long test-all mutants check clean
 
 help:
-	@echo "make demo       teach the starter a character it has never seen; leaves limner-demo/"
-	@echo "make test       run the tests (some eight minutes on two cores)"
-	@echo "make test-all   run them and the long proofs; make test-long runs only what it adds"
+	@echo "make demo       train the starter on a new character; writes limner-demo/"
+	@echo "make test       run the tests (five to eight minutes on two cores)"
+	@echo "make test-all   run the slow tests too; make test-long runs only those"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make check      lint, format and type checks"
 	@echo "make venv       only install into .venv (PYTHON=python3.12 chooses the Python)"

@@ -40,7 +40,7 @@ COMMANDS = {
         "models:demo",
         "Train the starter on a new character from 8 images and show the result on a page, in a few minutes.",
     ),
-    "serve": ("service:serve", "Serve the HTTP API and web pages on this machine, with workers of its own."),
+    "serve": ("service:serve", "Serve the HTTP API on this machine, with workers of its own."),
     "worker": (
         "service:worker",
         "Execute queued runs until stopped; `limner serve` starts its own workers.",

@@ -19,7 +19,7 @@ from limner.store.locks import output_lock
 def execute(request: Request, workspace: Workspace, emit: Emit) -> None:
     """Execute a request: artifacts go to `workspace.out`, events to `emit`.
 
-    Raises LimnerError first if images could not be signed, and Held if another program writes to that folder.
+    Raises LimnerError first if images could not be signed, and Locked if another program writes to that folder.
     """
     quiet_libraries()
     credentials.check_signing(workspace.home)

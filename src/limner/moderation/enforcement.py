@@ -46,7 +46,7 @@ class Enforcer:
         return Moderator(self._policy or read_policy())
 
     def admit(self, request: Request, owner: str, run: str | None = None) -> list[Verdict]:
-        """Return the verdicts that admit a request; raises Refused or Unable, and records why."""
+        """Return the verdicts that admit a request; raises RequestRefused or Unable, and records why."""
         _check_length(request.texts)
         policy = self.moderator.policy
         self.verdicts.save_policy(policy.digest, policy.text)
@@ -112,7 +112,7 @@ class Screening:
         self.seen, self.withheld = 0, list[RequestRefused]()
 
     def admit(self, request: Request) -> None:
-        """Judge the images that a request names, and their captions; raises Refused or Unable.
+        """Judge the images that a request names, and their captions; raises RequestRefused or Unable.
 
         request: with paths of this machine. The sources of a dataset to prepare are judged when they are read.
         """
@@ -136,7 +136,7 @@ class Screening:
         return screen
 
     def settle(self) -> None:
-        """Raise Refused where every image of the run was withheld."""
+        """Raise RequestRefused where every image of the run was withheld."""
         if self.seen and len(self.withheld) == self.seen:
             what = "the image was withheld" if self.seen == 1 else f"all {self.seen} images were withheld"
             raise RequestRefused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
@@ -147,11 +147,11 @@ class Screening:
         return bool(self.moderator.policy.input)
 
     def admit_picture(self, picture: Any, sha256: str) -> None:
-        """Judge an input image (RGB); raises Refused or Unable. sha256: of its file."""
+        """Judge an input image (RGB); raises RequestRefused or Unable. sha256: of its file."""
         self._admit(self.moderator.judge(CheckStage.INPUT, picture, sha256, "an image of the request is refused"))
 
     def admit_captions(self, captions: Iterable[str]) -> None:
-        """Judge captions, each text once; raises Refused or Unable."""
+        """Judge captions, each text once; raises RequestRefused or Unable."""
         self._admit(self.moderator.judge_texts(dict.fromkeys(captions), "a caption is refused"))
 
     def _admit(self, judgement: Judgement) -> None:

@@ -24,14 +24,14 @@ class Grants:
         self.database = database
 
     def check(self, caller: Caller, size: int) -> None:
-        """Raise TooMuch if the caller's account may not upload `size` bytes more."""
+        """Raise QuotaExceeded if the caller's account may not upload `size` bytes more."""
         with self.database.session() as session:
             check_bytes(session, caller, size)
 
     def add(self, caller: Caller, reference: str, size: int) -> None:
         """Record an upload of `size` bytes by an account. A second upload of the same counts once, as a new one.
 
-        Raises TooMuch as `check` does.
+        Raises QuotaExceeded as `check` does.
         """
         same = delete(GrantRow).where(GrantRow.owner == caller.account, GrantRow.reference == reference)
         with suppress(IntegrityError), self.database.writing() as session:  # another call recorded it meanwhile

@@ -173,7 +173,7 @@ class Queue:
         """Queue a failed, interrupted or cancelled run again; training continues from its last checkpoint.
 
         policy: digest of the policy that moderates it from now on; by default the previous one. Raises WrongStatus for
-        any other run, and TooMuch if the caller's key may not have so many images today.
+        any other run, and QuotaExceeded if the caller's key may not have so many images today.
         """
         with self._row(run_id) as row:
             if row.status not in (Status.FAILED, Status.INTERRUPTED, Status.CANCELLED):

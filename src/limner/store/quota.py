@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 def charge_images(session: Session, caller: Caller, request: Request) -> None:
     """Charge the images of a request to the caller's key, whatever becomes of the run.
 
-    Raises TooMuch if the key may not have so many in 24 hours.
+    Raises QuotaExceeded if the key may not have so many in 24 hours.
     """
     limit = caller.limits.pictures_per_day
     if limit is None or not request.image_count:
@@ -34,7 +34,7 @@ def charge_images(session: Session, caller: Caller, request: Request) -> None:
 
 
 def check_bytes(session: Session, caller: Caller, size: int) -> None:
-    """Raise TooMuch if the caller's account may not store `size` bytes more."""
+    """Raise QuotaExceeded if the caller's account may not store `size` bytes more."""
     limit = caller.limits.kept_bytes
     if limit is not None and (stored := uploaded_bytes(session, caller.account)) + size > limit:
         raise QuotaExceeded(

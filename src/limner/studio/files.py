@@ -22,7 +22,7 @@ class StudioFiles(Blobs):
     def upload(self, path: Path, caller: Caller | None = None) -> str:
         """Store a file or folder for a caller's account; returns its reference.
 
-        Raises TooMuch if the account may not store so many bytes.
+        Raises QuotaExceeded if the account may not store so many bytes.
         """
         caller = caller or Caller()
         files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]

@@ -112,8 +112,8 @@ class Studio:
         """Validate a request and queue it for a worker, as a run of the caller.
 
         Files are named by reference (`sha256:HASH`, `folder:HASH`), because paths differ between machines. granted:
-        references that the caller may use besides its own. Raises LimnerError for an invalid request, Refused if the
-        policy forbids it, and Unable if a required check cannot judge it now.
+        references that the caller may use besides its own. Raises LimnerError for an invalid request, RequestRefused if
+        the policy forbids it, and Unable if a required check cannot judge it now.
         """
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:

@@ -81,7 +81,7 @@ def _mask(folder: Path, entry: Entry) -> Place | None:
 def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
     """The jobs, once moderation has admitted their images and masks, whose bytes are then kept in memory.
 
-    Raises moderation's Refused or Unable.
+    Raises moderation's RequestRefused or Unable.
     """
     for number, item, stamp in jobs:
         if isinstance(item, Entry) and screen is not None and screen.sees_pictures:

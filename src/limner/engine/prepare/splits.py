@@ -33,7 +33,7 @@ def choose_splits(
 ) -> Splits:
     """Split within groups, and then balance the groups of the training images.
 
-    keys: (n,) hashes of `data.diversity.seeded.keyed`. family: (n,) a number that copies of an image share. groups:
+    keys: (n,) hashes of `data.keys.key_hash`. family: (n,) a number that copies of an image share. groups:
     (n,) numbers of the groups to balance. repeats: (n,) how often each image is to be used.
     """
     part = assign_splits(keys, family, groups, request.split.parts, request.seed)

@@ -29,7 +29,7 @@ class Record(Frozen):
     size: (width, height) of the upright image. notes: repairs, in plain words. located: whether it had a location. box:
     the crop, in its pixels. shape: (width, height) of the written image, and bytes its file size. picture, mask,
     thumbnail: file names in the staging folder, None if not written. signature, surroundings: arrays of
-    `data.duplicates.signatures` and `data.diversity.scene`, in base64.
+    `data.duplicates.signatures` and `data.diversity.scenes`, in base64.
     """
 
     key: str
