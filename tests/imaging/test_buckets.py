@@ -53,3 +53,8 @@ def test_panoramas_go_to_the_longest_and_squares_to_the_square():
     assert buckets.nearest((9000, 100)) == max(buckets.shapes, key=lambda shape: shape[0] / shape[1])
     assert buckets.nearest((1, 5000)) == min(buckets.shapes, key=lambda shape: shape[0] / shape[1])
     assert buckets.nearest((700, 700)) == (512, 512) == buckets.shapes[0]
+
+
+def test_the_nearest_is_by_the_logarithm_of_the_aspect_ratio():
+    """620:700 crops 11% for the square and 12% for 448 x 576, though its ratio is nearer to the latter's."""
+    assert Buckets.of(512, 64).nearest((620, 700)) == (512, 512)
