@@ -18,8 +18,11 @@ def test_a_suite_is_expanded_with_its_class_word(tmp_path: Path) -> None:
     found = asked.expanded()
     assert (found.prompt, found.suite) == (PETS, None) and found.expanded() is found
     (tmp_path / "prompts_and_classes.txt").write_text(
-        "rex,dog\nprompt_list = ['a {0} {1}']\nprompt_list = ['my {0} {1}']\n", encoding="utf-8"
+        "rex,dog\ntom,cat\ncup,cup\nprompt_list = ['a {0} {1}']\nprompt_list = ['my {0} {1}']\n", encoding="utf-8"
     )
+    for subject, prompts in (("tom", ("my {}",)), ("cup", ("a {}",))):
+        fields = {"target": "rex", "suite": "dreambench", "dataset": str(tmp_path / subject)}
+        assert EvaluateRequest.model_validate(fields).expanded().prompt == prompts
     asked = EvaluateRequest.model_validate({"target": "rex", "suite": "dreambench", "dataset": str(tmp_path / "rex")})
     assert (asked.expanded().prompt, asked.expanded().class_word) == (("my {}",), "dog")
     assert asked.changed(class_word="cat").expanded().class_word == "cat"

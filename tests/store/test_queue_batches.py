@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from limner.core.requests import AdapterUse, GenerateRequest
 from limner.store.queue import Queue
@@ -20,7 +20,9 @@ def test_a_forged_batch_key_joins_no_batch(home: Path) -> None:
     other = GenerateRequest(**fields, adapter=(AdapterUse(path="sha256:" + "a" * 64),))
     forged = studio.store.create(other, queue=queue.name)
     with studio.store.writing() as session:
-        session.execute(update(RunRow).values(batch_key=plain[0].request.batch_key).where(RunRow.id == forged.id))
+        key = session.scalars(select(RunRow.batch_key).where(RunRow.id == plain[0].id)).one()
+        assert key is not None
+        session.execute(update(RunRow).values(batch_key=key).where(RunRow.id == forged.id))
     taken = [run.id for run, _ in queue.claim("w", 4)]
     assert taken == [run.id for run in plain]
     assert [run.id for run, _ in queue.claim("w", 4)] == [forged.id], "it is carried out by itself"
