@@ -152,7 +152,8 @@ class PrepareRequest(Request):
     by: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(),
         max_length=16,
-        description="Field to balance and split by; may be repeated (default: the class, if there are several).",
+        description="Field to balance and split by; may be repeated (default: the class or else the folder, if there "
+        "are several).",
     )
     balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
         default="off", description="Balance groups: by sampling weights, or by leaving images out."
