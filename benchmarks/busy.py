@@ -30,9 +30,9 @@ def one_pass() -> float:
     from diffusers import UNet2DConditionModel
 
     unet = UNet2DConditionModel.from_pretrained(str(files("limner.starter") / "weights" / "unet"))
-    told: Any = unet.config
-    latents = torch.randn(ROWS, told.in_channels, told.sample_size, told.sample_size)
-    text = torch.randn(ROWS, TOKENS, told.cross_attention_dim)
+    config: Any = unet.config
+    latents = torch.randn(ROWS, config.in_channels, config.sample_size, config.sample_size)
+    text = torch.randn(ROWS, TOKENS, config.cross_attention_dim)
     with torch.inference_mode():
         unet(latents, torch.tensor(500), text)
         began = perf_counter()
@@ -83,14 +83,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for way in WAYS:
                 with busy(others):
                     found.setdefault(str(others), {}).setdefault(way, []).append(measured(way))
-    told = {others: {way: summary(values) for way, values in ways.items()} for others, ways in found.items()}
+    summaries = {others: {way: summary(values) for way, values in ways.items()} for others, ways in found.items()}
     rows = [
         [others, *(f"{ways[way]['median']:.2f} ({ways[way]['min']:.2f} to {ways[way]['max']:.2f})" for way in WAYS)]
         + [f"{ways['default']['median'] / ways['limner']['median']:.1f}"]
-        for others, ways in told.items()
+        for others, ways in summaries.items()
     ]
     print_table(["others", *(f"{way} s" for way in WAYS), "ratio"], rows)
-    write_json(options.json, {"machine": machine(), "seconds": told})
+    write_json(options.json, {"machine": machine(), "seconds": summaries})
 
 
 if __name__ == "__main__":

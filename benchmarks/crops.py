@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=300)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    told = parser.parse_args()
-    figures = measured(told.pictures, told.seed)
+    options = parser.parse_args()
+    figures = measured(options.pictures, options.seed)
     shown = {
         "kept by the centre crop": np.mean(figures["centre"]),
         "kept by the subject's crop": np.mean(figures["subject"]),
@@ -95,7 +95,7 @@ def main() -> None:
     }
     rounded = {name: round(float(value), 3) for name, value in shown.items()}
     print_table(("figure", "value"), [(name, f"{value:g}") for name, value in rounded.items()])
-    write_json(told.json, {"pictures": told.pictures, "figures": rounded, "machine": machine()})
+    write_json(options.json, {"pictures": options.pictures, "figures": rounded, "machine": machine()})
 
 
 if __name__ == "__main__":

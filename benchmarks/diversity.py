@@ -85,7 +85,7 @@ def rand_index(first: Sequence[int], second: Sequence[int]) -> float:
     return 1.0 if most == expected else (whole - expected) / (most - expected)
 
 
-def told(seen: Sequence[SceneDescription]) -> dict[str, bool]:
+def advice_on(seen: Sequence[SceneDescription]) -> dict[str, bool]:
     return {
         "background": any(advice.level == "warning" for advice in on_backgrounds(seen)),
         "light": bool(on_light(seen)),
@@ -112,7 +112,7 @@ def measure(sets: int) -> list[dict[str, Any]]:
                 "sides": len({(scene.pose, scene.facing) for scene in scenes}),
                 "found": max(groups) + 1,
                 "rand": rand_index(groups, truth),
-                "told": told(seen),
+                "given": advice_on(seen),
                 "seconds": taken,
             }
         )
@@ -120,19 +120,19 @@ def measure(sets: int) -> list[dict[str, Any]]:
 
 
 def precision(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each advice how often it was told, how often that was right, and how many of the true ones it found."""
+    """Of each advice how often it was given, how often that was right, and how many of the true ones it found."""
     truths = {"background": "backgrounds", "light": "lights", "side": "sides"}
     rows = []
     for name, counted in truths.items():
-        said = [each["told"][name] for each in found]
+        given = [each["given"][name] for each in found]
         true = [each[counted] == 1 for each in found]
-        right = sum(a and b for a, b in zip(said, true, strict=True))
-        rows.append({"advice": name, "told": sum(said), "right": right, "true": sum(true)})
+        right = sum(a and b for a, b in zip(given, true, strict=True))
+        rows.append({"advice": name, "given": sum(given), "right": right, "true": sum(true)})
     return rows
 
 
 def sheet(folder: Path, path: Path, side: int = 132) -> None:
-    """All sets of photographs, each in a row with its backgrounds' numbers and what is said of it."""
+    """All sets of photographs, each in a row with the numbers of its backgrounds and the advice on it."""
     folders = sorted(each for each in folder.iterdir() if each.is_dir())
     figure = Image.new("RGB", (6 * side + 620, len(folders) * (side + 6)), "white")
     draw, where = ImageDraw.Draw(figure), middle()
@@ -143,9 +143,9 @@ def sheet(folder: Path, path: Path, side: int = 132) -> None:
         for at, (picture, group) in enumerate(zip(pictures, background_clusters(seen), strict=True)):
             figure.paste(picture.resize((side, side)), (at * side, top))
             draw.text((at * side + 4, top + 4), f"background {group}", fill="red")
-        said = [f"{advice.level}: {advice.text}" for advice in advise_on_subject(seen, looked_at_faces=True)]
-        draw.text((6 * side + 8, top), "\n".join([each.name, *said]), fill="black")
-        print(each.name, *said, sep="\n    ")
+        given = [f"{advice.level}: {advice.text}" for advice in advise_on_subject(seen, looked_at_faces=True)]
+        draw.text((6 * side + 8, top), "\n".join([each.name, *given]), fill="black")
+        print(each.name, *given, sep="\n    ")
     figure.save(path)
 
 

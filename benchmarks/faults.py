@@ -1,9 +1,9 @@
-"""How often each fault of a picture is found where it was planted, and told where there is none.
+"""How often each fault of a picture is found where it was planted, and reported where there is none.
 
     python benchmarks/faults.py ../shared/data/dreambench --pictures 100 --json faults.json
 
 The folder holds clean photographs. Beside them stand painted pictures of 128 pixels, as they are and enlarged to 512,
-in which faults are planted too. Two tables are printed: of faults told of clean pictures, and of planted ones found.
+in which faults are planted too. Two tables are printed: of faults reported of clean images, and of planted ones found.
 """
 
 from __future__ import annotations
@@ -144,8 +144,8 @@ PLANTED: dict[str, tuple[str, Change]] = {
 }
 
 
-def told(image: Image.Image) -> set[str]:
-    """Kinds of faults that are told of a picture."""
+def faults_of(image: Image.Image) -> set[str]:
+    """Return the kinds of faults that are reported of an image."""
     reduced = reduce_image(image)
     kinds = {fault.kind for fault in quality_faults(measure_quality(reduced, image.size), {})}
     return kinds | ({"text"} if text_likelihood(reduced) > (FAULTS["text"].limit or 0) else set())
@@ -196,23 +196,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=int, default=100, help="pictures of each kind that faults are planted in")
-    parser.add_argument("--painted", type=int, default=500, help="painted pictures that no fault should be told of")
+    parser.add_argument("--painted", type=int, default=500, help="drawn images without a fault")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     files = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     photographs, drawn = [open_image(path) for path in files], painted(options.painted)
     large = [picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS) for picture in drawn]
     clean = {"photographs": photographs, "painted, 128 px": drawn, "painted, 512 px": large}
-    alarms = {name: [told(picture) for picture in pictures] for name, pictures in clean.items()}
+    alarms = {name: [faults_of(picture) for picture in pictures] for name, pictures in clean.items()}
     falsely = {kind: [sum(kind in each for each in alarms[name]) for name in clean] for kind in KINDS}
     print_table(
-        ["told of clean pictures", *(f"{name} ({len(pictures)})" for name, pictures in clean.items())],
+        ["reported of clean images", *(f"{name} ({len(pictures)})" for name, pictures in clean.items())],
         [[kind, *map(str, counts)] for kind, counts in falsely.items()],
     )
     ground = {"photographs": [fitted(picture) for picture in photographs], "painted, 512 px": large}
     ground = {name: pictures[: options.pictures] for name, pictures in ground.items()}
     found = {
-        f"{kind}: {name}": [sum(kind in told(change(picture)) for picture in pictures) for pictures in ground.values()]
+        f"{kind}: {name}": [
+            sum(kind in faults_of(change(picture)) for picture in pictures) for pictures in ground.values()
+        ]
         for name, (kind, change) in PLANTED.items()
     }
     shares = [

@@ -5,7 +5,7 @@
 
 Both paint the same prompt from the same seeds in fp32 with the same sampler, steps and guidance. The stock pipeline
 runs at its defaults (an adapter stays beside the weights) and at its best simple settings (adapter fused, no progress
-bar, inference mode). The greatest difference between the two sides' pictures is told, in steps of 8-bit colour.
+bar, inference mode). The greatest difference between the two sides' images is printed, in steps of 8-bit colour.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def random_adapter(model: loading.Model, folder: Path, rank: int) -> str:
 
 
 def arguments(options: argparse.Namespace, seeds: list[int]) -> dict[str, Any]:
-    """What the stock pipeline is told; noise comes from one CPU generator a picture, as on our side."""
+    """Return the arguments of the stock pipeline; noise comes from one CPU generator per image, as on our side."""
     return {
         "prompt": [options.prompt] * len(seeds),
         "num_inference_steps": options.steps,
@@ -132,7 +132,7 @@ def race(painters: dict[str, Painter], count: int, repeats: int) -> dict[str, An
     }
 
 
-def tell(results: dict[str, dict[str, Any]]) -> None:
+def print_results(results: dict[str, dict[str, Any]]) -> None:
     rows = []
     for case, sides in results.items():
         mine = sides[OURS]
@@ -188,7 +188,7 @@ def main() -> None:
                     print(f"done: {label}, {count} together", file=sys.stderr)
     settings = {name: str(value) for name, value in vars(chosen).items() if name not in ("json", "adapter", "model")}
     write_json(chosen.json, {"machine": machine(), "settings": settings, "results": results})
-    tell(results)
+    print_results(results)
 
 
 if __name__ == "__main__":

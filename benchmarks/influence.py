@@ -10,8 +10,8 @@ LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definit
 halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the pictures.
 Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on
 a picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
-highest for it, and without three at random. "planted": two pictures of another character among the 12, told as if they
-were this one.
+highest for it, and without three at random. "planted": two pictures of another character among the 12, captioned as if
+they were this one.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ class Bench:
     def album(self, name: str, planted: Sequence[int] = ()) -> list[Path]:
         """The 12 pictures with captions; some of another character where that is wished."""
         place = self.folder / name
-        told = []
+        drawn = []
         for index, where in enumerate(zip(PLACES, POSES, strict=True)):
             who = OTHER if index in planted else CHARACTER
             scene = portraits(who, random.Random(f"{who}/{index}"), *((one,) for one in where))[0]
-            told.append((paint(scene), FACING.sub("", caption(scene, identifier=IDENTIFIER))))
+            drawn.append((paint(scene), FACING.sub("", caption(scene, identifier=IDENTIFIER))))
         if not place.exists():
-            write_album(place, told)
+            write_album(place, drawn)
         return sorted(place.glob("*.png"))
 
     def unseen(self) -> list[Query]:
@@ -175,13 +175,17 @@ def lds(scores: np.ndarray, halves: np.ndarray, measured: np.ndarray) -> list[fl
     return [rank_correlation(predicted[:, i], -measured[:, i]) for i in range(scores.shape[0])]
 
 
-def told(values: Sequence[float]) -> dict[str, float]:
+def mean_and_error(values: Sequence[float]) -> dict[str, float]:
     return {"mean": mean(values), "error": stdev(values) / len(values) ** 0.5}
 
 
 def by_kind(values: Sequence[float], painted: int) -> dict[str, dict[str, float]]:
     """Of what was painted, of what was drawn and never learnt, and of all."""
-    return {"painted": told(values[:painted]), "unseen": told(values[painted:]), "all": told(values)}
+    return {
+        "painted": mean_and_error(values[:painted]),
+        "unseen": mean_and_error(values[painted:]),
+        "all": mean_and_error(values),
+    }
 
 
 def difference(one: Path, other: Path) -> float:
@@ -217,8 +221,8 @@ def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Query], sc
 def sides(changes: Mapping[Any, Any], top: Mapping[int, Any], pairs: Sequence[tuple[int, Any]], which: range) -> Any:
     """What changed without the highest, and without others at random that hold none of the highest."""
     return {
-        "top": told([float(changes[top[i]][i]) for i in which]),
-        "random": told([float(changes[removed][i]) for i, removed in pairs if i in which]),
+        "top": mean_and_error([float(changes[top[i]][i]) for i in which]),
+        "random": mean_and_error([float(changes[removed][i]) for i, removed in pairs if i in which]),
     }
 
 

@@ -102,7 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     files = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     files = files[:: max(1, len(files) // options.pictures)][: options.pictures]
-    told = {name: [0, 0] for name in CHANGES}
+    counts = {name: [0, 0] for name in CHANGES}
     noises, embedding, reading, searching, false = [], [], [], [], 0
     for path in files:
         plain = np.asarray(center_square(open_image(path), options.side))
@@ -116,12 +116,14 @@ def main() -> None:
             began = time.perf_counter()
             found = watermark.detect(pixels)
             reading.append(time.perf_counter() - began)
-            told[change][0] += found is not None
-            told[change][1] += found is not None and found.payload == name
+            counts[change][0] += found is not None
+            counts[change][1] += found is not None and found.payload == name
         began = time.perf_counter()
         false += watermark.detect(plain) is not None
         searching.append(time.perf_counter() - began)
-    rows = [[change, f"{100 * a / len(files):.0f}%", f"{100 * b / len(files):.0f}%"] for change, (a, b) in told.items()]
+    rows = [
+        [change, f"{100 * a / len(files):.0f}%", f"{100 * b / len(files):.0f}%"] for change, (a, b) in counts.items()
+    ]
     print_table(["change", "found", "named"], rows)
     figures = {
         "pictures": len(files),
@@ -136,7 +138,7 @@ def main() -> None:
     for key, value in figures.items():
         print(f"{key:18} {value:.4g}")
     if options.json:
-        write_json(options.json, {"machine": machine(), "told": told, **figures})
+        write_json(options.json, {"machine": machine(), "counts": counts, **figures})
 
 
 if __name__ == "__main__":

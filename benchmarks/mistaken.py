@@ -62,18 +62,22 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             found[name] = measure(options.encoder, Path(folder), options.count, values, (template, attribute, rest))
     rows = [
-        [name, str(len(told.taken_for)), *(f"{100 * share:.0f}%" for share in (told.share, told.low, told.high))]
-        + [f"{100 * told.by_guessing:.0f}%", f"{told.by_group.worst} {100 * _worst(told):.0f}%"]
-        for name, told in found.items()
+        [
+            name,
+            str(len(confusion.taken_for)),
+            *(f"{100 * share:.0f}%" for share in (confusion.share, confusion.low, confusion.high)),
+        ]
+        + [f"{100 * confusion.by_guessing:.0f}%", f"{confusion.by_group.worst} {100 * _worst(confusion):.0f}%"]
+        for name, confusion in found.items()
     ]
     print_table(("groups", "how many", "mistaken", "from", "to", "by guessing", "worst"), rows)
     if options.json:
-        told = {name: {"share": each.share, "taken_for": each.taken_for} for name, each in found.items()}
-        write_json(options.json, {"encoder": options.encoder, "machine": machine(), "mistaken": told})
+        shares = {name: {"share": each.share, "taken_for": each.taken_for} for name, each in found.items()}
+        write_json(options.json, {"encoder": options.encoder, "machine": machine(), "mistaken": shares})
 
 
-def _worst(told: GroupConfusion) -> float:
-    return max(group.mean for group in told.by_group.groups)
+def _worst(confusion: GroupConfusion) -> float:
+    return max(group.mean for group in confusion.by_group.groups)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 FOLDER holds pictures; without it, --paint N paints so many at 512 pixels first. img2dataset is not installed with
 Limner: --peer names a Python that has it. All write JPEG of quality 95. The plain loop and img2dataset's resizer only
-read, resize and write, in one process as they are; `limner prepare` judges, hashes, crops and compares too, and tells
+read, resize and write, in one process as they are; `limner prepare` judges, hashes, crops and compares too, and reports
 all of it in a report.
 """
 
@@ -62,10 +62,10 @@ def plain_loop(folder: Path, out: Path, size: int) -> float:
 
 def peer(folder: Path, out: Path, size: int, python: str) -> float:
     """Seconds of img2dataset's resizer at its defaults, but for the size."""
-    told = subprocess.run(
+    done = subprocess.run(
         [python, "-c", PEER, str(folder), str(out), str(size)], check=True, capture_output=True, text=True
     )
-    return float(told.stdout.split()[-1])
+    return float(done.stdout.split()[-1])
 
 
 def ours(folder: Path, out: Path, size: int, flags: list[str]) -> tuple[float, float]:
@@ -94,7 +94,7 @@ def main() -> None:
         count = sum(1 for _ in folder.rglob("*.jpg"))
         found: dict[str, dict[str, float]] = {}
 
-        def tell(name: str, seconds: float, **more: float) -> None:
+        def record(name: str, seconds: float, **more: float) -> None:
             found[name] = {"seconds": round(seconds, 2), "pictures_per_second": round(count / seconds, 1), **more}
             print(name, found[name], flush=True)
 
@@ -102,18 +102,18 @@ def main() -> None:
             out = Path(place) / name.replace(" ", "-").replace(",", "")
             out.mkdir()
             if name == "pillow":
-                tell(name, plain_loop(folder, out, options.size))
+                record(name, plain_loop(folder, out, options.size))
             elif name == "img2dataset":
                 if options.peer:
-                    tell(name, peer(folder, out, options.size, options.peer))
+                    record(name, peer(folder, out, options.size, options.peer))
             else:
                 flags = {"limner": [], "limner without an encoder": ["--encoder", "none"]}.get(name)
                 few = ["--encoder", "none", "--crop", "centre", "--ignore", "text", "--ignore", "near_duplicate"]
                 seconds, gigabytes = ours(folder, out, options.size, few if flags is None else flags)
-                tell(name, seconds, gigabytes=round(gigabytes, 2))
-    told = {"pictures": count, "size": options.size, "cores": os.cpu_count(), "ways": found}
+                record(name, seconds, gigabytes=round(gigabytes, 2))
+    report = {"pictures": count, "size": options.size, "cores": os.cpu_count(), "ways": found}
     if options.json:
-        options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -131,8 +131,8 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     prompts = evenly(exam_prompts(), count)
     starter = loading.resolve("starter")
     components = Components(dict(pipeline.components), "unet", "", "", recipe.size, torch.bfloat16, torch.device("cpu"))
-    told = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
-    model = ModelUnderTest(starter.family, components, pipeline, **told)
+    settings = {"facts": {}, "sampling": dict(starter.sampling), "listener": lambda event: None, "stop": lambda: False}
+    model = ModelUnderTest(starter.family, components, pipeline, **settings)
     pixels = model.generate(name, [prompt.text for prompt in prompts])
     shutil.rmtree(scratch)
     result = score_images(Judge.load(), prompts, pixels)
@@ -140,10 +140,15 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     return {"minutes": minutes, "unseen_loss": last["unseen_loss"]} | result.as_json()
 
 
-def row(name: str, told: dict[str, Any]) -> list[str]:
-    all_right, attributes = told["all right"], told["attributes"]
-    shares = [told["mean per attribute"], all_right["share"], *(attributes[key]["share"] for key in SHOWN)]
-    return [name, f"{told['minutes']:.0f}", f"{told['unseen_loss']:.3f}", *(f"{100 * share:.0f}" for share in shares)]
+def row(name: str, result: dict[str, Any]) -> list[str]:
+    all_right, attributes = result["all right"], result["attributes"]
+    shares = [result["mean per attribute"], all_right["share"], *(attributes[key]["share"] for key in SHOWN)]
+    return [
+        name,
+        f"{result['minutes']:.0f}",
+        f"{result['unseen_loss']:.3f}",
+        *(f"{100 * share:.0f}" for share in shares),
+    ]
 
 
 def main() -> None:
@@ -164,7 +169,7 @@ def main() -> None:
             write_json(options.json, found)
     print_table(
         ["variant", "minutes", "unseen loss", "mean", "all right", *SHOWN],
-        [row(name, told) for name, told in found["variants"].items()],
+        [row(name, result) for name, result in found["variants"].items()],
     )
 
 

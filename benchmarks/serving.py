@@ -41,7 +41,7 @@ def post(url: str, body: dict[str, Any], **headers: str) -> bytes:
         return answer.read()
 
 
-def told(options: argparse.Namespace, number: int) -> dict[str, Any]:
+def request_fields(options: argparse.Namespace, number: int) -> dict[str, Any]:
     sampling = loading.resolve("starter").sampling | {"steps": options.steps}
     return {"prompt": PROMPTS[number % len(PROMPTS)], "seed": number, **sampling}
 
@@ -57,7 +57,7 @@ def limner(options: argparse.Namespace, home: Path) -> Iterator[Ask]:
             time.sleep(0.1)
 
         def ask(number: int) -> None:
-            body = {"kind": "generate", "batch": options.together, **told(options, number)}
+            body = {"kind": "generate", "batch": options.together, **request_fields(options, number)}
             run = json.loads(post(f"{found[1]}/v1/runs", body, Prefer="wait"))
             assert run["status"] == "done", run
             with urllib.request.urlopen(found[1] + run["artifacts"][0]["url"], timeout=60) as picture:
@@ -88,7 +88,7 @@ def stock(options: argparse.Namespace) -> Iterator[Ask]:
                 time.sleep(0.2)
 
         def ask(number: int) -> None:
-            assert post(f"http://127.0.0.1:{port}/paint", told(options, number)).startswith(b"\x89PNG")
+            assert post(f"http://127.0.0.1:{port}/paint", request_fields(options, number)).startswith(b"\x89PNG")
 
         yield ask
     finally:

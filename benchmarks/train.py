@@ -147,7 +147,7 @@ def measure(bench: Bench, few: int, many: int, repeats: int) -> dict[str, dict[s
     return results
 
 
-def tell(results: dict[str, dict[str, Any]]) -> None:
+def print_results(results: dict[str, dict[str, Any]]) -> None:
     ours = results["limner"]
     rows = []
     for name, r in results.items():
@@ -199,7 +199,7 @@ def main() -> None:
         print("torchvision is not installed: the peer ran with the stand-in of benchmarks/stand_in", file=sys.stderr)
     settings = {name: str(value) for name, value in vars(chosen).items() if name not in ("json", "peer", "data")}
     write_json(chosen.json, {"machine": machine(), "settings": settings, "stand_in": stand_in, "results": results})
-    tell(results)
+    print_results(results)
 
 
 if __name__ == "__main__":

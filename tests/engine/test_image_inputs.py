@@ -17,7 +17,8 @@ from limner.core.events import Made, Notice, Progress
 from limner.core.execution import parse_body
 from limner.core.protocols import ModelSource
 from limner.core.requests import ControlUse
-from limner.engine.generate.inputs import crop_and_resize, image_size
+from limner.engine.generate.inputs import image_size
+from limner.imaging.crop import fit
 from limner.models.cache import MODELS
 from limner.models.conditioning import conditioning
 from limner.models.prompts import Chunks, apply_weights, parse_weights, to_chunks
@@ -78,7 +79,7 @@ def stock(folder, kind, **arguments):
 
 def shaped(path):
     with Image.open(path) as picture:
-        return crop_and_resize(picture.convert("RGB"), (SIDE, SIDE))
+        return fit(picture.convert("RGB"), (SIDE, SIDE))
 
 
 # From an image
@@ -128,7 +129,7 @@ def test_only_the_mask_is_replaced(paint, tiny_folder, photograph, mask, family)
     folder = tiny_folder(family)
     (ours,), _ = paint(model=str(folder), image=str(photograph), mask=str(mask), strength=0.8)
     image = shaped(photograph)
-    hole = crop_and_resize(Image.open(mask), (SIDE, SIDE))
+    hole = fit(Image.open(mask), (SIDE, SIDE))
     size = {"width": SIDE, "height": SIDE}
     theirs = stock(folder, AutoPipelineForInpainting, image=image, mask_image=hole, strength=0.8, **size)
     inside, outside = np.asarray(hole) == 255, np.asarray(hole) == 0

@@ -14,9 +14,10 @@ from limner.engine.generate import generate, refining
 from limner.engine.generate.batching import ImageRow, Job
 from limner.engine.generate.checks import check_side, pass_strengths, strengths
 from limner.engine.generate.generate import refined
-from limner.engine.generate.inputs import Inputs, crop_and_resize, image_size
+from limner.engine.generate.inputs import Inputs, image_size
 from limner.engine.generate.pipelines import arguments
 from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
+from limner.imaging.crop import fit
 
 
 def request(**fields):
@@ -49,13 +50,11 @@ def test_an_image_is_cropped_in_its_middle():
     pixels = np.zeros((8, 32, 3), np.uint8)
     pixels[:, :8], pixels[:, 8:24], pixels[:, 24:] = 50, 100, 200
     wide = Image.fromarray(pixels)
-    assert np.asarray(crop_and_resize(wide, (16, 8))).reshape(-1, 3)[[0, 64, -1]].tolist() == [[100] * 3] * 3
-    tall = crop_and_resize(wide.transpose(Image.Transpose.ROTATE_90), (8, 16))
+    assert np.asarray(fit(wide, (16, 8))).reshape(-1, 3)[[0, 64, -1]].tolist() == [[100] * 3] * 3
+    tall = fit(wide.transpose(Image.Transpose.ROTATE_90), (8, 16))
     assert tall.size == (8, 16) and abs(np.asarray(tall).mean() - 100) < 8
-    assert crop_and_resize(wide, (32, 8)) is wide
-    assert (
-        crop_and_resize(wide, (64, 16)).size == (64, 16) and np.asarray(crop_and_resize(wide, (64, 16)))[0, 0, 0] == 50
-    )
+    assert fit(wide, (32, 8)) is wide
+    assert fit(wide, (64, 16)).size == (64, 16) and np.asarray(fit(wide, (64, 16)))[0, 0, 0] == 50
 
 
 @pytest.mark.parametrize(
@@ -140,7 +139,7 @@ def test_the_error_of_a_wrong_side_has_the_nearest_multiple(pixels, nearest):
 def test_a_reduced_image_is_antialiased():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
-    assert np.abs(np.asarray(crop_and_resize(Image.fromarray(stripes), (8, 8))).astype(int) - 127).max() <= 8
+    assert np.abs(np.asarray(fit(Image.fromarray(stripes), (8, 8))).astype(int) - 127).max() <= 8
 
 
 def test_each_second_pass_has_the_seed_of_its_image(monkeypatch):

@@ -130,7 +130,7 @@ def _convert_mask(mask: Path, size: tuple[int, int]) -> Image.Image:
     white = alpha.point(lambda value: 255 if value == 0 else 0)
     if not white.getbbox():
         problem = "the mask has no transparent pixel"
-        raise _invalid_file("mask", problem, "make the part transparent that shall be generated anew")
+        raise _invalid_file("mask", problem, "make the part to generate transparent")
     return white
 
 

@@ -13,6 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.files import read_file
 from limner.core.protocols import Control
 from limner.core.requests import GenerateRequest
+from limner.imaging.crop import fit
 from limner.imaging.decode import open_image
 from limner.plugins import registry
 from limner.provenance.xmp import is_fully_generated
@@ -66,12 +67,12 @@ class Inputs:
         if self.mask is None or self.image is None:
             return pixels
         generated = Image.fromarray(pixels)
-        image, mask = (crop_and_resize(source, generated.size) for source in (self.image, self.mask))
+        image, mask = (fit(source, generated.size) for source in (self.image, self.mask))
         return np.asarray(Image.composite(generated, image, mask))
 
     def mask_for(self, pixels: np.ndarray) -> np.ndarray | None:
         """Return the mask (h, w) uint8 in the size of an image, white where it was generated; None for all of it."""
-        return None if self.mask is None else np.asarray(crop_and_resize(self.mask, pixels.shape[1::-1]))
+        return None if self.mask is None else np.asarray(fit(self.mask, pixels.shape[1::-1]))
 
 
 def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multiple: int) -> Inputs:
@@ -83,15 +84,15 @@ def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multip
     size = image_size(request, next(iter(images.values())).size if images else None, side, multiple)
     image = mask = None
     if request.image:
-        image = crop_and_resize(images[request.image], size)
+        image = fit(images[request.image], size)
     if request.mask and request.image:
-        mask = crop_and_resize(images[request.mask].convert("L"), size)
+        mask = fit(images[request.mask].convert("L"), size)
         if not mask.getbbox():
             raise LimnerError(
                 f"at {size[0]} x {size[1]} px, nothing white is left of the mask {request.mask!r}",
                 "use --width and --height in the image's aspect ratio",
             )
-    sources = tuple(crop_and_resize(images[use.path], size) for use in request.control)
+    sources = tuple(fit(images[use.path], size) for use in request.control)
     guides = tuple(maker.guide(source) for maker, source in zip(opened.makers, sources, strict=True))
     files = {path: sha256_of(Path(path).expanduser()) for path in images}
     foreign = request.image is not None and not is_fully_generated(read_file(Path(request.image).expanduser()))
@@ -108,13 +109,3 @@ def image_size(request: GenerateRequest, first: tuple[int, int] | None, side: in
         scale = request.width / width if request.width else (request.height or side) / height
     sides = (request.width or width * scale, request.height or height * scale)
     return max(multiple, round(sides[0] / multiple) * multiple), max(multiple, round(sides[1] / multiple) * multiple)
-
-
-def crop_and_resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Crop the middle of an image to the aspect ratio of `size` and resize it; one of that size is not changed."""
-    if image.size == size:
-        return image
-    scale = max(size[0] / image.width, size[1] / image.height)
-    width, height = size[0] / scale, size[1] / scale
-    left, top = (image.width - width) / 2, (image.height - height) / 2
-    return image.resize(size, Image.Resampling.LANCZOS, box=(left, top, left + width, top + height))

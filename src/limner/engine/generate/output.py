@@ -12,7 +12,8 @@ from limner.core.events import ArtifactKind, Emit, Made
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Job
-from limner.engine.generate.inputs import Inputs, crop_and_resize
+from limner.engine.generate.inputs import Inputs
+from limner.imaging.crop import fit
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
 from limner.provenance.xmp import SourceType
@@ -53,7 +54,7 @@ def _write_guides(
         write_side_image(guide, path, "guide", "algorithmicMedia", workspace, emit)
         same = np.array_equal(np.asarray(image.convert("RGB")), np.asarray(guide))
         strip += [guide] if same else [image, guide]
-    whole = np.concatenate([np.asarray(crop_and_resize(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
+    whole = np.concatenate([np.asarray(fit(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
     path = workspace.out / f"beside-{workspace.run}.png"
     write_side_image(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
 

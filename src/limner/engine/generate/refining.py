@@ -11,9 +11,9 @@ from PIL import Image
 
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest
-from limner.engine.generate.inputs import crop_and_resize
 from limner.engine.generate.pipelines import accepts, load_refiner, pipeline_for
 from limner.engine.generate.sampling import sample_images
+from limner.imaging.crop import fit
 
 MULTIPLE = 16
 """Sides of enlarged images are multiples of this, which suits every family."""
@@ -61,7 +61,7 @@ def run_second_pass(
     width, height = pixels.shape[1::-1]
     if second.scale != 1:
         width, height = (round(side * second.scale / MULTIPLE) * MULTIPLE for side in (width, height))
-    image = crop_and_resize(Image.fromarray(pixels), (width, height))
+    image = fit(Image.fromarray(pixels), (width, height))
     (refined,) = sample_images(
         second.pipeline,
         {**conditioning, "image": [image]},
