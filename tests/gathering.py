@@ -73,7 +73,7 @@ def lost(reference: str | Path) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for each in gathered(reference):
         for fault in each.faults if isinstance(each, Entry) else (each.fault,):
-            found[each.key] = (fault.kind, fault.told)
+            found[each.key] = (fault.kind, fault.message)
     assert all(message.isprintable() for _, message in found.values()), found
     return found
 

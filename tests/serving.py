@@ -115,7 +115,7 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
 
 def try_image_checks(policy: Policy) -> None:
     """Do what `limner.moderation.preload` does, in this process."""
-    Moderator(policy).prepare(CheckStage.INPUT, CheckStage.PICTURE)
+    Moderator(policy).prepare(CheckStage.INPUT, CheckStage.IMAGE)
 
 
 @contextmanager

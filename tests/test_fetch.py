@@ -12,7 +12,7 @@ import pytest
 
 from limner import fetch as fetching
 from limner.core.errors import LimnerError
-from limner.data.entries.places import UrlPlace
+from limner.data.entries.byte_sources import UrlBytes
 from limner.fetch import fetch, is_public, post
 
 HOSTILE = [
@@ -384,4 +384,4 @@ def test_a_picture_whose_server_answers_nonsense_is_lost_alone(
     monkeypatch.setattr(fetching, "is_public", only)
     answers[0] = ANSWERS["moved to b'http://['"]
     with pytest.raises(LimnerError, match="sends a response that cannot be read"):
-        UrlPlace(f"{url}cat.jpg").read()
+        UrlBytes(f"{url}cat.jpg").read()

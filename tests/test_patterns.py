@@ -93,6 +93,6 @@ def test_time_is_in_proportion_to_the_text(pattern: str | bytes, flags: int) -> 
 
 def test_patterns_are_found_wherever_they_stand() -> None:
     assert len(PATTERNS) > 90
-    assert {"limner.core.normalise", "limner.server.files", "limner.provenance.rights.opt_out"} < {
+    assert {"limner.core.blocked_words", "limner.server.files", "limner.provenance.rights.opt_out"} < {
         place.partition(":")[0] for place, _ in PATTERNS.values()
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from limner.core.errors import LimnerError
+from limner.core.metrics import Encoder, Need, Score
 from limner.core.protocols import Family, Method
+from limner.imaging.decode import open_image
 from limner.plugins import registry
 
 
@@ -99,3 +105,22 @@ def test_aliases_name_their_family():
     assert aliases["sdxl"][0] == "sdxl"
     for name, (family, alias) in aliases.items():
         assert alias.name == name and alias.licence, family
+
+
+class Redness:
+    """A metric of a third party: the mean red of an image, 0 to 255."""
+
+    title, about, better, unit = "redness", "mean of the red channel", None, "picture"
+    needs, model, named = frozenset[Need](), None, False
+
+    def scorer(self, model: str | None, encoder: Callable[[str], Encoder]) -> Score:
+        return lambda images: np.array([np.asarray(open_image(path))[..., 0].mean() for path in images.paths])
+
+
+def test_a_new_metric_needs_no_other_change(third_party, limner, tmp_path):
+    third_party("limner.metrics", "redness", "limner_redness", Redness())
+    for number, red in enumerate((10, 30)):
+        Image.new("RGB", (64, 64), (red, 200, 0)).save(tmp_path / f"{number}.png")
+    assert limner("evaluate", tmp_path, "--metric", "redness", "--out", tmp_path / "out").code == 0
+    scores = json.loads((tmp_path / "out" / "report.json").read_text())["scores"]
+    assert list(scores) == ["redness"] and scores["redness"]["values"] == [10, 30]

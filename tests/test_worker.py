@@ -19,7 +19,7 @@ from forking import forked
 from limner.cli import main
 from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
-from limner.core.events import Event, Made, Notice, Restarted, Stage
+from limner.core.events import ArtifactCreated, Event, Notice, Restarted, Stage
 from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
@@ -292,7 +292,7 @@ def test_training_resumes_after_the_home_was_moved(
     queue = Queue(studio.store)
     ((claimed, lease),) = queue.claim("w", 1)
     made: list[Event] = []
-    part = ClaimedRun(claimed, lease, made.append, lambda: any(isinstance(event, Made) for event in made))
+    part = ClaimedRun(claimed, lease, made.append, lambda: any(isinstance(event, ArtifactCreated) for event in made))
     ((_, failure),) = execute_claimed(studio, [part])
     assert isinstance(failure, Interrupted)
     queue.release(lease)

@@ -16,7 +16,7 @@ from limner.cli.commands import service
 from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
-from limner.core.moderation import RequestRefused, Unable
+from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
@@ -120,7 +120,7 @@ def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
     assert str(caught.value) == "no space is left to write the results; look at LIMNER_HOME"
 
 
-@pytest.mark.parametrize("fails", [RequestRefused("it was withheld", "too red"), Unable("words")])
+@pytest.mark.parametrize("fails", [RequestRefused("it was withheld", "too red"), CheckUnavailable("words")])
 def test_refused_results_are_deleted(studio: Studio, fails: LimnerError) -> None:
     part, folder = undertaken(studio, f"refused {type(fails).__name__}")
     with pytest.raises(type(fails)), prepared(studio, part) as job:

@@ -10,7 +10,7 @@ import pytest
 from gathering import EXAMPLES, entries, gathered, png
 from limner import fetch as fetching
 from limner.core.datasets import Source
-from limner.data.entries import places
+from limner.data.entries import byte_sources
 from limner.plugins import registry
 
 
@@ -39,14 +39,14 @@ def test_it_finds_the_same_again(reference: str) -> None:
 
 
 def test_its_places_can_be_sent_and_read(name: str, reference: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fetching.fetch is places.fetch
-    monkeypatch.setattr(places, "fetch", lambda url, headed: png(int(url[-5])))
+    assert fetching.fetch is byte_sources.fetch
+    monkeypatch.setattr(byte_sources, "fetch", lambda url, headed: png(int(url[-5])))
     shades = []
     for entry in entries(reference).values():
-        sent = pickle.dumps(entry.place)
+        sent = pickle.dumps(entry.data)
         place = pickle.loads(sent)
-        assert place == entry.place and len(sent) < 1000
-        assert place.name and place.stamp == entry.place.stamp != "gone"
+        assert place == entry.data and len(sent) < 1000
+        assert place.name and place.stamp == entry.data.stamp != "gone"
         shades.append(place.read())
     assert sorted(shades) == sorted([png(0), png(1)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.checkpoint_scores import LEAST, CheckpointScores, StepScores
+from limner.core.checkpoint_scores import MIN_RANGE, CheckpointScores, StepScores
 
 
 def standings(weight: float = 0.5, **fields) -> CheckpointScores:
@@ -18,8 +18,10 @@ def at(step: int, subject: float, prompt: float) -> StepScores:
 
 def test_scales_reach_from_the_base_model_to_the_photographs() -> None:
     found = standings()
-    assert found.likeness(found.base) == pytest.approx(0) and found.obedience(found.base) == pytest.approx(1)
-    assert found.likeness(at(1, 0.8, 0.1)) == pytest.approx(1) and found.obedience(at(1, 0.8, 0.1)) == pytest.approx(0)
+    assert found.scaled_subject(found.base) == pytest.approx(0) and found.scaled_prompt(found.base) == pytest.approx(1)
+    assert found.scaled_subject(at(1, 0.8, 0.1)) == pytest.approx(1) and found.scaled_prompt(
+        at(1, 0.8, 0.1)
+    ) == pytest.approx(0)
     assert found.balance(at(1, 0.55, 0.3)) == pytest.approx(0.5)
 
 
@@ -30,12 +32,12 @@ def test_the_weight_chooses(weight: float, best: int) -> None:
         found = found.plus(standing)
         assert found.best in found.after
     assert found.best.step == best
-    assert found.waited == (30 - best) // 10
+    assert found.checkpoints_since_best == (30 - best) // 10
 
 
 def test_of_equals_the_earliest_is_best() -> None:
     found = standings().plus(at(10, 0.5, 0.4)).plus(at(20, 0.5, 0.4))
-    assert found.best.step == 10 and found.waited == 1
+    assert found.best.step == 10 and found.checkpoints_since_best == 1
 
 
 def test_what_came_later_can_be_forgotten() -> None:
@@ -46,12 +48,12 @@ def test_what_came_later_can_be_forgotten() -> None:
 
 
 def test_an_encoder_that_tells_nothing_apart_is_known() -> None:
-    assert standings(strange=0.5 - LEAST / 2).blind
+    assert standings(unrelated_similarity=0.5 - MIN_RANGE / 2).blind
     assert not standings().blind
 
 
 def test_a_scale_of_no_length_gives_numbers_still() -> None:
-    found = standings(alike=0.3, strange=0.5)
+    found = standings(training_similarity=0.3, unrelated_similarity=0.5)
     assert found.balance(at(1, 0.3, 0.5)) == pytest.approx(0)
 
 

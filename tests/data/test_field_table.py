@@ -9,13 +9,13 @@ import pytest
 from gathering import put
 from limner.core.datasets import Entry, Rights
 from limner.core.errors import LimnerError
-from limner.data.entries.places import FilePlace
+from limner.data.entries.byte_sources import FileBytes
 from limner.data.entries.text_tables import apply_field_table, read_field_table
 
 
 def entry(key: str, **more: object) -> Entry:
     folder = key.rpartition("/")[0]
-    return Entry(key, FilePlace(Path("/x") / key), folder, **more)  # type: ignore[arg-type]
+    return Entry(key, FileBytes(Path("/x") / key), folder, **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
@@ -47,8 +47,8 @@ def test_the_nearest_name_counts(tmp_path: Path, name: str) -> None:
 
 def test_a_refusal_stands(tmp_path: Path) -> None:
     table = read_field_table(put(tmp_path / "a.csv", "picture,training\n0.png,allowed\n"))
-    refused = apply_field_table(table, entry("0.png", rights=Rights(training="refused", said="XMP")))
-    assert (refused.rights.training, refused.rights.said) == ("refused", "XMP")
+    refused = apply_field_table(table, entry("0.png", rights=Rights(training="refused", statement="XMP")))
+    assert (refused.rights.training, refused.rights.statement) == ("refused", "XMP")
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_few_rows_are_held_at_a_time_where_they_are_large(tmp_path: Path, counte
     assert len(found) == ROWS
     for entry in (found[0], found[1], found[-1]):
         assert isinstance(entry, Entry)
-        assert len(entry.place.read()) in (1, LARGE)
+        assert len(entry.data.read()) in (1, LARGE)
     assert pool.max_memory() < 8 * MOST
 
 
@@ -140,10 +140,10 @@ def test_what_unpacks_to_too_much_at_once_is_refused(tmp_path: Path, counted: Co
     path = REFUSED[kind](tmp_path)
     pool = counted()
     (found,) = lines(path)
-    message = found.fault.told if isinstance(found, Skipped) else ""
+    message = found.fault.message if isinstance(found, Skipped) else ""
     if isinstance(found, Entry):
         with pytest.raises(LimnerError) as refused:
-            found.place.read()
+            found.data.read()
         message = str(refused.value)
     assert "at once; write it again without compression, or with fewer rows per group" in message
     assert pool.max_memory() < MOST
@@ -153,7 +153,7 @@ def test_what_unpacks_to_too_much_at_once_is_refused(tmp_path: Path, counted: Co
 def test_large_pictures_that_hardly_pack_are_read(tmp_path: Path, made: Callable[..., Path]) -> None:
     data = [os.urandom(MOST) for _ in range(3)]
     found = lines(made(tmp_path / ("a.parquet" if made is parquet else "a.arrow"), {"x": data}))
-    assert [entry.place.read() for entry in found if isinstance(entry, Entry)] == data
+    assert [entry.data.read() for entry in found if isinstance(entry, Entry)] == data
 
 
 def test_cells_are_read_in_any_order(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_cells_are_read_in_any_order(tmp_path: Path) -> None:
     found = lines(parquet(tmp_path / "a.parquet", {"x": data}))
     for at in (5, 2, 2, 7, 0, 6, 1):
         entry = found[at]
-        assert isinstance(entry, Entry) and entry.place.read() == data[at]
+        assert isinstance(entry, Entry) and entry.data.read() == data[at]
     with pytest.raises(LimnerError, match="without its bytes"):
         image_tables.read_cell(tmp_path / "a.parquet", "", 0, 8, "x", "y")
     assert image_tables.read_cell(tmp_path / "a.parquet", "", 0, 3, "x", "y") == data[3]
@@ -190,7 +190,7 @@ def test_a_file_of_many_groups_or_batches_is_opened_once(tmp_path: Path, monkeyp
             file.write_batch(batch)
     pq.write_table(pa.table({"x": [b"x"] * 50}), tmp_path / "a.parquet", row_group_size=1)
     for name in ("a.arrow", "a.parquet"):
-        assert all(isinstance(entry, Entry) and entry.place.read() == b"x" for entry in lines(tmp_path / name))
+        assert all(isinstance(entry, Entry) and entry.data.read() == b"x" for entry in lines(tmp_path / name))
         assert opened == [tmp_path / name] * 2, "for its rows, and for its cells"
         opened.clear()
 

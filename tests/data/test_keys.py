@@ -9,13 +9,13 @@ import pytest
 
 from limner.core.datasets import Entry, Skipped
 from limner.data import keys
-from limner.data.entries.places import FilePlace
+from limner.data.entries.byte_sources import FileBytes
 from limner.data.keys import unique_entries
 
 
 def test_every_key_once_however_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_FRESH", 10)
-    place = FilePlace(Path("x"))
+    place = FileBytes(Path("x"))
 
     def named() -> Iterator[Entry | Skipped]:
         for number in range(300):

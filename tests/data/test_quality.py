@@ -78,9 +78,9 @@ def test_a_blurred_background_is_no_blur(drawings):
 def test_a_fault_has_its_value_and_limit():
     (fault,) = quality_faults(measure_quality(Image.new("RGB", (64, 64), (90, 90, 90)), (64, 64)), {})
     assert (fault.kind, fault.value) == ("flat", 0)
-    assert fault.told == f"nearly one colour: spread 0, and {FAULTS['flat'].limit:g} is the least"
+    assert fault.message == f"nearly one colour: spread 0, and {FAULTS['flat'].limit:g} is the least"
     measured = {**measure_quality(reduce_image(smooth()), (512, 512)), "sharpness": 39.999}
-    assert [f.told for f in quality_faults(measured, {"blurred": 40})] == [
+    assert [f.message for f in quality_faults(measured, {"blurred": 40})] == [
         "blurred: sharpness 39.999, and 40 is the least"
     ]
 

@@ -75,7 +75,9 @@ def test_a_header_states_what_was_done(best, steps):
     """The steps are those of what is kept; all else is the plan's, with what the request left open filled in."""
     model = SimpleNamespace(licence="mit", sampling={"steps": 30}, fingerprint=lambda dtype: "f" * 64)
     components = SimpleNamespace(architecture="stable-diffusion-v1", base_version="sd_v1", dtype=torch.float32)
-    scores = CheckpointScores(prompts=("a",), encoder="x", weight=1, alike=0.8, strange=0.1, base=BASE, after=AFTER)
+    scores = CheckpointScores(
+        prompts=("a",), encoder="x", weight=1, training_similarity=0.8, unrelated_similarity=0.1, base=BASE, after=AFTER
+    )
     run = replace(trained(), model=model, scores=scores if best else None)
     found = header(run, components)
     assert {name: found[f"ss_{name}"] for name in ("steps", "seed", "resolution", "num_train_images")} == {

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from limner import LimnerError, Studio, TrainRequest
 from limner.core.checkpoint_scores import CheckpointScores, StepScores
-from limner.core.events import Made, Notice, Stage
+from limner.core.events import ArtifactCreated, Notice, Stage
 from limner.engine.scoring.encoders import open_encoder
 from limner.engine.train import checkpoint_report, checkpoint_scores
 from limner.models.adapters import facts_of
@@ -53,7 +53,7 @@ def test_leaves_the_numbers_and_a_page(learn):
     assert found["kept_step"] == best["step"] == facts_of(folder / LORA_FILE)["kept_step"]
     page = (folder / "checkpoints.html").read_text()
     assert page.count("data:image/webp") == 2 * 4 and "encoder of starter" in page
-    assert [event.path for event in events if isinstance(event, Made) and event.what == "report"] == [
+    assert [event.path for event in events if isinstance(event, ArtifactCreated) and event.what == "report"] == [
         str(folder / "checkpoints.html")
     ]
     assert f"step {best['step']} of 6" in (folder / "README.md").read_text()
@@ -171,8 +171,8 @@ def test_an_encoder_that_sees_nothing_is_reported(learn):
         prompts=("a", "b"),
         encoder="starter",
         weight=0.5,
-        alike=1,
-        strange=0.3,
+        training_similarity=1,
+        unrelated_similarity=0.3,
         base=StepScores(step=0, subject=(0.1, 0.1), prompt=(0.3, 0.3)),
     )
     found = []

@@ -27,7 +27,9 @@ from limner.engine.evaluate.result import EvaluationResult
 from limner.engine.generate.parts import GenerationPart, _missing, same_settings
 from limner.engine.scoring.encoders import image_features
 from limner.engine.scoring.scorers import Scorers, scores_as_json, subset
-from limner.engine.sweep.result import SweepResult, best_guidance, lowest_sufficient, verdict
+from limner.engine.sweep.best_guidance import best_guidance, lowest_sufficient
+from limner.engine.sweep.result import SweepResult
+from limner.engine.sweep.verdict import verdict
 from limner.stats.group_fairness import GroupGap, GroupMean, group_gap
 
 
@@ -174,7 +176,7 @@ class Counted:
 
     def scorer(self, model, encoder):
         if self.unit == "group":
-            return lambda gallery: np.array([float(np.sum([int(p.stem) ** 2 for p in gallery.pictures]))])
+            return lambda gallery: np.array([float(np.sum([int(p.stem) ** 2 for p in gallery.paths]))])
         return lambda gallery: np.arange(len(gallery.items))
 
 
@@ -340,18 +342,25 @@ def test_identifiers_are_removed_from_prompts():
 
 def test_patience_counts_what_came_after_the_best():
     base = StepScores(step=0, subject=(0.2,), prompt=(0.5,))
-    found = CheckpointScores(prompts=("a",), encoder="x", weight=0.25, alike=0.6, strange=0.1, base=base)
-    assert found.waited == 0
+    found = CheckpointScores(
+        prompts=("a",), encoder="x", weight=0.25, training_similarity=0.6, unrelated_similarity=0.1, base=base
+    )
+    assert found.checkpoints_since_best == 0
     for step, subject in ((1, 0.4), (2, 0.5), (3, 0.3), (4, 0.3)):
         found = found.plus(StepScores(step=step, subject=(subject,), prompt=(0.3,)))
-    assert found.best.step == 2 and found.waited == 2
+    assert found.best.step == 2 and found.checkpoints_since_best == 2
     assert found.balance(found.best) == pytest.approx(0.25 * (0.3 / 0.4) + 0.75 * (0.2 / 0.4))
 
 
 @pytest.mark.parametrize(("strange", "blind"), [(0.47, False), (0.479, False), (0.481, True), (0.6, True)])
 def test_an_encoder_is_blind_below_two_hundredths(strange, blind):
     base = StepScores(step=0, subject=(0.2,), prompt=(0.5,))
-    assert CheckpointScores(prompts=("a",), encoder="x", weight=1, alike=1, strange=strange, base=base).blind == blind
+    assert (
+        CheckpointScores(
+            prompts=("a",), encoder="x", weight=1, training_similarity=1, unrelated_similarity=strange, base=base
+        ).blind
+        == blind
+    )
 
 
 # Choosing

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
-from limner.core.events import Made, Notice, Progress
+from limner.core.events import ArtifactCreated, Notice, Progress
 from limner.core.execution import Execution, split_body
 from limner.core.requests import ControlUse
 from limner.engine.generate.schedulers import SCHEDULERS
@@ -38,7 +38,7 @@ def paint(request_of, tmp_path):
     def run(out="pictures", **fields):
         events = []
         Studio().run(request_of(**fields), tmp_path / out, listener=events.append)
-        return [tmp_path / out / event.path for event in events if isinstance(event, Made)], events
+        return [tmp_path / out / event.path for event in events if isinstance(event, ArtifactCreated)], events
 
     return run
 

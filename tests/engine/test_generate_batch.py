@@ -8,7 +8,7 @@ import pytest
 
 from limner import GenerateRequest, Studio
 from limner.core.errors import Interrupted
-from limner.core.events import Made
+from limner.core.events import ArtifactCreated
 from limner.core.runs import Status
 from limner.provenance.labels import read_label
 
@@ -24,7 +24,7 @@ def test_each_request_has_its_own_run_image_and_events(home, tmp_path, requests)
     studio, made = Studio(), {}
 
     def listen(number, event):
-        if isinstance(event, Made):
+        if isinstance(event, ArtifactCreated):
             made[number] = event.path
 
     runs = studio.run_batch(requests, tmp_path / "out", listener=listen)
@@ -47,7 +47,7 @@ def test_one_that_fails_leaves_the_other(home, tmp_path, requests):
     studio = Studio()
 
     def listen(number, event):
-        if number == 0 and isinstance(event, Made):
+        if number == 0 and isinstance(event, ArtifactCreated):
             raise OSError("the disk is full")
 
     with pytest.raises(Exception, match="the disk is full"):

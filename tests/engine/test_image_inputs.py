@@ -13,7 +13,7 @@ from PIL import Image
 
 import tiny
 from limner import GenerateRequest, LimnerError, Studio
-from limner.core.events import Made, Notice, Progress
+from limner.core.events import ArtifactCreated, Notice, Progress
 from limner.core.execution import parse_body
 from limner.core.protocols import ModelSource
 from limner.core.requests import ControlUse
@@ -54,7 +54,7 @@ def paint(home, tiny_sd, tmp_path):
         events = []
         request, execution = parse_body({"kind": "generate", **plain, **fields})
         Studio().run(request, tmp_path / out, listener=events.append, execution=execution)
-        made = [event.path for event in events if isinstance(event, Made) and event.what == "picture"]
+        made = [event.path for event in events if isinstance(event, ArtifactCreated) and event.what == "picture"]
         return [np.asarray(Image.open(path)).astype(int) for path in made], events
 
     return run
@@ -243,7 +243,7 @@ def test_a_guide_is_followed_and_shown(paint, tiny_sd, controlnet, photograph, t
 
     use = {"control": (f"canny={photograph}:0.8",), "control_model": (str(controlnet),)}
     (ours,), events = paint(**use)
-    made = {event.what: event.path for event in events if isinstance(event, Made)}
+    made = {event.what: event.path for event in events if isinstance(event, ArtifactCreated)}
     guide = Image.open(made["guide"])
     lit = np.asarray(guide.convert("L"))
     assert guide.size == (SIDE, SIDE) and set(np.unique(lit)) == {0, 255}

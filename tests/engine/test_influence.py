@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from limner import AdapterUse, GenerateRequest, InfluenceRequest, LimnerError, Studio, TrainRequest
 from limner.core.errors import Interrupted
-from limner.core.events import Made, Progress, Stage
+from limner.core.events import ArtifactCreated, Progress, Stage
 from limner.core.influence import Influence
 from limner.core.protocols import NoiseDraw
 from limner.core.requests import parse_request, references_of
@@ -399,7 +399,7 @@ def test_the_command_reports_mistakes_in_a_line(limner, home):
 def test_what_was_made_is_reported(adapter, home, tmp_path):
     events = []
     run = Studio().run(InfluenceRequest(adapter=str(adapter), timesteps=2), tmp_path / "told", listener=events.append)
-    made = [(event.what, event.path) for event in events if isinstance(event, Made)]
+    made = [(event.what, event.path) for event in events if isinstance(event, ArtifactCreated)]
     assert made == [
         (what, str(tmp_path / "told" / f"influence.{suffix}"))
         for what, suffix in (("influence", "json"), ("page", "html"))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio
 from limner.core.errors import Interrupted
-from limner.core.events import Made, Notice
+from limner.core.events import ArtifactCreated, Notice
 from limner.engine.train.ema import EMA
 from limner.engine.train.plan import make_plan
 from limner.models.loading import resolve
@@ -243,7 +243,7 @@ def test_every_family_is_trained_and_painted(learn, tiny_folder, tmp_path, famil
     fields = PLAIN | {"prior": True, "learning_rate": 5e-2, "steps": 8}
     folder, events = learn(model=str(model), resolution=64, preview_every=8, **fields)
     assert len(list(folder.glob("preview-*.png"))) == 1
-    assert [event.what for event in events if isinstance(event, Made)] == ["preview", "adapter"]
+    assert [event.what for event in events if isinstance(event, ArtifactCreated)] == ["preview", "adapter"]
     base = paint(folder, model, tmp_path / "base", adapter=())
     assert np.abs(paint(folder, model, tmp_path / "taught") - base).max() > 5
 
@@ -379,7 +379,7 @@ def test_adapters_of_both_kinds_together(learn, tiny_sd, tmp_path):
 def test_a_full_fine_tune_is_a_model(learn, tiny_sd, tmp_path, target):
     fields = {"method": "full", "options": {"text_encoder": True}, "prior_target": target, "learning_rate": 1e-3}
     folder, events = learn(**fields, precision="fp32")
-    made = next(event for event in events if isinstance(event, Made))
+    made = next(event for event in events if isinstance(event, ArtifactCreated))
     assert made.what == "model" and len(made.sha256) == 64
     facts = json.loads((folder / "limner.json").read_text())
     assert facts["method"] == "full" and facts["base"]["reference"] == str(tiny_sd)

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from limner import GenerateRequest, LimnerError, Studio
-from limner.core.events import Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, Notice, Progress, Stage
 from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train import encoding, prior
 from limner.engine.train.examples import Examples
@@ -51,7 +51,7 @@ def test_leaves_an_adapter_folder(learn, painted, tiny_sd):
     assert facts["dataset"]["pictures"] == 6 and len(facts["dataset"]["sha256"]) == 64
     assert facts["base"]["reference"] == str(tiny_sd) and len(facts["base"]["fingerprint"]) == 64
     assert facts["licence"] and facts["method"] == "lora" and facts["version"]
-    made = [event for event in events if isinstance(event, Made) and event.what == "adapter"]
+    made = [event for event in events if isinstance(event, ArtifactCreated) and event.what == "adapter"]
     assert [(event.path, event.sha256) for event in made] == [(str(folder), sha256_of(folder / LORA_FILE))]
     assert made[0].details["say"] == "a photo of zwx dog"
 

@@ -30,7 +30,7 @@ def mask(*values: int) -> Image.Image:
 )
 def test_white_begins_at_half(values: tuple[int, ...], said: str | None) -> None:
     fault = mask_fault(mask(*values))
-    assert (fault and fault.told) == said
+    assert (fault and fault.message) == said
 
 
 @pytest.mark.parametrize(("peak", "fits"), [(127, False), (128, True), (255, True)])
@@ -38,7 +38,7 @@ def test_a_cut_holds_something_white(peak: int, fits: bool) -> None:
     part = crop_mask(mask(255, 0, peak), (1, 0, 3, 1), (2, 1))
     assert isinstance(part, Image.Image) is fits
     if isinstance(part, Fault):
-        assert part.told == "nothing of the mask is inside the crop"
+        assert part.message == "nothing of the mask is inside the crop"
 
 
 @pytest.mark.parametrize("size", [(4, 3), (5, 2), (2, 4)])

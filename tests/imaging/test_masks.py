@@ -30,7 +30,7 @@ def spotted(size=(60, 40), box=(10, 10, 30, 30)) -> Image.Image:
 
 def message(fault) -> str:
     assert isinstance(fault, Fault) and fault.kind == "mask"
-    return fault.told
+    return fault.message
 
 
 def test_a_good_mask_is_taken_as_it_is():
@@ -132,7 +132,7 @@ def test_tiny_pictures_break_nothing(size):
     found = np.random.default_rng(1).random((9, 9)).astype(np.float32)
     mask = make_mask(Image.new("RGB", size, "red"), found)
     if isinstance(mask, Fault):
-        assert (mask.kind, mask.told.startswith("no mask was made: ")) == ("mask", True)
+        assert (mask.kind, mask.message.startswith("no mask was made: ")) == ("mask", True)
     else:
         assert (mask.size, mask.mode) == (size, "L") and set(np.unique(np.asarray(mask))) <= {0, 255}
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from limner.core.moderation import CheckStage, CheckUse, Finding, JudgeFunction, Policy, RequestRefused, Unable
+from limner.core.moderation import (
+    CheckStage,
+    CheckUnavailable,
+    CheckUse,
+    Finding,
+    JudgeFunction,
+    Policy,
+    RequestRefused,
+)
 from limner.moderation import moderator as moderators
 from limner.moderation.moderator import Moderator
 
@@ -52,7 +60,7 @@ def policy(*uses: CheckUse) -> Policy:
 
 
 def judged(*uses: CheckUse, subject: str = "a bad, worse picture") -> Any:
-    return Moderator(policy(*uses)).judge(CheckStage.PICTURE, subject, "0" * 64, "the image was withheld")
+    return Moderator(policy(*uses)).judge(CheckStage.IMAGE, subject, "0" * 64, "the image was withheld")
 
 
 def test_checks_stop_at_the_first_refusal(check: Bans) -> None:
@@ -69,7 +77,7 @@ def test_checks_stop_at_the_first_refusal(check: Bans) -> None:
 def test_a_required_check_that_fails_refuses(check: Bans) -> None:
     judgement = judged(use("broken"), use("good"))
     (verdict,) = judgement.verdicts
-    assert isinstance(judgement.refusal, Unable) and (verdict.allowed, verdict.skipped) == (False, True)
+    assert isinstance(judgement.refusal, CheckUnavailable) and (verdict.allowed, verdict.skipped) == (False, True)
 
 
 def test_an_optional_check_that_fails_is_skipped(check: Bans) -> None:
@@ -83,7 +91,7 @@ def test_an_optional_check_that_fails_is_skipped(check: Bans) -> None:
 def test_checks_are_loaded_once_per_options(check: Bans) -> None:
     moderator = Moderator(policy(use("bad"), use("worse"), use("bad", required=False)))
     for subject in ("good", "good"):
-        assert moderator.judge(CheckStage.PICTURE, subject, "0" * 64, "x").refusal is None
+        assert moderator.judge(CheckStage.IMAGE, subject, "0" * 64, "x").refusal is None
     assert check.loaded == ["bad", "worse"]
 
 

@@ -20,7 +20,7 @@ from limner.core.moderation import CheckStage, CheckUse, Finding, Policy
 from limner.core.moderation import RequestRefused as Forbidden
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
-from limner.data.entries.places import BytesPlace
+from limner.data.entries.byte_sources import BytesInMemory
 from limner.engine.prepare.entries import screened
 from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Moderator
@@ -130,8 +130,8 @@ class Fickle:
 
     def read(self) -> bytes:
         self.reads.append(data := self.answers.pop(0))
-        if self.said is not None:
-            raise TrainingRefused(self.name, data, self.said)
+        if self.statement is not None:
+            raise TrainingRefused(self.name, data, self.statement)
         return data
 
 
@@ -144,7 +144,7 @@ def passed(studio: Studio, place: Fickle) -> Entry:
 
 def test_the_judged_bytes_are_used(studio: Studio) -> None:
     item = passed(studio, Fickle([png(1), png(250)]))
-    assert item.place == BytesPlace("a.png", png(1)) and item.rights.training is None
+    assert item.data == BytesInMemory("a.png", png(1)) and item.rights.training is None
     with pytest.raises(Forbidden, match="too red"):
         passed(studio, Fickle([png(250), png(1)]))
 
@@ -154,14 +154,14 @@ def test_an_image_that_cannot_be_judged_is_not_read_again(studio: Studio) -> Non
     item = passed(studio, place)
     for _ in range(2):
         with pytest.raises(ValueError, match=r"a\.png"):
-            item.place.read()
+            item.data.read()
     assert place.reads == [b"no picture"]
 
 
 def test_opt_outs_from_training_are_respected(studio: Studio) -> None:
-    item = passed(studio, Fickle([png(1)], said="X-Robots-Tag: noai"))
-    assert (item.rights.training, item.rights.said) == ("refused", "X-Robots-Tag: noai")
-    assert item.place.read() == png(1)
+    item = passed(studio, Fickle([png(1)], statement="X-Robots-Tag: noai"))
+    assert (item.rights.training, item.rights.statement) == ("refused", "X-Robots-Tag: noai")
+    assert item.data.read() == png(1)
 
 
 def test_without_image_checks_nothing_is_read_twice(home: Path) -> None:

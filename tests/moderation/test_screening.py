@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 import classifiers
 from limner.core.events import Notice
-from limner.core.moderation import CheckStage, CheckUse, Policy, RequestRefused, Unable
+from limner.core.moderation import CheckStage, CheckUnavailable, CheckUse, Policy, RequestRefused
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.imaging.decode import open_image
@@ -60,8 +60,8 @@ def test_allowed_images_are_stored_with_verdicts(home: Path, tiny_sd: Path, mode
     verdicts = studio.verdicts.list(10, run=run.id)
     assert [(verdict.stage, verdict.check, verdict.allowed) for verdict in reversed(verdicts)] == [
         (CheckStage.PROMPT, "words", True),
-        (CheckStage.PICTURE, "image_classifier", True),
-        (CheckStage.PICTURE, "image_classifier", True),
+        (CheckStage.IMAGE, "image_classifier", True),
+        (CheckStage.IMAGE, "image_classifier", True),
     ]
     assert {verdict.subject for verdict in verdicts[:2]} == {picture.sha256 for picture in made}
 
@@ -99,7 +99,7 @@ def test_a_run_fails_if_all_images_are_withheld(home: Path, tiny_sd: Path, model
 
 
 def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:
-    from limner.core.events import Made
+    from limner.core.events import ArtifactCreated
     from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
 
@@ -110,13 +110,13 @@ def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path,
         place = home / f"{name}.png"
         place.parent.mkdir(exist_ok=True)
         place.write_bytes((painted / "0.png").read_bytes())
-        emit(Made(what=what, path=str(place), sha256="0" * 64, details=details))
+        emit(ArtifactCreated(what=what, path=str(place), sha256="0" * 64, details=details))
         assert not place.exists()
     folder = home / "adapter"
     folder.mkdir()
     (folder / "preview-1.png").write_bytes((painted / "0.png").read_bytes())
     (folder / "weights.safetensors").write_bytes(b"weights")
-    made = Made(what="adapter", path=str(folder), sha256="0" * 64)
+    made = ArtifactCreated(what="adapter", path=str(folder), sha256="0" * 64)
     emit(made)
     assert events[-1] == made and [path.name for path in folder.iterdir()] == ["weights.safetensors"]
     assert [event.text for event in events if isinstance(event, Notice)] == [
@@ -128,7 +128,7 @@ def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path,
 
 
 def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, painted: Path) -> None:
-    from limner.core.events import Made
+    from limner.core.events import ArtifactCreated
     from limner.core.moderation import Finding
     from limner.moderation.enforcement import Screening
     from limner.moderation.moderator import Moderator
@@ -142,7 +142,7 @@ def test_a_comparison_is_withheld_with_its_image(home: Path, models: Path, paint
         place = home / f"{what}.png"
         place.parent.mkdir(exist_ok=True)
         place.write_bytes((painted / "0.png").read_bytes())
-        emit(Made(what=what, path=str(place), sha256="0" * 64))
+        emit(ArtifactCreated(what=what, path=str(place), sha256="0" * 64))
         assert not place.exists()
 
 
@@ -151,7 +151,7 @@ def test_a_check_that_fails(home: Path, tiny_sd: Path, tmp_path: Path, required:
     studio = Studio(policy=Policy(picture=(use(tmp_path / "gone", required=required),)))
     run = painted(studio, tiny_sd)
     verdict = studio.verdicts.list(1, run=run.id)[0]
-    assert (verdict.stage, verdict.allowed, verdict.skipped) == (CheckStage.PICTURE, not required, True)
+    assert (verdict.stage, verdict.allowed, verdict.skipped) == (CheckStage.IMAGE, not required, True)
     if required:
         assert run.status is Status.FAILED and run.error is not None
         assert run.error.startswith("the check 'image_classifier' is required and cannot judge now")
@@ -250,7 +250,7 @@ def test_refused_prompts_are_recorded_without_text(home: Path, keep: bool) -> No
 
 def test_prompts_that_cannot_be_judged_are_refused(home: Path) -> None:
     down = CheckUse(check="service", options={"url": "http://127.0.0.1:9/", "seconds": 2})
-    with pytest.raises(Unable, match="'service' is required"):
+    with pytest.raises(CheckUnavailable, match="'service' is required"):
         Studio(policy=Policy(prompt=(down,))).enqueue(GenerateRequest(prompt="a cat"))
     loose = Studio(policy=Policy(prompt=(down.model_copy(update={"required": False}),)))
     run = loose.enqueue(GenerateRequest(prompt="a cat"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from limner.core.events import Made, Notice
-from limner.core.moderation import CheckUse, Finding, Policy, RequestRefused, Unable
+from limner.core.events import ArtifactCreated, Notice
+from limner.core.moderation import CheckUnavailable, CheckUse, Finding, Policy, RequestRefused
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.moderation.enforcement import Screening
 from limner.moderation.moderator import Judgement, Moderator
@@ -46,8 +46,8 @@ def picture(folder: Path, name: str, colour: str, caption: str | None = None) ->
     return str(place)
 
 
-def made(path: str, what: str = "picture", **details: Any) -> Made:
-    return Made(what=what, path=path, sha256="0" * 64, details=details)
+def made(path: str, what: str = "picture", **details: Any) -> ArtifactCreated:
+    return ArtifactCreated(what=what, path=path, sha256="0" * 64, details=details)
 
 
 def test_input_images_are_judged(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_withheld_preview_does_not_fail_the_run(tmp_path: Path) -> None:
     run.screening.settle()
     run.emit(made(picture(tmp_path, "2.png", "white")))
     run.screening.settle()
-    assert [type(event) for event in run.events] == [Notice, Made]
+    assert [type(event) for event in run.events] == [Notice, ArtifactCreated]
 
 
 def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
@@ -126,13 +126,13 @@ def test_comparisons_are_withheld_with_an_image(tmp_path: Path) -> None:
     run.emit(made(picture(tmp_path, "0.png", "white"), what="comparison"))
     run.emit(made(picture(tmp_path, "1.png", "red")))
     run.emit(made(picture(tmp_path, "2.png", "white"), what="comparison"))
-    assert [type(event) for event in run.events] == [Made, Notice, Notice]
+    assert [type(event) for event in run.events] == [ArtifactCreated, Notice, Notice]
     assert [(tmp_path / name).exists() for name in ("0.png", "1.png", "2.png")] == [True, False, False]
 
 
 def test_images_that_cannot_be_judged_are_withheld(tmp_path: Path) -> None:
     run, path = Screened(tmp_path), picture(tmp_path, "1.png", "blue")
-    with pytest.raises(Unable):
+    with pytest.raises(CheckUnavailable):
         run.emit(made(path))
     assert run.events == [] and not Path(path).exists()
 

@@ -102,7 +102,7 @@ def test_xmp_has_the_rights_in_every_container(kind):
     assert found.author == "Jane Doé; Max & Co"
     assert found.licence == "https://creativecommons.org/licenses/by/4.0/"
     assert found.source == "https://jane.example/rights"
-    assert (found.training, found.said) == ("refused", "PLUS data mining: PROHIBITED-AIMLTRAINING")
+    assert (found.training, found.statement) == ("refused", "PLUS data mining: PROHIBITED-AIMLTRAINING")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_of_many_authors_the_most_frequent_are_named_and_the_rest_counted():
 @pytest.mark.parametrize("word", ["noai", "NoImageAI", "no-ai", "No AI training", "no generative AI training"])
 def test_words_that_refuse_in_xmp(kind, word):
     found = rights_of(saved(kind, packet(f"<dc:subject><rdf:Bag><rdf:li>{word}</rdf:li></rdf:Bag></dc:subject>")))
-    assert (found.training, found.said) == ("refused", f"{word!r} in XMP")
+    assert (found.training, found.statement) == ("refused", f"{word!r} in XMP")
 
 
 @pytest.mark.parametrize("words", ["casinoai", "no ai was used for this", "noairport", "piano air", "AI training"])
@@ -201,7 +201,7 @@ def test_a_packet_in_parts():
     for at, part in parts:
         part = b"http://ns.adobe.com/xmp/extension/\0" + b"A" * 32 + struct.pack(">II", len(whole), at) + part
         data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part + data[2:]
-    assert rights_of(data) == Rights("Jane", training="refused", said="PLUS data mining: PROHIBITED")
+    assert rights_of(data) == Rights("Jane", training="refused", statement="PLUS data mining: PROHIBITED")
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -217,7 +217,7 @@ def test_exif_in_windows_letters_and_fields():
     wide = {
         f"t9c9{letter}": (words + "\0").encode("utf-16-le") for letter, words in (("d", "Ωmega"), ("e", "dog;noai"))
     }
-    assert rights_of(saved(exif=exif(**wide))) == Rights("Ωmega", training="refused", said="'noai' in EXIF")
+    assert rights_of(saved(exif=exif(**wide))) == Rights("Ωmega", training="refused", statement="'noai' in EXIF")
     assert rights_of(saved(exif=exif(t010e="a dog, NOIMAGEAI"))).training == "refused"
 
 
@@ -260,7 +260,7 @@ def test_png_texts_and_raw_profiles(packed):
     info.add_text("Copyright", "© J", zip=packed)
     info.add_itxt("Comment", "noai", zip=packed)
     assert rights_of(saved("PNG", pnginfo=info)) == Rights(
-        "Jane", "© J", training="refused", said="'noai' in the PNG's text"
+        "Jane", "© J", training="refused", statement="'noai' in the PNG's text"
     )
     raw = b"http://ns.adobe.com/xap/1.0/\0" + packet("<dc:creator>Raw</dc:creator>").encode()
     for keyword, inside, author in (
@@ -280,7 +280,7 @@ def test_xmp_has_the_word_and_a_refusal_of_any_stands():
         "By XMP", "all rights reserved", None, None, "allowed", "PLUS data mining: ALLOWED"
     )
     refused = rights_of(with_resources(data, iim((80, b"By IPTC"), (40, b"noai"))))
-    assert (refused.author, refused.training, refused.said) == ("By XMP", "refused", "'noai' in IPTC")
+    assert (refused.author, refused.training, refused.statement) == ("By XMP", "refused", "'noai' in IPTC")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -347,7 +347,7 @@ def signed(entries=None, kind="image/png", label="c2pa.training-mining", source=
 def test_credentials_that_refuse(kind, label):
     prefix = label.split(".")[0]
     found = rights_of(signed({f"{prefix}.ai_generative_training": "notAllowed"}, kind, label))
-    assert found.training == "refused" and found.said == f"C2PA {label}: ai_generative_training notAllowed"
+    assert found.training == "refused" and found.statement == f"C2PA {label}: ai_generative_training notAllowed"
     assert found.source == "C2PA credentials by Cam 2"
 
 
@@ -410,7 +410,7 @@ def test_entities_are_not_expanded():
     began = time.perf_counter()
     found = rights_of(saved(xmp=packet(inside, head=bomb)))
     assert time.perf_counter() - began < 1
-    assert found == Rights(training="refused", said="PLUS data mining: PROHIBITED")
+    assert found == Rights(training="refused", statement="PLUS data mining: PROHIBITED")
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_packed_bombs_stay_small():
 
 def test_broken_xmp_keeps_what_came_before_and_its_marks():
     whole = packet(f"<dc:creator>Jane</dc:creator><a></b><plus:DataMining>{DMI}PROHIBITED</plus:DataMining>")
-    assert rights_of(saved(xmp=whole)) == Rights("Jane", training="refused", said="PLUS data mining: PROHIBITED")
+    assert rights_of(saved(xmp=whole)) == Rights("Jane", training="refused", statement="PLUS data mining: PROHIBITED")
     cut = packet("<dc:subject><rdf:Bag><rdf:li>noai").split("</rdf:Desc")[0]
     assert cut.endswith("noai")
     assert rights_of(saved("PNG", cut)).training == "refused"

@@ -53,7 +53,7 @@ def test_keys_however_they_are_spelt(row, found):
 )
 def test_marks_beside(row, training):
     found = rights_from_fields(row)
-    assert found.training == training and (found.said is not None) == (training is not None)
+    assert found.training == training and (found.statement is not None) == (training is not None)
 
 
 def summary(each):
@@ -78,7 +78,7 @@ def test_counts_stay_small_and_add_up():
     tally = RightsCounts()
     for number in range(5000):
         tally.add(
-            Rights(author=f"author {number % 2500}", training="refused", said="noai"),
+            Rights(author=f"author {number % 2500}", training="refused", statement="noai"),
             "asked them" if number < 3 else None,
         )
     counts = tally.summary(20)

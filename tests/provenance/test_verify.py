@@ -70,7 +70,9 @@ def test_saved_anew_it_is_still_known_by_its_mark(studio, picture, tmp_path, kin
     with Image.open(path) as image:
         Image.fromarray(np.asarray(image)).save(tmp_path / "b", kind, quality=80)
     verdict = studio.images.verify(tmp_path / "b")
-    assert verdict.state is VerificationState.STRIPPED and verdict.unchanged is None and "saved again" in verdict.told
+    assert (
+        verdict.state is VerificationState.STRIPPED and verdict.unchanged is None and "saved again" in verdict.message
+    )
     assert (verdict.mark.name, verdict.mark.run) == (name, run) and verdict.label is None
 
 
@@ -107,7 +109,7 @@ def test_made_by_another_limner(studio, picture, tmp_path):
 def test_a_picture_of_somebody_else(studio, tmp_path):
     Image.fromarray(textured(seed=3)).save(tmp_path / "x.png")
     verdict = studio.images.verify(tmp_path / "x.png")
-    assert verdict.state is VerificationState.UNKNOWN and verdict.told == STATES[VerificationState.UNKNOWN]
+    assert verdict.state is VerificationState.UNKNOWN and verdict.message == STATES[VerificationState.UNKNOWN]
     assert verdict.mark is verdict.label is verdict.source is verdict.unchanged is None
 
 

@@ -21,7 +21,7 @@ from limner.core.requests import GenerateRequest
 from limner.server.webhook_delivery import TIMEOUT, WebhookSender, encoded_secret
 from limner.store.queue import Queue
 from limner.store.tables import DeliveryRow
-from limner.store.webhooks import LEASE
+from limner.store.webhook_deliveries import LEASE
 from limner.studio.studio import Studio
 
 

@@ -79,7 +79,7 @@ def test_the_images_of_a_case_are_always_the_same(tmp_path):
         (tmp_path / name).mkdir()
     first, second = (cases.characters(ImageWriter(tmp_path / name), 1) for name in ("one", "other"))
     assert first.values == second.values
-    for one, other in zip(first.image_sets[0].pictures, second.image_sets[0].pictures, strict=True):
+    for one, other in zip(first.image_sets[0].paths, second.image_sets[0].paths, strict=True):
         assert one.read_bytes() == other.read_bytes()
 
 

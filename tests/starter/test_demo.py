@@ -13,7 +13,15 @@ from PIL import Image
 
 from limner import LimnerError, TrainRequest
 from limner.starter import demo
-from limner.starter.demo import GUIDANCES, PLACES, PromptPair, loss_curve, paint_character, run_demo, write_demo_page
+from limner.starter.demo import (
+    GUIDANCES,
+    PLACES,
+    PromptPair,
+    loss_curve,
+    run_demo,
+    write_character_images,
+    write_demo_page,
+)
 
 LINES = [{"step": step, "loss": 1 / step, **({"held_out_loss": 0.5} if step == 30 else {})} for step in (1, 10, 20, 30)]
 
@@ -49,11 +57,11 @@ def test_the_loss_curve_has_losses_and_held_out_points():
 
 
 def test_the_eight_training_images_differ_and_are_reproducible(tmp_path):
-    paths = paint_character(tmp_path)
+    paths = write_character_images(tmp_path)
     pixels = [np.asarray(Image.open(path)).astype(int) for path in paths]
     assert len(pixels) == len(PLACES) == 8
     assert min(np.abs(a - b).mean() for i, a in enumerate(pixels) for b in pixels[:i]) > 5
-    again = paint_character(tmp_path / "again")
+    again = write_character_images(tmp_path / "again")
     assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
 
 

@@ -56,7 +56,7 @@ def test_every_subject_and_value_is_expected_somewhere(prompts):
 def test_pretraining_never_shows_a_reserved_pair(monkeypatch):
     monkeypatch.setattr(drawings, "SHARD", 40)
     monkeypatch.setattr(drawings, "paint", lambda scene: [[0]])
-    scenes = [Scene.model_validate_json(line) for line in drawings._paint_shard(1, 0)[0]]
+    scenes = [Scene.model_validate_json(line) for line in drawings._render_shard(1, 0)[0]]
     assert len(scenes) == 40 and not any(map(holds_reserved, scenes))
     rng = random.Random(1)
     share = sum(holds_reserved(random_scene(rng)) for _ in range(1000)) / 1000

@@ -87,9 +87,9 @@ def recipe_run(gallery, tmp_path):
 
 def test_shards_are_the_same_every_time(monkeypatch):
     monkeypatch.setattr(drawings, "SHARD", 2)
-    (scenes, pixels), (again, same) = drawings._paint_shard(1, 0), drawings._paint_shard(1, 0)
+    (scenes, pixels), (again, same) = drawings._render_shard(1, 0), drawings._render_shard(1, 0)
     assert scenes == again and np.array_equal(pixels, same) and pixels.shape == (2, 128, 128, 3)
-    assert drawings._paint_shard(1, 1)[0] != scenes
+    assert drawings._render_shard(1, 1)[0] != scenes
 
 
 # diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import StatementError
 
 from limner.core.errors import LimnerError
-from limner.core.events import Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, Notice, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import runs
@@ -132,7 +132,7 @@ def test_events_are_read_in_order(store: Store) -> None:
         Stage(name="paint", total=2),
         Progress(done=1, figures={"loss": 0.1}),
         Notice(text="ü", level="warning"),
-        Made(what="picture", path="/p", sha256="0", details={"seed": 2**63 - 1}),
+        ArtifactCreated(what="picture", path="/p", sha256="0", details={"seed": 2**63 - 1}),
     ]
     assert [store.add_event(run.id, event) for event in events] == [1, 2, 3, 4]
     assert store.add_event(other.id, events[0]) == 1

@@ -24,7 +24,7 @@ from limner.store.images import ImageIndex, Viewer
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.tables import DeliveryRow, IdempotencyRow, QuotaRow, RunRow
-from limner.store.webhooks import Webhooks
+from limner.store.webhook_deliveries import Webhooks
 from limner.studio.studio import Studio
 
 PAINT = GenerateRequest(prompt="a dog")

@@ -19,7 +19,7 @@ from limner.store.verdicts import Verdicts
 
 POLICY = Policy(keep_text=True)
 PASSED = Verdict(stage=CheckStage.PROMPT, subject="a" * 64, check="words", allowed=True)
-REFUSED = Verdict(stage=CheckStage.PICTURE, subject="b" * 64, check="x", allowed=False, category="hate", score=0.75)
+REFUSED = Verdict(stage=CheckStage.IMAGE, subject="b" * 64, check="x", allowed=False, category="hate", score=0.75)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from limner.core.runs import Status
 from limner.store.queue import Queue
 from limner.store.runs import Store
 from limner.store.tables import DeliveryRow, RunRow
-from limner.store.webhooks import MAX_WEBHOOKS, RETRY_DELAYS, Webhooks
+from limner.store.webhook_deliveries import MAX_WEBHOOKS, RETRY_DELAYS, Webhooks
 
 PAINT = GenerateRequest(prompt="a dog")
 

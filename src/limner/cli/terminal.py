@@ -28,7 +28,7 @@ from rich.text import Text
 
 from limner.core.accounts import Key
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Made, Notice, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
 from limner.core.events import Event as RunEvent
 from limner.core.events import Progress as Done
 from limner.core.execution import body_of
@@ -68,7 +68,7 @@ class Screen:
         self.ended = Event()
         self.bar: TaskID | None = None
         self.figures: dict[str, float] = {}
-        self.made: list[Made] = []
+        self.made: list[ArtifactCreated] = []
 
     def __enter__(self) -> Screen:
         return self
@@ -106,7 +106,7 @@ class Screen:
         elif isinstance(event, Notice):
             colour = "yellow" if event.level == "warning" else "cyan"
             self.bars.console.print(f"[{colour}]{event.level}:[/] {escape_text(event.text)}", soft_wrap=True)
-        elif isinstance(event, Made):
+        elif isinstance(event, ArtifactCreated):
             self.made.append(event)
 
     def end(self) -> None:
@@ -153,7 +153,7 @@ class Screen:
         for made in self.made:
             if made.what not in (ArtifactKind.PREVIEW, ArtifactKind.GUIDE):
                 print(made.path)
-        seeds = [str(made.details["seed"]) for made in self.made if made.what is ArtifactKind.PICTURE]
+        seeds = [str(made.details["seed"]) for made in self.made if made.what is ArtifactKind.IMAGE]
         if seeds:
             self.console.print(
                 f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {seeds[0]} to {seeds[-1]}", style="dim"
@@ -164,7 +164,7 @@ class Screen:
         self.console.print(f"run {run.id}; details: limner show {run.id}", style="dim", soft_wrap=True)
 
 
-def generate_command(made: Made) -> str:
+def generate_command(made: ArtifactCreated) -> str:
     """The command that generates an image of the trained subject."""
     model = (
         [made.path]
@@ -269,7 +269,7 @@ def print_verdict(picture: Path, verdict: Any) -> None:
     """Print what is known of an image: the verdict, then its grounds."""
     console = Console(soft_wrap=True, highlight=False)
     colour = "green" if verdict.good else "yellow"
-    console.print(f"{escape_text(str(picture))}: [{colour}]{verdict.state}[/], {escape_text(verdict.told)}")
+    console.print(f"{escape_text(str(picture))}: [{colour}]{verdict.state}[/], {escape_text(verdict.message)}")
     label, mark = verdict.label, verdict.mark
     lines = [*(("problem", problem) for problem in verdict.problems)]
     if verdict.software or verdict.signer:

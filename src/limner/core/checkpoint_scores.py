@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from statistics import fmean
 
+from pydantic import AliasChoices, Field
+
 from limner.core.requests import Frozen
 
-LEAST = 0.02
+MIN_RANGE = 0.02
 """The least distance between the ends of a scale, in cosine; below it an encoder distinguishes them by chance only."""
 
 
@@ -22,30 +24,32 @@ class CheckpointScores(Frozen):
     """The scores of a run, and the ends of the scales that they are put on.
 
     prompts: of the scored images. encoder: which scored them. weight: of the subject against the prompt, 0 to 1. base:
-    scores of the base model, for the class alone. alike: mean cosine between two training images. strange: mean cosine
-    between images of the base model and the prompts of other images. after: scores of the checkpoints, in order.
+    scores of the base model, for the class alone. training_similarity: mean cosine between two training images.
+    unrelated_similarity: mean cosine between images of the base model and the prompts of other images. after: scores
+    of the checkpoints, in order.
     """
 
     prompts: tuple[str, ...]
     encoder: str
     weight: float
-    alike: float
-    strange: float
+    training_similarity: float = Field(validation_alias=AliasChoices("training_similarity", "alike"))
+    unrelated_similarity: float = Field(validation_alias=AliasChoices("unrelated_similarity", "strange"))
     base: StepScores
     after: tuple[StepScores, ...] = ()
 
-    def likeness(self, scores: StepScores) -> float:
+    def scaled_subject(self, scores: StepScores) -> float:
         """Subject fidelity between the base model's (0) and that of the training images to each other (1)."""
         start = fmean(self.base.subject)
-        return (fmean(scores.subject) - start) / max(self.alike - start, LEAST)
+        return (fmean(scores.subject) - start) / max(self.training_similarity - start, MIN_RANGE)
 
-    def obedience(self, scores: StepScores) -> float:
+    def scaled_prompt(self, scores: StepScores) -> float:
         """Prompt fidelity between that of images to prompts of others (0) and the base model's (1)."""
-        return (fmean(scores.prompt) - self.strange) / max(fmean(self.base.prompt) - self.strange, LEAST)
+        start = self.unrelated_similarity
+        return (fmean(scores.prompt) - start) / max(fmean(self.base.prompt) - start, MIN_RANGE)
 
     def balance(self, scores: StepScores) -> float:
-        """The weighted mean of likeness and obedience."""
-        return self.weight * self.likeness(scores) + (1 - self.weight) * self.obedience(scores)
+        """The weighted mean of the two scaled scores."""
+        return self.weight * self.scaled_subject(scores) + (1 - self.weight) * self.scaled_prompt(scores)
 
     @property
     def best(self) -> StepScores:
@@ -53,14 +57,14 @@ class CheckpointScores(Frozen):
         return max(self.after, key=self.balance)
 
     @property
-    def waited(self) -> int:
+    def checkpoints_since_best(self) -> int:
         """How many checkpoints came after the best."""
         return len(self.after) - 1 - self.after.index(self.best) if self.after else 0
 
     @property
     def blind(self) -> bool:
         """Whether the encoder hardly distinguishes the base model's images of these prompts from those of others."""
-        return fmean(self.base.prompt) - self.strange < LEAST
+        return fmean(self.base.prompt) - self.unrelated_similarity < MIN_RANGE
 
     def to(self, step: int) -> CheckpointScores:
         """The scores up to a step."""

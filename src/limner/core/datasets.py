@@ -16,7 +16,7 @@ Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the upright image; right and bottom are exclusive."""
 
 
-class Place(Protocol):
+class ByteSource(Protocol):
     """Where the bytes of one file are: a small picklable value that other processes can read from."""
 
     @property
@@ -35,11 +35,11 @@ class Place(Protocol):
 
 
 class TrainingRefused(LimnerError):
-    """Training on a file is forbidden by its source, which still returned its bytes. said: the mark that forbids it."""
+    """A file's source forbids training on it, but still returned its bytes. statement: the mark that forbids it."""
 
-    def __init__(self, name: str, data: bytes, said: str) -> None:
-        super().__init__(f"{name!r} is marked as not to be trained on ({said})", "leave it out")
-        self.data, self.said = data, said
+    def __init__(self, name: str, data: bytes, statement: str) -> None:
+        super().__init__(f"{name!r} is marked as not to be trained on ({statement})", "leave it out")
+        self.data, self.statement = data, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Rights:
     """The rights of an image; None where nothing is known.
 
     source: where it is from, such as a URL. consent: of the people in it, as stated. training: whether its owner allows
-    training on it. said: the mark that states that.
+    training on it. statement: the mark that states that.
     """
 
     author: str | None = None
@@ -55,7 +55,7 @@ class Rights:
     source: str | None = None
     consent: str | None = None
     training: Literal["allowed", "refused"] | None = None
-    said: str | None = None
+    statement: str | None = None
 
     def over(self, other: Rights) -> Rights:
         """These rights, completed by the other ones; a refusal in either of them holds."""
@@ -67,7 +67,7 @@ class Rights:
             self.source or other.source,
             self.consent or other.consent,
             deciding.training,
-            deciding.said,
+            deciding.statement,
         )
 
 
@@ -82,22 +82,25 @@ class Entry:
     """
 
     key: str
-    place: Place
+    data: ByteSource
     folder: str = ""
     caption: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict[str, str])
     rights: Rights = Rights()
-    mask: Place | None = None
+    mask: ByteSource | None = None
     repeats: float = 1
     faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with an image. kind: a key of `image_faults.FAULTS`. told: message. value: the measurement."""
+    """What is wrong with an image.
+
+    kind: a key of `image_faults.FAULTS`. message: one sentence. value: the measurement.
+    """
 
     kind: str
-    told: str
+    message: str
     value: float | None = None
 
 

@@ -16,7 +16,7 @@ class ArtifactKind(StrEnum):
 
     ADAPTER = "adapter"
     MODEL = "model"
-    PICTURE = "picture"
+    IMAGE = "picture"
     PREVIEW = "preview"
     GUIDE = "guide"
     COPY = "copy"
@@ -62,7 +62,7 @@ class Notice(Frozen):
     level: Literal["info", "warning"] = "info"
 
 
-class Made(Frozen):
+class ArtifactCreated(Frozen):
     """A file or folder is finished. what: the kind of artifact."""
 
     kind: Literal["made"] = "made"
@@ -80,5 +80,5 @@ class Restarted(Frozen):
     gone: tuple[str, ...] = ()
 
 
-Event = Annotated[Stage | Progress | Notice | Made | Restarted, Field(discriminator="kind")]
-Emit = Callable[[Stage | Progress | Notice | Made | Restarted], None]
+Event = Annotated[Stage | Progress | Notice | ArtifactCreated | Restarted, Field(discriminator="kind")]
+Emit = Callable[[Stage | Progress | Notice | ArtifactCreated | Restarted], None]

@@ -36,7 +36,7 @@ class ScoredImage:
     such as those of one prompt with several seeds.
     """
 
-    picture: Path
+    path: Path
     prompt: str | None = None
     group: str = ""
 
@@ -55,8 +55,8 @@ class ImageSet:
     base: tuple[ScoredImage, ...] = ()
 
     @property
-    def pictures(self) -> list[Path]:
-        return [item.picture for item in self.items]
+    def paths(self) -> list[Path]:
+        return [item.path for item in self.items]
 
     @property
     def groups(self) -> dict[str, list[int]]:

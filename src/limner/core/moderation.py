@@ -31,7 +31,7 @@ class CheckStage(StrEnum):
 
     PROMPT = "prompt"
     INPUT = "input"
-    PICTURE = "picture"
+    IMAGE = "picture"
 
     @property
     def is_text(self) -> bool:
@@ -145,11 +145,11 @@ class ImageScreen(Protocol):
     """Judges images and captions that a run reads while it is executed; raises RequestRefused or Unable."""
 
     @property
-    def sees_pictures(self) -> bool:
+    def checks_images(self) -> bool:
         """Whether the policy has checks of input images."""
         ...
 
-    def admit_picture(self, picture: Any, sha256: str) -> None:
+    def admit_image(self, picture: Any, sha256: str) -> None:
         """Judge an RGB image. sha256: of its file."""
         ...
 
@@ -166,7 +166,7 @@ class RequestRefused(LimnerError):
         super().__init__(f"{what}: {category}", "ask for something else")
 
 
-class Unable(LimnerError):
+class CheckUnavailable(LimnerError):
     """A required check cannot judge, so what it should judge is refused."""
 
     def __init__(self, check: str) -> None:

@@ -16,7 +16,7 @@ WIDER = 0.88
 """Scale of all fonts but the first, so that they look equally large."""
 NOTHING = "\U0010ffff"
 """Not a character: fonts draw it in the same way as all characters that they lack."""
-MOST, LONGEST = 200, 400
+MAX_FONTS, LONGEST = 200, 400
 """The most fonts of the machine that are tried, and the most characters of a text in a figure."""
 FULL = r"(?i)cjk|unicode|pingfang|hiragino|gothic|msyh|malgun"
 """Names of fonts with Chinese, Japanese and Korean letters, which the first two fonts lack."""
@@ -78,7 +78,9 @@ def _of_machine() -> tuple[str, ...]:
 
     slanted = re.compile(r"(?i)bold|italic|oblique|light|thin|black|mono|dejavu")
     found = sorted(place for place in findSystemFonts() if not slanted.search(Path(place).stem))
-    return tuple(sorted(found, key=lambda place: (not re.search(FULL, place), not re.search("(?i)noto", place)))[:MOST])
+    return tuple(
+        sorted(found, key=lambda place: (not re.search(FULL, place), not re.search("(?i)noto", place)))[:MAX_FONTS]
+    )
 
 
 def _opened(place: str | None, size: int) -> Font | None:

@@ -28,7 +28,7 @@ FAINT, SOFT = 0.1, 0.25
 """A map is soft if more than a share SOFT of the pixels above FAINT times its peak are not near the peak."""
 PART = 0.15
 """Parts smaller than this share of the largest one are removed."""
-LEAST, MOST = 0.005, 0.95
+MIN_COVERED, MAX_COVERED = 0.005, 0.95
 """A mask that covers less or more of the image than this is rejected."""
 
 
@@ -97,7 +97,7 @@ def make_mask(image: Image.Image, found: np.ndarray | None) -> Image.Image | Fau
     values = cv2.resize(found.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     parts = _whole_parts(_grabcut(np.asarray(small), values * _center_prior(values) if _is_soft(values) else values))
     covered = float(parts.mean())
-    if not LEAST <= covered <= MOST:
+    if not MIN_COVERED <= covered <= MAX_COVERED:
         return Fault("mask", f"no mask was made: what was found covers {covered:.0%} of the image", covered)
     return Image.fromarray(_enlarged(parts, image.size))
 

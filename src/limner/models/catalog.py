@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Progress, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Progress, Stage
 from limner.models import hub, loading
 from limner.models.logging import quiet_libraries
 from limner.plugins import registry
@@ -62,7 +62,7 @@ def fetch(reference: str, emit: Emit) -> Path:
             _download_snapshot(model.alias.config, bar, "*.json", "*.txt")
     if not model.fingerprints():
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
-    emit(Made(what=ArtifactKind.MODEL, path=str(place), sha256=sorted(model.fingerprints())[0]))
+    emit(ArtifactCreated(what=ArtifactKind.MODEL, path=str(place), sha256=sorted(model.fingerprints())[0]))
     return place
 
 

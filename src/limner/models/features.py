@@ -21,7 +21,7 @@ def prompt_cosines(encoder: Encoder, gallery: ImageSet) -> np.ndarray:
     """Return the cosine of each image of a gallery with its own prompt, (n,)."""
     asked = [item.prompt or "" for item in gallery.items]
     prompts = list(dict.fromkeys(asked))
-    similarity = cosines(encoder.images(gallery.pictures), encoder.texts(prompts))
+    similarity = cosines(encoder.images(gallery.paths), encoder.texts(prompts))
     return similarity[np.arange(len(asked)), [prompts.index(prompt) for prompt in asked]]
 
 

@@ -14,7 +14,7 @@ from unicodedata import normalize
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Event, Made, Notice
+from limner.core.events import ArtifactCreated, Emit, Event, Notice
 from limner.core.moderation import CheckStage, Policy, RequestRefused, Verdict
 from limner.core.requests import EvaluateRequest, PrepareRequest, Request, references_of
 from limner.core.runs import Run
@@ -142,11 +142,11 @@ class Screening:
             raise RequestRefused(what, ", ".join(dict.fromkeys(refused.category for refused in self.withheld)))
 
     @property
-    def sees_pictures(self) -> bool:
+    def checks_images(self) -> bool:
         """Whether the policy has checks of input images."""
         return bool(self.moderator.policy.input)
 
-    def admit_picture(self, picture: Any, sha256: str) -> None:
+    def admit_image(self, picture: Any, sha256: str) -> None:
         """Judge an input image (RGB); raises RequestRefused or Unable. sha256: of its file."""
         self._admit(self.moderator.judge(CheckStage.INPUT, picture, sha256, "an image of the request is refused"))
 
@@ -177,12 +177,12 @@ class Screening:
     def _admit_file(self, path: Path) -> None:
         from limner.imaging.decode import open_image
 
-        if self.sees_pictures:
-            self.admit_picture(open_image(path), sha256_of(path))
+        if self.checks_images:
+            self.admit_image(open_image(path), sha256_of(path))
 
     def _screen(self, event: Event) -> list[Event]:
         """Return the events to pass on: the event itself, and a notice for each image that is withheld."""
-        if not isinstance(event, Made) or not self.moderator.policy.picture:
+        if not isinstance(event, ArtifactCreated) or not self.moderator.policy.picture:
             return [event]
         from limner.imaging.decode import SUFFIXES
 
@@ -200,7 +200,7 @@ class Screening:
             raise
         return [*passed, event] if place.exists() else passed
 
-    def _refusal(self, event: Made, file: Path) -> RequestRefused | None:
+    def _refusal(self, event: ArtifactCreated, file: Path) -> RequestRefused | None:
         """Judge an image that the run made; return why it is withheld, None where it is allowed."""
         self.seen += event.what == IMAGE
         if event.what == COMPOSED and self.withheld:
@@ -208,7 +208,7 @@ class Screening:
         from limner.imaging.decode import open_image
 
         image = open_image(file)
-        judgement = self.moderator.judge(CheckStage.PICTURE, image, sha256_of(file), "the image was withheld")
+        judgement = self.moderator.judge(CheckStage.IMAGE, image, sha256_of(file), "the image was withheld")
         self.record(judgement)
         if isinstance(judgement.refusal, RequestRefused):
             self.withheld += [judgement.refusal] if event.what == IMAGE else []
@@ -218,7 +218,7 @@ class Screening:
         return None
 
 
-def _describe(event: Made, file: Path) -> str:
+def _describe(event: ArtifactCreated, file: Path) -> str:
     """Return how to name an image to the user."""
     if event.what == IMAGE and "index" in event.details:
         return f"image {event.details['index'] + 1}"

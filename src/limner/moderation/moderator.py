@@ -10,7 +10,15 @@ from threading import Lock
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckStage, CheckUse, JudgeFunction, Policy, RequestRefused, Unable, Verdict
+from limner.core.moderation import (
+    CheckStage,
+    CheckUnavailable,
+    CheckUse,
+    JudgeFunction,
+    Policy,
+    RequestRefused,
+    Verdict,
+)
 from limner.core.requests import Request
 from limner.moderation.policy import check_for
 
@@ -25,7 +33,7 @@ class Judgement:
     """
 
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
-    refusal: RequestRefused | Unable | None = None
+    refusal: RequestRefused | CheckUnavailable | None = None
     text: str | None = None
 
 
@@ -75,7 +83,7 @@ class Moderator:
             except Exception:
                 log.warning("the check %r failed", use.check, exc_info=True)
                 verdict = Verdict(**fields, allowed=not use.required, skipped=True)
-                judgement.refusal = Unable(use.check) if use.required else None
+                judgement.refusal = CheckUnavailable(use.check) if use.required else None
             else:
                 verdict = Verdict(**fields, allowed=found.category is None, category=found.category, score=found.score)
                 judgement.refusal = RequestRefused(what, found.category) if found.category is not None else None

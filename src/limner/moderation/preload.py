@@ -13,7 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.moderation import CheckStage, Policy
 from limner.moderation.moderator import Moderator
 
-STAGES = (CheckStage.INPUT, CheckStage.PICTURE)
+STAGES = (CheckStage.INPUT, CheckStage.IMAGE)
 
 
 def try_image_checks(policy: Policy) -> None:

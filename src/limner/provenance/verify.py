@@ -84,14 +84,14 @@ class WatermarkSummary(Frozen):
 
 
 class Verification(Frozen):
-    """The result of verifying an image. state: in one word; told: in a sentence.
+    """The result of verifying an image. state: in one word; message: in a sentence.
 
     unchanged: None without credentials. problems: why credentials are not valid. signer, software, signed: claims of
     the credentials. source: the IPTC digital source type of its XMP. run: the run here that made exactly this file.
     """
 
     state: VerificationState
-    told: str
+    message: str
     unchanged: bool | None
     problems: tuple[str, ...] = ()
     signer: str | None = None
@@ -133,7 +133,7 @@ def verify_bytes(data: bytes, path: str | Path, home: Path | None = None) -> Ver
     state = state_of(report, label is not None or found is not None)
     return Verification(
         state=state,
-        told=STATES[state],
+        message=STATES[state],
         unchanged=None if report is None else not report.problems,
         problems=tuple(map(describe_problem, report.problems)) if report else (),
         signer=report.signer if report else None,

@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from limner.core.events import ArtifactKind, Emit, Made
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit
 from limner.core.workspace import Workspace
 from limner.imaging.decode import open_image
 from limner.provenance.labels import write_png
@@ -39,7 +39,7 @@ class ReportWriter:
         path = make_folder(self.folder) / name
         with atomic_file(path) as partial:
             write_png(image, partial, source="compositeSynthetic", home=self.workspace.home)
-        self.emit(Made(what=ArtifactKind.COMPARISON, path=str(path), sha256=sha256_of(path)))
+        self.emit(ArtifactCreated(what=ArtifactKind.COMPARISON, path=str(path), sha256=sha256_of(path)))
         return path
 
     def json(self, name: str, values: Mapping[str, Any]) -> None:
@@ -62,7 +62,7 @@ class ReportWriter:
         """Emit the event of each file, in the order in which they were written. details: of the page's event."""
         for what, path in self._made.items():
             shown = details if what is ArtifactKind.REPORT else {}
-            self.emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=shown))
+            self.emit(ArtifactCreated(what=what, path=str(path), sha256=sha256_of(path), details=shown))
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> Path:

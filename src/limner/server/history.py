@@ -22,7 +22,7 @@ from limner.server.replies import public_details, url_of
 router = APIRouter(prefix="/v1", tags=["history"])
 
 
-class RatingSummary(BaseModel):
+class ImageRatings(BaseModel):
     """All ratings of an image; mean is null where there are none."""
 
     mean: float | None
@@ -41,7 +41,7 @@ class ImageReply(BaseModel):
     request: body_model("generate")  # pyright: ignore[reportInvalidTypeForm]
     details: dict[str, Any]
     tags: dict[str, str]
-    rating: RatingSummary
+    rating: ImageRatings
     mine: Rating | None
     favourite: bool
 
@@ -56,7 +56,7 @@ class ImageReply(BaseModel):
             url=url_of(reference),
             request=body_of(picture.request, picture.execution),
             details=public_details(picture.details),
-            rating=RatingSummary(mean=picture.mean, count=picture.ratings),
+            rating=ImageRatings(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,
             **more,
         )

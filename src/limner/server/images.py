@@ -28,7 +28,6 @@ from limner.server.dependencies import ServerState, StateDep
 from limner.server.limits import run_submission
 from limner.server.openai_models import (
     CLIENT_ERRORS,
-    GeneratedImage,
     ImageEditRequest,
     ImageFormat,
     ImageGenerationRequest,
@@ -36,6 +35,7 @@ from limner.server.openai_models import (
     ImagesResponse,
     ModelList,
     ModelReply,
+    OpenAIImage,
 )
 from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply, url_of
@@ -139,16 +139,16 @@ def _images_response(state: ServerState, base_url: str, body: ImageRequest, run:
         raise HTTPError(HTTPStatus.NOT_FOUND, "the images were erased", "send the request again")
     image_format, quality = body.output_format or "png", body.output_compression
     quality = DEFAULT_QUALITY if quality is None else quality
-    data: list[GeneratedImage] = []
+    data: list[OpenAIImage] = []
     for artifact in artifacts:
         if body.embeds_images:
             image = convert_image(_read(state.studio, artifact.sha256), image_format, quality, state.studio.home)
-            data.append(GeneratedImage(b64_json=base64.b64encode(image).decode()))
+            data.append(OpenAIImage(b64_json=base64.b64encode(image).decode()))
         else:
             path = ArtifactReply.of(artifact).url
             if image_format != "png":
                 path = url_of(_store_copy(state.studio, artifact, image_format, quality))
-            data.append(GeneratedImage(url=base_url + (path if state.links is None else state.links.sign(path))))
+            data.append(OpenAIImage(url=base_url + (path if state.links is None else state.links.sign(path))))
     size = "{width}x{height}".format(**artifacts[0].details)
     return ImagesResponse(created=int(run.created.timestamp()), data=data, output_format=image_format, size=size)
 

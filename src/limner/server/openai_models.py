@@ -108,7 +108,7 @@ class ImageEditRequest(ImageRequest):
     input_fidelity: Annotated[ShortText | None, _only(why="the server decides how much an image may change")] = None
 
 
-class GeneratedImage(BaseModel):
+class OpenAIImage(BaseModel):
     """An image: its URL, or its bytes in base64."""
 
     url: str | None = None
@@ -119,7 +119,7 @@ class ImagesResponse(BaseModel):
     """The images that were generated. created: seconds since 1970."""
 
     created: int
-    data: list[GeneratedImage]
+    data: list[OpenAIImage]
     output_format: ImageFormat = "png"
     background: str = "opaque"
     size: str | None = Field(default=None, examples=["1024x1024"])

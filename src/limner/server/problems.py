@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable, invalid
-from limner.core.moderation import RequestRefused, Unable
+from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.runs import INTERNAL_ERROR
 from limner.server.error_format import MEDIA_TYPE, ErrorFormatMiddleware
 
@@ -94,8 +94,8 @@ def install_error_handlers(app: FastAPI) -> None:
     def refused_by_moderation(request: Request, error: RequestRefused) -> JSONResponse:
         return problem_response(422, error.problem, type=REFUSED, remedy=error.remedy, category=error.category)
 
-    @app.exception_handler(Unable)
-    def moderation_unable(request: Request, error: Unable) -> JSONResponse:
+    @app.exception_handler(CheckUnavailable)
+    def moderation_unable(request: Request, error: CheckUnavailable) -> JSONResponse:
         return problem_response(503, error.problem, type=UNABLE, remedy=error.remedy)
 
     @app.exception_handler(RequestValidationError)

@@ -10,7 +10,7 @@ from anyio.to_thread import run_sync
 from fastapi.sse import ServerSentEvent
 
 from limner.core.errors import LimnerError
-from limner.core.events import Event, Made
+from limner.core.events import ArtifactCreated, Event
 from limner.core.runs import Artifact, Run
 from limner.server.replies import ArtifactReply
 from limner.studio.studio import Studio
@@ -62,7 +62,7 @@ class RunEvents:
 
 
 def _event_data(run: Run, created: datetime, event: Event) -> dict[str, Any]:
-    if not isinstance(event, Made):
+    if not isinstance(event, ArtifactCreated):
         return event.model_dump(mode="json")
     fields = event.model_dump(exclude={"kind", "what"})
     artifact = Artifact(run=run.id, kind=event.what, created=created, **fields)

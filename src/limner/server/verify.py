@@ -85,7 +85,7 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
             found = await _examine(place, state.studio.home)
         visible = partial(_is_visible, caller)
         verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
-    return VerificationReply.model_validate(verdict.model_dump())
+    return VerificationReply.model_validate(verdict.model_dump(exclude={"message"}) | {"told": verdict.message})
 
 
 async def _examine(place: Path, home: Path) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import Event, Made, Progress, Stage
+from limner.core.events import ArtifactCreated, Event, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.writer import write_page
@@ -53,7 +53,7 @@ class PromptPair:
     personalised: str
 
 
-def paint_character(folder: Path) -> dict[Path, str]:
+def write_character_images(folder: Path) -> dict[Path, str]:
     """Write eight images of a character in several poses and places, with captions; return the captions by path."""
     from limner.data.sets.album import write_album
     from limner.starter.painter import caption, paint, portraits
@@ -76,7 +76,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     for name in ("adapter", "pictures"):
         discard(out / name, out)
     studio = Studio()
-    captions = paint_character(out / "photographs")
+    captions = write_character_images(out / "photographs")
     training = TrainRequest(
         data=str(out / "photographs"),
         class_word=CLASS,
@@ -132,7 +132,7 @@ def generate_column(
         if isinstance(event, Progress):
             done[number] = event.done
             listener(Progress(done=sum(done.values())))
-        elif isinstance(event, Made):
+        elif isinstance(event, ArtifactCreated):
             paths[number] = folder / Path(event.path).name
         elif not isinstance(event, Stage) and number == 0:  # each request gets the same notices
             listener(event)

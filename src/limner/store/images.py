@@ -195,7 +195,7 @@ def index_image(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
         created=artifact.created,
         words=fold_case(request["prompt"]),
         negative=fold_case(request.get("negative_prompt", "")),
-        wish=prompt_hash(request),
+        prompt_hash=prompt_hash(request),
         model=storable(request["model"]),
         industry=tags.get("industry"),
         style=tags.get("style"),

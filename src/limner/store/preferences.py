@@ -94,14 +94,16 @@ class PreferenceData:
         """Pairs of images of the same prompts by one account's ratings: the best with the worst, the second best with
         the second worst, and so on, as long as the stars differ. So no image is in two pairs of an account.
         """
-        query = select(RatingRow.account, ImageIndexRow.wish, RatingRow.stars, RatingRow.picture, RatingRow.created)
+        query = select(
+            RatingRow.account, ImageIndexRow.prompt_hash, RatingRow.stars, RatingRow.picture, RatingRow.created
+        )
         query = query.join(ImageIndexRow, ImageIndexRow.id == RatingRow.picture).where(self.viewer.sees())
-        query = query.order_by(RatingRow.account, ImageIndexRow.wish, RatingRow.stars.desc(), RatingRow.picture)
+        query = query.order_by(RatingRow.account, ImageIndexRow.prompt_hash, RatingRow.stars.desc(), RatingRow.picture)
         with self.database.session() as session:
             rows = session.execute(query).all()
         pairs = [
             (best, worst)
-            for _, group in groupby(rows, lambda row: (row.account, row.wish))
+            for _, group in groupby(rows, lambda row: (row.account, row.prompt_hash))
             for best, worst in _ends(list(group))
         ]
         for start in range(0, len(pairs), BATCH):

@@ -25,7 +25,7 @@ from limner.store.quota import charge_images
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, run_of
 from limner.store.sessions import Database
 from limner.store.tables import ArtifactRow, DeliveryRow, RunRow
-from limner.store.webhooks import announce
+from limner.store.webhook_deliveries import announce
 
 LEASE = timedelta(seconds=30)
 ATTEMPTS = 3

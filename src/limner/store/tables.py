@@ -233,8 +233,9 @@ class IdempotencyRow(Base):
 class ImageIndexRow(Base):
     """The search index of images. Each row belongs to an artifact and is deleted with it.
 
-    words, negative: prompt and negative prompt, case-folded. wish: SHA-256 of both as written, equal for images of the
-    same prompts. mean, ratings: mean and number of its ratings, updated with every rating; 0 without ratings.
+    words, negative: prompt and negative prompt, case-folded. prompt_hash: SHA-256 of both as written, equal for images
+    of the same prompts; its column keeps its first name. mean, ratings: mean and number of its ratings, updated with
+    every rating; 0 without ratings.
     """
 
     __tablename__ = "pictures"
@@ -247,7 +248,7 @@ class ImageIndexRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     words: Mapped[str] = mapped_column(Text)
     negative: Mapped[str] = mapped_column(Text)
-    wish: Mapped[str] = mapped_column(PatternString(64, patterns.SHA256))
+    prompt_hash: Mapped[str] = mapped_column("wish", PatternString(64, patterns.SHA256))
     model: Mapped[str] = mapped_column(Text)
     industry: Mapped[str | None] = mapped_column(String(200), index=True)
     style: Mapped[str | None] = mapped_column(String(200))

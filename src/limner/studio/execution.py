@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import Interrupted
-from limner.core.events import Emit, Event, Made, Progress
+from limner.core.events import ArtifactCreated, Emit, Event, Progress
 from limner.core.runs import Run, Status
 from limner.core.workspace import Workspace
 from limner.store.blobs import Blobs
@@ -127,18 +127,18 @@ def recorder(
     """
 
     def record(event: Event) -> None:
-        if isinstance(event, Made):
+        if isinstance(event, ArtifactCreated):
             store.add_artifact(run.id, event.what, event.path, event.sha256, event.details, lease)
         store.add_event(run.id, event, lease)
 
     def emit(event: Event) -> None:
-        if isinstance(event, Made) and files is not None:
+        if isinstance(event, ArtifactCreated) and files is not None:
             reference = files.save(Path(event.path))
             event = event.model_copy(update={"details": event.details | {"reference": reference}})
         seconds = 0.0 if lease is None else lease.seconds
         if not isinstance(event, Progress):
             retry_while_unavailable(partial(record, event), seconds)
-        if isinstance(event, Made) and files is not None:
+        if isinstance(event, ArtifactCreated) and files is not None:
             files.save(Path(event.path))  # restores files that were being erased meanwhile
         listener(event)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.feedback import ByWhat, GeneratedImage, Rating, RatingSummary
@@ -17,7 +18,16 @@ from limner.studio.feedback_export import Embed, ExportFormat, ExportKind, Feedb
 from limner.studio.files import StudioFiles
 from limner.studio.images import StudioImages, Viewer
 
-__all__ = ["Embed", "ExportFormat", "ExportKind", "StudioFeedback", "Viewer", "check_export"]
+__all__ = [
+    "Embed",
+    "ExportFormat",
+    "ExportKind",
+    "StudioFeedback",
+    "Viewer",
+    "check_export",
+    "rank",
+    "summarise_opinions",
+]
 
 
 class StudioFeedback(FeedbackStore):
@@ -89,3 +99,17 @@ class StudioFeedback(FeedbackStore):
 
 def _location(image: GeneratedImage) -> str:
     return image.reference or Path(image.path).as_uri()
+
+
+def rank(votes: Sequence[Path], comparison: Path) -> Any:
+    """The ranking of a comparison's contestants by files of votes: `ranks`, best first, and `verdict`."""
+    from limner.engine.compare.ranking import rank
+
+    return rank(votes, comparison)
+
+
+def summarise_opinions(scores: Sequence[Path], evaluation: Path) -> tuple[Any, Path]:
+    """What people scored and which metrics agree with them, with its `verdict`; and the page that shows it."""
+    from limner.engine.evaluate.opinions_report import report_opinions
+
+    return report_opinions(scores, evaluation)

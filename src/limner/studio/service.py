@@ -4,7 +4,7 @@ from limner.store.accounts import Accounts, shared_secret
 from limner.store.collections import ImageCollections
 from limner.store.idempotency import IdempotencyRecords, InFlight, StoredResponse
 from limner.store.verdicts import Verdicts
-from limner.store.webhooks import Webhooks
+from limner.store.webhook_deliveries import Webhooks
 
 __all__ = [
     "Accounts",

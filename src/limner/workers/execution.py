@@ -10,7 +10,7 @@ from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice
-from limner.core.moderation import RequestRefused, Unable
+from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.requests import replace_references
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
@@ -111,7 +111,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
             screening.admit(request)
             yield PreparedRun(request, workspace, screening.through(emit))
             screening.settle()
-    except (RequestRefused, Unable):
+    except (RequestRefused, CheckUnavailable):
         discard(out.parent, folder)  # nothing stays that was not moderated
         raise
     except LimnerError as error:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
-from limner.core.events import Made
+from limner.core.events import ArtifactCreated
 from limner.core.votes import VotesKey
 from limner.engine.compare.blind_page import choose_pairs, without_identifiers, write_blind_page
 from limner.engine.compare.contestants import find_contestants
@@ -105,7 +105,7 @@ def test_existing_images_are_not_generated_again(request_of, compared, tmp_path)
     events = []
     Studio(tmp_path / "home").run(request_of(), tmp_path / "out", listener=events.append)
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/pictures").rglob("*.png")} == times
-    assert not [event for event in events if isinstance(event, Made) and event.what == "picture"]
+    assert not [event for event in events if isinstance(event, ArtifactCreated) and event.what == "picture"]
     kept, again = (json.loads((folder / "compare.json").read_text()) for folder in (compared, tmp_path / "out"))
     assert again["differences"] == kept["differences"]
 
@@ -118,7 +118,7 @@ def test_missing_images_are_generated_bit_identically(request_of, compared, tmp_
     (gone[0].parent / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
     events = []
     Studio(tmp_path / "home").run(request_of(), tmp_path / "out", listener=events.append)
-    assert len([event for event in events if isinstance(event, Made) and event.what == "picture"]) == 2
+    assert len([event for event in events if isinstance(event, ArtifactCreated) and event.what == "picture"]) == 2
     (tmp_path / "out/pictures/2-rex/damaged.png").unlink()
     before, after = pixels_of(compared), pixels_of(tmp_path / "out")
     assert before.keys() == after.keys()
@@ -130,7 +130,7 @@ def test_images_of_another_request_are_not_reused(request_of, compared, tmp_path
     shutil.copytree(compared, tmp_path / "out")
     events = []
     Studio(tmp_path / "home").run(request_of(**change), tmp_path / "out", listener=events.append)
-    assert len([event for event in events if isinstance(event, Made) and event.what == "picture"]) == 8
+    assert len([event for event in events if isinstance(event, ArtifactCreated) and event.what == "picture"]) == 8
 
 
 def test_images_of_a_changed_adapter_are_generated_again(request_of, compared, adapter, painted, tiny_sd, tmp_path):
@@ -147,7 +147,7 @@ def test_images_of_a_changed_adapter_are_generated_again(request_of, compared, a
     shutil.rmtree(tmp_path / "rex")
     (tmp_path / "new").rename(tmp_path / "rex")
     Studio(tmp_path / "home").run(request, tmp_path / "out", listener=events.append)
-    made = [event for event in events if isinstance(event, Made) and event.what == "picture"]
+    made = [event for event in events if isinstance(event, ArtifactCreated) and event.what == "picture"]
     assert {event.details["contestant"] for event in made} == {"rex"} and len(made) == 4
 
 
@@ -158,7 +158,7 @@ def test_a_stopped_comparison_keeps_its_images(request_of, compared, tmp_path):
         seen.append(event)
 
     def stop():
-        return sum(isinstance(event, Made) for event in seen) >= 3
+        return sum(isinstance(event, ArtifactCreated) for event in seen) >= 3
 
     with pytest.raises(Interrupted):
         Studio(tmp_path / "home").run(request_of(), tmp_path / "out", listener=listen, stop=stop)
@@ -166,7 +166,7 @@ def test_a_stopped_comparison_keeps_its_images(request_of, compared, tmp_path):
     assert 3 <= kept < 8 and not (tmp_path / "out/compare.json").exists()
     again = []
     Studio(tmp_path / "home").run(request_of(), tmp_path / "out", listener=again.append)
-    assert sum(isinstance(event, Made) and event.what == "picture" for event in again) == 8 - kept
+    assert sum(isinstance(event, ArtifactCreated) and event.what == "picture" for event in again) == 8 - kept
     before, after = pixels_of(compared), pixels_of(tmp_path / "out")
     assert all(np.array_equal(before[cell], after[cell]) for cell in before)
 

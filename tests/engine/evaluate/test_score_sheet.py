@@ -18,7 +18,7 @@ def items(counts: list[int]) -> list[ScoredImage]:
 def test_few_images_are_all_shown_in_random_order() -> None:
     few = items([4, 4])
     found = choose_items(few, 100, 1)
-    assert found != few and sorted(found, key=lambda item: item.picture) == few
+    assert found != few and sorted(found, key=lambda item: item.path) == few
     assert choose_items(few, 100, 1) == found != choose_items(few, 100, 2)
 
 

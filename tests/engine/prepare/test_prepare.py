@@ -16,7 +16,7 @@ from PIL import Image
 import planted
 from limner import LimnerError, Studio
 from limner.core.errors import Interrupted
-from limner.core.events import Made
+from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
 from limner.store.files import sha256_of
@@ -337,7 +337,7 @@ def test_events_name_the_results(few, home, tmp_path):
     events = []
     request = PrepareRequest(sources=(str(few),), size=128, encoder=None)
     Studio().run(request, tmp_path / "set", listener=events.append, execution=Execution(workers=1))
-    made = {event.what: event for event in events if isinstance(event, Made)}
+    made = {event.what: event for event in events if isinstance(event, ArtifactCreated)}
     assert made["dataset"].sha256 == sha256_of(tmp_path / "set") and made["report"].path.endswith("report.html")
 
 

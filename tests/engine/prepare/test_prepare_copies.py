@@ -32,9 +32,9 @@ def columns(count: int, barred: int = 0, **given: list[int]) -> Columns:
     )
 
 
-def dropped(found: Columns, strange: tuple[int, ...] = (), likeness: float | None = 0.94) -> dict[int, list[str]]:
+def dropped(found: Columns, strange: tuple[int, ...] = (), min_similarity: float | None = 0.94) -> dict[int, list[str]]:
     """The kinds of faults of all images that are left out, by place."""
-    copies = find_copies(found, likeness, None, strange, lambda at: f"{at}.png", lambda at: GLIMPSE)
+    copies = find_copies(found, min_similarity, None, strange, lambda at: f"{at}.png", lambda at: GLIMPSE)
     return {at: [fault.kind for fault in faults] for at, faults in copies.faults.items()}
 
 
@@ -76,6 +76,6 @@ def test_copies_of_an_image_that_refuses_training_are_dropped() -> None:
 
 def test_without_a_limit_only_exact_duplicates_are_copies() -> None:
     given = columns(3)
-    assert dropped(given, likeness=None) == {}
+    assert dropped(given, min_similarity=None) == {}
     given.signatures[2] = given.signatures[0]
-    assert dropped(given, likeness=None) == {2: ["duplicate"]}
+    assert dropped(given, min_similarity=None) == {2: ["duplicate"]}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from limner.core.datasets import Entry
 from limner.core.requests import PrepareRequest
-from limner.data.entries.places import FilePlace
+from limner.data.entries.byte_sources import FileBytes
 from limner.engine.prepare.image import prepare_image
 from limner.engine.prepare.plan import actions_of, limits_of, plan_of, reading_digest
 from limner.engine.prepare.staging import Record
@@ -21,7 +21,7 @@ def record_of(folder: Path, size: tuple[int, int], **asked: object) -> Record:
     pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     Image.fromarray(pixels).save(folder / "a.png")
     request = PrepareRequest.model_validate({"sources": [str(folder)], "size": 64, "crop": "centre", **asked})
-    return prepare_image((0, Entry("a.png", FilePlace(folder / "a.png")), ""), plan_of(request, folder))
+    return prepare_image((0, Entry("a.png", FileBytes(folder / "a.png")), ""), plan_of(request, folder))
 
 
 def of_size(record: Record) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from limner import LimnerError
 from limner.core.datasets import Entry, Fault, Skipped
-from limner.data.entries.places import BytesPlace, FilePlace, held_bytes
+from limner.data.entries.byte_sources import BytesInMemory, FileBytes, held_bytes
 from limner.engine.prepare.pool import AHEAD, CHUNK, map_in_order, open_pool
 
 
@@ -82,7 +82,7 @@ class Later:
 
 
 def test_an_entry_weighs_the_bytes_it_holds() -> None:
-    inside, outside = BytesPlace("a", bytes(7)), FilePlace(Path("b"))
+    inside, outside = BytesInMemory("a", bytes(7)), FileBytes(Path("b"))
     assert held_bytes(Entry("a", inside, mask=inside)) == 14
     assert held_bytes(Entry("a", outside, mask=inside)) == 7
     assert held_bytes(Entry("a", outside)) == held_bytes(Skipped("a", Fault("stray", "x"))) == 0

@@ -19,7 +19,7 @@ from limner import Studio
 from limner.core.requests import SweepRequest
 from limner.engine.generate import parts
 from limner.engine.sweep import sweep
-from limner.engine.sweep.result import lowest_sufficient
+from limner.engine.sweep.best_guidance import lowest_sufficient
 from limner.provenance.labels import read_label
 
 

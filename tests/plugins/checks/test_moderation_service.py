@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.moderation import CheckStage, CheckUse, Finding, Policy, Unable
+from limner.core.moderation import CheckStage, CheckUnavailable, CheckUse, Finding, Policy
 from limner.moderation.moderator import Moderator
 from limner.plugins.checks.service import MAX_BYTES, ServiceResponse, check_url, finding_of, plugin
 from moderating import answering, serving
@@ -28,7 +28,9 @@ def refused(url: str, seconds: float = 5.0) -> bool:
     """Whether a prompt is refused because the required service fails."""
     use = CheckUse(check="service", options={"url": url, "seconds": seconds})
     result = Moderator(Policy(prompt=(use,))).judge(CheckStage.PROMPT, "a cat", "0" * 64, "refused")
-    return isinstance(result.refusal, Unable) and not result.verdicts[-1].allowed and result.verdicts[-1].skipped
+    return (
+        isinstance(result.refusal, CheckUnavailable) and not result.verdicts[-1].allowed and result.verdicts[-1].skipped
+    )
 
 
 def test_findings_follow_the_response() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from hostile import within
+from limner.core.blocked_words import plain, variants
 from limner.core.errors import LimnerError
-from limner.core.normalise import plain, variants
 from limner.plugins.checks.words import ADDED, LIST, compile_phrases, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 

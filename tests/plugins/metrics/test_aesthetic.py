@@ -17,7 +17,7 @@ from scored import of, values
 
 @pytest.fixture
 def pictures(scenes):
-    return [item.picture for item in scenes[:3]]
+    return [item.path for item in scenes[:3]]
 
 
 def test_a_linear_head_is_a_linear_map(pictures, clip, tmp_path):

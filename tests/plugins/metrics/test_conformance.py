@@ -36,7 +36,7 @@ def use(name, clip, tmp_path):
 @pytest.fixture
 def gallery(scenes):
     """20 pictures in five groups, with all that a metric could need."""
-    paths = [item.picture for item in scenes]
+    paths = [item.path for item in scenes]
     base = tuple(replace(item, picture=path) for item, path in zip(scenes[:20], paths[20:], strict=True))
     return ImageSet(tuple(scenes[:20]), references=tuple(paths[20:]), training=tuple(paths[20:]), base=base)
 
@@ -80,7 +80,7 @@ def test_the_order_of_pictures_does_not_matter(use, gallery, name):
 
 
 def test_a_changed_picture_changes_its_value_and_no_other(use, gallery, changed, name):
-    path = changed(gallery.items[7].picture, _spoilt, "spoilt.png")
+    path = changed(gallery.items[7].path, _spoilt, "spoilt.png")
     items = tuple(replace(item, picture=path) if i == 7 else item for i, item in enumerate(gallery.items))
     apart = np.abs(values(use, replace(gallery, items=items)) - values(use, gallery)) > 1e-6
     own = {"picture": 7, "group": 1, "set": 0}[registry.metrics.get(name).unit]
@@ -97,7 +97,7 @@ def _spoilt(picture: Image.Image) -> Image.Image:
 def test_the_size_of_the_file_format_does_not_matter(use, gallery, tmp_path, name):
     items = []
     for number, item in enumerate(gallery.items):
-        with Image.open(item.picture) as picture:
+        with Image.open(item.path) as picture:
             picture.save(tmp_path / f"{number}.webp", lossless=True, exact=True)
         items.append(replace(item, picture=tmp_path / f"{number}.webp"))
     assert values(use, replace(gallery, items=tuple(items))) == pytest.approx(values(use, gallery), rel=1e-4, abs=1e-6)
@@ -148,6 +148,6 @@ def test_a_network_can_be_named_only_if_there_is_one(name):
 @pytest.mark.parametrize("name", sorted(EXTREMES))
 def test_the_same_pictures_are_the_extreme(name, scenes):
     items = tuple(replace(scenes[0], group=str(i // 2)) for i in range(4))
-    same = (scenes[0].picture,)
+    same = (scenes[0].path,)
     found = values(name, ImageSet(items, references=same, training=same, base=items))
     assert found == pytest.approx(EXTREMES[name], abs=1e-5)

@@ -38,7 +38,7 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", sorted(EDITS))
 def test_an_edited_copy_is_found_and_named(edit, scenes, changed):
-    training = [item.picture for item in scenes]
+    training = [item.path for item in scenes]
     for index in (0, 11, 25):
         copy = changed(training[index], EDITS[edit], f"{index}.png")
         (match,) = nearest_copies([copy], training)
@@ -48,7 +48,7 @@ def test_an_edited_copy_is_found_and_named(edit, scenes, changed):
 
 
 def test_other_pictures_are_no_copies(scenes):
-    paths = [item.picture for item in scenes]
+    paths = [item.path for item in scenes]
     assert not any(match.is_copy for match in nearest_copies(paths[:20], paths[20:]))
 
 
@@ -69,16 +69,16 @@ def test_flat_pictures_are_alike_and_like_no_other(tmp_path, scenes):
         Image.new("RGB", (32, 48), name).save(tmp_path / f"{name}.png")
     flat = [tmp_path / "red.png", tmp_path / "blue.png"]
     assert nearest_copies(flat[:1], flat[1:])[0].similarity == 1
-    assert nearest_copies(flat[:1], [scenes[0].picture])[0].similarity == 0
+    assert nearest_copies(flat[:1], [scenes[0].path])[0].similarity == 0
 
 
 def test_nothing_to_copy_is_one_line(scenes):
     with pytest.raises(LimnerError, match="no training images to compare with"):
-        nearest_copies([scenes[0].picture], [])
+        nearest_copies([scenes[0].path], [])
 
 
 def test_a_copy_is_less_unique_than_another_picture(scenes, changed):
-    training = tuple(item.picture for item in scenes[:20])
+    training = tuple(item.path for item in scenes[:20])
     copy = changed(training[4], _jpeg, "copy.png")
-    near, far = values("uniqueness", of([copy, scenes[30].picture], training=training))
+    near, far = values("uniqueness", of([copy, scenes[30].path], training=training))
     assert near < 0.1 < far

@@ -46,10 +46,10 @@ def test_a_clip_by_name_scores_as_itself(name, scenes, clip):
 
     from limner.imaging.decode import open_image
 
-    item = ScoredImage(scenes[0].picture, "a photo of a red car")
+    item = ScoredImage(scenes[0].path, "a photo of a red car")
     model = CLIPModel.from_pretrained(clip).eval()
     tokens = AutoTokenizer.from_pretrained(clip)([item.prompt], padding="max_length", return_tensors="pt")
-    pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_image(item.picture), return_tensors="pt")
+    pixels = AutoImageProcessor.from_pretrained(clip, backend="pil")(open_image(item.path), return_tensors="pt")
     with torch.inference_mode():
         logit = model(**tokens, pixel_values=pixels["pixel_values"]).logits_per_image / model.logit_scale.exp()
     assert values(f"{name}={clip}", ImageSet((item,))) == pytest.approx(float(logit), abs=1e-5)
@@ -63,7 +63,7 @@ def test_an_encoder_without_text_is_refused_before_scoring(name, dino):
 
 @pytest.mark.parametrize("name", ["subject_fidelity", "diversity", "uniqueness", "class_drift", "fid", "kid"])
 def test_another_encoder_gives_other_values(name, scenes, dino):
-    items, paths = tuple(scenes[:20]), tuple(item.picture for item in scenes[20:])
+    items, paths = tuple(scenes[:20]), tuple(item.path for item in scenes[20:])
     base = tuple(replace(item, picture=path) for item, path in zip(items, paths, strict=True))
     gallery = ImageSet(items, paths, paths, base)
     assert not np.allclose(values(f"{name}={dino}", gallery), values(name, gallery), atol=1e-3)
@@ -72,7 +72,7 @@ def test_another_encoder_gives_other_values(name, scenes, dino):
 def test_a_folder_that_is_not_an_encoder_is_a_one_line_error(tmp_path, scenes):
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(LimnerError, match=f"{tmp_path.name}' .*(incomplete|no encoder)"):
-        values(f"subject_fidelity={tmp_path}", of([scenes[0].picture], references=(scenes[1].picture,)))
+        values(f"subject_fidelity={tmp_path}", of([scenes[0].path], references=(scenes[1].path,)))
 
 
 def test_the_subject_is_more_like_itself_than_like_another(portraits_of):
@@ -82,7 +82,7 @@ def test_the_subject_is_more_like_itself_than_like_another(portraits_of):
 
 
 def test_subject_fidelity_is_the_mean_over_all_photographs(scenes):
-    paths = [item.picture for item in scenes[:4]]
+    paths = [item.path for item in scenes[:4]]
     each = [values("subject_fidelity", of(paths[:1], references=(path,))) for path in paths[1:]]
     assert values("subject_fidelity", of(paths[:1], references=tuple(paths[1:]))) == pytest.approx(np.mean(each))
 
@@ -102,7 +102,7 @@ def test_the_more_differs_the_more_diverse(tmp_path):
 def test_diversity_is_the_mean_over_pairs(scenes):
     items = [replace(item, group="one") for item in scenes[:3]]
     with torch.inference_mode():
-        features = open_encoder("starter").images([item.picture for item in items]).double()
+        features = open_encoder("starter").images([item.path for item in items]).double()
     pairs = [1 - float(features[i] @ features[j]) for i, j in ((0, 1), (0, 2), (1, 2))]
     assert values("diversity", ImageSet(tuple(items))) == pytest.approx(np.mean(pairs))
 
@@ -119,17 +119,17 @@ def test_drift_compares_the_same_prompts_only(scenes):
 
 
 def test_fid_is_that_of_torchmetrics_and_zero_for_the_same(scenes):
-    paths = tuple(item.picture for item in scenes[:20])
+    paths = tuple(item.path for item in scenes[:20])
     assert values("fid", of(paths, references=paths)) == pytest.approx(0, abs=1e-4)
     features = _features(scenes)
-    assert values("fid", of(paths, references=tuple(item.picture for item in scenes[20:]))) == pytest.approx(
+    assert values("fid", of(paths, references=tuple(item.path for item in scenes[20:]))) == pytest.approx(
         _frechet(features[:20], features[20:]), abs=1e-4
     )
 
 
 def _features(scenes: list[ScoredImage]) -> np.ndarray:
     with torch.inference_mode():
-        return open_encoder("starter").images([item.picture for item in scenes]).double().numpy()
+        return open_encoder("starter").images([item.path for item in scenes]).double().numpy()
 
 
 def _frechet(one: np.ndarray, other: np.ndarray) -> float:
@@ -148,12 +148,12 @@ def test_kid_is_the_unbiased_estimate_of_the_paper(scenes):
 
     within = sum((kernel(x, x).sum() - np.trace(kernel(x, x))) / (20 * 19) for x in (one, other))
     expected = 1000 * (within - 2 * kernel(one, other).mean())
-    paths = [item.picture for item in scenes]
+    paths = [item.path for item in scenes]
     assert values("kid", of(paths[:20], references=tuple(paths[20:]))) == pytest.approx(expected, abs=1e-4)
 
 
 def test_kid_of_unequal_numbers_is_near_and_always_the_same(scenes):
-    paths = [item.picture for item in scenes]
+    paths = [item.path for item in scenes]
     torch.manual_seed(5)
     state = torch.get_rng_state()
     found = values("kid", of(paths[:24], references=tuple(paths[24:])))
@@ -164,7 +164,7 @@ def test_kid_of_unequal_numbers_is_near_and_always_the_same(scenes):
 
 @pytest.mark.parametrize(("name", "fewest"), [("fid", 16), ("kid", 8)])
 def test_too_few_images_are_refused(name, fewest, scenes):
-    paths = [item.picture for item in scenes]
+    paths = [item.path for item in scenes]
     with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} images, and there are {fewest - 1}"):
         values(name, of(paths[: fewest - 1], references=tuple(paths[20:])))
     with pytest.raises(LimnerError, match=f"{name}.*at least {fewest} reference photos"):

@@ -30,7 +30,7 @@ def test_blur_takes_detail_away(name, scenes, changed):
     falls = []
     for item in scenes[:8]:
         paths = [
-            changed(item.picture, lambda picture, s=sigma: picture.filter(ImageFilter.GaussianBlur(s)), f"{sigma}.png")
+            changed(item.path, lambda picture, s=sigma: picture.filter(ImageFilter.GaussianBlur(s)), f"{sigma}.png")
             for sigma in (0, 0.7, 1.4)
         ]
         found = values(name, of(paths))
@@ -46,10 +46,8 @@ def test_a_flat_picture_has_none(name, painted_as):
 
 @pytest.mark.parametrize("name", DETAIL)
 def test_hardly_depends_on_the_size_of_the_file(name, scenes, changed):
-    large = changed(
-        scenes[0].picture, lambda picture: picture.resize((512, 512), Image.Resampling.BICUBIC), "large.png"
-    )
-    one, other = values(name, of([scenes[0].picture, large]))
+    large = changed(scenes[0].path, lambda picture: picture.resize((512, 512), Image.Resampling.BICUBIC), "large.png")
+    one, other = values(name, of([scenes[0].path, large]))
     assert other == pytest.approx(one, rel=0.25)
 
 
@@ -87,7 +85,7 @@ def test_clipping_counts_pixels_with_any_channel_at_an_end(painted_as):
 
 def test_saturation_grows_with_colour(scenes, changed):
     paths = [
-        changed(scenes[3].picture, lambda picture, f=factor: ImageEnhance.Color(picture).enhance(f), f"{factor}.png")
+        changed(scenes[3].path, lambda picture, f=factor: ImageEnhance.Color(picture).enhance(f), f"{factor}.png")
         for factor in (0, 0.5, 1, 1.5)
     ]
     found = values("saturation", of(paths))

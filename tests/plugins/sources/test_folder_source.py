@@ -21,7 +21,7 @@ def test_nested_folders_in_order(tmp_path: Path) -> None:
     found = entries(tmp_path)
     assert list(found) == ["A.JPG", "b.png", "a/x/2.png", "z/1.png"]
     assert [entry.folder for entry in found.values()] == ["", "", "a/x", "z"]
-    assert found["a/x/2.png"].place.read() == png()
+    assert found["a/x/2.png"].data.read() == png()
 
 
 def test_captions_beside_pictures(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_odd_names(tmp_path: Path) -> None:
     found = entries(tmp_path)
     assert len(found) == 4 and {"new\nline.png", "\\xff.png", "é ü 狗.png"} < set(found)
     for key, entry in found.items():
-        assert key.encode() and entry.place.name.encode() and entry.place.read() == png()
+        assert key.encode() and entry.data.name.encode() and entry.data.read() == png()
 
 
 def test_links_to_folders_are_followed_once_and_never_back(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ import pytest
 
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
-from limner.data.entries.places import BytesPlace
-from limner.data.entries.table_entries import CellPlace
+from limner.data.entries.byte_sources import BytesInMemory
+from limner.data.entries.table_entries import CellBytes
 
 
 def dataset(count: int, first: int = 0) -> datasets.Dataset:
@@ -40,8 +40,8 @@ def test_splits_saved_to_disk(tmp_path: Path) -> None:
         ["train", "00001"]
     ] * 2
     for entry in found.values():
-        number = int(entry.place.name.removesuffix(".png"))
-        assert isinstance(entry.place, CellPlace) and entry.place.read() == png(number)
+        number = int(entry.data.name.removesuffix(".png"))
+        assert isinstance(entry.data, CellBytes) and entry.data.read() == png(number)
         assert entry.caption == f"dog {number}" and entry.fields == {"label": "corgi"}
 
 
@@ -53,8 +53,8 @@ def test_many_record_batches(tmp_path: Path) -> None:
         writer.write_table(table, max_chunksize=2)
     file.replace(tmp_path / "saved/data-00000-of-00001.arrow")
     found = list(entries(tmp_path / "saved").values())
-    assert [entry.place.read() for entry in found] == [png(number) for number in range(5)]
-    assert isinstance(found[4].place, CellPlace) and (found[4].place.group, found[4].place.row) == (2, 0)
+    assert [entry.data.read() for entry in found] == [png(number) for number in range(5)]
+    assert isinstance(found[4].data, CellBytes) and (found[4].data.group, found[4].data.row) == (2, 0)
 
 
 def test_offsets_that_lead_out_of_the_file(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_streaming(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
     found = entries("owner/name")
     assert list(found) == ["test/000000000", *(f"train/{number:09d}" for number in range(3))]
     for number, entry in zip((3, 0, 1, 2), found.values(), strict=True):
-        assert isinstance(entry.place, BytesPlace) and entry.place.read() == png(number)
-        assert (entry.place.name, entry.caption, entry.fields) == (f"{number}.png", f"dog {number}", {"label": "corgi"})
+        assert isinstance(entry.data, BytesInMemory) and entry.data.read() == png(number)
+        assert (entry.data.name, entry.caption, entry.fields) == (f"{number}.png", f"dog {number}", {"label": "corgi"})
     assert len(entries("owner/name:small@train")) == 3
     assert asked == [("owner/name", None, None), ("owner/name", "small", "train")]
 
@@ -144,7 +144,7 @@ def test_structs_that_nobody_called_pictures(tmp_path: Path, hub: Callable[[Any]
     rows = [{"bytes": png(0), "path": "0.png"}, None, {"bytes": None, "path": "/etc/passwd"}]
     pq.write_table(pa.table({"image": rows}), tmp_path / "a.parquet")
     hub({"kind": "parquet", "given": {"data_files": "a.parquet"}})
-    assert kept("owner/name")["train/000000000"].place.read() == png(0)
+    assert kept("owner/name")["train/000000000"].data.read() == png(0)
     assert list(lost("owner/name")) == ["train/000000001", "train/000000002"]
 
 

@@ -13,8 +13,8 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
 from limner.data.entries import image_tables, table_entries
-from limner.data.entries.places import UrlPlace
-from limner.data.entries.table_entries import CellPlace
+from limner.data.entries.byte_sources import UrlBytes
+from limner.data.entries.table_entries import CellBytes
 
 
 def dataset(count: int) -> datasets.Dataset:
@@ -46,7 +46,7 @@ def test_what_stock_datasets_writes(tmp_path: Path) -> None:
     found = entries(tmp_path)
     assert list(found)[6:8] == ["data/train-00000-of-00002/000000006", "data/train-00001-of-00002/000000000"]
     for number, entry in enumerate([*found.values()][:7]):
-        assert entry.place.read() == png(number) and entry.place.name == f"{number}.png" and entry.folder == ""
+        assert entry.data.read() == png(number) and entry.data.name == f"{number}.png" and entry.folder == ""
         assert entry.caption == f"dog {number}"
         assert entry.fields == {"label": ("corgi", "husky")[number % 2], "score": str(number / 2)}
 
@@ -63,7 +63,7 @@ def test_plain_bytes_masks_and_rights(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "a.parquet")
     first, second = entries(tmp_path / "a.parquet").values()
-    assert first.place.read() == png(0) and second.place.read() == png(1)
+    assert first.data.read() == png(0) and second.data.read() == png(1)
     assert first.mask is not None and first.mask.read() == png(9)
     assert (first.caption, first.rights.licence, first.rights.source) == ("a dog", "CC0", "https://a.example/0.jpg")
     assert (second.caption, second.rights.licence, second.mask) == (None, None, None)
@@ -72,7 +72,7 @@ def test_plain_bytes_masks_and_rights(tmp_path: Path) -> None:
 def test_only_pictures(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [png(number) for number in range(5)]}), tmp_path / "a.parquet", row_group_size=2)
     found = entries(tmp_path / "a.parquet")
-    assert [entry.place.read() for entry in found.values()] == [png(number) for number in range(5)]
+    assert [entry.data.read() for entry in found.values()] == [png(number) for number in range(5)]
 
 
 def test_tables_of_urls(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_tables_of_urls(tmp_path: Path) -> None:
         tmp_path / "a.parquet",
     )
     (entry,) = kept(tmp_path / "a.parquet").values()
-    assert entry.place == UrlPlace("https://a.example/0.jpg?id=1") and entry.caption == "a"
+    assert entry.data == UrlBytes("https://a.example/0.jpg?id=1") and entry.caption == "a"
     assert len(lost(tmp_path / "a.parquet")) == 2
 
 
@@ -93,8 +93,8 @@ def test_a_name_without_bytes_reads_no_file(tmp_path: Path) -> None:
     )
     first, second = entries(tmp_path / "a.parquet").values()
     with pytest.raises(LimnerError, match="without its bytes"):
-        first.place.read()
-    assert second.place.read() == png()
+        first.data.read()
+    assert second.data.read() == png()
 
 
 def test_a_file_is_opened_once_for_all_its_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +103,7 @@ def test_a_file_is_opened_once_for_all_its_groups(tmp_path: Path, monkeypatch: p
     opened: list[Path] = []
     real = image_tables._table
     monkeypatch.setattr(image_tables, "_table", lambda path: [opened.append(path), real(path)][1])
-    assert len({entry.place.read() for entry in found.values()}) == 40 and len(opened) == 1
+    assert len({entry.data.read() for entry in found.values()}) == 40 and len(opened) == 1
 
 
 def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,12 +111,12 @@ def test_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = entries(tmp_path / "a.parquet").values()
     monkeypatch.setattr(table_entries, "BYTE_CAP", 2000)
     with pytest.raises(LimnerError, match="is larger than"):
-        first.place.read()
-    assert second.place.read() == png()
+        first.data.read()
+    assert second.data.read() == png()
     monkeypatch.setattr(image_tables, "SAMPLE_BYTES", 10)
     image_tables._column.cache_clear()
     with pytest.raises(LimnerError, match="fewer rows per group"):
-        second.place.read()
+        second.data.read()
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + bytes(50) + b"PAR1", b"text"])
@@ -153,4 +153,4 @@ def test_no_pictures_and_hostile_names_of_classes(tmp_path: Path) -> None:
 
 def test_a_file_that_went(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="does not exist"):
-        CellPlace(tmp_path / "a.parquet", 0, 0, "x").read()
+        CellBytes(tmp_path / "a.parquet", 0, 0, "x").read()

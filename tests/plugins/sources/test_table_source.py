@@ -10,7 +10,7 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.data.entries.places import UrlPlace
+from limner.data.entries.byte_sources import UrlBytes
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_forms_of_tables(shots: Path, name: str, text: str) -> None:
     first, second = found.values()
     assert (first.caption, first.fields, first.folder) == ("a dog", {"breed": "corgi"}, "a")
     assert (second.caption, second.fields, second.folder) == (None, {}, "")
-    assert first.place.read() == png()
+    assert first.data.read() == png()
 
 
 def test_rights_masks_and_urls(shots: Path) -> None:
@@ -48,7 +48,7 @@ def test_rights_masks_and_urls(shots: Path) -> None:
     ]
     first, second = entries(put(shots / "a.jsonl", "\n".join(map(json.dumps, rows)))).values()
     assert first.rights == Rights("Ann", "CC0", "https://a.example/x") and first.mask is not None
-    assert isinstance(second.place, UrlPlace) and second.key.startswith("b.example/y.jpg#")
+    assert isinstance(second.data, UrlBytes) and second.key.startswith("b.example/y.jpg#")
     assert second.rights == Rights(source="https://b.example/y.jpg", consent="given") and second.caption == "a cat"
 
 
@@ -99,7 +99,7 @@ def test_only_the_table_s_own_folder_is_read(tmp_path: Path, named: str) -> None
     for key, entry in kept(path).items():
         if key != "2.png":
             with pytest.raises(LimnerError, match="does not exist"):
-                entry.place.read()
+                entry.data.read()
     if named not in ("~/x", "file:///x"):
         problems = lost(path)
         assert list(kept(path)) == ["2.png"] and len(problems) == 1

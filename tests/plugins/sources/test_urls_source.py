@@ -15,7 +15,7 @@ from limner import fetch as fetching
 from limner.core.datasets import TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
-from limner.data.entries import places
+from limner.data.entries import byte_sources
 from limner.engine.prepare.image import prepare_image
 from limner.engine.prepare.plan import plan_of
 
@@ -52,22 +52,22 @@ def test_pictures_are_fetched(tmp_path: Path, site: str, monkeypatch: pytest.Mon
     )
     first, second, third = entries(path).values()
     with pytest.raises(LimnerError, match="is not at a public address"):
-        first.place.read()
-    monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
+        first.data.read()
+    monkeypatch.setattr(byte_sources, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
     assert (first.caption, second.caption) == ("a dog", None)
-    assert (first.place.read(), second.place.read()) == (png(0), png(1))
-    assert (first.key, first.place.name, first.rights.source) == (f"{site}/0/a.png", "a.png", f"http://{site}/0/a.png")
-    assert second.key.startswith(f"{site}/1/a.png#") and first.place.stamp != second.place.stamp
+    assert (first.data.read(), second.data.read()) == (png(0), png(1))
+    assert (first.key, first.data.name, first.rights.source) == (f"{site}/0/a.png", "a.png", f"http://{site}/0/a.png")
+    assert second.key.startswith(f"{site}/1/a.png#") and first.data.stamp != second.data.stamp
     with pytest.raises(LimnerError, match="answers 404"):
-        third.place.read()
+        third.data.read()
 
 
 def test_a_refusal_of_a_server_has_the_bytes(tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (entry,) = entries(put(tmp_path / "list.txt", f"http://{site}/7/noai.png")).values()
-    monkeypatch.setattr(places, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
+    monkeypatch.setattr(byte_sources, "fetch", partial(fetching.fetch, public=lambda address: address == "127.0.0.1"))
     with pytest.raises(TrainingRefused, match="not to be trained on") as refused:
-        entry.place.read()
-    assert refused.value.data == png(7) and "noai" in refused.value.said
+        entry.data.read()
+    assert refused.value.data == png(7) and "noai" in refused.value.statement
     (tmp_path / "out").mkdir()
     plan = plan_of(PrepareRequest(sources=("x",), size=32, limit=("small=0",), ignore=("flat",)), tmp_path / "out")
     record = prepare_image((0, entry, "stamp"), plan)
@@ -82,7 +82,7 @@ def test_lines_that_are_no_urls(tmp_path: Path) -> None:
     found = kept(path)
     assert list(found) == ["a.example/0.png", "\\udcff.example/1.png"] and found["a.example/0.png"].caption is None
     with pytest.raises(LimnerError, match="is not a plain URL"):
-        found["\\udcff.example/1.png"].place.read()
+        found["\\udcff.example/1.png"].data.read()
     assert {key: kind for key, (kind, _) in lost(path).items()} == {
         **{f"list.txt line {number}": "stray" for number in (1, 2, 5, 7, 8)},
         "a.example/0.png": "stray",
@@ -94,7 +94,7 @@ def test_secrets_are_not_in_keys_or_sources(tmp_path: Path) -> None:
     found = entries(put(tmp_path / "list.txt", "\n".join(lines)))
     assert len(found) == len(lines)
     for key, entry in found.items():
-        assert "word" not in key + str(entry.rights.source) + entry.place.name
+        assert "word" not in key + str(entry.rights.source) + entry.data.name
         assert str(entry.rights.source).startswith("https://a.example/")
 
 

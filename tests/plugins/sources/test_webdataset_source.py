@@ -14,7 +14,7 @@ from gathering import entries, gathered, kept, lost, png, tarred
 from limner.core.datasets import Entry, Skipped
 from limner.core.errors import LimnerError
 from limner.data.entries import unpacked_sizes
-from limner.data.entries.places import BytesPlace
+from limner.data.entries.byte_sources import BytesInMemory
 from limner.plugins.sources import webdataset as source
 
 
@@ -33,9 +33,9 @@ def test_what_the_stock_library_writes(tmp_path: Path) -> None:
         "pets-001/train/0002.png",
     ]
     for number, (_, entry) in enumerate(ours):
-        assert entry.place.read() == png(number) and entry.caption == f"dog {number}" and entry.folder == "train"
+        assert entry.data.read() == png(number) and entry.caption == f"dog {number}" and entry.folder == "train"
         assert entry.fields == {"class": str(number % 2), "breed": "corgi"} and entry.rights.author == "Ann"
-        assert entry.place.name == f"{number:04d}.png"
+        assert entry.data.name == f"{number:04d}.png"
     braces = entries(str(tmp_path / "pets-{000..002}.tar"))
     assert braces == found
 
@@ -52,7 +52,7 @@ def test_one_shard_and_several_pictures_in_a_sample(tmp_path: Path) -> None:
 def test_compressed_shards(tmp_path: Path, ending: str) -> None:
     files = {"0.png": png(0), "0.txt": "a dog", "1.png": png(1)}
     found = entries(tarred(tmp_path / f"a{ending}", files, "w:gz"))
-    assert [(entry.caption, entry.place.read()) for entry in found.values()] == [("a dog", png(0)), (None, png(1))]
+    assert [(entry.caption, entry.data.read()) for entry in found.values()] == [("a dog", png(0)), (None, png(1))]
 
 
 def test_links_devices_and_path_traversal_are_reported_and_nothing_is_written(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_links_devices_and_path_traversal_are_reported_and_nothing_is_written(tm
             archive.addfile(member, io.BytesIO(png()))
     found = kept(path)
     assert set(found) == {"new\nline.png"}
-    assert {entry.place.read() for entry in found.values()} == {png()}
+    assert {entry.data.read() for entry in found.values()} == {png()}
     problems = lost(path)
     assert set(problems) == {
         "link.png",
@@ -106,12 +106,12 @@ def test_a_shard_that_ends_early(tmp_path: Path) -> None:
     path = tarred(tmp_path / "a.tar", {"0.png": png(0), "1.png": png(1), "2.png": bytes(4000)})
     path.write_bytes(path.read_bytes()[: 512 * 6])
     found = kept(path)
-    assert found["0.png"].place.read() == png(0)
+    assert found["0.png"].data.read() == png(0)
     assert [kind for kind, _ in lost(path).values()] == ["unreadable"] and "damaged or unfinished" in lost(path)[
         "a.tar"
     ][1]
     with pytest.raises(LimnerError, match=r"ends within '2\.png'"):
-        found["2.png"].place.read()
+        found["2.png"].data.read()
 
 
 @pytest.mark.parametrize("data", [b"", b"not a tar" * 100, bytes(100)])
@@ -174,8 +174,8 @@ class Packed:
 
 def held(found: list[Entry | Skipped]) -> int:
     """Bytes that entries keep in memory, each once."""
-    places = {id(place): place for each in found if isinstance(each, Entry) for place in (each.place, each.mask)}
-    return sum(len(place.data) for place in places.values() if isinstance(place, BytesPlace))
+    places = {id(place): place for each in found if isinstance(each, Entry) for place in (each.data, each.mask)}
+    return sum(len(place.data) for place in places.values() if isinstance(place, BytesInMemory))
 
 
 def test_a_sample_of_a_compressed_shard_keeps_no_more_than_its_budget(

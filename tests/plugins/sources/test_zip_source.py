@@ -13,9 +13,9 @@ import pytest
 from gathering import entries, gathered, kept, lost, png, put, zipped
 from limner.core.datasets import Entry
 from limner.core.errors import LimnerError
-from limner.data.entries import places, unpacked_sizes
+from limner.data.entries import byte_sources, unpacked_sizes
 from limner.data.entries.annotations import TEXT_CAP
-from limner.data.entries.places import ZipPlace
+from limner.data.entries.byte_sources import ZipBytes
 from limner.plugins.sources import zip as source
 
 
@@ -39,7 +39,7 @@ def test_the_same_tree_as_a_folder(tmp_path: Path) -> None:
     for key, entry in inside.items():
         other = outside[key]
         assert (entry.caption, entry.fields, entry.folder) == (other.caption, other.fields, other.folder)
-        assert (entry.repeats, entry.place.name, entry.place.read()) == (10, other.place.name, other.place.read())
+        assert (entry.repeats, entry.data.name, entry.data.read()) == (10, other.data.name, other.data.read())
     assert inside["10_sks dog/1.png"].mask is not None
     assert lost(archive) == lost(tmp_path / "in")
 
@@ -76,7 +76,7 @@ def test_encrypted_members(tmp_path: Path) -> None:
 
 
 def test_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (places, source):
+    for module in (byte_sources, source):
         monkeypatch.setattr(module, "BYTE_CAP", 2**20)
     archive = zipped(tmp_path / "a.zip", {"bomb.png": bytes(2**21), "good.png": png()})
     assert archive.stat().st_size < 10_000
@@ -108,9 +108,9 @@ def test_many_small_bombs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_a_text_is_not_unpacked_to_find_that_it_is_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = zipped(tmp_path / "a.zip", {"0.png": png(), "0.txt": bytes(TEXT_CAP + 1)})
-    read = places.ZipPlace.read
+    read = byte_sources.ZipBytes.read
     monkeypatch.setattr(
-        places.ZipPlace, "read", lambda place: pytest.fail("read") if place.name == "0.txt" else read(place)
+        byte_sources.ZipBytes, "read", lambda place: pytest.fail("read") if place.name == "0.txt" else read(place)
     )
     assert "is larger than" in str(lost(archive)) or "is larger than" in str(gathered(archive))
 
@@ -122,7 +122,7 @@ def test_a_bomb_that_lies_about_its_size(tmp_path: Path) -> None:
         data[at : at + 4] = struct.pack("<I", 100)
     archive.write_bytes(data)
     with pytest.raises(LimnerError, match="cannot be unpacked"):
-        kept(archive)["bomb.png"].place.read()
+        kept(archive)["bomb.png"].data.read()
 
 
 def test_a_name_twice(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_name_twice(tmp_path: Path) -> None:
         for name, shade in (("a/0.png", 0), ("a/0.png", 1), ("a//0.png", 2), ("b.png", 3)):
             archive.writestr(name, png(shade))
     found = [each for each in gathered(tmp_path / "a.zip") if isinstance(each, Entry)]
-    assert [entry.key for entry in found] == ["b.png", "a/0.png"] and found[1].place.read() == png(2)
+    assert [entry.key for entry in found] == ["b.png", "a/0.png"] and found[1].data.read() == png(2)
     assert "twice" in lost(tmp_path / "a.zip")["a/0.png"][1]
 
 
@@ -150,13 +150,13 @@ def test_a_member_that_is_damaged(tmp_path: Path) -> None:
     archive.write_bytes(data)
     found = entries(archive)
     with pytest.raises(LimnerError, match=r"'0\.png' cannot be unpacked"):
-        found["0.png"].place.read()
-    assert found["1.png"].place.read() == png(1)
+        found["0.png"].data.read()
+    assert found["1.png"].data.read() == png(1)
 
 
 def test_an_archive_that_changed_or_went(tmp_path: Path) -> None:
     archive = zipped(tmp_path / "a.zip", {"0.png": png()})
-    place = entries(archive)["0.png"].place
+    place = entries(archive)["0.png"].data
     zipped(archive, {"0.png": png(1)})
     with pytest.raises(LimnerError, match="has changed"):
         place.read()
@@ -179,10 +179,10 @@ def test_many_members_are_read_without_reading_the_directory_anew(
         opened.append(given)
         return real(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(places.zipfile, "ZipFile", counting)
-    assert len({entry.place.read() for entry in entries(archive).values()}) == 20 and len(opened) == 1
+    monkeypatch.setattr(byte_sources.zipfile, "ZipFile", counting)
+    assert len({entry.data.read() for entry in entries(archive).values()}) == 20 and len(opened) == 1
 
 
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="is a device"):
-        ZipPlace(Path("/dev/zero"), "a", 0, 1).read()
+        ZipBytes(Path("/dev/zero"), "a", 0, 1).read()

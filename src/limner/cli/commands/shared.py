@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limner.core.events import Made
+from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution
 from limner.core.requests import KnownRequest
 
@@ -18,7 +18,7 @@ Out = Annotated[Path | None, Parameter(help="Folder for the result.")]
 Folder = Annotated[Path, Parameter(help="Folder for the result.")]
 
 
-def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> Made:
+def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> ArtifactCreated:
     """Execute a request, print its verdict and the path of its report, and return the event of that report."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio

@@ -15,7 +15,7 @@ def rank(
     comparison: Annotated[Path, Parameter(help="Folder of the comparison.")] = Path("comparison"),
 ) -> None:
     from limner.cli.terminal import print_ranking
-    from limner.studio.votes import rank
+    from limner.studio.feedback import rank
 
     if not votes:
         raise LimnerError("no file of votes is given", "limner rank votes.json --comparison FOLDER")
@@ -28,7 +28,7 @@ def opinions(
     *scores: Annotated[Path, Parameter(help="Files saved by score.html, one for each person.")],
     evaluation: Annotated[Path, Parameter(help="Folder of the evaluation.")] = Path("evaluation"),
 ) -> None:
-    from limner.studio.votes import summarise_opinions
+    from limner.studio.feedback import summarise_opinions
 
     if not scores:
         raise LimnerError("no file of scores is given", "limner opinions scores.json --evaluation FOLDER")

@@ -22,7 +22,7 @@ REFERENCES = 4_000
 """The most images, sampled by the seed, among which the neighbours of an outlier are searched."""
 NEAREST = 5
 """The number of neighbours that an outlier is far from: several, so that two outliers do not hide each other."""
-LEAST = 8
+MIN_IMAGES = 8
 """With fewer images there are no outliers: half of them differ from the others."""
 LEAST_SPREAD = 0.02
 """The least robust deviation, as cosine distance, so that no limit is tiny if all others are alike."""
@@ -100,7 +100,7 @@ def outlier_scores(features: np.ndarray, seed: int = 42) -> np.ndarray:
     It is the mean cosine distance to the `NEAREST` others, among all or `REFERENCES` sampled ones.
     """
     count = len(features)
-    if count < LEAST:
+    if count < MIN_IMAGES:
         return np.zeros(count)
     which = _sampled(count, REFERENCES, seed)
     among = np.asarray(features[which], dtype=np.float32)

@@ -22,14 +22,14 @@ from limner.data.duplicates.signatures import (
 BANDS = 12
 WINDOW = 128
 """Each image is compared with this many of its successors in each order of the hashes."""
-FAR = 40
+MAX_BITS = 40
 """The most bits in which the hashes of near duplicates differ."""
-MISSES = 256
+MAX_MISSES = 256
 """After this many candidates that were no duplicates an image gets no further ones: among thousands with the same
 layout, such as charts or icons, the time must not grow with their square."""
 BLOCK = 1024
 """Signatures in memory at once."""
-ALIKE = 0.95
+MIN_SIMILARITY = 0.95
 """The cosine of the features of two images from which on their signatures are compared."""
 
 DuplicateKind = Literal["exact", "same", "mirrored", "turned", "cropped"]
@@ -129,7 +129,7 @@ def _near(signatures: np.ndarray, distinct: np.ndarray, least: float) -> Iterato
     groups, missed = UnionFind(len(distinct)), np.zeros(len(distinct), dtype=np.int32)
     for rows, others in _candidates(known, groups):
         one, other, turn = _images_of(rows, others)
-        new = np.minimum(missed[one], missed[other]) < MISSES
+        new = np.minimum(missed[one], missed[other]) < MAX_MISSES
         one, other, turn = one[new], other[new], turn[new]
         found = np.empty(len(one))
         for number, each in enumerate(ORIENTATIONS):
@@ -186,7 +186,7 @@ def _candidates(known: np.ndarray, groups: UnionFind) -> Iterator[tuple[np.ndarr
             at = at[upright[at] | upright[at + step]]
             bits = np.bitwise_count(first[at] ^ first[at + step])
             bits += np.bitwise_count(second[at] ^ second[at + step])
-            at = at[bits <= FAR]
+            at = at[bits <= MAX_BITS]
             roots = groups.roots()
             at = at[roots[images[at]] != roots[images[at + step]]]
             if len(at):
@@ -202,7 +202,7 @@ def _keys(known: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return keys
 
 
-def nearest_neighbours(features: np.ndarray, least: float = ALIKE) -> Iterator[tuple[int, int]]:
+def nearest_neighbours(features: np.ndarray, least: float = MIN_SIMILARITY) -> Iterator[tuple[int, int]]:
     """Each image with its nearest one by features (n, d) of length 1, if their cosine is at least `least`.
 
     Sorted pairs in which the first is less than the second, each once. The features may be a memory map. The time grows

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from limner.core.datasets import Entry, Fault, Place, Rights
+from limner.core.datasets import ByteSource, Entry, Fault, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.provenance.rights import rights_from_fields
@@ -128,7 +128,7 @@ def text_value(value: object, what: str = "the caption") -> str | None:
     return text or None
 
 
-def read_text(place: Place) -> str:
+def read_text(place: ByteSource) -> str:
     """The text of a small file. Raises LimnerError if it is too long or not UTF-8."""
     data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
     if max(size, len(data)) > TEXT_CAP:
@@ -139,7 +139,7 @@ def read_text(place: Place) -> str:
         raise LimnerError(f"{quoted(place.name)} is not UTF-8 text", "save it as UTF-8") from error
 
 
-def read_caption_file(place: Place) -> Annotation:
+def read_caption_file(place: ByteSource) -> Annotation:
     """The annotation in a text file next to an image: its caption."""
     try:
         return Annotation(text_value(read_text(place), f"the caption in {quoted(place.name)}"))
@@ -147,7 +147,7 @@ def read_caption_file(place: Place) -> Annotation:
         return Annotation(faults=(Fault("caption", str(error)),))
 
 
-def read_json_file(place: Place) -> Annotation:
+def read_json_file(place: ByteSource) -> Annotation:
     """The annotation in a JSON file next to an image, as img2dataset writes it."""
     try:
         found = json.loads(read_text(place))

@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Generator, Iterator, Mapping, 
 from dataclasses import dataclass, field
 from io import BytesIO
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.data.entries.annotations import Annotation, parse_annotation, read_caption_file, read_json_file
-from limner.data.entries.places import escaped_name
+from limner.data.entries.byte_sources import escaped_name
 from limner.data.entries.text_tables import TableRow, read_rows
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 
@@ -32,7 +32,7 @@ _MISSING = Annotation()
 class FolderListing:
     """The contents of one folder. files: by name. folders: names. lost: what cannot be read."""
 
-    files: Mapping[str, Place]
+    files: Mapping[str, ByteSource]
     folders: Sequence[str] = ()
     lost: Sequence[Skipped] = ()
 
@@ -101,13 +101,13 @@ def _image_path(row: TableRow) -> str | None:
 
 def _masks(
     listing: FolderListing, list_folder: Callable[[str], FolderListing], folder: str
-) -> Generator[Skipped, None, tuple[dict[str, Place], Sequence[str]]]:
+) -> Generator[Skipped, None, tuple[dict[str, ByteSource], Sequence[str]]]:
     """Returns the masks by the names of their images without suffix, and the other folders."""
     stems = {_stem(name) for name in listing.files if _is_image(name)}
     if not stems or MASKS not in listing.folders:
         return {}, listing.folders
     beside = list_folder(_joined(folder, MASKS))
-    masks: dict[str, Place] = {}
+    masks: dict[str, ByteSource] = {}
     yield from beside.lost
     for name, place in sorted(beside.files.items()):
         if not _is_image(name):
@@ -120,7 +120,11 @@ def _masks(
 
 
 def _images(
-    listing: FolderListing, folder: str, masks: Mapping[str, Place], above: tuple[_FolderTables, ...], folder_name: str
+    listing: FolderListing,
+    folder: str,
+    masks: Mapping[str, ByteSource],
+    above: tuple[_FolderTables, ...],
+    folder_name: str,
 ) -> Iterator[Entry | Skipped]:
     """The images of one folder with their annotations."""
     kohya = REPEATS.fullmatch(folder_name)

@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, check_file, quoted, too_large
 from limner.data.entries.annotations import normalized_columns, parse_annotation
+from limner.data.entries.byte_sources import UrlBytes, escaped_name, last_part, stamp
 from limner.data.entries.image_tables import ImageTable, read_cell
-from limner.data.entries.places import UrlPlace, escaped_name, last_part, stamp
 from limner.data.entries.references import is_url
 
 URLS = ("url", "image_url")
 
 
 @dataclass(frozen=True, slots=True)
-class CellPlace:
+class CellBytes:
     """A cell with an image in a Parquet or Arrow file.
 
     group: index of the row group or record batch. row: index in it. file_name: the name that the cell gives the image.
@@ -72,15 +72,15 @@ def _entry(
     table: ImageTable, at: tuple[int, int], file_name: str, masked: bool, row: Mapping[str, object], key: str
 ) -> Iterator[Entry | Skipped]:
     annotation = parse_annotation(row)
-    place: Place | None = None
+    place: ByteSource | None = None
     if table.image is not None:
-        place = CellPlace(table.path, *at, table.image, file_name)
+        place = CellBytes(table.path, *at, table.image, file_name)
     elif url := next((url for name in URLS if isinstance(url := row.get(name), str) and is_url(url)), None):
-        place = UrlPlace(url)
+        place = UrlBytes(url)
     if place is None:
         yield Skipped(key, Fault("unreadable", f"row {at[1]} of group {at[0]} of {quoted(table.path)} has no URL"))
         return
-    mask = CellPlace(table.path, *at, table.mask) if table.mask and masked else None
+    mask = CellBytes(table.path, *at, table.mask) if table.mask and masked else None
     yield Entry(
         key,
         place,

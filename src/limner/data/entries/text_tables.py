@@ -176,7 +176,7 @@ def _parse_field_row(path: Path, row: TableRow) -> tuple[str, Annotation]:
             raise LimnerError("it names no image or folder", "name one in the first column")
         found = parse_annotation(row.values, (first,))
         if found.faults:
-            raise LimnerError(found.faults[0].told)
+            raise LimnerError(found.faults[0].message)
     except LimnerError as error:
         raise LimnerError(f"line {row.line} of {quoted(path)}: {error.problem}", error.remedy) from error
     return name.rstrip("/"), found
@@ -184,7 +184,7 @@ def _parse_field_row(path: Path, row: TableRow) -> tuple[str, Annotation]:
 
 def _names(entry: Entry) -> Iterator[str]:
     """All names by which a table may refer to an entry, the most specific first."""
-    name, folder = entry.place.name, PurePosixPath(entry.folder)
+    name, folder = entry.data.name, PurePosixPath(entry.folder)
     folders = [part for at in (folder, *folder.parents) if at.name for part in (at.as_posix(), at.name)]
     without = entry.key.removesuffix(PurePosixPath(entry.key).suffix)
     yield from dict.fromkeys((entry.key, without, name, PurePosixPath(name).stem, *folders))

@@ -12,7 +12,7 @@ from limner.imaging.opencv import opencv
 SIDE = 192
 """All images are compared at this width and height."""
 
-FEWEST = 8
+MIN_IMAGES = 8
 """The least number of images; fewer may be similar by chance."""
 
 _STRONGEST = 24
@@ -61,7 +61,7 @@ class OverlayFinder:
 
     def found(self) -> SharedOverlay | None:
         """The overlay that the images share; None if there is none, or if most of their content is the same."""
-        if self.images < FEWEST:
+        if self.images < MIN_IMAGES:
             return None
         shared, edges = self._shared(), self._sums[3]
         # If few images have an edge somewhere, these agree by chance; an overlay has edges in all images with it.

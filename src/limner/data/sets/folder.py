@@ -16,7 +16,7 @@ from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
 from limner.data.entries.annotations import read_text, text_value
-from limner.data.entries.places import FilePlace
+from limner.data.entries.byte_sources import FileBytes
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
 from limner.imaging.decode import decode
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
@@ -221,7 +221,7 @@ def _caption(image: Path, text: str | None) -> str | None:
     """The text file beside an image, or else the table's text, as one line; LimnerError where it is not a caption."""
     path = image.with_suffix(".txt")
     try:
-        beside = text_value(read_text(FilePlace(path)), f"the caption in {quoted(path)}") if path.is_file() else None
+        beside = text_value(read_text(FileBytes(path)), f"the caption in {quoted(path)}") if path.is_file() else None
         return beside or text_value(text, f"the caption in {quoted(TABLE)}")
     except LimnerError as error:
         raise LimnerError(f"{quoted(image)} is left out: {error.problem}", error.remedy) from error

@@ -36,7 +36,9 @@ class MetadataRow:
     @property
     def refused(self) -> str | None:
         """The mark that forbids training on the image; None where training is allowed."""
-        return (self.rights.said or "so marked") if self.rights.training == "refused" and not self.override else None
+        return (
+            (self.rights.statement or "so marked") if self.rights.training == "refused" and not self.override else None
+        )
 
 
 NO_ROW = MetadataRow()

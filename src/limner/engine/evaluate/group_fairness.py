@@ -39,7 +39,7 @@ class GroupedImages:
     texts: Mapping[str, Sequence[str]]
 
     def files(self, gallery: ImageSet) -> dict[str, list[Path]]:
-        return {group: [gallery.items[row].picture for row in rows] for group, rows in self.rows.items()}
+        return {group: [gallery.items[row].path for row in rows] for group, rows in self.rows.items()}
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ def _numbers(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "influence": result.training and influence_as_json(result.training),
         "pictures": [
             {
-                "path": relative_to(item.picture, out),
-                "sha256": sha256_of(item.picture),
+                "path": relative_to(item.path, out),
+                "sha256": sha256_of(item.path),
                 "prompt": item.group,
                 "told_to_encoders": item.prompt,
                 "group": result.groups and result.groups.group_of.get(index),
@@ -85,7 +85,7 @@ def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[An
     """Header and rows of report.csv: a row for each image, with the metrics of single images."""
     scores = result.image_scores
     rows = [
-        [item.group, relative_to(item.picture, out), *(repr(score.values[index]) for score in scores.values())]
+        [item.group, relative_to(item.path, out), *(repr(score.values[index]) for score in scores.values())]
         for index, item in enumerate(result.gallery.items)
     ]
     return ["prompt", "picture", *scores], rows
@@ -127,7 +127,7 @@ def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
 def _case(result: EvaluationResult, metric: str, index: int) -> dict[str, str]:
     item = result.gallery.items[index]
     value = f"{result.scores[metric].values[index]:.3g}"
-    return {"picture": file_data_url(item.picture, 320), "prompt": item.group, "value": value}
+    return {"picture": file_data_url(item.path, 320), "prompt": item.group, "value": value}
 
 
 def _copies(result: EvaluationResult) -> list[dict[str, str]] | None:
@@ -135,12 +135,12 @@ def _copies(result: EvaluationResult) -> list[dict[str, str]] | None:
     gallery = result.gallery
     if not gallery.training:
         return None
-    matches = nearest_copies(gallery.pictures, gallery.training)
+    matches = nearest_copies(gallery.paths, gallery.training)
     order = sorted(range(len(matches)), key=lambda index: -matches[index].similarity)
     copies = [index for index in order if matches[index].is_copy][:COPIES]
     return [
         {
-            "picture": file_data_url(gallery.items[index].picture, 240),
+            "picture": file_data_url(gallery.items[index].path, 240),
             "training_image": file_data_url(matches[index].image, 240),
             "likeness": f"similarity {matches[index].similarity:.2f}{', mirrored' * matches[index].mirrored}",
         }
@@ -157,8 +157,8 @@ def _class_pairs(result: EvaluationResult) -> list[dict[str, str]]:
     return [
         {
             "prompt": str(gallery.items[row].prompt),
-            "before": file_data_url(gallery.base[row].picture, 240),
-            "after": file_data_url(gallery.items[row].picture, 240),
+            "before": file_data_url(gallery.base[row].path, 240),
+            "after": file_data_url(gallery.items[row].path, 240),
         }
         for row in rows
     ]

@@ -104,7 +104,7 @@ class EvaluationResult:
         """The images of each prompt, in order."""
         found: dict[str, list[Path]] = {}
         for item in self.gallery.items:
-            found.setdefault(item.group, []).append(item.picture)
+            found.setdefault(item.group, []).append(item.path)
         return found
 
 

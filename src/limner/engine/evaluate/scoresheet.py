@@ -51,8 +51,8 @@ def choose_items(items: Iterable[ScoredImage], most: int, seed: int) -> list[Sco
 def write_score_sheet(result: EvaluationResult, out: Path) -> Path:
     """Write score.html: images, prompts without identifiers and photographs, but no names and no scores."""
     gallery = result.gallery
-    hashes = {item.picture: sha256_of(item.picture) for item in gallery.items}
-    shown = {hashes[item.picture]: item for item in choose_items(gallery.items, MAX_SCORED, result.request.seed)}
+    hashes = {item.path: sha256_of(item.path) for item in gallery.items}
+    shown = {hashes[item.path]: item for item in choose_items(gallery.items, MAX_SCORED, result.request.seed)}
     references = evenly(gallery.references, PHOTOGRAPHS)
     return write_page(
         out / PAGE,
@@ -60,7 +60,7 @@ def write_score_sheet(result: EvaluationResult, out: Path) -> Path:
         title="How good are these pictures?",
         evaluation=evaluation_of(hashes.values()),
         pictures=[
-            {"sha256": sha256, "prompt": item.prompt, "url": file_data_url(item.picture, SIDE)}
+            {"sha256": sha256, "prompt": item.prompt, "url": file_data_url(item.path, SIDE)}
             for sha256, item in shown.items()
         ],
         photographs=[file_data_url(path, SMALL) for path in references],

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from limner.core.events import ArtifactKind, Emit, Made
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import Job
@@ -39,7 +39,7 @@ def write_image(job: Job, label: Label, pixels: np.ndarray, inputs: Inputs) -> N
         "height": height,
         "mark": f"{name:08x}",
     }
-    emit(Made(what=ArtifactKind.PICTURE, path=str(path), sha256=sha256_of(path), details=details))
+    emit(ArtifactCreated(what=ArtifactKind.IMAGE, path=str(path), sha256=sha256_of(path), details=details))
     if inputs.guides and label.index == 0:
         _write_guides(request, inputs, pixels, workspace, emit)
 
@@ -66,4 +66,4 @@ def write_side_image(
     make_folder(path.parent)
     with atomic_file(path) as partial_path:
         write_png(image, partial_path, source=source, home=workspace.home)
-    emit(Made(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path)))
+    emit(ArtifactCreated(what=ArtifactKind(what), path=str(path), sha256=sha256_of(path)))

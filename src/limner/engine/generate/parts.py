@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Event, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, Emit, Event, Notice, Progress, Stage
 from limner.core.execution import split_body
 from limner.core.requests import GenerateRequest
 from limner.core.requests.request import Trait, fields_with
@@ -61,7 +61,7 @@ class JointProgress:
             elif isinstance(event, Progress):
                 self.done[part] = event.done
                 self.emit(Progress(done=sum(self.done.values()), total=self.total))
-            elif isinstance(event, Made):
+            elif isinstance(event, ArtifactCreated):
                 if event.what == "picture":
                     self.made[part, event.details["seed"]] = Path(event.path)
                 self.emit(event.model_copy(update={"details": event.details | dict(details)}))

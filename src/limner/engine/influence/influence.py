@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Progress, Stage
 from limner.core.files import quoted, read_file
 from limner.core.influence import ExplainedImage, Influence, TrainingImage
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
@@ -52,7 +52,7 @@ def influence(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> No
     for what, name in ((ArtifactKind.INFLUENCE, "influence.json"), (ArtifactKind.PAGE, "influence.html")):
         path = workspace.out / name
         details = {"verdict": found.verdict} if what is ArtifactKind.PAGE else {}
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(ArtifactCreated(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
 def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influence:

@@ -122,7 +122,7 @@ def _outcome(record: Record, entry: EntryOutcome) -> dict[str, object]:
         "original": record.key,
         "file": entry.name,
         "outcome": entry.outcome,
-        "faults": [{"fault": fault.kind, "told": fault.told, "value": fault.value} for fault in entry.faults],
+        "faults": [{"fault": fault.kind, "told": fault.message, "value": fault.value} for fault in entry.faults],
         "mended": list(record.notes),
         "sha256": record.sha256 or None,
         "size": record.size,
@@ -198,7 +198,7 @@ class DatasetWriter:
             "source": rights.source or "",
             "consent": rights.consent or "",
             "training": rights.training or "",
-            "said": rights.said or "",
+            "said": rights.statement or "",
             "training_override": self.request.despite or "" if rights.training == "refused" else "",
             **{column_of(field): image.fields.get(field, "") for field in self.fields},
         }

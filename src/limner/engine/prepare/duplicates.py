@@ -50,8 +50,8 @@ def compare_images(plan: ImagePlan, staged: StagedImages, features: np.ndarray |
     """The faults of images compared with others: copies and outliers. features: (n, d), None without an encoder."""
     limit = plan.limits.get("outlier")
     unusual = {} if features is None or limit is None else outliers(features, limit)
-    likeness = plan.limits.get("near_duplicate")
-    copies = find_copies(staged.columns, likeness, features, unusual, staged.key, staged.thumbnail)
+    min_similarity = plan.limits.get("near_duplicate")
+    copies = find_copies(staged.columns, min_similarity, features, unusual, staged.key, staged.thumbnail)
     both = copies.faults.keys() | unusual.keys()
     faults = {at: (*copies.faults.get(at, ()), *([unusual[at]] if at in unusual else [])) for at in sorted(both)}
     return ComparisonFaults(faults, copies.family)
@@ -59,7 +59,7 @@ def compare_images(plan: ImagePlan, staged: StagedImages, features: np.ndarray |
 
 def find_copies(
     columns: Columns,
-    likeness: float | None,
+    min_similarity: float | None,
     features: np.ndarray | None,
     unusual: Collection[int],
     key: Callable[[int], str],
@@ -67,16 +67,16 @@ def find_copies(
 ) -> ComparisonFaults:
     """Find the images that are copies of better ones, and those that are copies of one that must not be trained on.
 
-    Better is: fewer faults, then colour, more pixels, a caption, clearly more bytes, and then the first one. likeness:
-    from which on images are near duplicates; None for exact duplicates only. features: (n, d), None without an encoder.
-    unusual: places of images with another fault. key: of the i-th image, the barred ones last.
+    Better is: fewer faults, then colour, more pixels, a caption, clearly more bytes, and then the first one.
+    min_similarity: from which on images are near duplicates; None for exact duplicates only. features: (n, d), None
+    without an encoder. unusual: indices of images with another fault. key: of the i-th image, the barred ones last.
     """
     count = len(columns)
-    found = [*find_near_duplicates(columns.signatures, EXACT if likeness is None else likeness)]
+    found = [*find_near_duplicates(columns.signatures, EXACT if min_similarity is None else min_similarity)]
     barred = _copies_of_barred(duplicate_groups(found, len(columns.signatures)), count, key)
     pairs = [pair for pair in found if max(pair.first, pair.second) < count]
-    if likeness is not None:
-        pairs += _near_by_features(columns, features, likeness)
+    if min_similarity is not None:
+        pairs += _near_by_features(columns, features, min_similarity)
         pairs += find_crops(_crop_candidates(columns, features), thumbnail)
     family = duplicate_groups(pairs, count)
     rich = _is_rich(columns.source_bytes, pairs, family)
@@ -119,11 +119,11 @@ def _copies_of_barred(whole: np.ndarray, count: int, key: Callable[[int], str]) 
     }
 
 
-def _near_by_features(columns: Columns, features: np.ndarray | None, likeness: float) -> Iterable[NearDuplicate]:
+def _near_by_features(columns: Columns, features: np.ndarray | None, min_similarity: float) -> Iterable[NearDuplicate]:
     """Near duplicates among neighbours by an encoder; none are searched in very large sets."""
     if features is None or len(columns) > MAX_NEIGHBOURS:
         return ()
-    return confirmed_neighbours(features, columns.signatures, likeness)
+    return confirmed_neighbours(features, columns.signatures, min_similarity)
 
 
 def _crop_candidates(columns: Columns, features: np.ndarray | None) -> Iterable[tuple[int, int]]:

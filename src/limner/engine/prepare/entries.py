@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from limner.core.datasets import Entry, Place, Rights, Skipped, Source, TrainingRefused
+from limner.core.datasets import ByteSource, Entry, Rights, Skipped, Source, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
-from limner.data.entries.places import BytesPlace, FilePlace, UnreadablePlace
+from limner.data.entries.byte_sources import BytesInMemory, FileBytes, UnreadableBytes
 from limner.data.entries.text_tables import FieldTable, apply_field_table
 from limner.engine.prepare.image import Job
 from limner.imaging.decode import decode
@@ -72,10 +72,10 @@ def prefixes(references: list[str]) -> list[str]:
     return found
 
 
-def _mask(folder: Path, entry: Entry) -> Place | None:
+def _mask(folder: Path, entry: Entry) -> ByteSource | None:
     """The mask with an entry's name in the folder of masks."""
     place = find_mask(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
-    return None if place is None else FilePlace(place)
+    return None if place is None else FileBytes(place)
 
 
 def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
@@ -84,19 +84,19 @@ def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:
     Raises moderation's RequestRefused or Unable.
     """
     for number, item, stamp in jobs:
-        if isinstance(item, Entry) and screen is not None and screen.sees_pictures:
+        if isinstance(item, Entry) and screen is not None and screen.checks_images:
             item = _screened(item, screen)
         yield number, item, stamp
 
 
 def _screened(entry: Entry, screen: ImageScreen) -> Entry:
-    place, reason = _admitted(entry.place, screen)
-    rights = entry.rights if reason is None else Rights(training="refused", said=reason).over(entry.rights)
+    place, reason = _admitted(entry.data, screen)
+    rights = entry.rights if reason is None else Rights(training="refused", statement=reason).over(entry.rights)
     mask = None if entry.mask is None else _admitted(entry.mask, screen)[0]
-    return replace(entry, place=place, mask=mask, rights=rights)
+    return replace(entry, data=place, mask=mask, rights=rights)
 
 
-def _admitted(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
+def _admitted(place: ByteSource, screen: ImageScreen) -> tuple[ByteSource, str | None]:
     """The bytes of a place after moderation, and the mark that refuses training on them.
 
     A file that cannot be read now is not read later either: it would not have been moderated.
@@ -106,11 +106,11 @@ def _admitted(place: Place, screen: ImageScreen) -> tuple[Place, str | None]:
         try:
             data = place.read()
         except TrainingRefused as refused:
-            data, reason = refused.data, refused.said
+            data, reason = refused.data, refused.statement
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = decode(data, place.name)
     except LimnerError as error:
-        return UnreadablePlace(place.name, error.problem, error.remedy), None
-    screen.admit_picture(image, hashlib.sha256(data).hexdigest())
-    return BytesPlace(place.name, data), reason
+        return UnreadableBytes(place.name, error.problem, error.remedy), None
+    screen.admit_image(image, hashlib.sha256(data).hexdigest())
+    return BytesInMemory(place.name, data), reason

@@ -47,15 +47,15 @@ def prepare_image(job: Job, plan: ImagePlan) -> Record:
         warnings.simplefilter("ignore")  # of oddities that decoders read all the same
         try:
             try:
-                data = item.place.read()
+                data = item.data.read()
             except TrainingRefused as refused:
-                data, rights = refused.data, Rights(training="refused", said=refused.said)
+                data, rights = refused.data, Rights(training="refused", statement=refused.statement)
                 record = record.model_copy(update={"rights": rights.over(record.rights)})
             record = record.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "source_bytes": len(data)})
-            reading = read_image(data, item.place.name, least=_smallest_size(plan))
+            reading = read_image(data, item.data.name, least=_smallest_size(plan))
             harm = jpeg_damage(data) if reading.format == "JPEG" else None
             if harm and harm.certain:
-                raise damaged_image(data, item.place.name, harm.message)
+                raise damaged_image(data, item.data.name, harm.message)
         except LimnerError as error:
             return record.with_faults(Fault("unreadable", str(error)))
         if harm:
@@ -68,7 +68,7 @@ def crashed_record(job: Job) -> Record:
     _, item, stamp = job
     if isinstance(item, Skipped):
         return Record.of(item)
-    text = f"{item.place.name!r} crashes its decoder; save it again, or remove it"
+    text = f"{item.data.name!r} crashes its decoder; save it again, or remove it"
     return Record.of(item, stamp, Fault("unreadable", text))
 
 
@@ -91,7 +91,7 @@ def _check(number: int, entry: Entry, record: Record, data: bytes, reading: Deco
         *_text_faults(reduced, plan),
     ]
     if rights.training == "refused":
-        every.append(Fault("refused", f"marked as not to be trained on ({rights.said})"))
+        every.append(Fault("refused", f"marked as not to be trained on ({rights.statement})"))
     box, shape = _crop(reading.size, plan, None)
     surveyed = number < SURVEYED
     subject = _locate(plan, reduced) if surveyed or box != (0, 0, *reading.size) else None

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
-from limner.data.entries.places import held_bytes
+from limner.data.entries.byte_sources import held_bytes
 from limner.data.entries.text_tables import FieldTable, read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
 from limner.engine.prepare.captions import CaptionTable, caption_images, open_captioner, run_captioner
@@ -55,7 +55,7 @@ def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     staging.remove()
     details = {"verdict": summary.verdict, "pictures": summary.images}
     for what, path in ((ArtifactKind.REPORT, out / PAGE), (ArtifactKind.DATASET, out)):
-        emit(Made(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        emit(ArtifactCreated(what=what, path=str(path), sha256=sha256_of(path), details=details))
 
 
 def check(request: PrepareRequest, workspace: Workspace) -> None:
@@ -187,7 +187,7 @@ def _unused_rows(names: Sequence[str], flag: str) -> Notice:
 
 def _no_images(staging: Staging) -> LimnerError:
     """The error for sources without a usable image, with the first three reasons."""
-    reasons = [fault.told for record in staging.records() for fault in record.faults]
+    reasons = [fault.message for record in staging.records() for fault in record.faults]
     more = f" | and {len(reasons) - 3} more" if len(reasons) > 3 else ""
     listed = f": {' | '.join(reasons[:3])}{more}" if reasons else ""
     return LimnerError(f"no image is left{listed}", "give other images, or change the limits (--limit, --flag)")

@@ -146,7 +146,7 @@ def _tile(entry: EntryOutcome, thumbnails: Path) -> dict[str, Any]:
 def _examples(summary: Summary, kind: str, thumbnails: Path) -> dict[str, Any]:
     """Images with a fault, and the names of those that cannot be shown."""
     found = [
-        {**_tile(entry, thumbnails), "why": next(fault.told for fault in entry.faults if fault.kind == kind)}
+        {**_tile(entry, thumbnails), "why": next(fault.message for fault in entry.faults if fault.kind == kind)}
         for entry in summary.examples[kind]
     ]
     return {"examples": found, "unseen": [each for each in found if each["src"] is None]}

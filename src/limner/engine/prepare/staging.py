@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from limner.core.datasets import Box, Entry, Fault, Place, Rights, Skipped
+from limner.core.datasets import Box, ByteSource, Entry, Fault, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.requests import Frozen
 from limner.core.requests.request import digest_of
@@ -205,12 +205,12 @@ def _stamp(item: Entry | Skipped) -> str:
     """Changes with the bytes of the entry or its mask, or with what is known about it; "" for what is not an entry."""
     if isinstance(item, Skipped):
         return ""
-    places = [item.place, *([item.mask] if item.mask is not None else [])]
+    places = [item.data, *([item.mask] if item.mask is not None else [])]
     known = [item.caption, sorted(item.fields.items()), astuple(item.rights), item.repeats, item.folder]
     return digest_of([*map(_place_stamp, places), *known])
 
 
-def _place_stamp(place: Place) -> str:
+def _place_stamp(place: ByteSource) -> str:
     try:
         return place.stamp
     except LimnerError:  # of a missing file, which reading it reports

@@ -66,7 +66,7 @@ class EntryOutcome:
     @property
     def problems(self) -> tuple[str, ...]:
         """The text of each fault."""
-        return tuple(fault.told for fault in self.faults)
+        return tuple(fault.message for fault in self.faults)
 
 
 @dataclass

@@ -15,8 +15,10 @@ from limner.core.requests import Axis
 from limner.core.text import shorten
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import figures, scores_as_json
-from limner.engine.sweep.result import SweepResult, best_guidance, verdict
+from limner.engine.sweep.best_guidance import best_guidance
+from limner.engine.sweep.result import SweepResult
 from limner.engine.sweep.trajectory import write_trajectory
+from limner.engine.sweep.verdict import verdict
 from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.plots import Curve, curves_svg, write_curves_png

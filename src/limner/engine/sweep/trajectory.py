@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.schedulers import apply_scheduler
@@ -123,4 +123,4 @@ def _write_animation(images: Sequence[Image.Image], path: Path, emit: Emit) -> N
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_FRAME_MS]
     with atomic_file(path) as partial:
         frames[0].save(partial, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=90)
-    emit(Made(what=ArtifactKind.ANIMATION, path=str(path), sha256=sha256_of(path)))
+    emit(ArtifactCreated(what=ArtifactKind.ANIMATION, path=str(path), sha256=sha256_of(path)))

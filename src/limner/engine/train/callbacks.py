@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Notice, Progress, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Progress, Stage
 from limner.engine.train.checkpoint import save_checkpoint
 from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.loop import Callback, Loop, Step
@@ -105,4 +105,6 @@ class Previews(Callback):
         """Generate and write the preview of a step."""
         path = self.folder / f"preview-{done:08d}.png"
         write_labelled(np.concatenate(self.sampler.sample(), axis=1), path, self.sampler.home)
-        self.emit(Made(what=ArtifactKind.PREVIEW, path=str(path), sha256=sha256_of(path), details={"step": done}))
+        self.emit(
+            ArtifactCreated(what=ArtifactKind.PREVIEW, path=str(path), sha256=sha256_of(path), details={"step": done})
+        )

@@ -58,8 +58,8 @@ def _row(scores: CheckpointScores, each: StepScores) -> dict[str, float]:
         "step": each.step,
         "subject_fidelity": fmean(each.subject),
         "prompt_fidelity": fmean(each.prompt),
-        "likeness": scores.likeness(each),
-        "obedience": scores.obedience(each),
+        "likeness": scores.scaled_subject(each),
+        "obedience": scores.scaled_prompt(each),
         "balance": scores.balance(each),
     }
 

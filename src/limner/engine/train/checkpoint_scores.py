@@ -91,8 +91,8 @@ class CheckpointScorer:
             prompts=tuple(self.subject.prompts),
             encoder=prompt_encoder.name,
             weight=BALANCE if self.request.balance is None else self.request.balance,
-            alike=float(alike[~np.eye(count, dtype=bool)].mean()) if count > 1 else 1.0,
-            strange=float(across[~own].mean()),
+            training_similarity=float(alike[~np.eye(count, dtype=bool)].mean()) if count > 1 else 1.0,
+            unrelated_similarity=float(across[~own].mean()),
             base=scores,
         )
 
@@ -116,7 +116,7 @@ class CheckpointScorer:
     @property
     def finished(self) -> bool:
         """Whether the last checkpoints, as many as `patience`, were no better than the best."""
-        return self.scores.waited >= self.patience
+        return self.scores.checkpoints_since_best >= self.patience
 
     def score(self, step: int, loop: Loop) -> dict[str, float]:
         """Score the model as it is after a step, save its weights if it is the best so far; returns its figures."""

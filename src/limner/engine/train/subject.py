@@ -21,7 +21,7 @@ HELD_OUT_ROUNDS = 4
 
 
 @dataclass(frozen=True)
-class Picks:
+class BatchSelection:
     """Some images of a set: which, in which view, with which caption, and their noise and timesteps."""
 
     examples: Examples
@@ -33,10 +33,10 @@ class Picks:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, part: slice) -> Picks:
+    def __getitem__(self, part: slice) -> BatchSelection:
         assert self.draw is not None
         draw = NoiseDraw(self.draw.noise[part], self.draw.timesteps[part])
-        return Picks(self.examples, self.indices[part], self.views[part], self.captions[part], draw)
+        return BatchSelection(self.examples, self.indices[part], self.views[part], self.captions[part], draw)
 
 
 @dataclass
@@ -91,7 +91,7 @@ class SubjectLesson:
             rng = generator_for(self.request.seed, "watch", index)
             for examples in self.held_out:
                 every = list(range(len(examples)))
-                picks = Picks(examples, every, [0] * len(every), list(examples.caption_of))
+                picks = BatchSelection(examples, every, [0] * len(every), list(examples.caption_of))
                 draw = self._draw(examples, len(every), rng)
                 with self._amp():
                     batch = self._batch(picks)
@@ -103,7 +103,7 @@ class SubjectLesson:
         kind = self.components.device.type
         return nullcontext() if self.autocast is None else torch.autocast(kind, self.autocast)
 
-    def _pick(self, examples: Examples, turn: int, step: int, purpose: str, dropout: float) -> Picks:
+    def _pick(self, examples: Examples, turn: int, step: int, purpose: str, dropout: float) -> BatchSelection:
         """A step's images of a set that was drawn from `turn` times before; a share of the captions is dropped."""
         seed = self.request.seed
         indices = order(len(examples), self.plan.batch, turn, seed, examples.weights)
@@ -113,13 +113,13 @@ class SubjectLesson:
         if dropout:
             chance = torch.rand(len(indices), generator=generator_for(seed, f"{purpose}, told", step))
             dropped = (chance < dropout).tolist()
-        return Picks(examples, indices, views.tolist(), examples.captions_for(indices, dropped))
+        return BatchSelection(examples, indices, views.tolist(), examples.captions_for(indices, dropped))
 
     def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> NoiseDraw:
         shape = torch.Size((count, *examples.size))
         return self.family.objective(self.components).draw(shape, rng, self.plan.objective)
 
-    def _with_noise(self, groups: Sequence[Picks], step: int) -> list[Picks]:
+    def _with_noise(self, groups: Sequence[BatchSelection], step: int) -> list[BatchSelection]:
         """The groups with noise and timesteps, which are drawn together for all groups of one size."""
         rng = generator_for(self.request.seed, "noise", step)
         if not alike(groups):
@@ -129,7 +129,7 @@ class SubjectLesson:
         rows = zip(draw.noise.split(counts), draw.timesteps.split(counts), strict=True)
         return [replace(group, draw=NoiseDraw(*row)) for group, row in zip(groups, rows, strict=True)]
 
-    def _loss(self, groups: Sequence[Picks]) -> torch.Tensor:
+    def _loss(self, groups: Sequence[BatchSelection]) -> torch.Tensor:
         """The subject's mean loss plus the weighted mean loss of the class images, for a part of the batch."""
         if alike(groups):
             values = self._errors(groups).split([len(group) for group in groups])
@@ -138,7 +138,7 @@ class SubjectLesson:
         loss = values[0].mean()
         return loss if self.prior is None else loss + self.request.prior_weight * values[1].mean()
 
-    def _errors(self, groups: Sequence[Picks]) -> torch.Tensor:
+    def _errors(self, groups: Sequence[BatchSelection]) -> torch.Tensor:
         """The loss of each image, (n,), of groups that go through the model together.
 
         Class images may be compared with the base model's prediction on them.
@@ -154,7 +154,7 @@ class SubjectLesson:
             draw = NoiseDraw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
             return self.family.objective(self.components).loss(batch, draw, self.plan.objective, teacher)
 
-    def _batch(self, picks: Picks) -> Batch:
+    def _batch(self, picks: BatchSelection) -> Batch:
         return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))
 
     def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
@@ -166,7 +166,7 @@ class SubjectLesson:
         return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
 
 
-def alike(groups: Sequence[Picks]) -> bool:
+def alike(groups: Sequence[BatchSelection]) -> bool:
     """Whether the images of all groups have one size."""
     return len({group.examples.size for group in groups}) == 1
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import ArtifactKind, Emit, Made, Notice, Stage
+from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Stage
 from limner.core.execution import body_of
 from limner.core.protocols import Components
 from limner.core.requests import TrainRequest
@@ -209,6 +209,8 @@ def save_result(
     if scorer is not None:
         details |= {"kept_step": scorer.scores.best.step}
         page = workspace.out / PAGE
-        job.emit(Made(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
+        job.emit(ArtifactCreated(what=ArtifactKind.REPORT, path=str(page), sha256=sha256_of(page)))
     path = workspace.out
-    job.emit(Made(what=ArtifactKind(method.makes), path=str(path), sha256=sha256_of(path / file), details=details))
+    job.emit(
+        ArtifactCreated(what=ArtifactKind(method.makes), path=str(path), sha256=sha256_of(path / file), details=details)
+    )

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 from pydantic import Field
 
+from limner.core.blocked_words import fold, plain, variants
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, JudgeFunction
-from limner.core.normalise import fold, plain, variants
 from limner.core.requests import Frozen, Name
 
 LIST = Path(__file__).with_name("words.yaml")

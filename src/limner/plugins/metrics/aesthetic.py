@@ -62,7 +62,7 @@ def _by_classifier(reference: str) -> Score:
         )
 
     def score(gallery: ImageSet) -> np.ndarray:
-        inputs = (processor(images=[open_image(path)], return_tensors="pt") for path in gallery.pictures)
+        inputs = (processor(images=[open_image(path)], return_tensors="pt") for path in gallery.paths)
         return np.array([float(model(**pixels).logits.flatten()[0]) for pixels in inputs])
 
     return score
@@ -70,7 +70,7 @@ def _by_classifier(reference: str) -> Score:
 
 def _by_head(reference: str, weight: torch.Tensor, bias: float, encoder: Encoder) -> Score:
     def score(gallery: ImageSet) -> np.ndarray:
-        features = encoder.images(gallery.pictures)
+        features = encoder.images(gallery.paths)
         if features.shape[1] != len(weight):
             raise LimnerError(
                 f"{reference!r} expects features of width {len(weight)}, and those of {encoder.name!r} have width "

@@ -34,7 +34,7 @@ class ClassDrift:
 
         def score(gallery: ImageSet) -> np.ndarray:
             _check_pairs(gallery)
-            now, before = opened.images(gallery.pictures), opened.images([item.picture for item in gallery.base])
+            now, before = opened.images(gallery.paths), opened.images([item.path for item in gallery.base])
             return 1 - np.diagonal(cosines(now, before))
 
         return score

@@ -27,7 +27,7 @@ class Clipping:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([clipped(np.asarray(open_image(path))) for path in gallery.pictures])
+    return np.array([clipped(np.asarray(open_image(path))) for path in gallery.paths])
 
 
 def clipped(pixels: np.ndarray) -> float:

@@ -38,7 +38,7 @@ class Diversity:
                     f"the metric 'diversity' needs two images of each group, and {alone[0]!r} has one",
                     "give more images of each prompt, or leave the metric out",
                 )
-            features = opened.images(gallery.pictures)
+            features = opened.images(gallery.paths)
             return np.array(
                 [_mean_distance(cosines(features[rows], features[rows])) for rows in gallery.groups.values()]
             )

@@ -34,7 +34,7 @@ class EdgeDensity:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([float(100 * (slope(luminance(path)) > STEEP).mean()) for path in gallery.pictures])
+    return np.array([float(100 * (slope(luminance(path)) > STEEP).mean()) for path in gallery.paths])
 
 
 def slope(luma: np.ndarray) -> np.ndarray:

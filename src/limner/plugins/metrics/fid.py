@@ -10,7 +10,7 @@ import numpy as np
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
-FEWEST = 16
+MIN_IMAGES = 16
 
 
 class FID:
@@ -35,8 +35,8 @@ class FID:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            check_counts("fid", gallery, FEWEST)
-            images, references = opened.images(gallery.pictures), opened.images(gallery.references)
+            check_counts("fid", gallery, MIN_IMAGES)
+            images, references = opened.images(gallery.paths), opened.images(gallery.references)
             measure = distance(feature=FeaturePassthrough(images.shape[1]))
             measure.update(references.double(), real=True)
             measure.update(images.double(), real=False)

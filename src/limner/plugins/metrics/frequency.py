@@ -33,7 +33,7 @@ class Frequency:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([fine_share(luminance(path)) for path in gallery.pictures])
+    return np.array([fine_share(luminance(path)) for path in gallery.paths])
 
 
 def fine_share(luma: np.ndarray) -> float:

@@ -12,7 +12,7 @@ import torch
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
 
-FEWEST = 8
+MIN_IMAGES = 8
 SUBSETS, SUBSET = 100, 1000
 
 
@@ -38,9 +38,9 @@ class KID:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            check_counts("kid", gallery, FEWEST)
+            check_counts("kid", gallery, MIN_IMAGES)
             return np.array(
-                [1000 * _distance(distance, opened.images(gallery.pictures), opened.images(gallery.references))]
+                [1000 * _distance(distance, opened.images(gallery.paths), opened.images(gallery.references))]
             )
 
         return score

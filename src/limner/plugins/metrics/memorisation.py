@@ -33,7 +33,7 @@ class Memorisation:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([match.similarity for match in nearest_copies(gallery.pictures, gallery.training)])
+    return np.array([match.similarity for match in nearest_copies(gallery.paths, gallery.training)])
 
 
 plugin = Memorisation()

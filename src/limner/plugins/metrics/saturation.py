@@ -27,7 +27,7 @@ class Saturation:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([colourfulness(np.asarray(open_image(path))) for path in gallery.pictures])
+    return np.array([colourfulness(np.asarray(open_image(path))) for path in gallery.paths])
 
 
 def colourfulness(pixels: np.ndarray) -> float:

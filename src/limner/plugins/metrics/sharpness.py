@@ -29,7 +29,7 @@ class Sharpness:
 
 
 def score(gallery: ImageSet) -> np.ndarray:
-    return np.array([float(laplacian(luminance(path)).var()) for path in gallery.pictures])
+    return np.array([float(laplacian(luminance(path)).var()) for path in gallery.paths])
 
 
 def laplacian(luma: np.ndarray) -> np.ndarray:

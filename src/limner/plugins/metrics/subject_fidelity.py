@@ -32,7 +32,7 @@ class SubjectFidelity:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            return cosines(opened.images(gallery.pictures), opened.images(gallery.references)).mean(1)
+            return cosines(opened.images(gallery.paths), opened.images(gallery.references)).mean(1)
 
         return score
 

@@ -27,7 +27,7 @@ class Uniqueness:
         opened = encoder(model)
 
         def score(gallery: ImageSet) -> np.ndarray:
-            return 1 - cosines(opened.images(gallery.pictures), opened.images(gallery.training)).max(1)
+            return 1 - cosines(opened.images(gallery.paths), opened.images(gallery.training)).max(1)
 
         return score
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import check_file, quoted
+from limner.data.entries.byte_sources import FileBytes, escaped_name
 from limner.data.entries.folders import FolderListing, folder_entries
-from limner.data.entries.places import FilePlace, escaped_name
 from limner.data.entries.references import local_path, reference_kind
 from limner.imaging.decode import SUFFIXES
 from limner.store.files import MARKER
@@ -46,7 +46,7 @@ class FolderWalk:
     def listing(self, folder: str) -> FolderListing:
         """The contents of a folder by its path in the tree."""
         at = self.root / folder
-        files: dict[str, Place] = {}
+        files: dict[str, ByteSource] = {}
         folders: list[str] = []
         lost: list[Skipped] = []
         for name in _names(at, folder, lost):
@@ -54,7 +54,7 @@ class FolderWalk:
             if not (at / name).is_dir():
                 try:
                     _check(at / name)
-                    files[name] = FilePlace(at / name)
+                    files[name] = FileBytes(at / name)
                 except LimnerError as error:
                     lost.append(Skipped(key, Fault("unreadable", str(error))))
                 continue
@@ -109,7 +109,7 @@ def _single_file(path: Path) -> Iterator[Entry | Skipped]:
         names = [name for name in os.listdir(at) if Path(name).stem == stem and not (at / name).is_dir()]
         beside = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
         kept = names if folder else [path.name, *beside]
-        return FolderListing({name: FilePlace(at / name) for name in kept}, () if folder else masks)
+        return FolderListing({name: FileBytes(at / name) for name in kept}, () if folder else masks)
 
     yield from (found for found in folder_entries(listing) if isinstance(found, Entry) or found.fault.kind != "stray")
 

@@ -11,8 +11,8 @@ from limner.core.datasets import Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, quoted, read_file, short_line, too_large
 from limner.data.entries.annotations import normalized_columns, parse_annotation
+from limner.data.entries.byte_sources import BytesInMemory, escaped_name
 from limner.data.entries.image_tables import IMAGES, MASKS, class_name
-from limner.data.entries.places import BytesPlace, escaped_name
 from limner.data.entries.references import HUB_ID, local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 
@@ -111,7 +111,7 @@ def _is_image(kind: Any) -> bool:
     return type(kind).__name__ == "Image" or (isinstance(kind, dict) and "bytes" in kind)
 
 
-def _place(cell: Any, key: str) -> BytesPlace:
+def _place(cell: Any, key: str) -> BytesInMemory:
     """The bytes of an image in a cell; an image that the hub stores as a file is fetched."""
     data, path = (cell or {}).get("bytes"), (cell or {}).get("path")
     name = escaped_name(str(path).replace("\\", "/").rsplit("/", 1)[-1]) if path else key
@@ -124,7 +124,7 @@ def _place(cell: Any, key: str) -> BytesPlace:
         raise too_large(name)
     if not isinstance(data, bytes):
         raise LimnerError(f"{key} has no image", "choose another split")
-    return BytesPlace(name, data)
+    return BytesInMemory(name, data)
 
 
 def _hub_error(reference: str, error: Exception) -> LimnerError:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limner.core.datasets import Entry, Skipped
-from limner.data.entries.places import escaped_name
+from limner.data.entries.byte_sources import escaped_name
 from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 

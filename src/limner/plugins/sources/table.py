@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
 from limner.data.entries.annotations import parse_annotation
-from limner.data.entries.places import FilePlace, UrlPlace, escaped_name
+from limner.data.entries.byte_sources import FileBytes, UrlBytes, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
 from limner.data.entries.text_tables import TableRow, read_rows
 from limner.data.keys import unique_entries
@@ -60,25 +60,25 @@ def _entry(table: Path, row: TableRow) -> Iterator[Entry | Skipped]:
         yield Skipped(f"{escaped_name(table.name)} line {row.line}", Fault("unreadable", str(error)))
         return
     found = parse_annotation(row.values, (column, *MASKS))
-    source = public_url(place.url) if isinstance(place, UrlPlace) else None
+    source = public_url(place.url) if isinstance(place, UrlBytes) else None
     rights = replace(found.rights, source=found.rights.source or source)
     yield Entry(key, place, folder, found.caption, found.fields, rights, mask, faults=found.faults)
 
 
-def _image(table: Path, named: str) -> tuple[str, str, Place]:
+def _image(table: Path, named: str) -> tuple[str, str, ByteSource]:
     """Key, folder and place of what a cell names."""
     place = _place(table, named)
-    if isinstance(place, UrlPlace):
+    if isinstance(place, UrlBytes):
         return url_key(named), "", place
     inside = place.path.relative_to(table.parent)
     folder = inside.parent.as_posix()
     return escaped_name(inside.as_posix()), "" if folder == "." else escaped_name(folder), place
 
 
-def _place(table: Path, named: str) -> FilePlace | UrlPlace:
+def _place(table: Path, named: str) -> FileBytes | UrlBytes:
     """A file or a URL. A table may come from anyone: only files in its own folder and below are read."""
     if is_url(named):
-        return UrlPlace(named)
+        return UrlBytes(named)
     outside = LimnerError(
         f"{quoted(table)} names {named[:80]!r}, which is not in the table's folder", "put images next to the table"
     )
@@ -89,7 +89,7 @@ def _place(table: Path, named: str) -> FilePlace | UrlPlace:
         raise outside from error
     if not path.is_relative_to(home) or path == home:
         raise outside
-    return FilePlace(table.parent / path.relative_to(home))
+    return FileBytes(table.parent / path.relative_to(home))
 
 
 plugin = TableSource()

@@ -9,7 +9,7 @@ from limner.core.datasets import Entry, Fault, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
 from limner.data.entries.annotations import text_value
-from limner.data.entries.places import UrlPlace, escaped_name
+from limner.data.entries.byte_sources import UrlBytes, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
 from limner.data.entries.text_tables import read_lines
 from limner.data.keys import unique_entries
@@ -47,7 +47,7 @@ def _entry(url: str, caption: str) -> Iterator[Entry | Skipped]:
         text = text_value(caption)
     except LimnerError as error:
         yield Skipped(key, Fault("caption", str(error)))
-    yield Entry(key, UrlPlace(url), caption=text, rights=Rights(source=public_url(url)))
+    yield Entry(key, UrlBytes(url), caption=text, rights=Rights(source=public_url(url)))
 
 
 plugin = UrlListSource()

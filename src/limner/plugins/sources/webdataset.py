@@ -13,12 +13,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, open_file, quoted, short_line
 from limner.data.entries.annotations import Annotation, read_caption_file, read_json_file
+from limner.data.entries.byte_sources import BytesInMemory, TarBytes, escaped_name, is_outside_archive
 from limner.data.entries.folders import ARCHIVES
-from limner.data.entries.places import BytesPlace, TarPlace, escaped_name, is_outside_archive
 from limner.data.entries.references import SHARDS, local_path, reference_kind
 from limner.data.entries.unpacked_sizes import HEADER_BYTES, SAMPLE_BYTES, LimitedReader, archive_bytes
 from limner.data.keys import unique_entries
@@ -39,14 +39,14 @@ class _SampleFile:
 
     sample: str
     ending: str
-    place: Place
+    data: ByteSource
 
 
 @dataclass(slots=True)
 class _Sample:
     images: list[_SampleFile] = field(default_factory=list[_SampleFile])
     masks: list[_SampleFile] = field(default_factory=list[_SampleFile])
-    texts: dict[str, Place] = field(default_factory=dict[str, Place])
+    texts: dict[str, ByteSource] = field(default_factory=dict[str, ByteSource])
 
 
 class WebDatasetSource:
@@ -132,10 +132,10 @@ def _members(
         elif dot:
             sample = posixpath.join(folder, stem)
             if not packed:
-                place = TarPlace(path, member.offset_data, member.size, member.name)
+                place = TarBytes(path, member.offset_data, member.size, member.name)
                 yield _SampleFile(sample, ending.lower(), place)
             elif ending.rpartition(".")[2].lower() not in _WANTED:
-                yield _SampleFile(sample, ending.lower(), BytesPlace(escaped_name(base), b""))
+                yield _SampleFile(sample, ending.lower(), BytesInMemory(escaped_name(base), b""))
             elif budget.spend(sample, member.size):
                 yield _SampleFile(sample, ending.lower(), _unpacked(tar, member))
             else:
@@ -160,11 +160,11 @@ class _SampleBudget:
         return True
 
 
-def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BytesPlace:
+def _unpacked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> BytesInMemory:
     """The bytes of a member of a compressed shard, which can be read only now."""
     file = tar.extractfile(member)
     assert file is not None
-    return BytesPlace(escaped_name(posixpath.basename(member.name)), file.read())
+    return BytesInMemory(escaped_name(posixpath.basename(member.name)), file.read())
 
 
 def _entries(sample: str | None, found: Iterator[_SampleFile | Skipped], prefix: str) -> Iterator[Entry | Skipped]:
@@ -182,11 +182,11 @@ def _entries(sample: str | None, found: Iterator[_SampleFile | Skipped], prefix:
     if not files.images:
         return
     note = _annotation(files)
-    mask = files.masks[0].place if files.masks else None
+    mask = files.masks[0].data if files.masks else None
     folder = escaped_name(posixpath.dirname(sample))
     for image in files.images:
         key = f"{prefix}{escaped_name(sample)}.{escaped_name(image.ending)}"
-        yield Entry(key, image.place, folder, note.caption, note.fields, note.rights, mask, faults=note.faults)
+        yield Entry(key, image.data, folder, note.caption, note.fields, note.rights, mask, faults=note.faults)
 
 
 def _sort(each: _SampleFile, sample: _Sample, prefix: str) -> Iterator[Skipped]:
@@ -195,9 +195,9 @@ def _sort(each: _SampleFile, sample: _Sample, prefix: str) -> Iterator[Skipped]:
     if f".{suffix}" in SUFFIXES:
         (sample.masks if before and before[-1] in _MASKS else sample.images).append(each)
     elif suffix in _TEXTS and not before:
-        sample.texts.setdefault(suffix, each.place)
+        sample.texts.setdefault(suffix, each.data)
     elif f".{suffix}" in ARCHIVES:
-        problem = f"{quoted(each.place.name)} is an archive; name it as a source of its own"
+        problem = f"{quoted(each.data.name)} is an archive; name it as a source of its own"
         yield Skipped(f"{prefix}{escaped_name(each.sample)}.{each.ending}", Fault("stray", problem))
 
 

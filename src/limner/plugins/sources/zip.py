@@ -7,11 +7,11 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from limner.core.datasets import Entry, Fault, Place, Skipped
+from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP, quoted, short_line
+from limner.data.entries.byte_sources import ZIP_ERRORS, ZipBytes, escaped_name, is_outside_archive, zip_file
 from limner.data.entries.folders import FolderListing, folder_entries
-from limner.data.entries.places import ZIP_ERRORS, ZipPlace, escaped_name, is_outside_archive, zip_file
 from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.unpacked_sizes import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 
@@ -44,7 +44,7 @@ class ZipSource:
 
 def _listings(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, FolderListing]:
     """The folders of an archive by path; "" is the archive itself, which lists the members that cannot be read."""
-    files: dict[str, dict[str, Place]] = {"": {}}
+    files: dict[str, dict[str, ByteSource]] = {"": {}}
     folders: dict[str, set[str]] = {"": set()}
     lost: list[Skipped] = []
     left = archive_bytes(archive)
@@ -67,13 +67,15 @@ def _listings(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, Folder
             if parts[-1] in siblings:
                 problem = f"{quoted(name)} is in the archive twice; the last one counts"
                 lost.append(Skipped(escaped_name(name), Fault("stray", problem)))
-            siblings[parts[-1]] = ZipPlace(archive, name, member.CRC, member.file_size)
+            siblings[parts[-1]] = ZipBytes(archive, name, member.CRC, member.file_size)
     listings = {path: FolderListing(files[path], sorted(folders[path])) for path in files}
     listings[""] = FolderListing(files[""], sorted(folders[""]), lost)
     return listings
 
 
-def _add_folder(files: dict[str, dict[str, Place]], folders: dict[str, set[str]], parts: list[str], depth: int) -> None:
+def _add_folder(
+    files: dict[str, dict[str, ByteSource]], folders: dict[str, set[str]], parts: list[str], depth: int
+) -> None:
     """Add the folder of a member at a depth, and its name to its parent."""
     below = "/".join(parts[: depth + 1])
     files.setdefault(below, {})

@@ -29,7 +29,7 @@ class RightsCounts:
         self._count("sources", _host(rights.source) if rights.source else UNKNOWN)
         self._count("consent", rights.consent or UNKNOWN)
         if rights.training is not None:
-            self._count(rights.training, rights.said or "said elsewhere")
+            self._count(rights.training, rights.statement or "said elsewhere")
         if override is not None:
             self._count("overrides", override)
 

@@ -29,7 +29,7 @@ def exif_rights(exif: bytes) -> Rights:
         author=one_line(_text(tags.get(_ARTIST, b""))) or one_line(_wide(tags.get(_XP_AUTHOR, b""))),
         licence=one_line(_text(tags.get(_COPYRIGHT, b""))),
         training="refused" if opt_out else None,
-        said=f"{opt_out!r} in EXIF" if opt_out else None,
+        statement=f"{opt_out!r} in EXIF" if opt_out else None,
     )
 
 
@@ -67,7 +67,7 @@ def iptc_rights(data: bytes) -> Rights:
         licence=first(_COPYRIGHT_NOTICE),
         source=first(_CREDIT, _SOURCE),
         training="refused" if opt_out else None,
-        said=f"{opt_out!r} in IPTC" if opt_out else None,
+        statement=f"{opt_out!r} in IPTC" if opt_out else None,
     )
 
 

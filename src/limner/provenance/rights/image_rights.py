@@ -78,7 +78,7 @@ def _xmp_rights(data: bytes) -> tuple[Rights, str | None]:
         licence=licence or statement,
         source=first("source", "Source", "Credit") or (statement if licence else None),
         training=training,
-        said=said,
+        statement=said,
     )
     return rights, _generated(packet.source_types())
 
@@ -110,7 +110,7 @@ def _png_rights(texts: dict[str, str]) -> Rights:
         first_of(texts, _PNG_LICENCE),
         first_of(texts, ("source",)),
         training="refused" if said else None,
-        said=said,
+        statement=said,
     )
 
 
@@ -125,12 +125,12 @@ def _credential_rights(data: bytes) -> tuple[Rights, str | None]:
     if not manifests:
         broken = b"training-mining" in data and b"notAllowed" in data
         said = "C2PA: a refusal in credentials that are broken" if broken else None
-        return Rights(training="refused" if broken else None, said=said), None
+        return Rights(training="refused" if broken else None, statement=said), None
     training, said = _credential_training(manifests.values())
     own = _mapping(manifests.get(str(store.get("active_manifest"))))
     generator = one_line(generator_of(own) or str(own.get("claim_generator") or ""))
     source = f"C2PA credentials by {generator}" if generator else None
-    rights = Rights(_credential_author(own), source=source, training=training, said=said)
+    rights = Rights(_credential_author(own), source=source, training=training, statement=said)
     return rights, _generated(_action_source_types(own))
 
 

@@ -76,7 +76,7 @@ def rights_from_fields(mapping: Mapping[str, Any]) -> Rights:
             texts.setdefault(re.sub(r"[\W_]", "", str(key).rpartition(":")[2]).lower(), text)
     training, said = _training(texts)
     found = (first_of(texts, names) for names in (_AUTHOR, _LICENCE, _SOURCE, _CONSENT))
-    return Rights(*found, training=training, said=said)
+    return Rights(*found, training=training, statement=said)
 
 
 def _training(texts: Mapping[str, str]) -> tuple[Training, str | None]:

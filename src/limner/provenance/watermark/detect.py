@@ -23,7 +23,7 @@ from limner.provenance.watermark.pattern import (
     whiten,
 )
 
-FEWEST = 32
+MIN_SIDE = 32
 """The shortest side of an image in which the watermark is searched, in pixels."""
 CHANCE = 1e-7
 """The false positive rate per image in each of two searches: a better match is a watermark."""
@@ -78,7 +78,7 @@ def tail(deviations: float) -> float:
 
 def detect(pixels: np.ndarray) -> DetectedWatermark | None:
     """The watermark in pixels (h, w, 3) uint8; None if there is none that differs from chance."""
-    if min(pixels.shape[:2]) < FEWEST:
+    if min(pixels.shape[:2]) < MIN_SIDE:
         return None
     luma = luma_of(pixels)
     return detect_whole(luma) or detect_cropped(luma)

@@ -27,7 +27,7 @@ HALVED = 256
 """From this side on the watermark must also survive resizing to half the size."""
 STRENGTHS = {False: (0.7, 1.0, 1.4), True: (0.7, 1.0, 1.4, 2.0, 2.8)}
 """Strengths that are tried, in order: for small images and parts of images (False), and for the others."""
-FLAT, TEXTURED, MOST = 0.5, 0.07, 2.2
+FLAT, TEXTURED, MAX_STRENGTH = 0.5, 0.07, 2.2
 """Amplitude in levels of 255 at strength 1: in flat areas, more per level of local deviation, and at most."""
 SPARE = 1e-12
 """The greatest probability of chance at which the watermark passes the test."""
@@ -77,7 +77,7 @@ def amplitudes(luma: np.ndarray, grid: int) -> np.ndarray:
     fine = np.maximum(square - mean * mean, 0)  # variance inside a cell
     new = mean - local_mean(mean, 2)
     spread = np.sqrt(local_mean(fine, 1) + np.maximum(local_mean(new * new, 1), 0))
-    return np.minimum(FLAT + TEXTURED * local_minimum(spread), MOST)
+    return np.minimum(FLAT + TEXTURED * local_minimum(spread), MAX_STRENGTH)
 
 
 def local_minimum(values: np.ndarray) -> np.ndarray:

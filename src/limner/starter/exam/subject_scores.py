@@ -16,7 +16,7 @@ DRIFT_IMAGES = 8
 
 
 @dataclass(frozen=True)
-class SubjectPrompt:
+class PersonalisationPrompt:
     """A prompt with {} for the subject, and the attributes that an image of it must show."""
 
     template: str
@@ -27,33 +27,35 @@ class SubjectPrompt:
 
 
 SUBJECT_PROMPTS = (
-    SubjectPrompt("a photo of {} in the desert", {"place": "desert"}),
-    SubjectPrompt("a photo of {} in the forest", {"place": "forest"}),
-    SubjectPrompt("a photo of {} on the beach", {"place": "beach"}),
-    SubjectPrompt("a photo of {} in the snow", {"place": "snow"}),
-    SubjectPrompt("a photo of {} in the city", {"place": "city"}),
-    SubjectPrompt("a photo of {} with mountains in the background", {"place": "mountains"}),
-    SubjectPrompt("a photo of {} wearing a crown in the park", {"extra": "crown", "place": "park"}),
-    SubjectPrompt("a photo of {} wearing sunglasses on the beach", {"extra": "sunglasses", "place": "beach"}),
-    SubjectPrompt(
+    PersonalisationPrompt("a photo of {} in the desert", {"place": "desert"}),
+    PersonalisationPrompt("a photo of {} in the forest", {"place": "forest"}),
+    PersonalisationPrompt("a photo of {} on the beach", {"place": "beach"}),
+    PersonalisationPrompt("a photo of {} in the snow", {"place": "snow"}),
+    PersonalisationPrompt("a photo of {} in the city", {"place": "city"}),
+    PersonalisationPrompt("a photo of {} with mountains in the background", {"place": "mountains"}),
+    PersonalisationPrompt("a photo of {} wearing a crown in the park", {"extra": "crown", "place": "park"}),
+    PersonalisationPrompt("a photo of {} wearing sunglasses on the beach", {"extra": "sunglasses", "place": "beach"}),
+    PersonalisationPrompt(
         "a photo of {} wearing a red scarf in the snow", {"extra": "scarf", "extra_colour": "red", "place": "snow"}
     ),
-    SubjectPrompt(
+    PersonalisationPrompt(
         "a photo of {} with a blue bow tie in the city", {"extra": "bow tie", "extra_colour": "blue", "place": "city"}
     ),
-    SubjectPrompt(
+    PersonalisationPrompt(
         "a photo of {} wearing a black top hat in the park",
         {"extra": "top hat", "extra_colour": "black", "place": "park"},
     ),
-    SubjectPrompt("a photo of {} wearing glasses in the living room", {"extra": "glasses", "place": "living room"}),
-    SubjectPrompt("a watercolour painting of {} in the park", {"style": "watercolour", "place": "park"}),
-    SubjectPrompt("an oil painting of {} in the desert", {"style": "oil painting", "place": "desert"}),
-    SubjectPrompt("pixel art of {} on the beach", {"style": "pixel art", "place": "beach"}),
-    SubjectPrompt("a pencil sketch of {} in the forest", {"style": "pencil sketch", "place": "forest"}),
-    SubjectPrompt("a photo of {} in the forest at night", {"place": "forest", "light": "night"}),
-    SubjectPrompt("a photo of {} on the beach at sunset", {"place": "beach", "light": "sunset"}),
-    SubjectPrompt("a photo of {} lying in the living room", {"pose": "lying", "place": "living room"}),
-    SubjectPrompt("a photo of {} standing in the mountains", {"pose": "standing", "place": "mountains"}),
+    PersonalisationPrompt(
+        "a photo of {} wearing glasses in the living room", {"extra": "glasses", "place": "living room"}
+    ),
+    PersonalisationPrompt("a watercolour painting of {} in the park", {"style": "watercolour", "place": "park"}),
+    PersonalisationPrompt("an oil painting of {} in the desert", {"style": "oil painting", "place": "desert"}),
+    PersonalisationPrompt("pixel art of {} on the beach", {"style": "pixel art", "place": "beach"}),
+    PersonalisationPrompt("a pencil sketch of {} in the forest", {"style": "pencil sketch", "place": "forest"}),
+    PersonalisationPrompt("a photo of {} in the forest at night", {"place": "forest", "light": "night"}),
+    PersonalisationPrompt("a photo of {} on the beach at sunset", {"place": "beach", "light": "sunset"}),
+    PersonalisationPrompt("a photo of {} lying in the living room", {"pose": "lying", "place": "living room"}),
+    PersonalisationPrompt("a photo of {} standing in the mountains", {"pose": "standing", "place": "mountains"}),
 )
 
 

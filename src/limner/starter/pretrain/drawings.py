@@ -19,7 +19,7 @@ SHARD = 500
 """How many images a file holds."""
 
 
-def _paint_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
+def _render_shard(seed: int, index: int) -> tuple[list[str], np.ndarray]:
     rng = random.Random(f"{seed}/{index}")
     scenes: list[Scene] = []
     while len(scenes) < SHARD:
@@ -55,7 +55,7 @@ class DrawnImages:
         folder.mkdir(parents=True, exist_ok=True)
         missing = [i for i in range(-(-count // SHARD)) if not (folder / f"shard-{i:05d}.json").exists()]
         with ProcessPoolExecutor(workers) as pool:
-            futures = [(i, pool.submit(_paint_shard, seed, i)) for i in missing]
+            futures = [(i, pool.submit(_render_shard, seed, i)) for i in missing]
             for index, future in track(futures, "drawing"):
                 scenes, pixels = future.result()
                 path = folder / f"shard-{index:05d}.npy"

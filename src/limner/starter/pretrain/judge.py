@@ -65,7 +65,7 @@ def judge_samples(seed: int, index: int) -> list[JudgeSample]:
     return samples
 
 
-def _paint_shard(seed: int, index: int) -> np.ndarray:
+def _render_shard(seed: int, index: int) -> np.ndarray:
     """Images (n, 128, 128, 3)."""
     return np.stack([np.asarray(paint(sample.scene, sample.look)) for sample in judge_samples(seed, index)])
 
@@ -85,7 +85,7 @@ class JudgeImages:
         folder.mkdir(parents=True, exist_ok=True)
         paths = [folder / f"judge-{i:05d}.npy" for i in range(count // SHARD)]
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            futures = [(path, pool.submit(_paint_shard, seed, i)) for i, path in enumerate(paths) if not path.exists()]
+            futures = [(path, pool.submit(_render_shard, seed, i)) for i, path in enumerate(paths) if not path.exists()]
             for path, future in track(futures, "drawing"):
                 np.save(partial := path.with_name("partial.npy"), future.result())
                 os.replace(partial, path)

@@ -23,7 +23,7 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeE
 
 
 @dataclass(frozen=True, slots=True)
-class FilePlace:
+class FileBytes:
     """A file on disk."""
 
     path: Path
@@ -41,7 +41,7 @@ class FilePlace:
 
 
 @dataclass(frozen=True, slots=True)
-class ZipPlace:
+class ZipBytes:
     """A member of a zip archive. crc, size: of its unpacked bytes, by the directory of the archive."""
 
     archive: Path
@@ -79,7 +79,7 @@ class ZipPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class TarPlace:
+class TarBytes:
     """A member of an uncompressed tar archive. offset: of its first byte."""
 
     archive: Path
@@ -107,7 +107,7 @@ class TarPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlPlace:
+class UrlBytes:
     """The response of a public URL, fetched each time."""
 
     url: str
@@ -138,7 +138,7 @@ def _refusals(headers: Mapping[str, str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class BytesPlace:
+class BytesInMemory:
     """Bytes in memory, because they can be read only once from their source. name: of their file."""
 
     name: str
@@ -155,7 +155,7 @@ class BytesPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class UnreadablePlace:
+class UnreadableBytes:
     """A file that could not be read; reading it again raises the same error."""
 
     name: str
@@ -169,8 +169,8 @@ class UnreadablePlace:
 
 def held_bytes(item: Entry | Skipped) -> int:
     """The number of bytes that an entry keeps in memory (`BytesPlace`)."""
-    places = (item.place, item.mask) if isinstance(item, Entry) else ()
-    return sum(len(place.data) for place in places if isinstance(place, BytesPlace))
+    places = (item.data, item.mask) if isinstance(item, Entry) else ()
+    return sum(len(place.data) for place in places if isinstance(place, BytesInMemory))
 
 
 def stamp(path: Path) -> str:

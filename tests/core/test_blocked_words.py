@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.normalise import fold, plain, variants
+from limner.core.blocked_words import fold, plain, variants
 
 
 @pytest.mark.parametrize(
