@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from limner.core.checkpoint_scores import MIN_RANGE, CheckpointScores, StepScores
 
 
 def standings(weight: float = 0.5, **fields) -> CheckpointScores:
-    plain = {"alike": 0.8, "strange": 0.1, "base": StepScores(step=0, subject=(0.2, 0.4), prompt=(0.5, 0.5))}
-    return CheckpointScores(prompts=("one", "two"), encoder="starter", weight=weight, **{**plain, **fields})
+    plain = {"training_similarity": 0.8, "unrelated_similarity": 0.1}
+    base = StepScores(step=0, subject=(0.2, 0.4), prompt=(0.5, 0.5))
+    return CheckpointScores(prompts=("one", "two"), encoder="starter", weight=weight, base=base, **{**plain, **fields})
 
 
 def at(step: int, subject: float, prompt: float) -> StepScores:
@@ -18,10 +21,10 @@ def at(step: int, subject: float, prompt: float) -> StepScores:
 
 def test_scales_reach_from_the_base_model_to_the_photographs() -> None:
     found = standings()
-    assert found.scaled_subject(found.base) == pytest.approx(0) and found.scaled_prompt(found.base) == pytest.approx(1)
-    assert found.scaled_subject(at(1, 0.8, 0.1)) == pytest.approx(1) and found.scaled_prompt(
-        at(1, 0.8, 0.1)
-    ) == pytest.approx(0)
+    assert found.scaled_subject(found.base) == pytest.approx(0)
+    assert found.scaled_prompt(found.base) == pytest.approx(1)
+    assert found.scaled_subject(at(1, 0.8, 0.1)) == pytest.approx(1)
+    assert found.scaled_prompt(at(1, 0.8, 0.1)) == pytest.approx(0)
     assert found.balance(at(1, 0.55, 0.3)) == pytest.approx(0.5)
 
 
@@ -60,3 +63,10 @@ def test_a_scale_of_no_length_gives_numbers_still() -> None:
 def test_survives_json() -> None:
     found = standings().plus(at(10, 0.5, 0.4))
     assert CheckpointScores.model_validate_json(found.model_dump_json()) == found
+
+
+def test_scores_of_earlier_versions_are_read() -> None:
+    found = standings()
+    names = {"training_similarity": "alike", "unrelated_similarity": "strange"}
+    earlier = {names.get(name, name): value for name, value in found.model_dump(mode="json").items()}
+    assert CheckpointScores.model_validate_json(json.dumps(earlier)) == found

@@ -123,7 +123,7 @@ class Fickle:
     """A source whose bytes differ at each read, like those of a URL."""
 
     answers: list[bytes]
-    said: str | None = None
+    statement: str | None = None
     name: str = "a.png"
     stamp: str = "the same"
     reads: list[bytes] = field(default_factory=list[bytes])

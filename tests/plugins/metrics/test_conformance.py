@@ -37,7 +37,7 @@ def use(name, clip, tmp_path):
 def gallery(scenes):
     """20 pictures in five groups, with all that a metric could need."""
     paths = [item.path for item in scenes]
-    base = tuple(replace(item, picture=path) for item, path in zip(scenes[:20], paths[20:], strict=True))
+    base = tuple(replace(item, path=path) for item, path in zip(scenes[:20], paths[20:], strict=True))
     return ImageSet(tuple(scenes[:20]), references=tuple(paths[20:]), training=tuple(paths[20:]), base=base)
 
 
@@ -81,7 +81,7 @@ def test_the_order_of_pictures_does_not_matter(use, gallery, name):
 
 def test_a_changed_picture_changes_its_value_and_no_other(use, gallery, changed, name):
     path = changed(gallery.items[7].path, _spoilt, "spoilt.png")
-    items = tuple(replace(item, picture=path) if i == 7 else item for i, item in enumerate(gallery.items))
+    items = tuple(replace(item, path=path) if i == 7 else item for i, item in enumerate(gallery.items))
     apart = np.abs(values(use, replace(gallery, items=items)) - values(use, gallery)) > 1e-6
     own = {"picture": 7, "group": 1, "set": 0}[registry.metrics.get(name).unit]
     assert apart.nonzero()[0].tolist() == [own]
@@ -99,7 +99,7 @@ def test_the_size_of_the_file_format_does_not_matter(use, gallery, tmp_path, nam
     for number, item in enumerate(gallery.items):
         with Image.open(item.path) as picture:
             picture.save(tmp_path / f"{number}.webp", lossless=True, exact=True)
-        items.append(replace(item, picture=tmp_path / f"{number}.webp"))
+        items.append(replace(item, path=tmp_path / f"{number}.webp"))
     assert values(use, replace(gallery, items=tuple(items))) == pytest.approx(values(use, gallery), rel=1e-4, abs=1e-6)
 
 
@@ -127,7 +127,7 @@ def test_no_pictures_are_no_score(use):
 
 def test_a_broken_picture_is_one_line(use, gallery, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
-    items = (replace(gallery.items[0], picture=tmp_path / "broken.png"), *gallery.items[1:])
+    items = (replace(gallery.items[0], path=tmp_path / "broken.png"), *gallery.items[1:])
     with pytest.raises(LimnerError, match=r"broken\.png"):
         values(use, replace(gallery, items=items))
 

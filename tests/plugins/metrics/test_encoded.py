@@ -64,7 +64,7 @@ def test_an_encoder_without_text_is_refused_before_scoring(name, dino):
 @pytest.mark.parametrize("name", ["subject_fidelity", "diversity", "uniqueness", "class_drift", "fid", "kid"])
 def test_another_encoder_gives_other_values(name, scenes, dino):
     items, paths = tuple(scenes[:20]), tuple(item.path for item in scenes[20:])
-    base = tuple(replace(item, picture=path) for item, path in zip(items, paths, strict=True))
+    base = tuple(replace(item, path=path) for item, path in zip(items, paths, strict=True))
     gallery = ImageSet(items, paths, paths, base)
     assert not np.allclose(values(f"{name}={dino}", gallery), values(name, gallery), atol=1e-3)
 
