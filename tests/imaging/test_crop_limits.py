@@ -46,7 +46,7 @@ def test_a_mask_is_of_its_pictures_width_and_height(size: tuple[int, int]) -> No
     file = BytesIO()
     Image.fromarray(np.eye(size[1], size[0], dtype=np.uint8) * 255).save(file, "PNG")
     found = read_mask(file.getvalue(), "m.png", (4, 2))
-    assert isinstance(found, Fault) and f"is {size[0]} x {size[1]}, and its image 4 x 2" in found.told
+    assert isinstance(found, Fault) and f"is {size[0]} x {size[1]}, and its image 4 x 2" in found.message
     assert isinstance(read_mask(file.getvalue(), "m.png", size), Image.Image)
 
 
