@@ -11,7 +11,6 @@ from limner.data.diversity.diversity import (
     MeanDistance,
     clusters,
     mean_distance,
-    medoids,
     outlier_scores,
     outliers,
     principal_components,
@@ -59,17 +58,6 @@ def test_many_are_clustered_by_a_sample(monkeypatch):
     features, truth = planted((900, 400, 150))
     found = clusters(features, 0.7)
     assert (found == truth).all() and (clusters(features, 0.7) == found).all()
-
-
-def test_medoids_are_members_near_the_middle():
-    features, truth = planted((9, 4))
-    for label, at in enumerate(medoids(features, truth)):
-        assert truth[at] == label
-        mean = features[truth == label].mean(axis=0)
-        assert (
-            np.linalg.norm(features[at] - mean) <= np.linalg.norm(features[truth == label] - mean, axis=1).min() + 1e-6
-        )
-    assert medoids(features[:0], truth[:0]) == []
 
 
 def test_a_stranger_is_an_outlier_and_others_are_not():

@@ -1,4 +1,4 @@
-"""Diversity of a dataset in feature space: mean distance, clusters, medoids and outliers.
+"""Diversity of a dataset in feature space: mean distance, clusters and outliers.
 
 Features are rows of length 1, as arrays or memory maps, and are read in chunks.
 """
@@ -82,16 +82,6 @@ def clusters(features: np.ndarray, apart: float, seed: int = 42) -> np.ndarray:
     if len(centres) > 1:
         centres, _ = kmeans2(sample, centres, iter=10, minit="matrix", missing="warn", rng=seed)
     return _numbered_by_size(np.concatenate([_distances(rows, centres).argmin(axis=1) for rows in _chunks(features)]))
-
-
-def medoids(features: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The medoid of each cluster, in their order: the index of the row that is nearest to its mean."""
-    found: list[int] = []
-    for label in range(int(labels.max()) + 1 if len(labels) else 0):
-        members = np.flatnonzero(labels == label)
-        rows = np.asarray(features[members], dtype=np.float64)
-        found.append(int(members[_distances(rows, rows.mean(axis=0)[None])[:, 0].argmin()]))
-    return found
 
 
 def outlier_scores(features: np.ndarray, seed: int = 42) -> np.ndarray:
