@@ -73,7 +73,9 @@ def train(
     request: TrainRequest,
     execution: Execution,
     *,
-    out: Out = None,
+    out: Annotated[
+        Path | None, Parameter(help="Folder for the result (default: IDENTIFIER-CLASS, such as sks-dog).")
+    ] = None,
     resume: Annotated[bool, Parameter(help="Resume the interrupted run of the same request.", negative=())] = False,
 ) -> None:
     if int(os.environ.get("RANK", "0")):  # one of several processes, not the one that reports and writes

@@ -34,7 +34,9 @@ class CompareRequest(TrialRequest):
     references: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder with photos of the subject, for metrics that need them."
     )
-    pairs: int = Field(default=100, ge=1, le=1000, description="Most pairs of images on the blind page.")
+    pairs: int = Field(
+        default=100, ge=1, le=1000, description="Maximum number of image pairs on the page for blind votes."
+    )
 
     @model_validator(mode="after")
     def _has_prompts(self) -> CompareRequest:

@@ -116,7 +116,8 @@ class EvaluateRequest(TrialRequest):
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those that agree with the truth).",
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those of subject_fidelity, diversity, "
+        "memorisation, sharpness, saturation, clipping and, for adapters, class_drift that can be measured).",
     )
     require: tuple[Requirement, ...] = Field(
         default=(),
@@ -125,8 +126,9 @@ class EvaluateRequest(TrialRequest):
     )
     influence: bool | None = Field(
         default=None,
-        description="Report which training images are harmful or useless; --dataset must hold the training images "
-        "(default: if it does).",
+        description="Report harmful and useless training images; an error if --dataset is not the folder of the "
+        "training "
+        "images (default: report them if it is).",
     )
 
     def expanded(self, place: Callable[[str], str] = str) -> Self:

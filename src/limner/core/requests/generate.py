@@ -95,14 +95,16 @@ class GenerationSettings(Request):
     guidance_interval: Interval | None = Field(
         default=None, description="Part of the steps in which guidance acts, such as 0.2-0.8 (default: all)."
     )
-    scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
+    scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's own).")
     width: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
         default=None, ge=8, le=8192, description="Width in pixels (default: the model's own)."
     )
     height: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
         default=None, ge=8, le=8192, description="Height in pixels (default: the model's own)."
     )
-    batch: Annotated[int, Trait.NOT_VARIED] = Field(default=8, ge=1, le=256, description="Most images in one batch.")
+    batch: Annotated[int, Trait.NOT_VARIED] = Field(
+        default=8, ge=1, le=256, description="Maximum number of images in one batch."
+    )
     tiled: bool = Field(default=False, description="Encode and decode images in tiles, to save memory.")
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
     precision: Annotated[Precision, Trait.NOT_VARIED] = Field(default="auto", description="auto, fp32, bf16 or fp16.")

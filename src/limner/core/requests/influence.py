@@ -29,14 +29,19 @@ class InfluenceRequest(Request):
     data: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of the training images (default: the one named in the adapter)."
     )
-    prompt: Prompt | None = Field(default=None, description="Prompt of images that do not contain theirs.")
+    prompt: Prompt | None = Field(default=None, description="Prompt of the images that have no label.")
     output: Literal["square", "loss"] = Field(
         default="loss",
         description="Whose gradients are compared: loss (TRAK) or square (the squared prediction, D-TRAK).",
     )
-    timesteps: int = Field(default=10, ge=1, le=1000, description="Timesteps that gradients are averaged over.")
+    timesteps: int = Field(
+        default=10, ge=1, le=1000, description="Number of timesteps that gradients are averaged over."
+    )
     dimension: int = Field(
-        default=16384, ge=16, le=2**24, description="Dimension that longer gradients are projected to."
+        default=16384,
+        ge=16,
+        le=2**24,
+        description="Number of dimensions that gradients are projected to, if they have more.",
     )
     ridge: float = Field(
         default=0.1, gt=0, le=1e6, description="Ridge of the kernel, relative to its mean diagonal (lambda)."

@@ -98,7 +98,8 @@ class PrepareRequest(Request):
         default="subject", description="What to crop to: the centre, the subject, or nothing."
     )
     buckets: bool = Field(
-        default=False, description="Keep images near their aspect ratio, with as many pixels as a square of that size."
+        default=False,
+        description="Crop to the nearest of several aspect ratios instead of a square, with about as many pixels.",
     )
     multiple: int = Field(default=64, ge=8, le=256, description="Sides of buckets are multiples of this.")
     detector: Name = Field(default="saliency", description="Detector that finds the subject: saliency, face or model.")
@@ -120,13 +121,13 @@ class PrepareRequest(Request):
         default=None, description="An edited captions.csv of an earlier run; it replaces all other captions."
     )
     fields: Annotated[Name | None, Refers("table")] = Field(
-        default=None, description="CSV or JSONL with fields of images or folders, by their names in the first column."
+        default=None, description="CSV or JSONL table with fields of images or folders; its first column names them."
     )
     trigger: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
-        default=(), max_length=64, description="Word that every caption must contain; may be repeated."
+        default=(), max_length=64, description="Trigger word, which every caption gets; may be repeated."
     )
     ban: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
-        default=(), max_length=1000, description="Word that no caption may contain; may be repeated."
+        default=(), max_length=1000, description="Word to remove from captions; may be repeated."
     )
     masks: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of masks named like the images, white where the subject is."
@@ -147,7 +148,7 @@ class PrepareRequest(Request):
         default=(), max_length=64, description="Fault that is not checked; may be repeated."
     )
     encoder: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
-        default="starter", description="Network whose features are used to find similar images; none for none."
+        default="starter", description="Network whose features are used to find similar images; none turns this off."
     )
     by: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(),
@@ -156,12 +157,14 @@ class PrepareRequest(Request):
         "are several).",
     )
     balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
-        default="off", description="Balance groups: by sampling weights, or by leaving images out."
+        default="off",
+        description="Balance the groups of --by: weights gives images sampling weights; sample leaves images of "
+        "large groups out.",
     )
     split: Annotated[Shares, Trait.AFTER_DECODING] = Field(
         default=Shares(train=1.0), description="Shares of train, validation and test, such as 80/10/10."
     )
-    author: Name | None = Field(default=None, description="Author of images that do not name one.")
+    author: Name | None = Field(default=None, description="Author of the images that do not name one.")
     licence: Name | None = Field(default=None, description="Licence of images that do not name one.")
     origin: Name | None = Field(default=None, description="Source of images that do not name one.")
     consent: Name | None = Field(default=None, description="Consent of the people in images that do not state it.")

@@ -83,7 +83,8 @@ class SweepRequest(GenerationSettings):
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those that guidance changes).",
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: prompt_fidelity, saturation, clipping,"
+        " sharpness and, with several seeds, diversity).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network of the metrics: a folder or Hugging Face id (default: the starter's)."

@@ -80,7 +80,7 @@ class TrainRequest(Request):
     )
     prompt: Prompt = Field(
         default="a photo of {identifier} {class}",
-        description="Caption of images without a text file of their name; {identifier} and {class} are filled in.",
+        description="Caption of images that have none; {identifier} and {class} are filled in.",
     )
     steps: Annotated[int | None, Flag(overrules=("epochs",))] = Field(
         default=None, ge=1, le=10_000_000, description="Training steps (default: recommended for the model)."
@@ -95,7 +95,7 @@ class TrainRequest(Request):
         default=1,
         ge=1,
         le=1024,
-        description="Gradient accumulation: parts of a batch computed one after another, to save memory.",
+        description="Gradient accumulation: number of parts that a batch is split into, to save memory.",
     )
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations instead of storing them: less memory, slower."
@@ -144,7 +144,9 @@ class TrainRequest(Request):
         default=0.0, ge=0, lt=1, description="Share of the subject's images trained without a caption."
     )
     prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout"))] = Field(
-        default=True, description="Prior preservation: keep what the base model generates for the class."
+        default=True,
+        description="Prior preservation: also train on images of the class that the base model generated, so that "
+        "the class stays as it was.",
     )
     prior_weight: float = Field(default=1.0, ge=0, le=100, description="Weight of the loss on class images.")
     class_pictures: int | None = Field(
@@ -152,7 +154,8 @@ class TrainRequest(Request):
     )
     prior_target: Literal["model", "pictures"] | None = Field(
         default=None,
-        description="Target of the loss on class images: the base model's prediction, or the images themselves "
+        description="Target of the loss on class images: model (the base model's prediction) or pictures (the images "
+        "themselves) "
         "(default: recommended for the model).",
     )
     prior_dropout: float | None = Field(
@@ -179,7 +182,8 @@ class TrainRequest(Request):
         default=None,
         ge=0,
         le=1000,
-        description="Images held out to detect overfitting (default: one of 8 or more).",
+        description="Number of images held out to detect overfitting (default: 1 of 8 or more, or a prepared "
+        "dataset's validation images).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Steps between checkpoints.")
     preview_prompt: tuple[Prompt, ...] = Field(
@@ -188,27 +192,30 @@ class TrainRequest(Request):
     keep: Annotated[Literal["last", "best"], Flag(overrules=("balance", "trial_prompt", "patience", "encoder"))] = (
         Field(
             default="last",
-            description="Save the last step, or the best checkpoint by subject and prompt fidelity.",
+            description="Save the weights of the last step, or of the checkpoint with the best subject and prompt "
+            "fidelity.",
         )
     )
     balance: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Weight of subject fidelity against prompt fidelity for --keep best (default: 0.5).",
+        description="Weight of subject fidelity in the score of --keep best, from 0 to 1; prompt fidelity has the "
+        "rest (default: 0.5).",
     )
     trial_prompt: tuple[Prompt, ...] = Field(
         default=(),
         max_length=64,
-        description="Prompt to score checkpoints with, {} for the subject; may be repeated (default: six prompts).",
+        description="Prompt to score checkpoints with, with {} for the subject; may be repeated (default: six "
+        "prompts).",
     )
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="Stop after this many checkpoints without a better one (default: 3).",
+        description="With --keep best, stop after this many checkpoints without improvement (default: 3).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network that scores checkpoints (default: the starter's)."
+        default=None, description="Network that scores checkpoints for --keep best (default: the starter's)."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")

@@ -33,13 +33,13 @@ class TrialRequest(Request):
     guidance: float | None = Field(
         default=None, ge=0, le=100, description="Guidance scale of all (default: each model's own)."
     )
-    scheduler: Name | None = Field(default=None, description="Sampler of all, by name (default: each model's own).")
+    scheduler: Name | None = Field(default=None, description="Scheduler of all, by name (default: each model's own).")
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: each model's own).")
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: each model's own).")
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network of the metrics that name none (default: each metric's own)."
     )
-    batch: int = Field(default=8, ge=1, le=256, description="Most images in one batch.")
+    batch: int = Field(default=8, ge=1, le=256, description="Maximum number of images in one batch.")
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
 

@@ -19,7 +19,7 @@ class ExamOptions(Frozen):
         "(default: 1.5, 3, 5, 7.5 and 12.5; with --personalise the model's).",
     )
     steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (default: the model's).")
-    scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's).")
+    scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's).")
     precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
     questions: int | None = Field(
         default=None, ge=1, le=512, description="Number of the exam's prompts to use (default: all 512)."
