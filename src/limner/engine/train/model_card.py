@@ -165,8 +165,8 @@ def best_summary(scores: CheckpointScores) -> str:
     best, count = scores.best, len(scores.after)
     return (
         f"step {best.step} of {scores.after[-1].step}, the best of {count} checkpoints: "
-        f"subject likeness {scores.scaled_subject(best):.0%} (training images to each other: 100%), "
-        f"prompts followed {scores.scaled_prompt(best):.0%} (base model: 100%), by the encoder of {scores.encoder}"
+        f"subject fidelity {scores.scaled_subject(best):.0%} (0%: base model, 100%: training images to each other), "
+        f"prompt fidelity {scores.scaled_prompt(best):.0%} (100%: base model), by the encoder of {scores.encoder}"
     )
 
 
