@@ -31,7 +31,7 @@ from limner.core.requests import (
 )
 
 Recipe = Annotated[
-    Path | None, Parameter(help="YAML file with fields of the request; flags replace its values. See recipes/.")
+    Path | None, Parameter(help="YAML file with values for flags; flags of the command override it. See recipes/.")
 ]
 
 

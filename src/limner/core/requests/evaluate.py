@@ -91,7 +91,7 @@ class EvaluateRequest(TrialRequest):
     prompt: tuple[Prompt, ...] = Field(
         default=(),
         max_length=1000,
-        description="What to generate, with {} for the subject and {group} for a group; may be repeated.",
+        description="Prompt to generate, with {} for the subject and {group} for a group; may be repeated.",
     )
     suite: Name | None = Field(
         default=None,
@@ -101,8 +101,7 @@ class EvaluateRequest(TrialRequest):
     groups: tuple[Group, ...] = Field(
         default=(),
         max_length=MAX_GROUPS,
-        description="Groups that should get equal results, such as cat,dog: each replaces {group} in turn; may be "
-        "repeated.",
+        description="Groups to compare, such as cat,dog; each replaces {group} in turn; may be repeated.",
     )
     identifier: Word | None = Field(
         default=None, description="Made-up word for the subject (default: the one the adapter was trained with)."
@@ -116,8 +115,9 @@ class EvaluateRequest(TrialRequest):
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those of subject_fidelity, diversity, "
-        "memorisation, sharpness, saturation, clipping and, for adapters, class_drift that can be measured).",
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: subject_fidelity, diversity, "
+        "memorisation, "
+        "sharpness, saturation, clipping and, for adapters, class_drift, as far as they can be measured).",
     )
     require: tuple[Requirement, ...] = Field(
         default=(),

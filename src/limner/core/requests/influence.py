@@ -16,7 +16,7 @@ class InfluenceRequest(Request):
     picture: Annotated[tuple[Name, ...], Flag(positional=True), Refers("picture")] = Field(
         default=(),
         max_length=1000,
-        description="Images to explain; without any, only the training images are rated.",
+        description="Generated images to explain; without any, only the training images are judged.",
     )
     adapter: Annotated[Name, Refers("weights")] = Field(description="Folder or .safetensors file of the adapter.")
     model: Annotated[Name | None, Refers("model")] = Field(
@@ -32,7 +32,7 @@ class InfluenceRequest(Request):
     prompt: Prompt | None = Field(default=None, description="Prompt of the images that have no label.")
     output: Literal["square", "loss"] = Field(
         default="loss",
-        description="Whose gradients are compared: loss (TRAK) or square (the squared prediction, D-TRAK).",
+        description="What gradients are taken of: loss (TRAK) or square (the squared prediction, D-TRAK).",
     )
     timesteps: int = Field(
         default=10, ge=1, le=1000, description="Number of timesteps that gradients are averaged over."
@@ -47,7 +47,7 @@ class InfluenceRequest(Request):
         default=0.1, gt=0, le=1e6, description="Ridge of the kernel, relative to its mean diagonal (lambda)."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of noise and projection.")
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
 
     @property
     def texts(self) -> tuple[str, ...]:

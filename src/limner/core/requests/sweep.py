@@ -71,15 +71,17 @@ class SweepRequest(GenerationSettings):
 
     kind: Annotated[Literal["sweep"], Flag(hidden=True)] = "sweep"
     prompt: Annotated[tuple[Prompt, ...], Flag(positional=True)] = Field(
-        default=(), max_length=1000, description="What to generate; several prompts are an axis."
+        default=(), max_length=1000, description="Prompt to generate; several prompts are an axis."
     )
     axis: tuple[Axis, ...] = Field(
         default=(),
         max_length=16,
-        description="Field to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE reads "
-        "the lines of a file.",
+        description="Setting to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE "
+        "reads one prompt per line.",
     )
-    seeds: int = Field(default=4, ge=1, le=1000, description="Seeds of each cell, from --seed; the same in all cells.")
+    seeds: int = Field(
+        default=4, ge=1, le=1000, description="Number of seeds in each cell, from --seed on; the same in all cells."
+    )
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
