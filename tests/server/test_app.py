@@ -79,7 +79,7 @@ def test_conflict_while_the_first_call_runs(client: TestClient) -> None:
             assert not slow.done(), slow.result().text
         try:
             reply = client.post("/v1/runs", json=PAINT, headers=key)
-            assert reply.status_code == 409 and "goes on" in reply.json()["detail"]
+            assert reply.status_code == 409 and "still runs" in reply.json()["detail"]
         finally:
             client.post(f"{runs[0]['url']}/cancel")
     assert slow.result().json()["id"] == runs[0]["id"] and len(client.get("/v1/runs").json()) == 1

@@ -62,7 +62,7 @@ def test_a_key_expires(accounts: Accounts) -> None:
 
 @pytest.mark.parametrize("name", ["", "Ann", "a b", "*", "-a", "a" * 65, "ä", "a\n"])
 def test_invalid_account_names(accounts: Accounts, name: str) -> None:
-    with pytest.raises(LimnerError, match="is no name of an account"):
+    with pytest.raises(LimnerError, match="is not the name of an account"):
         accounts.add_key(name)
 
 

@@ -121,7 +121,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     queued = EvaluateRequest.model_validate(
         {"target": f"sha256:{digest}", "dataset": f"folder:{digest}", "prompt": ["a cat"], "influence": True}
     )
-    with pytest.raises(LimnerError, match="model is left open"):
+    with pytest.raises(LimnerError, match="model is not given"):
         check_references(queued)
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
     target = ModelWithAdapters(

@@ -19,7 +19,7 @@ from limner.core.requests.uses import Contestant, MetricUse
 GAP = ".gap"
 """Suffix of a metric's name for the gap between the means of groups."""
 MISTAKEN = "mistaken"
-"""The share of images that are taken for those of another group."""
+"""The share of misclassified images, which are more similar to the prompt of another group."""
 DRIFT = "class_drift"
 """The metric that scores images of the class alone, not of the prompts."""
 PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
@@ -34,8 +34,8 @@ Group = Annotated[str, Field(max_length=200)]
 class Requirement(Frozen):
     """A condition on the mean of a metric; as text "subject_fidelity>=0.7".
 
-    NAME.gap is the gap between groups, as in "prompt_fidelity.gap<=0.05"; "mistaken<=0.1" limits the share of images
-    taken for those of another group.
+    NAME.gap is the gap between groups, as in "prompt_fidelity.gap<=0.05"; "mistaken<=0.1" limits the share of
+    misclassified images, which are more similar to the prompt of another group.
     """
 
     metric: Name = Field(description="Name of the metric; NAME.gap for its gap between groups.")
