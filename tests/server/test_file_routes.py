@@ -114,7 +114,7 @@ def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> No
 @pytest.mark.parametrize("names", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])
 def test_a_folder_with_missing_files_is_not_found(call: TestClient, names: object) -> None:
     reply = call.get(kept(call, json.dumps(names).encode()).replace("files", "folders"))
-    assert reply.status_code == 404 and reply.json()["detail"].startswith("there is not a folder ")
+    assert reply.status_code == 404 and reply.json()["detail"].startswith("there is no folder ")
 
 
 def test_one_large_file_with_many_names(call: TestClient, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
