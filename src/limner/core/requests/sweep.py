@@ -163,7 +163,7 @@ class SweepRequest(GenerationSettings):
             raise ValueError("the prompt is missing; say what to generate")
         if self.image_count > MAX_SWEEP_IMAGES:
             raise ValueError(
-                f"the sweep has {self.image_count:,} images, and {MAX_SWEEP_IMAGES:,} are the most; vary less"
+                f"the sweep has {self.image_count:,} images, and the limit is {MAX_SWEEP_IMAGES:,}; vary less"
             )
         first = [axis.values[:1] for axis in self.axes]
         try:  # each value with the first of the others; `check` validates all combinations, which takes longer
