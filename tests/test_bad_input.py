@@ -83,7 +83,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 def test_empty_folder(refused, train, tmp_path):
     (tmp_path / "empty").mkdir()
-    assert "is empty; put 3 to 10 images" in refused(*train(data=tmp_path / "empty"))
+    assert "is empty; put 5 to 20 images" in refused(*train(data=tmp_path / "empty"))
 
 
 def test_folder_that_is_not_there(refused, train, painted):

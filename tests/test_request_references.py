@@ -49,17 +49,17 @@ def test_all_references_of_a_request_are_found() -> None:
     ],
 )
 def test_paths_are_refused(fields: dict[str, Any]) -> None:
-    with pytest.raises(LimnerError, match="is no reference; upload the file"):
+    with pytest.raises(LimnerError, match="is not a reference; upload the file"):
         check_references(request(**fields))
 
 
 def test_missing_fields_are_not_read_from_an_adapter() -> None:
     compare = {"kind": "compare", "contestants": [A, B], "prompt": ["x"]}
-    with pytest.raises(LimnerError, match="model is left open"):
+    with pytest.raises(LimnerError, match="model is not given"):
         check_references(parse_request(compare))
     assert check_references(parse_request(compare | {"model": "starter"})) == {A, B}
     evaluate = {"kind": "evaluate", "target": A, "prompt": ["a {}"], "model": "starter"}
-    with pytest.raises(LimnerError, match="identifier is left open"):
+    with pytest.raises(LimnerError, match="identifier is not given"):
         check_references(parse_request(evaluate | {"class_word": "dog"}))
     assert check_references(parse_request(evaluate | {"class_word": "dog", "identifier": "sks"})) == {A}
 

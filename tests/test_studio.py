@@ -27,7 +27,7 @@ def test_the_number_of_pixels_is_limited(studio: Studio) -> None:
     studio.enqueue(GenerateRequest(prompt="a", width=512, height=512))
     studio.enqueue(GenerateRequest(prompt="a", width=256, height=256, hires=2.0))
     for larger in ({"width": 512, "height": 513}, {"width": 513}, {"width": 256, "height": 256, "hires": 2.1}):
-        with pytest.raises(LimnerError, match="262,144 are the most; ask for a smaller one"):
+        with pytest.raises(LimnerError, match="the limit is 262,144; request a smaller one"):
             studio.enqueue(GenerateRequest.model_validate({"prompt": "a", **larger}))
 
 

@@ -136,7 +136,7 @@ def test_paths_of_the_machine_are_refused(studio: Studio, path: str) -> None:
         GenerateRequest(prompt="x", adapter=(AdapterUse(path=path),)),
         TrainRequest(data=path, class_word="dog"),
     ):
-        with pytest.raises(LimnerError, match="is no reference"):
+        with pytest.raises(LimnerError, match="is not a reference"):
             studio.enqueue(request)
 
 
@@ -155,7 +155,7 @@ def test_a_run_with_a_path_fails(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
     execute_queue(studio)
     failed = studio.store.get(run.id)
-    assert failed.status is Status.FAILED and "is no reference" in (failed.error or "")
+    assert failed.status is Status.FAILED and "is not a reference" in (failed.error or "")
 
 
 @pytest.mark.parametrize("reference", ["starter", "owner/name", "Pictures/cat.png"])
@@ -167,7 +167,7 @@ def test_files_are_named_by_hash_only(studio: Studio, reference: str) -> None:
         GenerateRequest(prompt="x", adapter=(AdapterUse(path=reference),)),
         TrainRequest(data=reference, class_word="dog"),
     ):
-        with pytest.raises(LimnerError, match="is no reference"):
+        with pytest.raises(LimnerError, match="is not a reference"):
             studio.enqueue(request)
 
 

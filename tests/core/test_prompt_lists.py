@@ -50,7 +50,7 @@ def test_a_queued_request_may_name_a_suite_or_an_uploaded_file(home: Path, tmp_p
     assert isinstance(run.request, EvaluateRequest) and run.request.prompt == ("a {}", "another {}")
     run = studio.enqueue(EvaluateRequest.model_validate({**fields, "suite": "pets"}))
     assert isinstance(run.request, EvaluateRequest) and run.request.prompt == PETS
-    with pytest.raises(LimnerError, match="is no reference"):
+    with pytest.raises(LimnerError, match="is not a reference"):
         studio.enqueue(EvaluateRequest.model_validate({**fields, "prompts": str(tmp_path / "prompts.txt")}))
     folder = studio.files.upload(Path(__file__).parent)
     with pytest.raises(LimnerError, match="which an upload does not have"):

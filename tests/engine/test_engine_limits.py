@@ -458,7 +458,7 @@ def test_up_to_three_contestants_show_two_seeds():
     [
         ({}, "each model's default steps and guidance"),
         ({"guidance": 0.0, "steps": 4}, "4 steps, guidance 0"),
-        ({"scheduler": "euler", "guidance": 2.5}, "guidance 2.5, sampler euler, each model's default steps"),
+        ({"scheduler": "euler", "guidance": 2.5}, "guidance 2.5, scheduler euler, each model's default steps"),
     ],
 )
 def test_settings_are_listed_even_if_zero(fields, text):

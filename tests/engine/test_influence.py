@@ -332,9 +332,9 @@ def test_an_adapter_of_another_tool_is_refused(adapter, traced, tmp_path):
 def test_the_queue_opens_no_path_that_an_adapter_names():
     sha256 = f"sha256:{'0' * 64}"
     request = InfluenceRequest(adapter=sha256, picture=(sha256,))
-    with pytest.raises(LimnerError, match="model is left open"):
+    with pytest.raises(LimnerError, match="model is not given"):
         check_references(request)
-    with pytest.raises(LimnerError, match="data is left open"):
+    with pytest.raises(LimnerError, match="data is not given"):
         check_references(request.model_copy(update={"model": "starter"}))
     whole = request.model_copy(update={"model": "starter", "data": f"folder:{'1' * 64}"})
     assert check_references(whole) == {sha256, whole.data}

@@ -57,7 +57,7 @@ def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
     answer = drive(f"{PRESS} {keys} {rater} {STATUS} {SAVE}")
     opinions = Opinions.model_validate(answer["saved"])
-    assert answer["status"].startswith("You scored all 4 pictures")
+    assert answer["status"].startswith("You scored all 4 images")
     assert opinions.scores.keys() == {sha256_of(path) for path in pictures} and opinions.rater == "Anna"
     assert all(scores == dict(zip(CRITERIA, (5, 4, 3, 2), strict=True)) for scores in opinions.scores.values())
     assert opinions.evaluation == evaluation_of(map(sha256_of, pictures))
@@ -65,10 +65,10 @@ def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
 
 def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
     first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {STATUS} {SAVE}")
-    assert first["status"] == "Picture 2 of 4, 1 scored" and first["now"] == "aesthetics"
+    assert first["status"] == "Image 2 of 4, 1 scored" and first["now"] == "aesthetics"
     change = f"press('ArrowLeft'); {CLICK} click('detail', 4); answer.stays = now();"
     again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {STATUS} {SAVE}")
-    assert again["now"] == "aesthetics" and again["status"] == "Picture 1 of 4, 1 scored" and again["stays"] == "detail"
+    assert again["now"] == "aesthetics" and again["status"] == "Image 1 of 4, 1 scored" and again["stays"] == "detail"
     assert sorted(again["saved"]["scores"].values(), key=len) == [
         {"relevance": 2},
         {"relevance": 1, "aesthetics": 1, "detail": 4, "uniqueness": 1},
@@ -94,7 +94,7 @@ def test_invalid_stored_scores_are_ignored(drive) -> None:
 def test_a_name_is_typed_without_scoring(drive) -> None:
     typed = "document.getElementById('rater').dispatchEvent(new KeyboardEvent('keydown', {key: '5', bubbles: true}));"
     assert drive(f"{typed} {STATUS} answer.off = document.getElementById('save').disabled;") == {
-        "status": "Picture 1 of 4, 0 scored",
+        "status": "Image 1 of 4, 0 scored",
         "off": True,
     }
 
@@ -114,7 +114,7 @@ def test_relevance_is_asked_of_pictures_with_words_alone(tmp_path: Path, picture
     answer = browser.drive(page, f"{asked} go(1); {asked}", tmp_path / "profile")
     assert answer == {"none": 3, "a cat": 4}
     wordless = sheet(tmp_path, items[:1], [], []).read_text()
-    assert 'data-question="relevance"' not in wordless and "photographs" not in wordless.split("<body>")[1]
+    assert 'data-question="relevance"' not in wordless and "photograph" not in wordless.split("<body>")[1]
 
 
 @pytest.mark.parametrize("size", ["--window-size=500,900", "--window-size=1280,800"])

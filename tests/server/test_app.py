@@ -79,7 +79,7 @@ def test_conflict_while_the_first_call_runs(client: TestClient) -> None:
             assert not slow.done(), slow.result().text
         try:
             reply = client.post("/v1/runs", json=PAINT, headers=key)
-            assert reply.status_code == 409 and "goes on" in reply.json()["detail"]
+            assert reply.status_code == 409 and "still runs" in reply.json()["detail"]
         finally:
             client.post(f"{runs[0]['url']}/cancel")
     assert slow.result().json()["id"] == runs[0]["id"] and len(client.get("/v1/runs").json()) == 1
@@ -231,7 +231,7 @@ def test_images_above_the_pixel_limit_are_refused(home: Path, asked: dict[str, o
     client = TestClient(create_app(Studio(home, most_pixels=2048 * 2048), Settings()), base_url="http://127.0.0.1")
     refused = client.post("/v1/runs", json=asked)
     assert refused.status_code == 422
-    assert "4,194,304 are the most" in refused.json()["detail"]
+    assert "the limit is 4,194,304" in refused.json()["detail"]
     assert not Studio(home).runs.list()
 
 

@@ -135,7 +135,11 @@ def test_responses_do_not_depend_on_files_of_the_machine(
                 message = reply.text.replace(path, "PATH") if reply.status_code != 202 else ""
                 answers.setdefault(f"{number} {field}", set()).add((int(reply.status_code), message))
                 if path.startswith("/"):
-                    assert reply.status_code == 422 and "'PATH' is no reference" in message, (field, body, reply.text)
+                    assert reply.status_code == 422 and "'PATH' is not a reference" in message, (
+                        field,
+                        body,
+                        reply.text,
+                    )
         assert all(len(message) == 1 for message in answers.values()), answers
         tried = {field.partition(" ")[2] for field in answers}
         assert referring(kind) <= tried and (kind is not SweepRequest or axes <= tried)

@@ -116,9 +116,9 @@ def test_a_failed_run_has_a_short_error(call: Client) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ({"kind": "generate", "prompt": "x", "model": "/etc"}, "is no reference"),
-        ({"kind": "generate", "prompt": "x", "image": "../secret.png"}, "is no reference"),
-        ({"kind": "train", "data": "/root", "class_word": "dog"}, "is no reference"),
+        ({"kind": "generate", "prompt": "x", "model": "/etc"}, "is not a reference"),
+        ({"kind": "generate", "prompt": "x", "image": "../secret.png"}, "is not a reference"),
+        ({"kind": "train", "data": "/root", "class_word": "dog"}, "is not a reference"),
         ({"kind": "train", "data": "folder:" + "0" * 64, "class_word": "dog", "options": {"rnak": 2}}, "rnak"),
         ({"kind": "generate"}, "/generate/prompt"),
         ({"kind": "generate", "prompt": "x", "steps": 0}, "/generate/steps"),

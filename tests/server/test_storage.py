@@ -125,7 +125,7 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
     reference = studio.files.upload(tmp_path / "a.png")
     run = studio.enqueue(GenerateRequest(prompt="a", image=reference))
     assert limner("backup", "b.zip").code == 0
-    assert limner("restore", "b.zip").error.startswith("there is something here already (")
+    assert limner("restore", "b.zip").error.startswith("the database is not empty (")
     assert limner("erase", reference).error == (
         f"{reference[:19]} cannot go alone: 1 was made with it (run {run.id} (generate)); "
         "erase those too, with --derived"

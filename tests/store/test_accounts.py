@@ -62,7 +62,7 @@ def test_a_key_expires(accounts: Accounts) -> None:
 
 @pytest.mark.parametrize("name", ["", "Ann", "a b", "*", "-a", "a" * 65, "ä", "a\n"])
 def test_invalid_account_names(accounts: Accounts, name: str) -> None:
-    with pytest.raises(LimnerError, match="is no name of an account"):
+    with pytest.raises(LimnerError, match="is not the name of an account"):
         accounts.add_key(name)
 
 
@@ -95,7 +95,7 @@ def test_quota_of_images_per_day(accounts: Accounts, store: Store) -> None:
     assert who is not None
     first = store.create(GenerateRequest(prompt="a", count=3), caller=who)
     assert (first.owner, first.key) == ("ann", key.id)
-    with pytest.raises(QuotaExceeded, match="3 pictures more than the 3 that were asked for in the last 24 hours are"):
+    with pytest.raises(QuotaExceeded, match="3 images more than the 3 requested in the last 24 hours are"):
         store.create(GenerateRequest(prompt="b", count=3), caller=who)
     store.create(GenerateRequest(prompt="b", count=2), caller=who)
     store.update(first.id, status=Status.CANCELLED)

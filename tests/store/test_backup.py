@@ -95,7 +95,7 @@ def test_a_backup_restores_everything_in_another_home(
     run = there.enqueue(GenerateRequest(prompt="and on it goes"))
     made = there.store.add_artifact(run.id, "picture", "/x/0002.png", "b" * 64)
     assert made.id == max(found.id or 0 for found in there.store.artifacts()), "new rows are numbered above the old"
-    with pytest.raises(LimnerError, match="there is something here already"):
+    with pytest.raises(LimnerError, match="the database is not empty"):
         there.maintenance.restore(tmp_path / "backup.zip")
     there.maintenance.restore(tmp_path / "backup.zip", replace=True)
     assert contents(there) == before
@@ -370,7 +370,7 @@ def test_created_rows_are_checked_like_restored_ones(home: Path) -> None:
         studio.store.writing() as session,
     ):
         session.add(RunRow(id="/tmp/victim", kind="generate", request={}, digest="a" * 64, status="queued"))
-    with pytest.raises(LimnerError, match=r"'\.\./victim' is no id of a run"):
+    with pytest.raises(LimnerError, match=r"'\.\./victim' is not the id of a run"):
         paths.run_folder(home, "../victim")
     assert not list(home.rglob("victim"))
     studio.store.close()

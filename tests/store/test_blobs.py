@@ -93,7 +93,7 @@ def test_removed_files_are_missing(blobs: Blobs, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["/etc/passwd", "sha256:../../x", "sha256:" + "g" * 64, "folder:", "a" * 64, ""])
 def test_invalid_references(local: Blobs, reference: str) -> None:
-    with pytest.raises(LimnerError, match="is no reference"):
+    with pytest.raises(LimnerError, match="is not a reference"):
         local.local_path(reference)
 
 
@@ -113,7 +113,7 @@ def test_invalid_references(local: Blobs, reference: str) -> None:
 )
 def test_forged_manifests(local: Blobs, tmp_path: Path, manifest: bytes) -> None:
     stored = local.put(write(tmp_path / "list", manifest))
-    with pytest.raises(LimnerError, match="is no folder"):
+    with pytest.raises(LimnerError, match="is not a folder"):
         local.local_path(f"folder:{stored}")
 
 

@@ -212,7 +212,7 @@ def test_results_outside_of_the_home_are_listed_and_stay(house: Household, tmp_p
 
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
 def test_an_invalid_reference_is_not_erased(house: Household, reference: str) -> None:
-    with pytest.raises(LimnerError, match="is no reference"):
+    with pytest.raises(LimnerError, match="is not a reference"):
         house.studio.maintenance.erase(EraseSelection(references=(reference,)))
 
 

@@ -71,7 +71,7 @@ def test_only_visible_images_are_found(store: Store) -> None:
         lambda: ImageCollections(store).put(ADA, ImageCollections(store).add(ADA, str(now())).id, other, True),
         lambda: found(store, ADA, before=other),
     ):
-        with pytest.raises(LimnerError, match="there is no picture"):
+        with pytest.raises(LimnerError, match="there is no image"):
             act()
 
 

@@ -21,7 +21,7 @@ def test_a_repeated_call_gets_the_stored_response(store: Store) -> None:
         StoredResponse(201, {"location": "/x"}, b"\x00body"),
     )
     assert answers.begin("ann", "k", D) is None
-    with pytest.raises(InFlight, match="'k' goes on"):
+    with pytest.raises(InFlight, match="'k' still runs"):
         answers.begin("ann", "k", D)
     assert answers.begin("bob", "k", D) is None, "keys of another account are other keys"
     answers.save("ann", "k", answer)

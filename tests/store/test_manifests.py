@@ -61,7 +61,7 @@ def test_a_folder_has_at_most_64_gib(size: int, fits: bool) -> None:
 @pytest.mark.parametrize(("size", "fits"), [(REPEATED_BYTES, True), (REPEATED_BYTES + 1, False)])
 def test_repeated_files_have_at_most_256_mib(size: int, fits: bool) -> None:
     assert REPEATED_BYTES == 256 * 1024**2
-    refused({"a": "a" * 64, "b": "a" * 64}, {"a" * 64: size}, None if fits else "holds the same files again and again")
+    refused({"a": "a" * 64, "b": "a" * 64}, {"a" * 64: size}, None if fits else "contains the same files many times")
 
 
 def refused(hashes: dict[str, str], sizes: dict[str, int], problem: str | None) -> None:

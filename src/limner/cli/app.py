@@ -21,7 +21,7 @@ COMMANDS = {
     "rank": ("votes:rank", "Rank the contestants of a comparison by the votes saved on its blind page."),
     "opinions": (
         "votes:opinions",
-        "Summarise the scores that people gave an evaluation's images blind, and which metrics agree with them.",
+        "Summarise people's blind scores of an evaluation's images, and show which metrics agree with them.",
     ),
     "run": ("history:run", "Repeat the request stored in an image: the same pixels on the same machine."),
     "runs": ("history:runs", "List runs, newest first."),
@@ -29,38 +29,39 @@ COMMANDS = {
     "verify": (
         "history:verify",
         "Check whether images were made here, and whether they were changed. Exit codes: 0 all were made here, or "
-        "signed by someone you trust, and not changed since; 1 any other image; 2 a file that is not an image.",
+        "signed by someone you trust, and not changed since; 1 any other image; 2 not a PNG, JPEG or WebP file.",
     ),
     "history": ("history:history", "List generated images that meet all conditions given."),
-    "rate": ("history:rate", "Rate images: limner rate pictures/0001.png 4."),
-    "feedback": ("history:feedback", "Export ratings and preferences, for training on them."),
+    "rate": ("history:rate", "Rate images with 1 to 5 stars, as in: limner rate pictures/0001.png 4."),
+    "feedback": ("history:feedback", "Export ratings and comparisons for preference training."),
     "models": ("models:models", "List and download base models."),
     "starter": ("models:starter", "Examine the model that comes with Limner, and generate a contact sheet."),
     "demo": (
         "models:demo",
-        "Train the starter on a new character from 8 images and show the result on a page, in a few minutes.",
+        "Train the starter on 8 images of a new character and show the result on a page. Takes a few minutes.",
     ),
     "serve": ("service:serve", "Serve the HTTP API on this machine, with workers of its own."),
     "worker": (
         "service:worker",
         "Execute queued runs until stopped; `limner serve` starts its own workers.",
     ),
-    "keys": ("service:keys", "Manage API keys, which the service requires when other machines can reach it."),
+    "keys": ("service:keys", "Manage API keys. The service requires them if other machines can reach it."),
     "backup": (
         "maintenance:backup",
-        "Write runs, events, artifacts, files and credentials into one archive. The service may go on running.",
+        "Write the database, the stored files and the credentials into one archive. The service can keep running.",
     ),
     "restore": (
         "maintenance:restore",
-        "Restore a backup into an empty home and database. The archive is checked first.",
+        "Restore a backup into an empty LIMNER_HOME and database. The whole archive is checked first.",
     ),
     "erase": (
         "maintenance:erase",
-        "Erase runs, files, or everything of an account, permanently, with what only they needed.",
+        "Permanently erase runs, files, or everything that an account owns. Files that nothing else uses are erased "
+        "too.",
     ),
     "prune": (
         "maintenance:prune",
-        "Erase old runs that nothing newer depends on, and files that nothing refers to.",
+        "Permanently erase old runs that nothing newer depends on, and files that nothing refers to.",
     ),
 }
 """Commands other than those of request kinds: "module:name" below `limner.cli.commands`, and help."""
@@ -68,7 +69,9 @@ COMMANDS = {
 
 def application(arguments: Sequence[str] = ()) -> App:
     """All commands, for these arguments: a recipe or a training method changes the flags of a command."""
-    app = App(name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=True))
+    app = App(
+        name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=shown_default)
+    )
     for name, kind in KINDS.items():
         command = f"limner.cli.commands.{kind.command}"
         if name == next(iter(arguments), None):
@@ -79,6 +82,13 @@ def application(arguments: Sequence[str] = ()) -> App:
     for name, (place, text) in COMMANDS.items():
         app.command(f"limner.cli.commands.{place}", name=name, help=text)
     return app
+
+
+def shown_default(value: object) -> str | None:
+    """A default as the help shows it; None for one that is nothing, which the help leaves out."""
+    if value is None or value is False or value in ((), ""):
+        return None
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _flag_name(field: str) -> str:

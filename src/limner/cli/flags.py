@@ -48,7 +48,6 @@ def parameter_of(name: str, field: FieldInfo, optional: bool = False) -> inspect
         name=None if flag.positional else flag_name(name, field),
         help=field.description,
         required=required,
-        show_default=not required and field.get_default() not in (None, (), ""),
         consume_multiple=False,
         negative=() if field.default is False and not optional else None,
         negative_iterable=(),

@@ -25,21 +25,21 @@ class Execution(Frozen):
     """How a request is executed. It is no part of the request's digest; each kind of request takes some of it."""
 
     workers: int | None = Field(
-        default=None, ge=1, le=1024, description="Processes that read images (default: one for each core)."
+        default=None, ge=1, le=1024, description="Number of processes that read images (default: one for each core)."
     )
     executor: Literal["processes", "ray"] = Field(
-        default="processes", description="What these processes run on: this machine, or a Ray cluster."
+        default="processes", description="Where images are read: processes of this machine, or ray for a Ray cluster."
     )
-    preview_every: int = Field(default=0, ge=0, description="Steps between preview images; 0 for none.")
+    preview_every: int = Field(default=0, ge=0, description="Number of steps between previews; 0 for no previews.")
     track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        default=(), max_length=8, description="Tracker to log to; may be repeated."
+        default=(), max_length=8, description="Tracker that metrics are logged to; may be repeated."
     )
     memory: Memory = Field(
         default="high",
         description="How much GPU memory to use: high keeps all networks on the GPU; balanced only the one in use; low "
-        "also rounds its weights to 4 bits and decodes in tiles.",
+        "also quantises its weights to 4 bits and decodes in tiles.",
     )
-    device: Device = Field(default="auto", description="auto, cpu, cuda, cuda:1 or mps.")
+    device: Device = Field(default="auto", description="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")
 
 
 def split_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -90,7 +90,7 @@ KINDS = {
             "evaluate.evaluate:evaluate",
             "requests:evaluate",
             ("memory", "device"),
-            "Score a model, an adapter or a folder of images, against photos of the subject where they are given. "
+            "Score the images of a model, an adapter or a folder, also by comparison with photos of the subject. "
             "Exit codes: 0 done, 1 a --require condition is not met, 2 an error that you can fix.",
         ),
         RequestKind(
@@ -99,7 +99,7 @@ KINDS = {
             "compare.compare:compare",
             "requests:compare",
             ("memory", "device"),
-            "Compare models or adapters on the same prompts and seeds: scores, and a page for blind votes.",
+            "Compare models or adapters on the same prompts and seeds, by scores and by blind votes of people.",
         ),
         RequestKind(
             "sweep",
@@ -107,7 +107,7 @@ KINDS = {
             "sweep.sweep:sweep",
             "requests:sweep",
             ("memory", "device"),
-            "Generate the same images with one to three settings varied, and score the difference.",
+            "Generate the same prompt and seeds at several values of one to three settings, and score the images.",
         ),
         RequestKind(
             "influence",

@@ -72,7 +72,7 @@ class Facts:
     long_prompts: whether prompts may be longer than the text encoder takes, and may weight words.
     paired: whether the stock pipeline passes the unconditional and the conditional rows to the denoiser in one batch,
     in this order. Guidance methods and intervals need that.
-    samplers: whether samplers can be chosen by name.
+    samplers: whether schedulers can be chosen by name.
     remedies: request field -> what to do instead, where the family does not support the field.
     controls: kind of control -> Hugging Face id of its ControlNet, for denoisers whose configuration has the values in
     `controlled`.

@@ -20,7 +20,7 @@ Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor], torc
 """Noisy latents (n, c, h, w), times (n,), text and frames (n, 6) -> prediction (n, c, h, w)."""
 
 FLOW_STEPS = 1000
-"""Time steps of flow matching from clean to noise: a time is 1000 times the share of noise."""
+"""Timesteps of flow matching from clean to noise: a time is 1000 times the share of noise."""
 
 
 @dataclass(frozen=True)

@@ -21,46 +21,57 @@ class Settings(Frozen):
     )
     workers: int = Field(default=1, ge=0, le=64, description="Worker processes to start.")
     together: int = Field(
-        default=8, ge=1, le=256, description="Most images of different requests that a worker generates in one batch."
+        default=8,
+        ge=1,
+        le=256,
+        description="Maximum number of images of different requests that a worker generates in one batch.",
     )
     names: tuple[str, ...] = Field(
-        default=(), description="Host name of this server, such as limner.example.com; may be repeated."
+        default=(),
+        description="Host name under which callers reach this server, such as limner.example.com; may be repeated.",
     )
     accounts: bool = Field(
-        default=False, description="Require a key for every call (limner keys add); always so beyond this machine."
+        default=False,
+        description="Require a key for every call (limner keys add); always on if other machines can reach the "
+        "service.",
     )
-    run_seconds: float | None = Field(default=None, gt=0, description="Most seconds of a run (default: no limit).")
-    pixels: int = Field(default=2048 * 2048, ge=64, description="Most pixels of the images of one request.")
+    run_seconds: float | None = Field(
+        default=None, gt=0, description="Maximum duration of a run, in seconds (default: no limit)."
+    )
+    pixels: int = Field(default=2048 * 2048, ge=64, description="Maximum number of pixels of one image.")
     profile: Path | None = Field(default=None, description="YAML file of industries and styles for /generate-image.")
     log: LogFormat = Field(default="text", description="Log format: text, or json with a line for each call and run.")
     policy: Path | None = Field(
         default=None, description="YAML file of the moderation checks for prompts and images; see docs/moderation.md."
     )
-    upload_bytes: int = Field(default=64 * 2**20, ge=1, description="Largest upload, in bytes.")
-    unpacked_bytes: int = Field(default=512 * 2**20, ge=1, description="Largest size of an unpacked zip, in bytes.")
-    connections: int = Field(default=1000, ge=1, le=100_000, description="Most open connections.")
+    upload_bytes: int = Field(default=64 * 2**20, ge=1, description="Maximum size of an upload, in bytes.")
+    unpacked_bytes: int = Field(default=512 * 2**20, ge=1, description="Maximum size of an unpacked zip, in bytes.")
+    connections: int = Field(default=1000, ge=1, le=100_000, description="Maximum number of open connections.")
     connections_each: int = Field(
         default=250,
         ge=0,
         le=100_000,
-        description="Most open connections from one address; 0 for no limit, as behind a reverse proxy.",
+        description="Maximum number of open connections from one address; 0 for no limit, as behind a reverse proxy.",
     )
     header_seconds: float = Field(
-        default=20.0, gt=0, le=3600, description="Most seconds for the headers of a request to arrive."
+        default=20.0, gt=0, le=3600, description="Maximum time for the headers of a request to arrive, in seconds."
     )
     body_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3600,
-        description="Most seconds between parts of a request body, or for the client to read parts of a response.",
+        description="Maximum wait for the next part of a request body, or for the client to read a part of a "
+        "response, in seconds.",
     )
-    wait_seconds: float = Field(default=600.0, gt=0, description="Most seconds that a call waits for its result.")
+    wait_seconds: float = Field(
+        default=600.0, gt=0, description="Maximum time that a call waits for its result, in seconds."
+    )
     presign: bool = Field(
         default=False,
         description="Redirect downloads to the file storage, by a URL signed for an hour, where the storage can sign.",
     )
     retention_days: float | None = Field(
-        default=None, gt=0, le=36500, description="Erase runs and uploads older than this (default: never)."
+        default=None, gt=0, le=36500, description="Erase runs and uploads older than this many days (default: never)."
     )
     share: bool = Field(default=False, description="Get a public address from an installed tunnel program.")
     share_by: str | None = Field(

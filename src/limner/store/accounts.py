@@ -39,7 +39,7 @@ class Accounts:
         """
         if re.fullmatch(patterns.ACCOUNT, account) is None:
             raise LimnerError(
-                f"{account!r} is no name of an account", "use up to 64 small letters, digits and any of . _ @ + -"
+                f"{account!r} is not the name of an account", "use up to 64 small letters, digits and any of . _ @ + -"
             )
         if days is not None and not 1 <= days <= 36_500:
             raise LimnerError(f"a key cannot be valid for {days} days", "use 1 to 36500, or leave it out")

@@ -101,21 +101,21 @@ class Blobs:
         """A local path of a file or folder, which nobody may write to. suffix: the name of a file must end so."""
         found = REFERENCE.fullmatch(reference)
         if found is None:
-            raise LimnerError(f"{reference!r} is no reference", "write sha256:HASH or folder:HASH")
+            raise LimnerError(f"{reference!r} is not a reference", "write sha256:HASH or folder:HASH")
         kind, sha256 = found.groups()
         return self.path(sha256, suffix) if kind == "sha256" else self._folder(sha256)
 
     def folder(self, sha256: str) -> dict[str, str]:
-        """Hashes of a folder's files by name. Raises LimnerError if it is no folder, or too large."""
+        """Hashes of a folder's files by name. Raises LimnerError if it is not a folder, or too large."""
         hashes = self.manifest(sha256)
         unique = sorted(set(hashes.values()))
         check_size(hashes, dict(zip(unique, self._each(self.size, unique), strict=True)), sha256)
         return hashes
 
     def manifest(self, sha256: str) -> dict[str, str]:
-        """Hashes of a folder's files by name; the files may be missing. Raises LimnerError if it is no folder."""
+        """Hashes of a folder's files by name; the files may be missing. Raises LimnerError if it is not a folder."""
         if self.size(sha256) > MANIFEST_BYTES:
-            raise LimnerError(f"{sha256[:12]} is no folder", "name a file as sha256:HASH")
+            raise LimnerError(f"{sha256[:12]} is not a folder", "name a file as sha256:HASH")
         return parse_manifest(self.read(sha256, 0, MANIFEST_BYTES), sha256)
 
     def folder_hashes(self, folders: Iterable[str]) -> dict[str, frozenset[str]]:
@@ -221,7 +221,7 @@ class Blobs:
 
     def _place(self, sha256: str) -> str:
         if not _SHA256.fullmatch(sha256):
-            raise LimnerError(f"{sha256!r} is no SHA-256", "give 64 hexadecimal digits")
+            raise LimnerError(f"{sha256!r} is not a SHA-256", "give 64 hexadecimal digits")
         return f"{self._root}/{sha256[:2]}/{sha256}"
 
     def _fresh(self, place: str) -> bool:

@@ -97,7 +97,7 @@ def erase(
     """
     for reference in selection.references:
         if REFERENCE.fullmatch(reference) is None:
-            raise LimnerError(f"{reference!r} is no reference", "write sha256:HASH or folder:HASH")
+            raise LimnerError(f"{reference!r} is not a reference", "write sha256:HASH or folder:HASH")
     contents = FolderContents(blobs)
     with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
         contents.expand(all_mentions(session))

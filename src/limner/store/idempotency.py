@@ -51,7 +51,7 @@ class IdempotencyRecords:
             if row.status is not None:
                 return StoredResponse(row.status, row.headers, row.body)
             if row.began > now - self.timeout:
-                raise InFlight(f"the first call with Idempotency-Key {key[:80]!r} goes on", "wait for its answer")
+                raise InFlight(f"the first call with Idempotency-Key {key[:80]!r} still runs", "wait for its answer")
             row.began = now
             return None
 

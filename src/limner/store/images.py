@@ -70,7 +70,7 @@ class ImageIndex:
             found = _images(session, viewer, [visible(session, viewer, name).id])
         if not found:
             raise LimnerError(
-                f"picture {str(name)[:12]!r} cannot be read", "it was erased, or a newer version of Limner wrote it"
+                f"image {str(name)[:12]!r} cannot be read", "it was erased, or a newer version of Limner wrote it"
             )
         return found[0]
 
@@ -95,7 +95,7 @@ def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
         query = query.join(ArtifactRow, ArtifactRow.id == ImageIndexRow.id).where(ArtifactRow.sha256 == name)
     row = session.scalars(query).one_or_none()
     if row is None:
-        raise LimnerError(f"there is no picture {str(name)[:64]}", "find its id or its SHA-256 in the history")
+        raise LimnerError(f"there is no image {str(name)[:64]}", "find its id or its SHA-256 in the history")
     return row
 
 

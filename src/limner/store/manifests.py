@@ -37,7 +37,7 @@ def parse_manifest(text: bytes, sha256: str) -> dict[str, str]:
             files = {str(name): str(file_hash) for name, file_hash in cast(dict[Any, Any], parsed).items()}
             if all(is_safe_name(name) and _SHA256.fullmatch(file_hash) for name, file_hash in files.items()):
                 return files
-    raise LimnerError(f"{sha256[:12]} is no folder", "name a file as sha256:HASH")
+    raise LimnerError(f"{sha256[:12]} is not a folder", "name a file as sha256:HASH")
 
 
 def check_size(hashes: Mapping[str, str], sizes: Mapping[str, int], sha256: str) -> None:
@@ -49,7 +49,7 @@ def check_size(hashes: Mapping[str, str], sizes: Mapping[str, int], sha256: str)
         raise LimnerError(f"folder {sha256[:12]} is larger than {FOLDER_BYTES:,} bytes", "leave files out")
     if total - different > REPEATED_BYTES:
         raise LimnerError(
-            f"folder {sha256[:12]} holds the same files again and again", "name each of its large files once"
+            f"folder {sha256[:12]} contains the same files many times", "name each of its large files once"
         )
 
 

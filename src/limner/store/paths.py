@@ -32,7 +32,7 @@ def runs_folder(home: Path) -> Path:
 def run_folder(home: Path, run_id: str) -> Path:
     """The folder of a run's working files and checkpoints; created. Raises LimnerError for an invalid id."""
     if re.fullmatch(patterns.RUN, run_id) is None:
-        raise LimnerError(f"{run_id[:80]!r} is no id of a run", "list runs with limner runs")
+        raise LimnerError(f"{run_id[:80]!r} is not the id of a run", "list runs with limner runs")
     return make_folder(runs_folder(home) / run_id)
 
 

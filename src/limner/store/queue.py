@@ -215,7 +215,7 @@ class Queue:
         with self.store.writing() as session:
             row = session.scalars(select(RunRow).where(RunRow.id == whole).with_for_update()).one()
             if row.queue != self.name:
-                raise LimnerError(f"run {whole} is not in the queue", "whoever submitted it executes it")
+                raise LimnerError(f"run {whole} is not in the queue", "it is executed where it was submitted")
             with _announced(session, row):
                 yield row
 

@@ -28,7 +28,7 @@ def charge_images(session: Session, caller: Caller, request: Request) -> None:
     charged = select(func.sum(QuotaRow.pictures)).where(QuotaRow.key == caller.key)
     before = int(session.scalar(charged) or 0)
     if before + request.image_count > limit:
-        images = f"{request.image_count} pictures more than the {before} that were asked for in the last 24 hours"
+        images = f"{request.image_count} images more than the {before} requested in the last 24 hours"
         raise QuotaExceeded(f"{images} are over {limit}", "wait")
     session.add(QuotaRow(key=caller.key, pictures=request.image_count, created=now))
 

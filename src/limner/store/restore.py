@@ -68,7 +68,7 @@ def _opened(path: Path) -> Generator[zipfile.ZipFile]:
 
 def _damaged(problem: str) -> LimnerError:
     """The error for a backup with a problem."""
-    return LimnerError(f"the backup {problem}; it is damaged, or no backup of Limner", "use another one")
+    return LimnerError(f"the backup {problem}; it is damaged, or not a backup of Limner", "use another one")
 
 
 def _checked(archive: zipfile.ZipFile, emit: Emit) -> Manifest:
@@ -163,7 +163,7 @@ def _refuse_to_overwrite(store: Store, archive: zipfile.ZipFile, manifest: Manif
         rows = sum(session.scalar(select(func.count()).select_from(table)) or 0 for table in TABLES.values())
     if rows:
         raise LimnerError(
-            f"there is something here already ({rows:,} rows in the database)",
+            f"the database is not empty ({rows:,} rows)",
             "set LIMNER_HOME to an empty folder, or give --replace to delete what is here",
         )
     for name in manifest.hashes:

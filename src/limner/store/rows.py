@@ -25,7 +25,7 @@ MAX_VALUES = 2**20
 
 def parse_row(table: Table, line: bytes) -> dict[str, Any]:
     """The values in a line by column. Raises LimnerError for a line that is no valid row of this table."""
-    remedy = "it is damaged, or no backup of Limner; use another one"
+    remedy = "it is damaged, or not a backup of Limner; use another one"
     try:
         if sum(map(line.count, (b",", b"[", b"{"))) > MAX_VALUES:
             raise ValueError("it holds too many values")

@@ -63,7 +63,7 @@ class StudioFeedback(FeedbackStore):
                 return [self._images.get(viewer, int(name)).id]
         ids = self._images.of_run(viewer, self._store.get(name).id)
         if not ids:
-            raise LimnerError(f"run {name!r} painted nothing", "limner history lists the pictures")
+            raise LimnerError(f"run {name!r} generated no images", "limner history lists the images")
         return ids
 
     def export(

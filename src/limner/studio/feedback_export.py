@@ -167,7 +167,7 @@ def _prompts(image: GeneratedImage) -> tuple[str, str]:
 def check_export(format: ExportFormat, embed: Embed) -> None:
     """Raise LimnerError if the format cannot hold images, or pyarrow is missing."""
     if format == "jsonl" and embed != "no":
-        raise LimnerError("JSON lines hold no pictures", "choose parquet, or fetch the pictures by their URLs")
+        raise LimnerError("JSON lines cannot hold images", "choose parquet, or fetch the images by their URLs")
     if format == "parquet":
         _pyarrow()
 

@@ -18,7 +18,7 @@ def check_references(request: Request) -> set[str]:
     """
     if request.unresolved:
         raise LimnerError(
-            f"{request.unresolved[0]} is left open", "name it, because a worker does not read it from the adapter"
+            f"{request.unresolved[0]} is not given", "name it, because a worker does not read it from the adapter"
         )
     found: set[str] = set()
 
@@ -26,7 +26,7 @@ def check_references(request: Request) -> set[str]:
         if REFERENCE.fullmatch(reference):
             found.add(reference)
             return reference
-        raise LimnerError(f"{reference!r} is no reference", "upload the file and name it sha256:HASH or folder:HASH")
+        raise LimnerError(f"{reference!r} is not a reference", "upload the file and name it sha256:HASH or folder:HASH")
 
     replace_references(request, stored, lambda reference: reference if is_model(reference) else stored(reference))
     return found

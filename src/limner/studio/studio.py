@@ -117,8 +117,8 @@ class Studio:
         """
         self._check_options(request)
         if self.most_pixels is not None and request.pixels > self.most_pixels:
-            problem = f"a picture of {request.pixels:,.0f} pixels is asked for, and {self.most_pixels:,} are the most"
-            raise LimnerError(problem, "ask for a smaller one")
+            problem = f"an image of {request.pixels:,.0f} pixels is requested, and the limit is {self.most_pixels:,}"
+            raise LimnerError(problem, "request a smaller one")
         self._check_references(request, caller, granted)
         request = request.expanded(lambda reference: str(self.files.local_path(reference)))
         check_references(request)

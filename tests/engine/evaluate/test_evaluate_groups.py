@@ -115,7 +115,7 @@ def test_an_encoder_that_cannot_distinguish_groups_is_not_used(
 ) -> None:
     monkeypatch.setattr(group_fairness.Scorers, "encoder", lambda self, name: Deaf())
     report = evaluate(metric=["saturation"])
-    assert report["fairness"]["mistaken"] is None and "was not asked which group each picture shows" in report["page"]
+    assert report["fairness"]["mistaken"] is None and "so misclassified images are not counted" in report["page"]
     notices = [event.text for event in report["events"] if isinstance(event, Notice)]
     assert any("the encoder 'deaf' cannot distinguish the prompts" in text for text in notices)
     with pytest.raises(LimnerError, match=r"mistaken<=0.5 is required, but the encoder 'deaf' cannot distinguish"):

@@ -69,7 +69,7 @@ def test_training_images_are_judged(evaluate, rex, data):
     assert worths == sorted(worths)
     verdicts = [each["verdict"] for each in found["pictures"]]
     assert (found["harmful"], found["useless"]) == (verdicts.count("harmful"), verdicts.count("useless"))
-    assert "Which training pictures do harm?" in page and "<script>alert" not in page
+    assert "Which training images do harm?" in page and "<script>alert" not in page
     assert str(rex) not in json.dumps(found) and str(data) not in page
     stages = [event.name for event in events if isinstance(event, Stage)]
     assert stages[-2:] == ["gradients", "writing"]
@@ -78,7 +78,7 @@ def test_training_images_are_judged(evaluate, rex, data):
 
 def test_influence_can_be_switched_off(evaluate):
     report, page, events = evaluate(influence=False)
-    assert report["influence"] is None and "training pictures do harm" not in page
+    assert report["influence"] is None and "training images do harm" not in page
     assert "gradients" not in [event.name for event in events if isinstance(event, Stage)] and not notices(events)
 
 
@@ -121,7 +121,7 @@ def test_no_path_of_the_adapter_is_opened(rex, data, tiny_sd):
     queued = EvaluateRequest.model_validate(
         {"target": f"sha256:{digest}", "dataset": f"folder:{digest}", "prompt": ["a cat"], "influence": True}
     )
-    with pytest.raises(LimnerError, match="model is left open"):
+    with pytest.raises(LimnerError, match="model is not given"):
         check_references(queued)
     request = EvaluateRequest(target=str(rex), dataset=str(data), prompt=("a cat",))
     target = ModelWithAdapters(

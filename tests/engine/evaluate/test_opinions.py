@@ -94,7 +94,7 @@ def test_people_and_metrics_who_agree_are_found(folder: Path) -> None:
     assert by["clipping", "relevance"][0] == pytest.approx(-value), "lower is better: people disagree with it"
     assert by["saturation", "relevance"] is None, "all alike"
     assert found.criteria["relevance"].agreement[0] > 0.7 > 0.3 > abs(found.criteria["detail"].agreement[0])
-    assert found.verdict.startswith("3 people on 40 pictures: relevance ")
+    assert found.verdict.startswith("3 people on 40 images: relevance ")
     assert "agreement (Krippendorff's alpha) relevance 0." in found.verdict
     assert "prompt_fidelity agrees best with them, on relevance: rank correlation 0." in found.verdict
     low, high = found.criteria["relevance"].mean[1:]
@@ -103,7 +103,7 @@ def test_people_and_metrics_who_agree_are_found(folder: Path) -> None:
 
 def test_one_person_agrees_with_nobody(folder: Path) -> None:
     found = summarise(read_report(folder), [opinions(folder)])
-    assert found.verdict.startswith("1 person on 40 pictures") and "needs two people or more" in found.verdict
+    assert found.verdict.startswith("1 person on 40 images") and "needs two people or more" in found.verdict
     assert found.criteria and all(each.agreement is None for each in found.criteria.values())
 
 
@@ -180,7 +180,7 @@ def scored(file: Path, value: object) -> str:
         (lambda f: changed(f, evaluation="cd" * 32), "contains scores of another evaluation"),
         (
             lambda f: changed(f, scores={"ab" * 32: {"detail": 1}}),
-            "scores a picture abababababab, which is not in the evaluation",
+            "scores an image abababababab, which is not in the evaluation",
         ),
         (lambda f: scored(f, {"detail": 6}), "is not a file of scores"),
         (lambda f: scored(f, {"detail": 0}), "is not a file of scores"),

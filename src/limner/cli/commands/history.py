@@ -70,10 +70,12 @@ history = command_for(ImageQuery, _history)
 
 def rate(
     *picture_and_stars: Annotated[
-        str, Parameter(help="Images by file, id or SHA-256, or runs by id; last the stars, 1 to 5.")
+        str, Parameter(help="Images (file, id or SHA-256) or runs (id: all their images), then the stars, 1 to 5.")
     ],
-    reason: Annotated[tuple[str, ...], Parameter(help="What is wrong; may be repeated.", negative=())] = (),
-    comment: Annotated[str, Parameter(help="Comment.")] = "",
+    reason: Annotated[
+        tuple[str, ...], Parameter(help=f"What is wrong: {', '.join(Reason)}; may be repeated.", negative=())
+    ] = (),
+    comment: Annotated[str, Parameter(help="Comment on the images.")] = "",
 ) -> None:
     from limner.studio.studio import Studio
 
@@ -91,15 +93,18 @@ def export(
     file: Annotated[Path, Parameter(help="The .jsonl or .parquet file to write.")],
     *,
     kind: Annotated[
-        Literal["ratings", "pairs"], Parameter(help="Ratings, or pairs of images of one prompt.")
+        Literal["ratings", "pairs"],
+        Parameter(help="Ratings, or pairs of a better and a worse image of the same prompt."),
     ] = "ratings",
-    stars: Annotated[bool, Parameter(help="Also derive pairs from stars, not only comparisons.", negative=())] = False,
+    stars: Annotated[
+        bool, Parameter(help="Also make pairs from ratings, not only from comparisons.", negative=())
+    ] = False,
     embed: Annotated[
         Literal["no", "image", "bytes"],
-        Parameter(help="Embed the images, as `datasets` opens them, or as plain bytes."),
+        Parameter(help="Embed the images: image for the datasets library, bytes as plain bytes."),
     ] = "no",
 ) -> None:
-    """Write all feedback to a file, in columns that preference training reads."""
+    """Write all ratings or pairs to a file, in the columns that scripts for preference training read."""
     from limner.studio.studio import Studio
 
     Studio().feedback.export_file(file, kind, stars, embed)

@@ -36,7 +36,7 @@ def backup(file: Archive) -> None:
 def restore(
     file: Archive,
     *,
-    replace: Annotated[bool, Parameter(help="Replace the runs and credentials that are here.", negative=())] = False,
+    replace: Annotated[bool, Parameter(help="Replace the existing runs and credentials.", negative=())] = False,
 ) -> None:
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
@@ -47,8 +47,14 @@ def restore(
 
 
 def erase(
-    *what: Annotated[str, Parameter(help="Run id, sha256:HASH, folder:HASH, or owner:NAME for all of an account.")],
-    derived: Annotated[bool, Parameter(help="Also erase everything made with it.", negative=())] = False,
+    *what: Annotated[
+        str,
+        Parameter(
+            help="What to erase: the id of a run, sha256:HASH, folder:HASH, or owner:NAME for everything that the "
+            "account NAME owns."
+        ),
+    ],
+    derived: Annotated[bool, Parameter(help="Also erase everything that was made with it.", negative=())] = False,
     dry_run: Annotated[bool, Parameter(help="Only list what would be erased.", negative=())] = False,
 ) -> None:
     from limner.studio.maintenance import EraseSelection
@@ -66,7 +72,10 @@ def erase(
 
 def prune(
     *,
-    older_than: Annotated[str | None, Parameter(help="Age of the runs and uploads to erase, such as 30d.")] = None,
+    older_than: Annotated[
+        str | None,
+        Parameter(help="Erase runs and uploads older than this, such as 12h, 30d or 8w (default: erase none)."),
+    ] = None,
     keep: Annotated[
         tuple[str, ...], Parameter(help="Reference of a file or folder to keep; may be repeated.", negative=())
     ] = (),

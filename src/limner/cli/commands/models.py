@@ -41,7 +41,7 @@ def _exam(
     *,
     out: Folder = Path("limner-exam"),
     record: Annotated[
-        bool, Parameter(help="Save the figures beside the weights, and list them in the model card.", negative=())
+        bool, Parameter(help="Save the scores beside the weights and in the model card.", negative=())
     ] = False,
 ) -> None:
     from limner.cli.terminal import Screen

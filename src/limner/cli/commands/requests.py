@@ -31,7 +31,7 @@ from limner.core.requests import (
 )
 
 Recipe = Annotated[
-    Path | None, Parameter(help="YAML file with fields of the request; flags replace its values. See recipes/.")
+    Path | None, Parameter(help="YAML file with values for flags; flags of the command override it. See recipes/.")
 ]
 
 
@@ -73,7 +73,9 @@ def train(
     request: TrainRequest,
     execution: Execution,
     *,
-    out: Out = None,
+    out: Annotated[
+        Path | None, Parameter(help="Folder for the result (default: IDENTIFIER-CLASS, such as sks-dog).")
+    ] = None,
     resume: Annotated[bool, Parameter(help="Resume the interrupted run of the same request.", negative=())] = False,
 ) -> None:
     if int(os.environ.get("RANK", "0")):  # one of several processes, not the one that reports and writes

@@ -34,8 +34,10 @@ serve = command_for(Settings, _serve)
 def worker(
     *,
     log: Annotated[LogFormat, Parameter(help="Log format: text or json.")] = "text",
-    together: Annotated[int, Parameter(help="Most images of different requests in one batch.")] = 8,
-    run_seconds: Annotated[float | None, Parameter(help="Most seconds for a run (default: no limit).")] = None,
+    together: Annotated[int, Parameter(help="Maximum number of images of different requests in one batch.")] = 8,
+    run_seconds: Annotated[
+        float | None, Parameter(help="Maximum duration of a run, in seconds (default: no limit).")
+    ] = None,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
     from limner.core.logs import configure
@@ -68,9 +70,13 @@ def add(
         Role | None, Parameter(help="viewer, maker or admin, for a new account (default: maker).", show_default=False)
     ] = None,
     days: Annotated[int | None, Parameter(help="Days until the key expires (default: never).")] = None,
-    per_minute: Annotated[int | None, Parameter(help="Most calls per minute (default: no limit).")] = None,
-    pictures_per_day: Annotated[int | None, Parameter(help="Most images in 24 hours (default: no limit).")] = None,
-    kept_bytes: Annotated[int | None, Parameter(help="Most bytes stored for its account (default: no limit).")] = None,
+    per_minute: Annotated[int | None, Parameter(help="Maximum number of calls per minute (default: no limit).")] = None,
+    pictures_per_day: Annotated[
+        int | None, Parameter(help="Maximum number of images in 24 hours (default: no limit).")
+    ] = None,
+    kept_bytes: Annotated[
+        int | None, Parameter(help="Maximum number of bytes stored for the account (default: no limit).")
+    ] = None,
 ) -> None:
     """Create a key and print it. Only its hash is stored, so it is shown this once."""
     from limner.studio.studio import Studio

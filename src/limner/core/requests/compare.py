@@ -18,12 +18,13 @@ class CompareRequest(TrialRequest):
     contestants: Annotated[tuple[Contestant, ...], Flag(positional=True)] = Field(
         min_length=2,
         max_length=8,
-        description="Two to eight to compare, the others with the first: MODEL, ADAPTER, ADAPTER:WEIGHT or "
-        "MODEL+ADAPTER:WEIGHT (write ++ for a + in a name).",
+        description="Two to eight models or adapters: MODEL, ADAPTER, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT (write "
+        "++ for a "
+        "+ in a name). The others are compared with the first.",
     )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
-        description="Base model of adapters given without one (default: the one each was trained on).",
+        description="Base model of adapters given without a model (default: the one each was trained on).",
     )
     metric: tuple[MetricUse, ...] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
@@ -34,7 +35,9 @@ class CompareRequest(TrialRequest):
     references: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder with photos of the subject, for metrics that need them."
     )
-    pairs: int = Field(default=100, ge=1, le=1000, description="Most pairs of images on the blind page.")
+    pairs: int = Field(
+        default=100, ge=1, le=1000, description="Maximum number of image pairs on the page for blind votes."
+    )
 
     @model_validator(mode="after")
     def _has_prompts(self) -> CompareRequest:

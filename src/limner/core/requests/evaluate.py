@@ -19,7 +19,7 @@ from limner.core.requests.uses import Contestant, MetricUse
 GAP = ".gap"
 """Suffix of a metric's name for the gap between the means of groups."""
 MISTAKEN = "mistaken"
-"""The share of images that are taken for those of another group."""
+"""The share of misclassified images, which are more similar to the prompt of another group."""
 DRIFT = "class_drift"
 """The metric that scores images of the class alone, not of the prompts."""
 PLAIN = ("a photo of a {}", "a {} in a park", "a {} on a beach", "a picture of a {} in a room")
@@ -34,8 +34,8 @@ Group = Annotated[str, Field(max_length=200)]
 class Requirement(Frozen):
     """A condition on the mean of a metric; as text "subject_fidelity>=0.7".
 
-    NAME.gap is the gap between groups, as in "prompt_fidelity.gap<=0.05"; "mistaken<=0.1" limits the share of images
-    taken for those of another group.
+    NAME.gap is the gap between groups, as in "prompt_fidelity.gap<=0.05"; "mistaken<=0.1" limits the share of
+    misclassified images, which are more similar to the prompt of another group.
     """
 
     metric: Name = Field(description="Name of the metric; NAME.gap for its gap between groups.")
@@ -91,7 +91,7 @@ class EvaluateRequest(TrialRequest):
     prompt: tuple[Prompt, ...] = Field(
         default=(),
         max_length=1000,
-        description="What to generate, with {} for the subject and {group} for a group; may be repeated.",
+        description="Prompt to generate, with {} for the subject and {group} for a group; may be repeated.",
     )
     suite: Name | None = Field(
         default=None,
@@ -101,8 +101,7 @@ class EvaluateRequest(TrialRequest):
     groups: tuple[Group, ...] = Field(
         default=(),
         max_length=MAX_GROUPS,
-        description="Groups that should get equal results, such as cat,dog: each replaces {group} in turn; may be "
-        "repeated.",
+        description="Groups to compare, such as cat,dog; each replaces {group} in turn; may be repeated.",
     )
     identifier: Word | None = Field(
         default=None, description="Made-up word for the subject (default: the one the adapter was trained with)."
@@ -116,7 +115,9 @@ class EvaluateRequest(TrialRequest):
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those that agree with the truth).",
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: subject_fidelity, diversity, "
+        "memorisation, "
+        "sharpness, saturation, clipping and, for adapters, class_drift, as far as they can be measured).",
     )
     require: tuple[Requirement, ...] = Field(
         default=(),
@@ -125,8 +126,9 @@ class EvaluateRequest(TrialRequest):
     )
     influence: bool | None = Field(
         default=None,
-        description="Report which training images are harmful or useless; --dataset must hold the training images "
-        "(default: if it does).",
+        description="Report harmful and useless training images; an error if --dataset is not the folder of the "
+        "training "
+        "images (default: report them if it is).",
     )
 
     def expanded(self, place: Callable[[str], str] = str) -> Self:

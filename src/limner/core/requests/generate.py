@@ -42,10 +42,10 @@ class GenerationSettings(Request):
         default=None,
         gt=0,
         le=1,
-        description="How far the result may differ from --image, up to 1 (default: 0.6, with a mask 1).",
+        description="How far the result may differ from --image, up to 1 (default: 0.6, or 1 with a mask).",
     )
     mask: Annotated[Name | None, Refers("picture")] = Field(
-        default=None, description="Mask of the image's size; white areas are generated anew (inpainting)."
+        default=None, description="Mask of the size of --image; its white areas are generated again (inpainting)."
     )
     control: tuple[ControlUse, ...] = Field(
         default=(),
@@ -86,26 +86,32 @@ class GenerationSettings(Request):
         default=None,
         ge=0,
         le=1,
-        description="How much of the excess contrast of a high guidance is removed (default: the model's own).",
+        description="How much of the oversaturation by high guidance is removed, from 0 to 1 (default: the model's "
+        "own).",
     )
     guidance_method: GuidanceMethod = Field(
         default="cfg",
-        description="Guidance method: cfg, or apg, which removes the part of the guidance that only oversaturates.",
+        description="Guidance method: cfg (classifier-free), or apg (adaptive projected), which oversaturates less.",
     )
     guidance_interval: Interval | None = Field(
-        default=None, description="Part of the steps in which guidance acts, such as 0.2-0.8 (default: all)."
+        default=None,
+        description="Part of the denoising steps in which guidance is used, such as 0.2-0.8 (default: all).",
     )
-    scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's own).")
+    scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's own).")
     width: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
         default=None, ge=8, le=8192, description="Width in pixels (default: the model's own)."
     )
     height: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
         default=None, ge=8, le=8192, description="Height in pixels (default: the model's own)."
     )
-    batch: Annotated[int, Trait.NOT_VARIED] = Field(default=8, ge=1, le=256, description="Most images in one batch.")
+    batch: Annotated[int, Trait.NOT_VARIED] = Field(
+        default=8, ge=1, le=256, description="Maximum number of images in one batch."
+    )
     tiled: bool = Field(default=False, description="Encode and decode images in tiles, to save memory.")
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    precision: Annotated[Precision, Trait.NOT_VARIED] = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    precision: Annotated[Precision, Trait.NOT_VARIED] = Field(
+        default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16."
+    )
 
     @property
     def pixels(self) -> float:
@@ -135,7 +141,7 @@ class GenerateRequest(GenerationSettings):
     kind: Annotated[Literal["generate"], Flag(hidden=True), Trait.NOT_VARIED] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True), Trait.BATCHED] = Field(description="What to generate.")
     count: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED] = Field(
-        default=1, ge=1, le=10_000, description="Number of images; image i has the seed SEED + i."
+        default=1, ge=1, le=10_000, description="Number of images, with consecutive seeds."
     )
 
     @property

@@ -16,7 +16,7 @@ class InfluenceRequest(Request):
     picture: Annotated[tuple[Name, ...], Flag(positional=True), Refers("picture")] = Field(
         default=(),
         max_length=1000,
-        description="Images to explain; without any, only the training images are rated.",
+        description="Generated images to explain; without any, only the training images are judged.",
     )
     adapter: Annotated[Name, Refers("weights")] = Field(description="Folder or .safetensors file of the adapter.")
     model: Annotated[Name | None, Refers("model")] = Field(
@@ -29,20 +29,25 @@ class InfluenceRequest(Request):
     data: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of the training images (default: the one named in the adapter)."
     )
-    prompt: Prompt | None = Field(default=None, description="Prompt of images that do not contain theirs.")
+    prompt: Prompt | None = Field(default=None, description="Prompt of the images that have no label.")
     output: Literal["square", "loss"] = Field(
         default="loss",
-        description="Whose gradients are compared: loss (TRAK) or square (the squared prediction, D-TRAK).",
+        description="What gradients are taken of: loss (TRAK) or square (the squared prediction, D-TRAK).",
     )
-    timesteps: int = Field(default=10, ge=1, le=1000, description="Timesteps that gradients are averaged over.")
+    timesteps: int = Field(
+        default=10, ge=1, le=1000, description="Number of timesteps that gradients are averaged over."
+    )
     dimension: int = Field(
-        default=16384, ge=16, le=2**24, description="Dimension that longer gradients are projected to."
+        default=16384,
+        ge=16,
+        le=2**24,
+        description="Number of dimensions that gradients are projected to, if they have more.",
     )
     ridge: float = Field(
         default=0.1, gt=0, le=1e6, description="Ridge of the kernel, relative to its mean diagonal (lambda)."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of noise and projection.")
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
 
     @property
     def texts(self) -> tuple[str, ...]:

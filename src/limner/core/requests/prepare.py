@@ -95,12 +95,13 @@ class PrepareRequest(Request):
     )
     size: int = Field(default=512, ge=32, le=8192, description="Side of the images in pixels.")
     crop: Literal["centre", "subject", "none"] = Field(
-        default="subject", description="What to crop to: the centre, the subject, or nothing."
+        default="subject", description="Where to crop: subject, centre, or none for no crop."
     )
     buckets: bool = Field(
-        default=False, description="Keep images near their aspect ratio, with as many pixels as a square of that size."
+        default=False,
+        description="Crop to the nearest of several aspect ratios instead of a square, with about as many pixels.",
     )
-    multiple: int = Field(default=64, ge=8, le=256, description="Sides of buckets are multiples of this.")
+    multiple: int = Field(default=64, ge=8, le=256, description="Sides of buckets are multiples of this many pixels.")
     detector: Name = Field(default="saliency", description="Detector that finds the subject: saliency, face or model.")
     detector_model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network of a detector that needs one: a folder, a file or a Hugging Face id."
@@ -108,7 +109,7 @@ class PrepareRequest(Request):
     caption: Annotated[str | None, Field(min_length=1, max_length=2000), Trait.AFTER_DECODING] = Field(
         default=None,
         description="Template of captions, with fields in braces and optional parts in brackets, such as "
-        '"a photo of {identifier} {class}[ in the {background}]" (default: that, with the fields that are known).',
+        '"a photo of {identifier} {class}[ in the {background}]" (default: this one).',
     )
     written: Annotated[bool, Trait.AFTER_DECODING] = Field(
         default=True, description="Use the captions that come with images."
@@ -120,53 +121,57 @@ class PrepareRequest(Request):
         default=None, description="An edited captions.csv of an earlier run; it replaces all other captions."
     )
     fields: Annotated[Name | None, Refers("table")] = Field(
-        default=None, description="CSV or JSONL with fields of images or folders, by their names in the first column."
+        default=None, description="CSV or JSONL table with fields of images or folders; its first column names them."
     )
     trigger: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
-        default=(), max_length=64, description="Word that every caption must contain; may be repeated."
+        default=(), max_length=64, description="Trigger word, which every caption gets; may be repeated."
     )
     ban: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
-        default=(), max_length=1000, description="Word that no caption may contain; may be repeated."
+        default=(), max_length=1000, description="Word to remove from captions; may be repeated."
     )
     masks: Annotated[Name | None, Refers("pictures")] = Field(
         default=None, description="Folder of masks named like the images, white where the subject is."
     )
     make_masks: bool = Field(default=False, description="Make the missing masks with the detector.")
     limit: tuple[Limit, ...] = Field(
-        default=(), max_length=64, description="Limit of a fault, such as blurred=60; may be repeated."
+        default=(),
+        max_length=64,
+        description="Limit from which a fault is reported, such as blurred=60; may be repeated.",
     )
     drop: tuple[FaultName, ...] = Field(
         default=(),
         max_length=64,
-        description=f"Fault that excludes an image: {', '.join(FAULTS)}; may be repeated.",
+        description=f"Fault for which images are left out: {', '.join(FAULTS)}; may be repeated.",
     )
     flag: tuple[FaultName, ...] = Field(
-        default=(), max_length=64, description="Fault that is only reported; may be repeated."
+        default=(), max_length=64, description="Fault for which images are kept and reported; may be repeated."
     )
     ignore: tuple[FaultName, ...] = Field(
         default=(), max_length=64, description="Fault that is not checked; may be repeated."
     )
     encoder: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
-        default="starter", description="Network whose features are used to find similar images; none for none."
+        default="starter", description="Network whose features are used to find similar images; none turns this off."
     )
     by: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(),
         max_length=16,
-        description="Field to balance and split by; may be repeated (default: the class or else the folder, if there "
+        description="Field to balance and split by; may be repeated (default: the class, or else the folder, if there "
         "are several).",
     )
     balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
-        default="off", description="Balance groups: by sampling weights, or by leaving images out."
+        default="off",
+        description="Balance the groups of --by: weights gives images sampling weights; sample leaves images of "
+        "large groups out.",
     )
     split: Annotated[Shares, Trait.AFTER_DECODING] = Field(
         default=Shares(train=1.0), description="Shares of train, validation and test, such as 80/10/10."
     )
-    author: Name | None = Field(default=None, description="Author of images that do not name one.")
-    licence: Name | None = Field(default=None, description="Licence of images that do not name one.")
-    origin: Name | None = Field(default=None, description="Source of images that do not name one.")
-    consent: Name | None = Field(default=None, description="Consent of the people in images that do not state it.")
+    author: Name | None = Field(default=None, description="Author of the images that do not name one.")
+    licence: Name | None = Field(default=None, description="Licence of the images that do not name one.")
+    origin: Name | None = Field(default=None, description="Source of the images that do not name one.")
+    consent: Name | None = Field(default=None, description="Consent of the people in the images that do not state it.")
     despite: Annotated[str | None, Field(max_length=1000)] = Field(
-        default=None, description="Reason to use images marked 'no AI training'; it is recorded."
+        default=None, description="Use images marked 'no AI training' too, for this reason, which is recorded."
     )
     format: Literal["jpeg", "png", "webp"] = Field(default="jpeg", description="Format of the images.")
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")

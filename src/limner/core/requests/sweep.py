@@ -71,19 +71,22 @@ class SweepRequest(GenerationSettings):
 
     kind: Annotated[Literal["sweep"], Flag(hidden=True)] = "sweep"
     prompt: Annotated[tuple[Prompt, ...], Flag(positional=True)] = Field(
-        default=(), max_length=1000, description="What to generate; several prompts are an axis."
+        default=(), max_length=1000, description="Prompt to generate; several prompts are an axis."
     )
     axis: tuple[Axis, ...] = Field(
         default=(),
         max_length=16,
-        description="Field to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE reads "
-        "the lines of a file.",
+        description="Setting to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE "
+        "reads one prompt per line.",
     )
-    seeds: int = Field(default=4, ge=1, le=1000, description="Seeds of each cell, from --seed; the same in all cells.")
+    seeds: int = Field(
+        default=4, ge=1, le=1000, description="Number of seeds in each cell, from --seed on; the same in all cells."
+    )
     metric: tuple[MetricUse, ...] = Field(
         default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated (default: those that guidance changes).",
+        description="Metric, as NAME or NAME=MODEL; may be repeated (default: prompt_fidelity, saturation, clipping,"
+        " sharpness and, with several seeds, diversity).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network of the metrics: a folder or Hugging Face id (default: the starter's)."
@@ -160,7 +163,7 @@ class SweepRequest(GenerationSettings):
             raise ValueError("the prompt is missing; say what to generate")
         if self.image_count > MAX_SWEEP_IMAGES:
             raise ValueError(
-                f"the sweep has {self.image_count:,} images, and {MAX_SWEEP_IMAGES:,} are the most; vary less"
+                f"the sweep has {self.image_count:,} images, and the limit is {MAX_SWEEP_IMAGES:,}; vary less"
             )
         first = [axis.values[:1] for axis in self.axes]
         try:  # each value with the first of the others; `check` validates all combinations, which takes longer

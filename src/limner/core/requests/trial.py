@@ -20,28 +20,32 @@ class TrialRequest(Request):
     """Generate each prompt from the same seeds, with every model in the same way."""
 
     prompt: tuple[Prompt, ...] = Field(
-        default=(), max_length=MAX_PROMPTS, description="What to generate; may be repeated."
+        default=(), max_length=MAX_PROMPTS, description="Prompt to generate; may be repeated."
     )
     prompts: Annotated[Name | None, Refers("table")] = Field(
-        default=None, description="Text file with a prompt in each line, in place of --prompt."
+        default=None, description="Text file with one prompt per line, instead of --prompt."
     )
-    count: int = Field(default=4, ge=1, le=1000, description="Images for each prompt; image i has the seed SEED + i.")
+    count: int = Field(
+        default=4, ge=1, le=1000, description="Number of images for each prompt, with consecutive seeds."
+    )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first image.")
     steps: int | None = Field(
-        default=None, ge=1, le=1000, description="Denoising steps of all (default: each model's own)."
+        default=None, ge=1, le=1000, description="Denoising steps, the same for all models (default: each model's own)."
     )
     guidance: float | None = Field(
-        default=None, ge=0, le=100, description="Guidance scale of all (default: each model's own)."
+        default=None, ge=0, le=100, description="Guidance scale, the same for all models (default: each model's own)."
     )
-    scheduler: Name | None = Field(default=None, description="Sampler of all, by name (default: each model's own).")
+    scheduler: Name | None = Field(
+        default=None, description="Scheduler by name, the same for all models (default: each model's own)."
+    )
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: each model's own).")
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: each model's own).")
     encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network of the metrics that name none (default: each metric's own)."
+        default=None, description="Network for metrics given without =MODEL (default: each metric's own)."
     )
-    batch: int = Field(default=8, ge=1, le=256, description="Most images in one batch.")
+    batch: int = Field(default=8, ge=1, le=256, description="Maximum number of images in one batch.")
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
 
     @property
     def texts(self) -> tuple[str, ...]:

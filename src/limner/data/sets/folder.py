@@ -105,7 +105,7 @@ class Scan:
         if count >= FEW:
             return ()
         images = "image" if count == 1 else "images"
-        return (f"only {count} {images}: use {FEW} to 10 in different views and light",)
+        return (f"only {count} {images}: use 5 to 20, with different views and light",)
 
 
 def scan(path: str | Path) -> Scan:
@@ -240,7 +240,7 @@ def _missing(path: Path) -> LimnerError:
 
 def _nothing(folder: Path, reasons: list[str]) -> LimnerError:
     """The error for a folder without one readable image: it is empty, or the first three reasons."""
-    remedy = f"put {FEW} to 10 images of the subject into it"
+    remedy = "put 5 to 20 images of the subject into it"
     if not reasons:
         what = "holds no image" if _listed(folder) else "is empty"
         return LimnerError(f"the folder {str(folder)!r} {what}", remedy)

@@ -72,7 +72,7 @@ def shown_seeds(result: ComparisonResult) -> list[int]:
 def settings(result: ComparisonResult) -> str:
     """The sampling settings of all contestants, as text."""
     request = result.request
-    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
+    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "scheduler {}"}
     given = [form.format(value) for name, form in forms.items() if (value := getattr(request, name)) is not None]
     default = [name for name in ("steps", "guidance") if getattr(request, name) is None]
     return ", ".join([*given, *([f"each model's default {' and '.join(default)}"] if default else [])])

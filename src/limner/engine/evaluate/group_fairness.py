@@ -23,7 +23,7 @@ from limner.stats.group_fairness import GroupConfusion, GroupGap, group_confusio
 
 PROMPT_FIDELITY = "prompt_fidelity"
 """The metric whose encoder decides which group an image shows."""
-CONFUSION = "share taken for another group"
+CONFUSION = "share of misclassified images"
 SAME = 1 - 1e-6
 """Cosine from which on an encoder cannot distinguish two texts."""
 
@@ -137,7 +137,7 @@ def confusion_encoder(
         raise LimnerError(
             f"{requirement} is required, but {problem}", "shorten the prompt, or choose another encoder with --encoder"
         )
-    emit(Notice(text=f"{problem}, so images taken for another group are not counted", level="warning"))
+    emit(Notice(text=f"{problem}, so misclassified images are not counted", level="warning"))
     return None
 
 

@@ -114,7 +114,7 @@ def read_opinions(paths: Sequence[Path], report: EvaluationReport) -> list[Opini
     found = [_read(path, evaluation, hashes) for path in paths]
     _check_one_each(paths, found)
     if not any(scores for each in found for scores in each.scores.values()):
-        raise LimnerError("the files contain no scores", "score pictures on score.html and save")
+        raise LimnerError("the files contain no scores", "score images on score.html and save")
     return found
 
 
@@ -207,7 +207,7 @@ def _figures(value: float, low: float, high: float) -> Figures:
 def _verdict(criteria: dict[Criterion, CriterionSummary], metrics: Sequence[MetricAgreement], raters: int) -> str:
     """Mean scores, agreement of raters, and the metric that agrees best with people, in a sentence."""
     images = max(each.pictures for each in criteria.values())
-    who = f"{raters} {'people' if raters > 1 else 'person'} on {images} picture{'s' if images > 1 else ''}"
+    who = f"{raters} {'people' if raters > 1 else 'person'} on {images} image{'s' if images > 1 else ''}"
     means = ", ".join(f"{name} {as_text(each.mean)}" for name, each in criteria.items())
     known = {name: each.agreement[0] for name, each in criteria.items() if each.agreement is not None}
     if raters == 1:
@@ -216,7 +216,7 @@ def _verdict(criteria: dict[Criterion, CriterionSummary], metrics: Sequence[Metr
         alphas = ", ".join(f"{name} {value:.2f}" for name, value in known.items())
         agreement = f"agreement (Krippendorff's alpha) {alphas}"
     else:
-        agreement = "agreement is unknown, as no picture was scored differently by two people"
+        agreement = "agreement is unknown, because no image has different scores"
     return f"{who}: {means}, of {HIGHEST}; {agreement}; {_best_metric(metrics)}."
 
 
@@ -245,7 +245,7 @@ def _read(path: Path, evaluation: str, hashes: set[str]) -> Opinions:
         )
     if unknown := next((sha256 for sha256 in opinions.scores if sha256 not in hashes), None):
         raise LimnerError(
-            f"{str(path)!r} scores a picture {unknown[:12]}, which is not in the evaluation",
+            f"{str(path)!r} scores an image {unknown[:12]}, which is not in the evaluation",
             "save it again from score.html",
         )
     return opinions

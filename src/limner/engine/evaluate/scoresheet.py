@@ -21,12 +21,12 @@ QUESTIONS: dict[Criterion, tuple[str, str, str]] = {
     "relevance": ("Does it show what the prompt asks for?", "not at all", "completely"),
     "aesthetics": ("Is it beautiful?", "ugly", "beautiful"),
     "detail": ("Is it sharp and detailed?", "blurred or empty", "sharp and detailed"),
-    "uniqueness": ("Is it different from the other pictures?", "seen before", "unique"),
+    "uniqueness": ("Is it different from the other images?", "seen before", "unique"),
 }
 """The question, and what the lowest and the highest score mean."""
 WITH_PHOTOGRAPHS: dict[Criterion, tuple[str, str, str]] = {
-    "relevance": ("Does it show the subject of the photographs, as the prompt asks for?", "not at all", "completely"),
-    "uniqueness": ("Is it different from the photographs and the other pictures?", "a copy", "unique"),
+    "relevance": ("Does it show the subject of the photos, as the prompt asks for?", "not at all", "completely"),
+    "uniqueness": ("Is it different from the photos and the other images?", "a copy", "unique"),
 }
 """Questions that replace these if there are photographs of the subject."""
 
@@ -57,7 +57,7 @@ def write_score_sheet(result: EvaluationResult, out: Path) -> Path:
     return write_page(
         out / PAGE,
         "score.html",
-        title="How good are these pictures?",
+        title="How good are these images?",
         evaluation=evaluation_of(hashes.values()),
         pictures=[
             {"sha256": sha256, "prompt": item.prompt, "url": file_data_url(item.path, SIDE)}

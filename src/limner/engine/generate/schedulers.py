@@ -1,4 +1,4 @@
-"""Samplers by name, as schedulers of diffusers, and the numbers of steps that they support."""
+"""Schedulers of diffusers by name, and the numbers of steps that they support."""
 
 from __future__ import annotations
 

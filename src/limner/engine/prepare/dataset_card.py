@@ -85,7 +85,7 @@ def _body(request: PrepareRequest, summary: Summary) -> str:
                 "Left out": f"{summary.outcomes['dropped']:,} of {summary.entries - summary.outcomes['stray']:,}",
             }
         ),
-        *(["## Problems found\n\n" + _faults(summary)] if summary.by_fault else []),
+        *(["## Faults found\n\n" + _faults(summary)] if summary.by_fault else []),
         *_balance(summary),
         "## Rights\n\n" + _rights(summary.rights),
         USE,
@@ -108,7 +108,7 @@ def _table(rows: dict[str, str]) -> str:
 
 def _faults(summary: Summary) -> str:
     lines = [f"| {each['title']} | {each['count']:,} | {each['action']} |" for each in summary.faults()]
-    return "\n".join(["| problem | images | action |", "|---|---|---|", *lines])
+    return "\n".join(["| fault | images | action |", "|---|---|---|", *lines])
 
 
 def _balance(summary: Summary) -> list[str]:

@@ -103,7 +103,7 @@ def _advice_on_mark(mark: SharedOverlay | None) -> list[Advice]:
     across = ("left", "middle", "right")[min(2, int(3 * (left + right) / 2))]
     down = ("top", "middle", "bottom")[min(2, int(3 * (top + bottom) / 2))]
     where = "in the middle" if across == down == "middle" else f"at the {down} {across}"
-    text = f"many pictures have the same mark {where}, perhaps a watermark: the model would learn it"
+    text = f"many images have the same mark {where}, perhaps a watermark: the model would learn it"
     return [Advice("warning", text)]
 
 

@@ -187,8 +187,9 @@ def _balancing(request: PrepareRequest, captions: CaptionTable) -> str:
     by = " and ".join(captions.by)
     return {
         "off": f"Splits are balanced by {by}. Group sizes were not changed (use --balance weights or sample).",
-        "weights": f"Each picture has a weight, so that all groups by {by} count the same in training.",
-        "sample": f"In larger groups by {by} only the sharpest pictures were kept, so that all have the same size.",
+        "weights": f"Each image has a weight, so that all groups by {by} count the same in training.",
+        "sample": f"Of larger groups by {by} only the sharpest images were kept, so that all groups have the same "
+        f"size.",
     }[request.balance]
 
 
@@ -197,9 +198,9 @@ def _diversity_text(diversity: DatasetDiversity) -> str:
     if diversity.distance is None:
         return ""
     count = len(diversity.clusters)
-    clusters = "All are similar." if count == 1 else f"They form {count} clusters of similar pictures."
+    clusters = "All are similar." if count == 1 else f"They form {count} clusters of similar images."
     return (
-        f"The mean cosine distance of two pictures is {diversity.distance:.2f} (0: the same, 1: nothing in common). "
+        f"The mean cosine distance of two images is {diversity.distance:.2f} (0: the same, 1: nothing in common). "
         f"{clusters}"
     )
 
@@ -208,7 +209,7 @@ def _charts(diversity: DatasetDiversity, staged: StagedImages) -> list[dict[str,
     """A map of the images in the dataset, and the sizes and sharpness of all usable images."""
     found: list[tuple[str, str]] = []
     if diversity.points is not None and diversity.labels is not None and len(diversity.points) > MIN_CHART:
-        title = "Map: similar pictures are close to each other"
+        title = "Map: similar images are close to each other"
         found.append((title, clusters_svg(diversity.points, diversity.labels, "map")))
     columns = staged.columns
     if len(columns) > MIN_CHART:

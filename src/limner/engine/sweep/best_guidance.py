@@ -65,13 +65,13 @@ def _reason(
     if chosen > 0:
         mean, low, high = difference(fidelity[chosen - 1], fidelity[chosen])
         parts.append(
-            f"it follows the prompt better than {names[chosen - 1]} (fidelity {means[chosen]:.3f} against "
+            f"it follows the prompt better than {names[chosen - 1]} (prompt fidelity {means[chosen]:.3f} against "
             f"{means[chosen - 1]:.3f}, {mean:+.3f} [{low:+.3f}, {high:+.3f}])" + (", and" if chosen < last else ".")
         )
     if chosen == last:
         return " ".join([*parts, "It is the highest value tried; try higher ones too."])
     higher = [f"{mean:.3f} at {name}" for name, mean in zip(names[chosen + 1 :], means[chosen + 1 :], strict=True)]
-    listed = ", ".join([f"fidelity {means[chosen]:.3f}", *higher])
+    listed = ", ".join([f"prompt fidelity {means[chosen]:.3f}", *higher])
     changed = [
         f"{title} {values[chosen][0]:.3g} to {values[last][0]:.3g}"
         for title, values in costs.items()

@@ -29,7 +29,7 @@ ROWS, COLUMNS, SEEDS = 12, 16, 3
 """The most rows, columns and seeds in the figure."""
 CELLS = 400
 """The most cells on the page."""
-TITLES = {"guidance": "guidance scale", "steps": "denoising steps", "scheduler": "sampler"}
+TITLES = {"guidance": "guidance scale", "steps": "denoising steps", "scheduler": "scheduler"}
 
 
 def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emit) -> None:
@@ -54,7 +54,7 @@ def settings(result: SweepResult) -> str:
     request, varied = result.request, {axis.field for axis in result.request.axes}
     parts = [] if "prompt" in varied else [f'"{_name(result.cells[0].request.prompt, 70)}"']
     parts += [] if "model" in varied else [f"model {_name(request.model)}"]
-    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "sampler {}"}
+    forms = {"steps": "{} steps", "guidance": "guidance {:g}", "scheduler": "scheduler {}"}
     given = {name: value for name in forms if (value := getattr(request, name)) is not None and name not in varied}
     parts += [forms[name].format(value) for name, value in given.items()]
     parts += [] if "seed" in varied else [f"seed {request.seed}" + (" and following" if request.seeds > 1 else "")]

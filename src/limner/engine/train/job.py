@@ -101,7 +101,7 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJ
     emit(Stage(name="loading"))
     check_quantised(request.quantise, device)
     if request.quantise and job.whole:
-        raise LimnerError(f"rounded weights ({request.quantise}) cannot be trained", "leave out --quantise")
+        raise LimnerError(f"quantised weights ({request.quantise}) cannot be trained", "leave out --quantise")
     return job
 
 

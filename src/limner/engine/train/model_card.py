@@ -100,8 +100,8 @@ def model_card(trained: Trained, method: Method, loss: float) -> str:
         sampling += f"    guidance_rescale={rescale:g},\n"
     return (
         f"{front}\n# {name}\n\n{INTRODUCTIONS[method.makes]}\n\n| | |\n|---|---|\n{table}\n\n"
-        f"Images made with it are made by AI. Label them so, and use them only as the licence of the base model and\n"
-        f"the rights of the people in the training images allow.\n\n"
+        f"Images made with it are made by AI. Label them as such, and use them only as the licence of the base model\n"
+        f"and the rights of the people in the training images allow.\n\n"
         f"```python\n{imports}\n\n"
         f"{method.usage(name, base, model.family.facts, subject)}\n"
         f"image = pipeline(\n    {json.dumps(request.instance_prompt)},\n{sampling}).images[0]\n```\n"
@@ -165,8 +165,8 @@ def best_summary(scores: CheckpointScores) -> str:
     best, count = scores.best, len(scores.after)
     return (
         f"step {best.step} of {scores.after[-1].step}, the best of {count} checkpoints: "
-        f"subject likeness {scores.scaled_subject(best):.0%} (training images to each other: 100%), "
-        f"prompts followed {scores.scaled_prompt(best):.0%} (base model: 100%), by the encoder of {scores.encoder}"
+        f"subject fidelity {scores.scaled_subject(best):.0%} (0%: base model, 100%: training images to each other), "
+        f"prompt fidelity {scores.scaled_prompt(best):.0%} (100%: base model), by the encoder of {scores.encoder}"
     )
 
 

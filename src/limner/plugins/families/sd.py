@@ -141,7 +141,7 @@ class StableDiffusion:
         text: Mapping[str, torch.Tensor],
         frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Return the UNet's prediction for noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
+        """Return the UNet's prediction for noisy latents (n, c, h, w) at timesteps (n,), in the same shape."""
         return components.denoiser(noisy, timesteps, encoder_hidden_states=text["prompt_embeds"]).sample
 
     def objective(self, components: Components) -> Discrete:

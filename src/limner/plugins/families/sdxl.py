@@ -145,7 +145,7 @@ class StableDiffusionXL:
         text: Mapping[str, torch.Tensor],
         frames: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Return the UNet's prediction for noisy latents (n, c, h, w) at time steps (n,), in the same shape."""
+        """Return the UNet's prediction for noisy latents (n, c, h, w) at timesteps (n,), in the same shape."""
         import torch
 
         if frames is None:

@@ -1,4 +1,4 @@
-"""FID: distance of the images as a whole to the photographs as a whole, with a Gaussian fitted to each set."""
+"""FID: distance of the images as a whole to the photos as a whole, with a Gaussian fitted to each set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FID:
 
     title = "FID"
     about = (
-        "Fréchet distance of the features of images and photographs, by an image encoder (Heusel et al. 2017, with "
+        "Fréchet distance of the features of images and photos, by an image encoder (Heusel et al. 2017, with "
         "Inception); biased upwards for few images: compare equal numbers only; thousands are usual"
     )
     better: Literal["higher", "lower"] | None = "lower"

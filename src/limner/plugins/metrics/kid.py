@@ -1,4 +1,4 @@
-"""KID: distance of the images as a whole to the photographs as a whole, unbiased for few images."""
+"""KID: distance of the images as a whole to the photos as a whole, unbiased for few images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KID:
 
     title = "KID"
     about = (
-        "kernel distance, times 1000, of the features of images and photographs, by an image encoder (Bińkowski et al. "
+        "kernel distance, times 1000, of the features of images and photos, by an image encoder (Bińkowski et al. "
         "2018, with Inception); unbiased, so about 0 or below for images of the same kind"
     )
     better: Literal["higher", "lower"] | None = "lower"

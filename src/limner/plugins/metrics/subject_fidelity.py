@@ -1,4 +1,4 @@
-"""Subject fidelity: similarity of each image to the photographs of the subject."""
+"""Subject fidelity: similarity of each image to the photos of the subject."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from limner.models.features import cosines
 
 
 class SubjectFidelity:
-    """Mean cosine to the photographs: DINO or CLIP-I of Ruiz et al. 2023 (DreamBooth, arXiv 2208.12242, section 4.2),
+    """Mean cosine to the photos: DINO or CLIP-I of Ruiz et al. 2023 (DreamBooth, arXiv 2208.12242, section 4.2),
     depending on the encoder.
     """
 
     title = "subject fidelity"
     about = (
-        "mean cosine of each image and the photographs of the subject, by an image encoder (DINO or CLIP-I, depending "
+        "mean cosine of each image and the photos of the subject, by an image encoder (DINO or CLIP-I, depending "
         "on the encoder; DreamBooth, Ruiz et al. 2023)"
     )
     better: Literal["higher", "lower"] | None = "higher"

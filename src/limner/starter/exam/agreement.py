@@ -12,6 +12,7 @@ import numpy as np
 from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
+from limner.core.requests.evaluate import DRIFT
 from limner.engine.scoring.scorers import Scorers
 from limner.starter.exam.agreement_cases import AgreementCase, ImageWriter, agreement_cases
 from limner.starter.exam.exam import write_report
@@ -82,7 +83,7 @@ def rows(agreements: Sequence[Agreement]) -> Rows:
         (
             each.metric,
             [
-                "yes" if each.metric in DEFAULTS else "",
+                "yes" if each.metric in DEFAULTS else "for adapters" if each.metric == DRIFT else "",
                 each.truth,
                 str(each.n),
                 f"{each.correlation:.2f}",

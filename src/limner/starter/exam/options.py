@@ -10,7 +10,7 @@ from limner.core.requests import Frozen, Name, Precision
 
 
 class ExamOptions(Frozen):
-    """Examine the starter: it generates images of prompts that it never saw, and a judge checks what they show."""
+    """Examine the starter: generate prompts that it was not trained on, and score the images by a judge network."""
 
     model: Name = Field(default="starter", description="The starter, or a folder with another version of it.")
     guidance: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
@@ -19,8 +19,8 @@ class ExamOptions(Frozen):
         "(default: 1.5, 3, 5, 7.5 and 12.5; with --personalise the model's).",
     )
     steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (default: the model's).")
-    scheduler: Name | None = Field(default=None, description="Sampler by name (default: the model's).")
-    precision: Precision = Field(default="auto", description="auto, fp32, bf16 or fp16.")
+    scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's).")
+    precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
     questions: int | None = Field(
         default=None, ge=1, le=512, description="Number of the exam's prompts to use (default: all 512)."
     )
