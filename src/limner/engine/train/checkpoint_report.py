@@ -58,8 +58,8 @@ def _row(scores: CheckpointScores, each: StepScores) -> dict[str, float]:
         "step": each.step,
         "subject_fidelity": fmean(each.subject),
         "prompt_fidelity": fmean(each.prompt),
-        "likeness": scores.scaled_subject(each),
-        "obedience": scores.scaled_prompt(each),
+        "scaled_subject": scores.scaled_subject(each),
+        "scaled_prompt": scores.scaled_prompt(each),
         "balance": scores.balance(each),
     }
 
