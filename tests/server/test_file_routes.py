@@ -54,6 +54,13 @@ def test_files_are_cached_privately_and_forever(call: TestClient) -> None:
         assert "private" in parts and "public" not in parts and {"immutable", "max-age=31536000"} <= {*parts}
 
 
+def test_browsers_run_no_folder(call: TestClient) -> None:
+    folder = folder_of(call, {"a.png": kept(call, BODY).rpartition("/")[2]})
+    for reply in (call.get(folder), call.get(folder, headers={"If-None-Match": "*"})):
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Content-Security-Policy"] == "sandbox"
+
+
 def test_an_empty_upload_is_refused(call: TestClient) -> None:
     for place in ("/v1/files", "/v1/folders", "/v1/verify"):
         reply = call.post(place, content=b"")

@@ -14,8 +14,17 @@ from starlette.routing import Route
 
 from limner.server.app import create_app
 from limner.server.hosts import HostsMiddleware
-from limner.server.limits import JSON_BRACKETS, UPLOAD_PATHS, BodyLimitMiddleware, is_upload
+from limner.server.limits import (
+    EXAMINATION_WAIT,
+    JSON_BRACKETS,
+    SUBMISSIONS,
+    UPLOAD_PATHS,
+    BodyLimitMiddleware,
+    is_upload,
+)
+from limner.server.marketing import DOWNLOADS
 from limner.server.settings import Settings
+from limner.server.verify import EXAMINATION_SECONDS
 from limner.studio.studio import Studio
 
 
@@ -86,6 +95,11 @@ def test_body_size_limits(path: str, kind: str, size: int, status: int) -> None:
     bounded: Any = BodyLimitMiddleware(APP, 3 * 2**20)
     reply = TestClient(bounded).post(path, content=b"x" * size, headers={"Content-Type": kind})
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
+
+
+def test_limits_of_the_server() -> None:
+    assert (JSON_BRACKETS, EXAMINATION_WAIT, SUBMISSIONS.total_tokens) == (100_000, 60.0, 8)
+    assert (EXAMINATION_SECONDS, DOWNLOADS.total_tokens) == (60.0, 16)
 
 
 @pytest.mark.parametrize("bracket", [b"[", b"{"])

@@ -27,6 +27,22 @@ def test_default_settings() -> None:
     assert (each.host, each.workers, each.together, each.accounts, each.share) == ("127.0.0.1", 1, 8, False, False)
     assert (each.pixels, each.upload_bytes, each.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
     assert (each.run_seconds, each.retention_days, each.wait_seconds, each.presign) == (None, None, 600.0, False)
+    assert (each.connections, each.connections_each, each.connections_per_client) == (1000, 250, 250)
+    assert (each.header_seconds, each.body_seconds) == (20.0, 30.0)
+    assert (each.port, each.names, each.profile, each.policy, each.log) == (None, (), None, None, "text")
+
+
+def test_behind_a_tunnel_connections_are_not_counted_by_address() -> None:
+    assert Settings(share=True, connections_each=9).connections_per_client == 0
+    assert Settings(connections_each=9).connections_per_client == 9
+
+
+@pytest.mark.parametrize(
+    "fields", [{"workers": 0}, {"workers": 64}, {"together": 1}, {"together": 256}, {"port": 65535}]
+)
+def test_settings_at_their_limits(fields: dict[str, int]) -> None:
+    (name,) = fields
+    assert getattr(Settings.model_validate(fields), name) == fields[name]
 
 
 @pytest.mark.parametrize(
