@@ -56,16 +56,3 @@ def test_a_lost_call_is_repeated_only_once(store: Store) -> None:
     assert answers.begin("ann", "k", D) is None
     with pytest.raises(InFlight):
         answers.begin("ann", "k", D)
-
-
-def test_a_response_is_stored_for_a_day(store: Store) -> None:
-    answers = IdempotencyRecords(store, timedelta(minutes=1))
-    answer = StoredResponse(201, {"location": "/x"}, b"body")
-    for key in ("old", "older"):
-        answers.begin("ann", key, D)
-        answers.save("ann", key, answer)
-    for key, hours in (("old", 23), ("older", 25)):
-        began = datetime.now(UTC) - timedelta(hours=hours)
-        with store.session() as session:
-            session.execute(update(IdempotencyRow).where(IdempotencyRow.key == key).values(began=began))
-    assert [answers.begin("ann", key, D) for key in ("old", "older")] == [answer, None]
