@@ -53,6 +53,11 @@ def test_a_watermark_names_the_picture_and_no_copy(
     assert hidden.mark is not None and hidden.mark.run is None
 
 
+def test_copies_of_remote_files_are_kept_in_the_cache(studio: Studio, image: Path) -> None:
+    named = studio.files.local_path(studio.files.save(image), ".png")
+    assert named.parent == studio.home / "cache" / "files" and named.read_bytes() == image.read_bytes()
+
+
 def test_a_copy_belongs_to_the_run_of_its_original(studio: Studio, image: Path) -> None:
     run = studio.submit(GenerateRequest(prompt="a")).id
     original = studio.store.add_artifact(run, "picture", "/out/a.png", "a" * 64)

@@ -65,3 +65,5 @@ def test_suffixes_by_what_refers_to_a_file() -> None:
     assert [suffix_of(generate, each) for each in (A, B, C)] == [".safetensors", ".safetensors", ""]
     assert suffix_of(request(model=A, image=A), A) == "", "two kinds of use need two suffixes"
     assert suffix_of(generate, "sha256:" + "e" * 64) == ""
+    prepare = parse_request({"kind": "prepare", "sources": [B], "captions": A, "class_word": "dog"})
+    assert (suffix_of(prepare, A), suffix_of(prepare, B)) == (".csv", "")
