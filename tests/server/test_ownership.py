@@ -231,6 +231,32 @@ def test_summaries_and_exports_of_feedback_are_of_own_images(setup: Setup) -> No
     setup.ann.delete(f"/v1/pictures/{setup.picture}/rating").raise_for_status()
 
 
+def test_a_rating_is_deleted_by_its_account_only(setup: Setup) -> None:
+    path = f"/v1/pictures/{setup.picture}/rating"
+    for client, stars in ((setup.ann, 5), (setup.root, 1)):
+        client.put(path, json={"stars": stars}).raise_for_status()
+    shown = setup.ann.get(f"/v1/pictures/{setup.picture}").json()
+    assert (shown["rating"], shown["mine"]["stars"]) == ({"mean": 3.0, "count": 2}, 5)
+    shown = setup.ann.delete(path).json()
+    assert (shown["rating"], shown["mine"]) == ({"mean": 1.0, "count": 1}, None)
+    assert setup.root.delete(path).json()["rating"] == {"mean": None, "count": 0}
+
+
+def test_a_comparison_is_stored_as_it_was_sent(setup: Setup) -> None:
+    run = setup.ann.post("/v1/runs", json=PAINT).json()["id"]
+    first, other = (setup.studio.store.add_artifact(run, "picture", f"/{name}.png", name * 64).id for name in "ef")
+    body = {"better": first, "worse": other, "tie": True, "reasons": ["blurred"], "comment": "hm"}
+    assert setup.ann.post("/v1/comparisons", json=body).json() == body
+    row = setup.ann.get("/v1/feedback/export?kind=pairs").json()
+    assert (row["source"], row["best_image_uid"], row["reasons"]) == ("comparison", "tie", ["blurred"])
+    plain = setup.ann.post("/v1/comparisons", json={"better": other, "worse": first}).json()
+    assert (plain["better"], plain["tie"]) == (other, False)
+    for query, name in (("", "ratings.jsonl"), ("?kind=pairs&format=parquet", "pairs.parquet")):
+        header = setup.ann.get(f"/v1/feedback/export{query}").headers["Content-Disposition"]
+        assert header == f'attachment; filename="{name}"'
+    assert setup.ann.delete(f"/v1/runs/{run}").json()["runs"] == [run]
+
+
 def test_routes_for_admins(setup: Setup) -> None:
     for path in ("/v1/verdicts", "/metrics"):
         assert [client.get(path).status_code for client in (setup.vic, setup.ann, setup.root)] == [403, 403, 200], path

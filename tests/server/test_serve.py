@@ -11,7 +11,8 @@ import pytest
 
 from limner.core.accounts import Role
 from limner.core.errors import LimnerError
-from limner.core.moderation import Policy
+from limner.core.moderation import CheckStage, Policy
+from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
 from limner.server import serve
 from limner.server.settings import Settings
@@ -117,7 +118,10 @@ def test_a_policy_that_cannot_be_loaded_is_reported_at_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "policy.yaml").write_text("prompt: [{check: words, options: {add: [7, {}]}}]\n")
-    monkeypatch.setattr(serve, "try_image_checks", lambda policy: None)
+    tried: list[Any] = []
+    monkeypatch.setattr(serve, "try_image_checks", tried.append)
+    monkeypatch.setattr(Moderator, "prepare", lambda moderator, *stages: tried.append((moderator.policy, *stages)))
     with pytest.raises(LimnerError, match="words"):
         serve.load_policy(tmp_path / "policy.yaml")
-    assert serve.load_policy(None) == read_policy(None)
+    policy = serve.load_policy(None)
+    assert policy == read_policy(None) and tried == [(policy, CheckStage.PROMPT), policy]
