@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openai
@@ -27,10 +27,11 @@ from limner.provenance.credentials import inspect_credentials
 from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_type
-from limner.server import problems
+from limner.server import images, problems
 from limner.server.app import create_app
 from limner.server.error_format import ErrorFormatMiddleware, openai_error
 from limner.server.images import convert_image
+from limner.server.openai_models import ImageGenerationRequest
 from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
@@ -338,6 +339,49 @@ def test_nothing_is_stored_for_an_unknown_model(home: Path) -> None:
     fields = {"prompt": CAT, **{f"x{number}": "y" for number in range(49)}}
     assert "extra" in asked.client.post("/v1/images/edits", data=fields, files=files).text.casefold()
     assert "Too many fields" in asked.client.post("/v1/images/edits", data=fields | {"z": "y"}, files=files).text
+
+
+@pytest.mark.parametrize(("compression", "quality"), [(None, 95), (40, 40), (0, 0)])
+@pytest.mark.parametrize("embedded", ["url", "b64_json"])
+def test_images_are_converted_as_asked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, embedded: str, compression: int | None, quality: int
+) -> None:
+    asked, converted = Asked(home), list[Any]()
+    run = asked("generations", json={"prompt": CAT, "n": 2})
+    for name in "ab":
+        (home / name).write_bytes(name.encode())
+        sha256 = hashlib.sha256(name.encode()).hexdigest()
+        details = {"reference": asked.studio.files.save(home / name), "width": 96, "height": 64}
+        asked.studio.store.add_artifact(run.id, "picture", f"/{name}.png", sha256, details)
+
+    def convert(body: bytes, *given: Any) -> bytes:
+        converted.append((body, *given))
+        return b"as jpeg: " + body
+
+    monkeypatch.setattr(images, "convert_image", convert)
+    fields = {"prompt": CAT, "output_format": "jpeg", "output_compression": compression, "response_format": embedded}
+    body = ImageGenerationRequest.model_validate(fields)
+    reply = images._images_response(cast(Any, asked.client.app).state.server, "http://127.0.0.1", body, run)
+    assert converted == [(name, "jpeg", quality, home) for name in (b"a", b"b")], "signed with the server's own key"
+    assert (reply.output_format, reply.size, reply.created) == ("jpeg", "96x64", int(run.created.timestamp()))
+    opens = TestClient(asked.client.app, base_url="http://127.0.0.1")  # without a key
+    found = [
+        base64.b64decode(image.b64_json) if image.b64_json else opens.get(image.url or "").content
+        for image in reply.data
+    ]
+    assert found == [b"as jpeg: a", b"as jpeg: b"]
+    assert all((image.url is None) == (embedded == "b64_json") for image in reply.data)
+    assert embedded != "url" or all(
+        "/v1/files/" in (image.url or "") and "signature=" in (image.url or "") for image in reply.data
+    )
+
+
+def test_erased_images_are_not_found(home: Path) -> None:
+    asked = Asked(home)
+    run, body = asked("generations", json={"prompt": CAT}), ImageGenerationRequest(prompt=CAT)
+    with pytest.raises(problems.HTTPError, match="the images were erased; send the request again") as caught:
+        images._images_response(cast(Any, asked.client.app).state.server, "http://here", body, run)
+    assert caught.value.status == 404
 
 
 def test_models_are_listed_by_name(home: Path) -> None:

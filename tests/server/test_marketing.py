@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -191,7 +192,7 @@ def test_the_chance_of_an_adapter_is_the_seed(home: Path, monkeypatch: pytest.Mo
     names = stored(home, *(f"{number}.safetensors" for number in range(5)))
     call, chosen = Call(home, monkeypatch, industries={"Food": {"text": names}}), set[str]()
     for seed in range(12):
-        monkeypatch.setattr(marketing.secrets, "randbelow", lambda most, seed=seed: seed)
+        monkeypatch.setattr(marketing, "secrets", SimpleNamespace(randbelow=lambda most, seed=seed: seed))
         run, _ = call()
         request: Any = run.request
         assert (request.seed, run.tags["chance"]) == (seed, str(seed))
