@@ -132,3 +132,12 @@ def test_upload_limits_are_for_routes_that_take_files(tmp_path: Path) -> None:
     for path in UPLOAD_PATHS:
         for kind in bodies[path]:
             assert is_upload({"type": "http", "path": path, "headers": [(b"content-type", kind.encode())]})
+
+
+def test_the_upload_limit_of_the_settings_is_for_forms_too(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    client = TestClient(create_app(studio, Settings(upload_bytes=2000)), base_url="http://127.0.0.1")
+    for path in ("/v1/images/edits", "/v1/folders"):
+        statuses = [client.post(path, files={"x": ("a.png", b"x" * size)}).status_code for size in (10, 2000)]
+        assert statuses[0] != 413 and statuses[1] == 413, path
+    studio.close()

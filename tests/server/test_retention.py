@@ -44,7 +44,7 @@ def test_old_runs_are_pruned_again_and_again(monkeypatch: pytest.MonkeyPatch) ->
 
     studio.prune = prune_or_fail  # type: ignore[method-assign]
     with retention(studio, Settings(retention_days=1), read_profile(None)):  # type: ignore[arg-type]
-        until("three searches", lambda: len(studio.asked) >= 3)
+        until("three searches", lambda: len(studio.asked) >= 3, 20)
     ended = len(studio.asked)
     time.sleep(0.1)
     assert len(studio.asked) <= ended + 1, "it ends with the server"

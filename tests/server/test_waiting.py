@@ -7,13 +7,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
+from fastapi import Request
 
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run, Status
+from limner.server import waiting
 from limner.server.problems import HTTPError
-from limner.server.waiting import RunWaiter, check_done
+from limner.server.waiting import RunWaiter, cancel_on_disconnect, check_done
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
@@ -57,15 +60,15 @@ def test_only_the_call_of_the_ended_run_returns(studio: Studio) -> None:
     waiter, queue = RunWaiter(studio), Queue(studio.store)
 
     async def act() -> None:
-        ending, waiting = (asyncio.create_task(waiter.ended(studio.enqueue(PAINT), 60)) for _ in range(2))
+        ending, going = (asyncio.create_task(waiter.ended(studio.enqueue(PAINT), 60)) for _ in range(2))
         await asyncio.sleep(0.1)
         oldest = studio.store.list(9)[-1]
         queue.cancel(oldest.id)
         assert (await asyncio.wait_for(ending, 20)).status is Status.CANCELLED
         await asyncio.sleep(0.1)
-        assert not waiting.done()
+        assert not going.done()
         waiter.stop()
-        assert (await asyncio.wait_for(waiting, 20)).status is Status.QUEUED
+        assert (await asyncio.wait_for(going, 20)).status is Status.QUEUED
 
     asyncio.run(act())
 
@@ -83,3 +86,44 @@ def test_a_run_that_has_ended_is_not_waited_for(studio: Studio) -> None:
     waiter, ended = RunWaiter(studio), studio.enqueue(PAINT)
     ended = Queue(studio.store).cancel(ended.id)
     assert asyncio.run(waiter.ended(ended, 600)).status is Status.CANCELLED
+
+
+class Connection:
+    """A request whose client is there, or gone."""
+
+    def __init__(self, gone: bool, **headers: str) -> None:
+        self.gone, self.headers, self.looks = (
+            gone,
+            {name.replace("_", "-"): value for name, value in headers.items()},
+            0,
+        )
+
+    async def is_disconnected(self) -> bool:
+        self.looks += 1
+        return self.gone
+
+
+@pytest.mark.parametrize(
+    ("connection", "status"),
+    [
+        (Connection(False), Status.QUEUED),
+        (Connection(True), Status.CANCELLED),
+        (Connection(True, idempotency_key="k"), Status.QUEUED),
+    ],
+)
+def test_a_client_is_watched_until_its_response(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, connection: Connection, status: Status
+) -> None:
+    monkeypatch.setattr(waiting, "DISCONNECT_POLL", 0.001)
+    queued = studio.enqueue(PAINT)
+
+    async def act() -> None:
+        async with cancel_on_disconnect(studio, cast(Request, connection), queued):
+            await asyncio.sleep(0.3)
+        looks = connection.looks
+        await asyncio.sleep(0.05)
+        assert connection.looks <= looks + 1
+
+    asyncio.run(act())
+    assert studio.store.get(queued.id).status is status
+    assert (connection.looks == 0) == bool(connection.headers)

@@ -108,7 +108,7 @@ def test_a_run_is_erased_only_with_the_runs_that_use_its_results(house: Househol
     assert house.studio.store.artifacts(house.train) == [] and house.studio.store.events(house.paint) == []
 
 
-@pytest.mark.parametrize(("more", "end"), [(2, r"\)"), (3, r"; \.\.\.\)")])
+@pytest.mark.parametrize(("more", "end"), [(2, r"\); erase those too"), (3, r"; \.\.\.\); erase those too")])
 def test_at_most_five_derived_runs_are_named(house: Household, more: int, end: str) -> None:
     for prompt in range(more):
         house.run(TrainRequest(data=house.data, class_word=f"person {prompt}"), owner="ann")
