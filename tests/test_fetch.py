@@ -1,8 +1,10 @@
 """The fetcher reaches public addresses and nothing else, in bounded time and size."""
 
+import http.client
 import http.server
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,6 @@ import pytest
 
 from limner import fetch as fetching
 from limner.core.errors import LimnerError
-from limner.data.entries.byte_sources import UrlBytes
 from limner.fetch import fetch, is_public, post
 
 HOSTILE = [
@@ -385,3 +386,94 @@ def test_a_picture_whose_server_answers_nonsense_is_lost_alone(
     answers[0] = ANSWERS["moved to b'http://['"]
     with pytest.raises(LimnerError, match="sends a response that cannot be read"):
         UrlBytes(f"{url}cat.jpg").read()
+
+
+def test_limits_of_a_fetch() -> None:
+    assert (fetching.REDIRECTS, fetching.SECONDS, fetching.BYTES) == (3, 20.0, 32 * 1024**2)
+
+
+def test_a_post_sends_its_headers_and_query(
+    answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[object, ...]] = []
+    request = http.client.HTTPConnection.request
+
+    def record(self: http.client.HTTPConnection, *given: object, **more: object) -> None:
+        sent.append((*given, *more.values()))
+        request(self, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(http.client.HTTPConnection, "request", record)
+    url, answers = answering
+    answers[0] = OK + b"Content-Length: 0\r\n\r\n"
+    for target, path in (("a?b=c", "/a?b=c"), ("a#d", "/a"), ("", "/")):
+        assert post(f"{url}{target}", b"body", {"webhook-id": "7"}, seconds=5, public=only) == 200
+        headers = {"User-Agent": "limner", "Connection": "close", "webhook-id": "7"}
+        assert sent.pop() == ("POST", path, b"body", headers)
+        assert fetch(f"{url}{target}", public=only) == b"" and sent.pop()[:2] == ("GET", path)
+
+
+def test_redirects_are_relative_to_their_page(
+    answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, answers = answering
+    asked: list[str] = []
+    connected = fetching._connected
+
+    def following(place: str, *rest: object) -> object:
+        asked.append(place)
+        answers[0] = MOVED + b"Location: b.png?x=1\r\n\r\n" if len(asked) == 1 else OK + b"Content-Length: 1\r\n\r\nx"
+        return connected(place, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fetching, "_connected", following)
+    assert fetch(f"{url}deep/a.png", public=only) == b"x"
+    assert asked == [f"{url}deep/a.png", f"{url}deep/b.png?x=1"]
+
+
+def test_headers_of_every_response_are_shown(answering: tuple[str, list[bytes]]) -> None:
+    url, answers = answering
+    answers[0] = OK + b"X-Robots-Tag: noai\r\nX-Robots-Tag: noindex\r\nContent-Length: 1\r\n\r\nx"
+    seen: list[object] = []
+    assert fetch(url, public=only, headed=lambda headers: seen.append(headers["X-Robots-Tag"])) == b"x"
+    assert seen == ["noai, noindex"]
+
+
+def test_the_certificate_must_be_of_the_host(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrapped: list[object] = []
+
+    class Context:
+        def wrap_socket(self, sock: socket.socket, server_hostname: str) -> socket.socket:
+            wrapped.append(server_hostname)
+            return sock
+
+    found = fetching._tls()
+    assert found.check_hostname and found.verify_mode is ssl.CERT_REQUIRED
+    port = int(site.rsplit(":", 1)[1])
+    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    asked: list[object] = []
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", lambda host, at, **more: asked.append((host, at)) or rows)
+    monkeypatch.setattr(fetching, "_tls", Context)
+    assert fetch("https://pictures.example/picture", public=only) == b"picture"
+    assert fetch(f"http://pictures.example:{port}/picture", public=only) == b"picture"
+    assert wrapped == ["pictures.example"] and asked == [("pictures.example", 443), ("pictures.example", port)]
+
+
+def test_the_next_address_is_tried(site: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = int(site.rsplit(":", 1)[1])
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = closed.getsockname()[1]
+    rows = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", at)) for at in (nobody, port)]
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", lambda *given, **more: rows)
+    assert fetch("http://pictures.example/picture", public=only) == b"picture"
+    rows[:] = rows[:1]
+    with pytest.raises(LimnerError, match="cannot be reached"):
+        fetch("http://pictures.example/picture", public=only)
+
+
+def test_a_slow_name_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    released = threading.Event()
+    monkeypatch.setattr(fetching.socket, "getaddrinfo", lambda *given, **more: [][: released.wait(20)])
+    began = time.monotonic()
+    with pytest.raises(LimnerError, match="took too long"):
+        fetch("http://pictures.example/a.png", seconds=0.1)
+    assert time.monotonic() - began < 10
+    released.set()

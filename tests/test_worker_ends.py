@@ -16,10 +16,12 @@ from limner.cli.commands import service
 from limner.cli.commands.shared import stop_on_signal
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Progress
+from limner.core.execution import Execution
 from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
+from limner.store.prune import owner_file
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
 from limner.studio.execution import PreparedRun
@@ -107,6 +109,90 @@ def test_a_resumed_attempt_keeps_previews_only(studio: Studio, checkpoint: bool,
     with prepared(studio, part):
         assert [made.kind for made in studio.store.artifacts(part.run.id)] == kinds
         assert [*folder.glob("out-*")] == []
+
+
+def test_the_engine_is_given_what_the_run_asks_for(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(execution.os, "cpu_count", lambda: 3)
+    (tmp_path / "file").write_bytes(b"no tensors")
+    reference = f"sha256:{studio.files.put(tmp_path / 'file')}"
+    request = GenerateRequest(prompt="a cat", model=reference)
+    run, asked = studio.enqueue(request, queue="given", execution=Execution(memory="low")), list[int]()
+    waiting = Queue(studio.store, "given", lease=timedelta(0))
+    for _ in range(2):
+        ((_, lease),) = waiting.claim("w", 1)
+    part = ClaimedRun(run, lease, stop=lambda: bool(asked))
+    with prepared(studio, part) as job:
+        workspace = job.workspace
+        assert (workspace.run, workspace.folder) == (run.id, studio.store.folder(run.id))
+        assert workspace.out == studio.store.folder(run.id) / "out-2" / request.folder_name
+        assert (workspace.cache, workspace.home) == (studio.home / "cache", studio.home)
+        assert (workspace.processes, workspace.execution) == (3, Execution(memory="low"))
+        assert workspace.screen is not None and not workspace.resume and workspace.together is None
+        path = job.request.model
+        assert path.endswith(".safetensors") and Path(path).read_bytes() == b"no tensors"
+        assert workspace.names == {path: reference} and workspace.called(path) == reference
+        workspace.check()
+        asked.append(1)
+        with pytest.raises(Interrupted):
+            workspace.check()
+    assert (studio.store.folder(run.id) / owner_file(studio.store)).exists()
+
+
+def test_what_a_run_reads_and_makes_is_screened(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, folder = undertaken(studio, "screened")
+    steps: list[Any] = []
+
+    class Screening:
+        def __init__(self, run: Run, lease: Lease, place: Path) -> None:
+            steps.append(("of", run.id, lease, place))
+
+        def admit(self, request: Any) -> None:
+            steps.append(("admit", request))
+
+        def through(self, emit: Any) -> Any:
+            return lambda event: steps.append(("made", event)) or emit(event)
+
+        def settle(self) -> None:
+            steps.append("settle")
+
+    monkeypatch.setattr(studio.gate, "screening", Screening)
+    with prepared(studio, part) as job:
+        job.emit(Notice(text="made"))
+    made = ("made", Notice(text="made"))
+    assert steps == [("of", part.run.id, part.lease, folder), ("admit", part.run.request), made, "settle"]
+    assert [event for _, _, event in studio.store.events(part.run.id)][-1] == Notice(text="made")
+
+
+def test_a_request_that_names_a_path_is_not_executed(studio: Studio) -> None:
+    run = studio.store.create(GenerateRequest(prompt="a cat", image="/etc/passwd"), queue="path")
+    ((_, lease),) = Queue(studio.store, "path").claim("w", 1)
+    with pytest.raises(LimnerError, match="is no reference"), prepared(studio, ClaimedRun(run, lease)):
+        pass
+
+
+def test_errors_with_a_type_of_their_own_keep_it(studio: Studio) -> None:
+    part, _ = undertaken(studio, "typed")
+    fails = DatabaseUnavailable("it is away")
+    with pytest.raises(DatabaseUnavailable) as caught, prepared(studio, part):
+        raise fails
+    assert caught.value is fails
+
+
+def test_an_error_while_a_run_is_settled_is_its_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, _ = undertaken(studio, "settled")
+
+    def execute(runs: list[PreparedRun]) -> Iterator[tuple[PreparedRun, None]]:
+        yield runs[0], None
+
+    def fails(*given: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(execution, "execute_prepared", execute)
+    monkeypatch.setattr("limner.moderation.enforcement.Screening.settle", fails)
+    ((ended, failure),) = execution.execute_claimed(studio, [part])
+    assert ended is part and isinstance(failure, ZeroDivisionError)
 
 
 def test_messages_contain_no_path_of_the_machine(studio: Studio) -> None:
@@ -211,6 +297,102 @@ def test_the_second_signal_interrupts() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("together", [None, 5])
+def test_a_worker_claims_batches_and_cleans_the_machine(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, together: int | None
+) -> None:
+    queue, steps = Queue(studio.store, "cleaned"), list[Any]()
+
+    def claim(worker: str, images: int) -> list[Any]:
+        steps.append((worker, images))
+        return [(f"run {len(steps)}", "lease")] if len(steps) < 5 else []
+
+    monkeypatch.setattr(queue, "claim", claim)
+    monkeypatch.setattr(studio.maintenance, "check_files", lambda: steps.append("files"))
+    monkeypatch.setattr(studio.maintenance, "clean", lambda: steps.append("clean"))
+    monkeypatch.setattr(Worker, "execute", lambda self, claimed, stop: steps.append(claimed[0][0]))
+    more = {} if together is None else {"together": together}
+    Worker(studio, queue, "w", **more).work(lambda: "run 5" in steps or len(steps) > 5)
+    claims = ("w", 8 if together is None else together)
+    assert steps[:4] == ["files", "clean", claims, "run 3"] and "clean" not in steps[2:], "once in an hour"
+
+
+def test_a_worker_passes_its_time_limit_on(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(studio.store, "limited")
+    studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
+    claimed = queue.claim("w", 1)
+    monkeypatch.setattr(workers, "_must_stop", lambda *given: bool(given[2] == 7.0 and not given[1]()))
+
+    def execute(studio: Studio, parts: list[ClaimedRun]) -> Iterator[tuple[ClaimedRun, Exception | None]]:
+        (part,) = parts
+        assert part.stop() and (part.run, part.lease) == claimed[0]
+        part.listener(Notice(text="left out"))
+        part.listener(Progress(done=3))
+        yield part, None
+
+    monkeypatch.setattr(workers, "execute_claimed", execute)
+    Worker(studio, queue, "w", seconds=7.0).execute(claimed, lambda: False)
+    assert studio.store.get(claimed[0][0].id).status is Status.DONE
+
+
+def test_a_second_signal_ends_only_the_runs_that_are_left(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue(studio.store, "interrupted")
+    for _ in range(2):
+        studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
+    claimed = queue.claim("w", 2)
+
+    def execute(studio: Studio, parts: list[ClaimedRun]) -> Iterator[tuple[ClaimedRun, Exception | None]]:
+        yield parts[0], None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers, "execute_claimed", execute)
+    Worker(studio, queue, "w").execute(claimed, lambda: False)
+    assert [studio.store.get(run.id).status for run, _ in claimed] == [Status.DONE, Status.QUEUED]
+
+
+def test_only_progress_is_reported_by_the_heartbeat() -> None:
+    attempt = sign()
+    attempt.listen(Progress(done=3))
+    attempt.listen(Notice(text="x"))
+    assert attempt.progress == Progress(done=3)
+
+
+def test_the_heartbeat_goes_on_after_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert workers.HEARTBEAT == 0.5 and workers.BATCH == 8
+    monkeypatch.setattr(workers, "HEARTBEAT", 0.001)
+    attempt, beaten, asked = sign(), threading.Event(), list[int]()
+
+    class Renewing:
+        def renew(self, signs: Any) -> list[bool | None]:
+            asked.append(1)
+            if len(asked) == 1:
+                raise DatabaseUnavailable("it is away")
+            beaten.set()
+            return [True]
+
+    with Heartbeat(Renewing(), [attempt]):  # type: ignore[arg-type]
+        assert beaten.wait(10)
+    assert attempt.cancelled and not attempt.lost
+
+
+def test_the_end_of_a_run_is_recorded_after_a_short_outage(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float] = []
+
+    def retry(action: Any, seconds: float) -> Any:
+        waited.append(seconds)
+        return action()
+
+    monkeypatch.setattr(workers, "retry_while_unavailable", retry)
+    assert executed(studio, monkeypatch, None).status is Status.DONE
+    assert waited == [30.0], "as long as the lease lasts"
+
+
+def test_the_name_of_a_worker_says_where_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers.socket, "gethostname", lambda: "a" * 40)
+    first, second = workers.worker_name(), workers.worker_name()
+    assert first.rpartition("-")[0] == f"{'a' * 32}-{os.getpid()}" and first != second and len(first) <= 64
 
 
 def test_a_worker_survives_a_database_outage(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,10 +115,14 @@ def test_it_is_measured_how_alike_photographs_are_and_how_near_pictures_are_to_p
         for text in {*each.plain, *usual} - {own}
     ]
     assert len(strange) == 12 and found.unrelated_similarity == pytest.approx(fmean(strange), rel=1e-5)
-    assert found.training_similarity == pytest.approx((cosine("a", "b") + cosine("b", "c") + cosine("a", "c")) / 3, rel=1e-5)
+    assert found.training_similarity == pytest.approx(
+        (cosine("a", "b") + cosine("b", "c") + cosine("a", "c")) / 3, rel=1e-5
+    )
     assert found.weight == weight and found.base == base and found.encoder == "mine"
     each.images = ("a",)
-    assert each._score_base(SimpleNamespace(prompts=each.plain)).training_similarity == 1, "of a single one nothing is known"
+    assert each._score_base(SimpleNamespace(prompts=each.plain)).training_similarity == 1, (
+        "of a single one nothing is known"
+    )
 
 
 def test_training_stops_when_it_only_gets_worse(learn, scored):
@@ -163,7 +167,9 @@ def test_photographs_are_compared_with_each_other_and_not_with_themselves(learn,
     features = open_encoder("starter").images(sorted(painted.glob("*.png")))
     alike = (features.double() @ features.double().T).numpy()
     others = alike[~np.eye(len(alike), dtype=bool)]
-    assert CheckpointScores.model_validate_json(kept.read_text()).training_similarity == pytest.approx(others.mean(), abs=1e-5)
+    assert CheckpointScores.model_validate_json(kept.read_text()).training_similarity == pytest.approx(
+        others.mean(), abs=1e-5
+    )
 
 
 def test_an_encoder_that_sees_nothing_is_reported(learn):

@@ -9,25 +9,31 @@ import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 from standardwebhooks import Webhook
 
-from limner.core.accounts import Role
+from limner.core.accounts import Limits, Role
+from limner.core.execution import Execution
 from limner.core.logs import configure
-from limner.core.requests import GenerateRequest
+from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
-from limner.server import app
+from limner.server import app, monitoring
 from limner.server.app import create_app
 from limner.server.auth import CallerDep
 from limner.server.dependencies import RunDep
 from limner.server.settings import Settings
 from limner.server.webhook_delivery import WebhookSender
+from limner.store.idempotency import IdempotencyRecords
 from limner.store.queue import Queue
+from limner.store.tables import IdempotencyRow, RunRow
 from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
@@ -191,6 +197,47 @@ def test_metrics(client: TestClient, studio: Studio) -> None:
     assert 'limner_runs{kind="generate",status="done"} 1.0' in client.get("/metrics").text
 
 
+def test_metrics_of_artifacts_the_queue_and_deliveries(client: TestClient, studio: Studio) -> None:
+    client.post("/v1/webhooks", json={"url": "https://example.com/", "events": ["run.cancelled"]})
+    run, waiting = (client.post("/v1/runs", json=PAINT).json() for _ in range(2))
+    for name in "abc":
+        studio.store.add_artifact(run["id"], "picture", f"/{name}.png", "0" * 64)
+    ended = [client.post("/v1/runs", json=PAINT).json()["url"] for _ in range(2)]
+    for url in ended:
+        client.post(f"{url}/cancel")
+    with studio.store.session() as session:
+        created = datetime.now(UTC) - timedelta(hours=1)
+        session.execute(update(RunRow).where(RunRow.id == waiting["id"]).values(created=created))
+    figures = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    assert figures['limner_runs{kind="generate",status="cancelled"}'] == "2.0"
+    assert figures["limner_artifacts_total"] == "3.0" and figures["limner_deliveries_due"] == "2.0"
+    assert 3600 <= float(figures["limner_queue_oldest_seconds"]) < 3660
+
+
+class Clock:
+    """A clock that advances by a second and a half with each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        self.now += 1.5
+        return self.now
+
+
+def test_metrics_have_few_labels_and_seconds(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.get("/v1/runs")
+    monkeypatch.setattr(monitoring, "time", Clock())
+    for method, path in (("GET", "/no/such/path"), ("BREW", "/v1/runs"), ("HEAD", "/healthz")):
+        client.request(method, path)
+    monkeypatch.undo()
+    text = client.get("/metrics").text
+    assert 'limner_http_requests_total{method="GET",route="unknown",status="404"} 1.0' in text
+    assert 'method="other"' in text and "BREW" not in text and "/no/such" not in text
+    assert 'limner_http_requests_total{method="HEAD",route="/healthz",status="405"} 1.0' in text
+    assert 0 < float(re.findall(r'limner_http_seconds_sum{method="GET",route="unknown"} (\S+)', text)[0]) < 10
+
+
 def test_metrics_are_for_admins(studio: Studio) -> None:
     keys = {role: studio.accounts.add_key(role, role)[1] for role in (Role.MAKER, Role.ADMIN)}
     asking = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
@@ -209,6 +256,107 @@ def test_requests_are_logged_with_their_id(client: TestClient, capsys: pytest.Ca
         logging.getLogger("limner").handlers = before
     assert (first["call"], first["method"], first["path"], first["status"]) == ("mine", "GET", "/v1/runs", 200)
     assert "limit" not in json.dumps(first) and len(second["call"]) == 16
+
+
+def test_requests_are_logged_with_account_and_milliseconds(
+    studio: Studio, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
+    bearer = {"Authorization": f"Bearer {studio.accounts.add_key('ann')[1]}"}
+    before = logging.getLogger("limner").handlers
+    monkeypatch.setattr(monitoring, "time", Clock())
+    configure("json")
+    try:
+        for headers in (bearer, {}):
+            asking.get("/v1/runs", headers=headers)
+        known, unknown = map(json.loads, capsys.readouterr().err.splitlines())
+    finally:
+        logging.getLogger("limner").handlers = before
+    assert (known["account"], known["status"], known["milliseconds"]) == ("ann", 200, 4500.0), "of three looks"
+    assert "account" not in unknown and unknown["status"] == 401
+
+
+@pytest.mark.parametrize(("length", "taken"), [(64, True), (65, False)])
+def test_the_length_of_a_request_id(client: TestClient, length: int, taken: bool) -> None:
+    asked = "a" * length
+    assert (client.get("/healthz", headers={"X-Request-ID": asked}).headers["X-Request-ID"] == asked) is taken
+
+
+def test_the_application_delivers_webhooks_while_it_runs(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    @contextmanager
+    def running(self: WebhookSender) -> Iterator[None]:
+        steps.append("began")
+        yield
+        steps.append("ended")
+
+    monkeypatch.setattr(WebhookSender, "running", running)
+    with TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1"):
+        assert steps == ["began"]
+    assert steps == ["began", "ended"]
+
+
+def test_a_lost_call_is_repeated_a_minute_after_the_longest_wait(studio: Studio) -> None:
+    settings = Settings(wait_seconds=100)
+    client = TestClient(create_app(studio, settings), base_url="http://127.0.0.1")
+    for seconds, status in ((155, 409), (165, 202)):
+        key = f"after {seconds}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(IdempotencyRecords, "save", lambda *given: None)  # its response is lost
+            client.post("/v1/runs", json=PAINT, headers={"Idempotency-Key": key})
+        began = datetime.now(UTC) - timedelta(seconds=seconds)
+        with studio.store.session() as session:
+            session.execute(update(IdempotencyRow).values(began=began))
+        assert client.post("/v1/runs", json=PAINT, headers={"Idempotency-Key": key}).status_code == status
+
+
+@pytest.mark.parametrize(("host", "status"), [("0.0.0.0", 200), ("::", 200), ("192.0.2.1", 421)])
+def test_other_addresses_are_allowed_where_the_server_listens_on_all(studio: Studio, host: str, status: int) -> None:
+    client = TestClient(create_app(studio, Settings(host=host)), base_url="http://127.0.0.1")
+    assert client.get("/healthz", headers={"Host": "10.1.2.3"}).status_code == status
+    assert client.get("/healthz").status_code == client.get("/healthz", headers={"Host": host}).status_code == 200
+
+
+def test_execution_and_request_are_shown_together(client: TestClient, studio: Studio) -> None:
+    run = client.post("/v1/runs", json=PAINT | {"memory": "low"}).json()
+    assert studio.store.get(run["id"]).execution == Execution(memory="low")
+    studio.store.add_artifact(run["id"], "picture", "/a.png", "0" * 64, {"reference": f"sha256:{'0' * 64}"})
+    (picture,) = client.get("/v1/pictures").json()
+    for shown in (run, client.get(run["url"]).json(), client.get("/v1/runs").json()[0], picture):
+        assert shown["request"]["memory"] == "low"
+
+
+def test_runs_are_listed_by_kind_and_status_in_pages(client: TestClient, studio: Studio) -> None:
+    painted = [studio.enqueue(GenerateRequest(prompt=f"a cat {number}")).id for number in range(51)]
+    trained = studio.enqueue(TrainRequest(data=f"folder:{'0' * 64}", class_word="dog")).id
+    studio.store.update(painted[0], status=Status.DONE)
+    studio.store.add_artifact(painted[0], "picture", "/a.png", "0" * 64)
+
+    def listed(query: str) -> list[str]:
+        return [run["id"] for run in client.get(f"/v1/runs{query}").json()]
+
+    newest = [trained, *painted[::-1]]
+    assert listed("") == newest[:50] and listed("?limit=3") == newest[:3]
+    assert listed(f"?limit=2&before={newest[2]}") == newest[3:5]
+    assert listed("?kind=train") == [trained] and listed("?status=done") == [painted[0]]
+    (done,) = client.get("/v1/runs?status=done").json()
+    assert [made["name"] for made in done["artifacts"]] == ["a.png"]
+
+
+def test_a_retry_is_charged_to_the_key(studio: Studio) -> None:
+    client = TestClient(create_app(studio, Settings(accounts=True)), base_url="http://127.0.0.1")
+    limits = Limits(pictures_per_day=2)
+    client.headers["Authorization"] = f"Bearer {studio.accounts.add_key('ann', limits=limits)[1]}"
+    url = client.post("/v1/runs", json=PAINT).json()["url"]
+    statuses = [client.post(f"{url}/{act}").status_code for act in ("cancel", "retry", "cancel", "retry")]
+    assert statuses == [200, 202, 200, 429]
+
+
+def test_webhooks_are_called_for_every_end_by_default(client: TestClient) -> None:
+    made = client.post("/v1/webhooks", json={"url": "https://example.com/"}).json()
+    assert made["events"] == ["run.done", "run.failed", "run.cancelled"] and made["secret"].startswith("whsec_")
+    assert client.post("/v1/webhooks", json={"url": "https://example.com/", "events": []}).status_code == 422
 
 
 def test_the_docs_page_needs_no_other_host(studio: Studio) -> None:

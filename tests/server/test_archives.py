@@ -138,3 +138,16 @@ def test_links_in_a_zip_are_refused(tmp_path: Path, mode: int, taken: bool) -> N
 def test_an_empty_zip_is_refused(tmp_path: Path, members: list[tuple[str, bytes]]) -> None:
     with pytest.raises(LimnerError, match="the zip has no files"):
         unzip(archive_of(tmp_path, *members), tmp_path / "out", 1000)
+
+
+def test_a_form_needs_files_with_different_names(tmp_path: Path) -> None:
+    def form(*names: str, body: bytes = b"x") -> list[UploadFile]:
+        return [UploadFile(io.BytesIO(body), filename=name) for name in names]
+
+    assert write_form_files(form("a", "deep/b", "deep/c", body=b"12"), tmp_path / "fine") == 6
+    for number, names in enumerate((("a", "a"), ("a", "a/b"))):
+        with pytest.raises(LimnerError, match=f"the form has two files named '{names[1]}'; rename one of them"):
+            write_form_files(form(*names), tmp_path / str(number))
+    for number, files in enumerate(([], form("a", body=b""))):
+        with pytest.raises(LimnerError, match="the form has no files; send them as parts named files"):
+            write_form_files(files, tmp_path / f"empty {number}")

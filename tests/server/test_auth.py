@@ -144,6 +144,53 @@ def test_a_token_bucket_is_refilled() -> None:
     assert rate_limit.wait("a", 2) == 0, "the bucket that was used least recently is dropped"
 
 
+def guarded(per_minute: int, now: list[float]) -> TestClient:
+    """A client of an application whose keys belong to one account and allow some requests per minute."""
+    limits = Limits(per_minute=per_minute)
+    accounts = SimpleNamespace(
+        caller=lambda secret: Caller(account="ann", key=secret, limits=limits) if secret else None
+    )
+    middleware = AuthMiddleware(PlainTextResponse("in"), cast(Accounts, accounts), None)
+    middleware.rate_limit = RateLimit(lambda: now[0])
+    return TestClient(middleware)
+
+
+def test_each_key_of_an_account_has_its_own_rate_limit() -> None:
+    client = guarded(1, [0.0])
+    statuses = [client.get("/", headers={"Authorization": f"Bearer {key}"}).status_code for key in "aab"]
+    assert statuses == [200, 429, 200]
+
+
+def test_the_refusal_names_the_limit_and_the_time_that_is_left() -> None:
+    now = [0.0]
+    client = guarded(2, now)
+    for _ in range(2):
+        client.get("/", headers={"Authorization": "Bearer x"})
+    now[0] = 15.0
+    refused = client.get("/", headers={"Authorization": "Bearer x"})
+    assert (refused.json()["detail"], refused.json()["remedy"], refused.headers["Retry-After"]) == (
+        "the key allows 2 requests per minute",
+        "try again in 15 seconds",
+        "15",
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "problem"),
+    [
+        ("bearer x", None),
+        ("BEARER x ", None),
+        ("Basic x", "the key is unknown, expired or revoked"),
+        ("Bearer", "the request has no key"),
+        ("", "the request has no key"),
+    ],
+)
+def test_the_scheme_of_a_key_is_bearer(header: str, problem: str | None) -> None:
+    reply = guarded(9, [0.0]).get("/", headers={"Authorization": header})
+    assert reply.status_code == (200 if problem is None else 401)
+    assert problem is None or reply.json()["detail"] == problem
+
+
 def test_retry_after_is_long_enough() -> None:
     now = [0.0]
     accounts = SimpleNamespace(caller=lambda secret: Caller(account="ann", key="k", limits=Limits(per_minute=7)))

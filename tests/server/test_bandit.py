@@ -75,3 +75,15 @@ def test_draws_have_mean_and_spread_of_the_beta_distribution(ratings: int, mean:
     assert fmean(draws) == pytest.approx(1 + 4 * a / (a + b), abs=0.08)
     assert pstdev(draws) == pytest.approx(4 * (a * b / ((a + b) ** 2 * (a + b + 1))) ** 0.5, rel=0.06)
     assert _draw(GOOD, None, 7) == _draw(GOOD, rated(0, None), 7)
+
+
+def test_the_reason_counts_ratings_and_adapters() -> None:
+    assert choose_adapter((GOOD,), [standing(GOOD, 1, 4.0)], 7).reason.endswith(
+        "from 1 rating of mean 4.00, the best of 1"
+    )
+    assert choose_adapter((GOOD, BAD, NEW), [], 7).reason.endswith("from no ratings, the best of 3")
+
+
+def test_one_adapter_of_two_weights_has_two_draws() -> None:
+    light, heavy = (AdapterUse(path=GOOD.path, weight=weight) for weight in (0.5, 1.0))
+    assert _draw(light, None, 7) != _draw(heavy, None, 7)

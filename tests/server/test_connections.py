@@ -304,3 +304,20 @@ def test_the_first_free_port_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_workers_divide_the_cores(monkeypatch: pytest.MonkeyPatch, workers: int, threads: str | None) -> None:
     monkeypatch.setattr(serve.os, "cpu_count", lambda: 8)
     assert serve.thread_variables(workers).get("OMP_NUM_THREADS") == threads
+
+
+def test_behind_a_tunnel_all_connections_are_of_one_client() -> None:
+    for share, admitted in ((True, [True, True, True]), (False, [True, True, False])):
+        connections = Connections(Settings(share=share, connections_each=2))
+        assert [connections.admit("127.0.0.1") for _ in range(3)] == admitted
+
+
+def test_a_response_has_the_time_of_a_body_to_be_read() -> None:
+    connection: Any = ConnectionProtocol.__new__(ConnectionProtocol)
+    steps: list[Any] = []
+    connection.all = Connections(Settings(header_seconds=2, body_seconds=30))
+    connection.flow = SimpleNamespace(pause_writing=lambda: None, resume_writing=lambda: None)
+    connection._send_timer = SimpleNamespace(start=steps.append, stop=lambda: steps.append("stopped"))
+    connection.pause_writing()
+    connection.resume_writing()
+    assert steps == [30.0, "stopped"]

@@ -9,15 +9,22 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from limner.core.events import ArtifactCreated, Progress
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Status
+from limner.server import run_events
 from limner.server import waiting as module
 from limner.server.app import create_app
 from limner.server.problems import HTTPError
+from limner.server.replies import ArtifactReply
 from limner.server.settings import Settings
 from limner.server.waiting import POLL, SLOWEST_POLL, STREAMS, RunWaiter
 from limner.store.erase import EraseSelection
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 from serving import parsed
+
+PAINT = {"kind": "generate", "prompt": "a cat"}
 
 
 def test_event_streams_of_an_account_are_limited(home: Path) -> None:
@@ -77,3 +84,90 @@ def test_an_idle_stream_polls_less_often(
     monkeypatch.setattr(module.asyncio, "sleep", sleep)
     assert asyncio.run(RunWaiter(Studio(home)).pause(idle))
     assert slept == [pytest.approx(seconds)]
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_silent_stream_is_kept_open_by_a_comment_every_15_seconds(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(run_events, "monotonic", clock)
+    studio = Studio(home)
+    events = run_events.RunEvents(studio, studio.enqueue(GenerateRequest(prompt="a cat")), 0)
+    sent: list[float] = []
+    for moment in (1, 15, 16, 17, 31, 32):
+        clock.now = moment
+        sent += [moment for event in asyncio.run(events.read()) if event.comment == "keep-alive"]
+    assert sent == [16, 32] and events.idle == 6
+    studio.close()
+
+
+def test_progress_is_sent_when_it_changes_and_events_once(home: Path) -> None:
+    studio = Studio(home)
+    run = studio.enqueue(GenerateRequest(prompt="a cat"))
+    queue = Queue(studio.store)
+    ((_, lease),) = queue.claim("w")
+    events = run_events.RunEvents(studio, run, 0)
+
+    def read() -> list[tuple[str | None, object]]:
+        return [(event.event, event.data) for event in asyncio.run(events.read())]
+
+    queue.renew([(lease, Progress(done=1))])
+    made = studio.store.add_artifact(run.id, "picture", "/srv/a.png", "a" * 64, {"seed": 7}, lease)
+    studio.store.add_event(
+        run.id, ArtifactCreated(what="picture", path="/srv/a.png", sha256="a" * 64, details={"seed": 7}), lease
+    )
+    (kind, data), (progress, done) = read()
+    assert (kind, progress) == ("made", "progress") and done == Progress(done=1).model_dump(mode="json")
+    ((_, created, _),) = studio.store.events(run.id)
+    shown = ArtifactReply.of(made.model_copy(update={"created": created})).model_dump(mode="json")
+    assert data == shown and "/srv" not in str(data)
+    assert (read(), events.idle) == ([], 1)
+    queue.renew([(lease, Progress(done=2))])
+    assert ([name for name, _ in read()], events.idle) == (["progress"], 0)
+    queue.finish(lease, Status.FAILED, "no memory")
+    assert read() == [("end", {"status": "failed", "error": "no memory"})] and events.ended
+    studio.close()
+
+
+def test_event_streams_are_counted_by_account(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio(home)
+    app = create_app(studio, Settings(accounts=True))
+    clients = {}
+    for name in ("ann", "bob"):
+        bearer = {"Authorization": f"Bearer {studio.accounts.add_key(name)[1]}"}
+        clients[name] = TestClient(app, base_url="http://127.0.0.1", headers=bearer)
+    urls = {name: client.post("/v1/runs", json=PAINT).json()["url"] for name, client in clients.items()}
+    for name, client in clients.items():
+        client.post(f"{urls[name]}/cancel")
+    monkeypatch.setattr(module, "STREAMS", 1)
+    with app.state.server.waiter.stream("ann"):
+        statuses = {name: client.get(f"{urls[name]}/events").status_code for name, client in clients.items()}
+    assert statuses == {"ann": 429, "bob": 200}
+    studio.close()
+
+
+def test_an_idle_stream_tells_how_long_it_was_idle(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio, idle = Studio(home), list[int]()
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    run = client.post("/v1/runs", json=PAINT).json()
+
+    async def pause(self: RunWaiter, reads: int) -> bool:
+        idle.append(reads)
+        if len(idle) == 3:
+            Queue(studio.store).cancel(run["id"])
+        return True
+
+    monkeypatch.setattr(RunWaiter, "pause", pause)
+    assert [event["event"] for event in parsed(client.get(f"{run['url']}/events").content)] == ["end"]
+    assert idle == [1, 2, 3]
+    studio.close()

@@ -54,6 +54,13 @@ def test_files_are_cached_privately_and_forever(call: TestClient) -> None:
         assert "private" in parts and "public" not in parts and {"immutable", "max-age=31536000"} <= {*parts}
 
 
+def test_browsers_run_no_folder(call: TestClient) -> None:
+    folder = folder_of(call, {"a.png": kept(call, BODY).rpartition("/")[2]})
+    for reply in (call.get(folder), call.get(folder, headers={"If-None-Match": "*"})):
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Content-Security-Policy"] == "sandbox"
+
+
 def test_an_empty_upload_is_refused(call: TestClient) -> None:
     for place in ("/v1/files", "/v1/folders", "/v1/verify"):
         reply = call.post(place, content=b"")
@@ -109,6 +116,38 @@ def test_a_folder_is_downloaded_as_a_zip(call: TestClient, studio: Studio) -> No
     with zipfile.ZipFile(BytesIO(reply.content)) as packed:
         assert packed.namelist() == ["b.png", "in/a.png"] and packed.read("in/a.png") == BODY
     assert not list((studio.home / "cache").rglob("*.folder")), "the zip was not built on disk"
+
+
+def test_a_folder_is_uploaded_as_a_form(call: TestClient, studio: Studio) -> None:
+    reply = call.post("/v1/folders", files=[("files", ("a.png", BODY)), ("files", ("deep/b.txt", b"a cat"))])
+    assert (reply.status_code, reply.json()["bytes"]) == (201, len(BODY) + 5)
+    folder = studio.files.local_path(reply.json()["reference"])
+    assert (folder / "deep" / "b.txt").read_bytes() == b"a cat" and (folder / "a.png").read_bytes() == BODY
+    refused = call.post("/v1/folders", files=[("files", ("a.png", BODY))], data={"name": "x"})
+    assert refused.status_code == 400 and "Too many fields" in refused.text
+
+
+def test_what_was_erased_is_counted(call: TestClient) -> None:
+    files = [("files", ("a.png", b"one")), ("files", ("b.png", b"three"))]
+    made = call.post("/v1/folders", files=files).json()
+    manifest = len(call.get(made["url"].replace("folders", "files")).content)
+    gone = {"runs": [], "derived": [], "files": 3, "bytes": 8 + manifest}
+    assert call.delete(made["url"]).json() == gone
+
+
+def test_erasing_what_was_used_takes_along_what_was_made(call: TestClient) -> None:
+    made = call.post("/v1/folders", files=[("files", ("c.png", b"a face"))]).json()
+    body = {"kind": "train", "data": made["reference"], "class_word": "dog"}
+    runs = [call.post("/v1/runs", json=body | {"seed": seed}).json()["id"] for seed in (1, 2)]
+    refused = call.delete(made["url"])
+    assert refused.status_code == 409 and refused.json()["remedy"] == "add ?derived=true to erase those too"
+    assert [error["detail"] for error in refused.json()["errors"]] == [f"run {run} (train)" for run in sorted(runs)]
+    erased = call.delete(f"{made['url']}?derived=true").json()
+    assert (erased["runs"], erased["derived"]) == (sorted(runs), sorted(runs))
+    file = call.post("/v1/files", content=b"a base", headers={"Content-Type": "image/png"}).json()
+    run = call.post("/v1/runs", json={"kind": "generate", "prompt": "a", "image": file["reference"]}).json()["id"]
+    assert call.delete(file["url"]).status_code == 409
+    assert call.delete(f"{file['url']}?derived=true").json()["runs"] == [run]
 
 
 @pytest.mark.parametrize("names", [{"a": NOTHING}, {"../a": NOTHING}, [], "text"])

@@ -14,8 +14,17 @@ from starlette.routing import Route
 
 from limner.server.app import create_app
 from limner.server.hosts import HostsMiddleware
-from limner.server.limits import JSON_BRACKETS, UPLOAD_PATHS, BodyLimitMiddleware, is_upload
+from limner.server.limits import (
+    EXAMINATION_WAIT,
+    JSON_BRACKETS,
+    SUBMISSIONS,
+    UPLOAD_PATHS,
+    BodyLimitMiddleware,
+    is_upload,
+)
+from limner.server.marketing import DOWNLOADS
 from limner.server.settings import Settings
+from limner.server.verify import EXAMINATION_SECONDS
 from limner.studio.studio import Studio
 
 
@@ -88,6 +97,11 @@ def test_body_size_limits(path: str, kind: str, size: int, status: int) -> None:
     assert reply.status_code == status and (status != 200 or reply.text == str(size))
 
 
+def test_limits_of_the_server() -> None:
+    assert (JSON_BRACKETS, EXAMINATION_WAIT, SUBMISSIONS.total_tokens) == (100_000, 60.0, 8)
+    assert (EXAMINATION_SECONDS, DOWNLOADS.total_tokens) == (60.0, 16)
+
+
 @pytest.mark.parametrize("bracket", [b"[", b"{"])
 def test_bracket_limit_of_json_bodies(bracket: bytes) -> None:
     client = TestClient(cast(Any, BodyLimitMiddleware(APP, 3 * 2**20)))
@@ -118,3 +132,12 @@ def test_upload_limits_are_for_routes_that_take_files(tmp_path: Path) -> None:
     for path in UPLOAD_PATHS:
         for kind in bodies[path]:
             assert is_upload({"type": "http", "path": path, "headers": [(b"content-type", kind.encode())]})
+
+
+def test_the_upload_limit_of_the_settings_is_for_forms_too(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    client = TestClient(create_app(studio, Settings(upload_bytes=2000)), base_url="http://127.0.0.1")
+    for path in ("/v1/images/edits", "/v1/folders"):
+        statuses = [client.post(path, files={"x": ("a.png", b"x" * size)}).status_code for size in (10, 2000)]
+        assert statuses[0] != 413 and statuses[1] == 413, path
+    studio.close()

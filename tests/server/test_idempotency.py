@@ -44,8 +44,13 @@ class Service:
         async def stream(request: Request) -> StreamingResponse:
             return StreamingResponse(pieces())
 
+        async def echo(request: Request) -> PlainTextResponse:
+            self.calls += 1
+            return PlainTextResponse(await request.body())
+
         routes = [Route(path, answer, methods=["POST", "PUT"]) for path in ("/a", "/b")]
-        app = Starlette(routes=[*routes, Route("/stream", stream, methods=["POST"])])
+        more = [Route("/stream", stream, methods=["POST"]), Route("/echo", echo, methods=["POST"])]
+        app = Starlette(routes=[*routes, *more])
         inner = IdempotencyMiddleware(app, answers)
 
         async def outer(scope: Any, receive: Any, send: Any) -> None:
@@ -138,6 +143,16 @@ def test_retryable_responses_are_not_stored(service: Service, status: int) -> No
 
 def test_a_response_in_pieces_is_stored_whole(service: Service) -> None:
     assert [service.post("/stream").text for _ in range(2)] == ["call 1, whole"] * 2
+
+
+def test_bodies_that_do_not_fit_into_memory_are_passed_on_compared_and_stored_whole(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limner.server.idempotency.MEMORY_BYTES", 4)
+    assert [service.post("/echo", b"0123456789").text for _ in range(2)] == ["0123456789"] * 2
+    assert service.post("/echo", b"0123456780").status_code == 422 and service.calls == 1
+    for body in (b"01234567", b"012"):
+        assert service.post("/echo", body, **{"Idempotency-Key": f"of {len(body)}"}).content == body
 
 
 def test_an_incomplete_response_is_not_stored(service: Service) -> None:

@@ -8,8 +8,9 @@ import io
 import json
 import urllib.request
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openai
@@ -19,13 +20,21 @@ from fastapi import FastAPI
 from PIL import Image
 from starlette.testclient import TestClient
 
+from limner.core.execution import Execution
+from limner.core.runs import Run
+from limner.plugins.registry import aliases
 from limner.provenance.credentials import inspect_credentials
 from limner.provenance.credentials.manifests import c2pa_context, read_manifest
 from limner.provenance.labels import write_png
 from limner.provenance.xmp import source_type
-from limner.server import problems
+from limner.server import images, problems
+from limner.server.app import create_app
 from limner.server.error_format import ErrorFormatMiddleware, openai_error
 from limner.server.images import convert_image
+from limner.server.openai_models import ImageGenerationRequest
+from limner.server.profile import Profile
+from limner.server.settings import Settings
+from limner.studio.studio import Studio
 from serving import Service, key_of
 from serving import service as running
 
@@ -85,6 +94,7 @@ def test_images_as_urls(client: openai.OpenAI, service: Service) -> None:
     assert len(listed) == 2
     (run,) = service.call("GET", "/v1/runs?limit=1", Authorization=f"Bearer {client.api_key}").json
     assert run["priority"] == 1, "a client waits for it"
+    assert made.created == int(datetime.fromisoformat(run["created"]).timestamp())
     painted = [picture["sha256"] for picture in reversed(listed)]
     assert painted == [hashlib.sha256(body).hexdigest() for body in (first, second)], "in the order of their seeds"
     assert [picture["request"]["steps"] for picture in listed] == [2, 2]
@@ -247,6 +257,150 @@ def test_moderation_errors_have_openais_code() -> None:
     detail = "the prompt is refused"
     problem = {"type": problems.REFUSED, "title": "Unprocessable Entity", "status": 422, "detail": detail}
     assert openai_error(problem)[1]["error"]["code"] == "content_policy_violation"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "code"),
+    [
+        (400, "invalid_request_error", None),
+        (401, "authentication_error", "invalid_api_key"),
+        (403, "permission_error", None),
+        (404, "invalid_request_error", None),
+        (429, "rate_limit_error", "rate_limit_exceeded"),
+        (500, "server_error", None),
+        (503, "server_error", None),
+    ],
+)
+def test_errors_have_openais_types_and_codes(status: int, kind: str, code: str | None) -> None:
+    problem = {"type": "about:blank", "title": "Title", "status": status, "detail": "why", "remedy": "what to do"}
+    wanted = {"message": "why; what to do", "type": kind, "param": None, "code": code}
+    assert openai_error(problem) == (status, {"error": wanted})
+    del problem["detail"], problem["remedy"]
+    assert openai_error(problem)[1]["error"]["message"] == "Title"
+
+
+def test_an_invalid_field_is_openais_param() -> None:
+    problem = {
+        "type": "about:blank",
+        "title": "x",
+        "status": 422,
+        "errors": [{"pointer": "/size/0"}, {"pointer": "/n"}],
+    }
+    status, body = openai_error(problem)
+    assert (status, body["error"]["param"]) == (400, "size")
+
+
+class Asked:
+    """Calls of /v1/images whose runs are not executed."""
+
+    def __init__(self, home: Path, **profile: Any) -> None:
+        known = {"industries": {"food": {}}, "styles": {"photo": {}}} | profile
+        self.studio = Studio(home)
+        app = create_app(self.studio, Settings(wait_seconds=0.01, accounts=True), Profile.model_validate(known))
+        key = self.studio.accounts.add_key("ann")[1]
+        self.client = TestClient(app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {key}"})
+
+    def __call__(self, route: str, **given: Any) -> Run:
+        reply = self.client.post(f"/v1/images/{route}", **given)
+        assert reply.status_code == 504, reply.text
+        return self.studio.store.list(1)[0]
+
+
+def test_the_profile_gives_what_a_call_does_not(home: Path) -> None:
+    (home / "one.safetensors").write_bytes(b"x")
+    text = {"steps": 3, "seed": 7, "width": 256, "height": 256, "memory": "low"}
+    asked = Asked(home, text=text | {"adapter": [str(home / "one.safetensors")]})
+    run = asked("generations", json={"prompt": CAT})
+    request: Any = run.request
+    assert (request.steps, request.seed, request.width, run.execution) == (3, 7, 256, Execution(memory="low"))
+    assert len(request.adapter) == 1 and run.owner == "ann", "every caller may use the profile's files"
+    request = asked("generations", json={"prompt": CAT, "size": "64x128"}).request
+    assert (request.width, request.height, request.steps) == (64, 128, 3)
+    request = asked("generations", json={"prompt": CAT, "model": "sdxl"}).request
+    assert (request.model, request.steps, request.width) == ("sdxl", None, None), "the settings are of another model"
+    assert request.seed != 7
+
+
+def test_an_edit_has_its_own_settings(home: Path) -> None:
+    asked = Asked(home, text={"steps": 3}, picture={"steps": 5, "strength": 0.25})
+    files = {"image": ("a.png", png(Image.new("RGB", (64, 64))), "image/png")}
+    request: Any = asked("edits", data={"prompt": CAT}, files=files).request
+    assert (request.steps, request.strength) == (5, 0.25)
+    assert [held.reference for held in asked.studio.files.grants.list("ann")] == [request.image]
+    request = asked("edits", data={"prompt": CAT}, files={"image[]": files["image"]}).request
+    assert request.image is not None, "the name that clients use for a list"
+
+
+def test_nothing_is_stored_for_an_unknown_model(home: Path) -> None:
+    asked = Asked(home)
+    files = {"image": ("a.png", png(Image.new("RGB", (64, 64))), "image/png")}
+    reply = asked.client.post("/v1/images/edits", data={"prompt": CAT, "model": "nosuch"}, files=files)
+    assert reply.status_code == 404 and list(asked.studio.files) == []
+    fields = {"prompt": CAT, **{f"x{number}": "y" for number in range(49)}}
+    assert "extra" in asked.client.post("/v1/images/edits", data=fields, files=files).text.casefold()
+    assert "Too many fields" in asked.client.post("/v1/images/edits", data=fields | {"z": "y"}, files=files).text
+
+
+@pytest.mark.parametrize(("compression", "quality"), [(None, 95), (40, 40), (0, 0)])
+@pytest.mark.parametrize("embedded", ["url", "b64_json"])
+def test_images_are_converted_as_asked(
+    home: Path, monkeypatch: pytest.MonkeyPatch, embedded: str, compression: int | None, quality: int
+) -> None:
+    asked, converted = Asked(home), list[Any]()
+    run = asked("generations", json={"prompt": CAT, "n": 2})
+    for name in "ab":
+        (home / name).write_bytes(name.encode())
+        sha256 = hashlib.sha256(name.encode()).hexdigest()
+        details = {"reference": asked.studio.files.save(home / name), "width": 96, "height": 64}
+        asked.studio.store.add_artifact(run.id, "picture", f"/{name}.png", sha256, details)
+
+    def convert(body: bytes, *given: Any) -> bytes:
+        converted.append((body, *given))
+        return b"as jpeg: " + body
+
+    monkeypatch.setattr(images, "convert_image", convert)
+    fields = {"prompt": CAT, "output_format": "jpeg", "output_compression": compression, "response_format": embedded}
+    body = ImageGenerationRequest.model_validate(fields)
+    reply = images._images_response(cast(Any, asked.client.app).state.server, "http://127.0.0.1", body, run)
+    assert converted == [(name, "jpeg", quality, home) for name in (b"a", b"b")], "signed with the server's own key"
+    assert (reply.output_format, reply.size, reply.created) == ("jpeg", "96x64", int(run.created.timestamp()))
+    opens = TestClient(asked.client.app, base_url="http://127.0.0.1")  # without a key
+    found = [
+        base64.b64decode(image.b64_json) if image.b64_json else opens.get(image.url or "").content
+        for image in reply.data
+    ]
+    assert found == [b"as jpeg: a", b"as jpeg: b"]
+    assert all((image.url is None) == (embedded == "b64_json") for image in reply.data)
+    assert embedded != "url" or all(
+        "/v1/files/" in (image.url or "") and "signature=" in (image.url or "") for image in reply.data
+    )
+
+
+def test_erased_images_are_not_found(home: Path) -> None:
+    asked = Asked(home)
+    run, body = asked("generations", json={"prompt": CAT}), ImageGenerationRequest(prompt=CAT)
+    with pytest.raises(problems.HTTPError, match="the images were erased; send the request again") as caught:
+        images._images_response(cast(Any, asked.client.app).state.server, "http://here", body, run)
+    assert caught.value.status == 404
+
+
+def test_models_are_listed_by_name(home: Path) -> None:
+    models = Asked(home).client.get("/v1/models").json()["data"]
+    names = [model["id"] for model in models]
+    assert names == sorted(names) and {*names} == {*aliases()}
+    assert all("/" not in model["owned_by"] for model in models)
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_converted_images_have_quality_95_and_the_same_xmp(home: Path, tmp_path: Path, form: Any) -> None:
+    noise = np.random.default_rng(7).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    write_png(Image.fromarray(noise), tmp_path / "a.png", home=home)
+    made = opened(convert_image((tmp_path / "a.png").read_bytes(), form, home=home))
+    plain = io.BytesIO()
+    Image.fromarray(noise).save(plain, format=form.upper(), quality=95)
+    assert np.array_equal(np.asarray(made), np.asarray(opened(plain.getvalue())))
+    with Image.open(tmp_path / "a.png") as image:
+        assert made.info["xmp"].decode().strip("\0") == image.info["XML:com.adobe.xmp"]
 
 
 def test_png_is_not_converted() -> None:

@@ -8,20 +8,28 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
-from limner.core.requests import TrainRequest
-from limner.core.runs import INTERNAL_ERROR, Status
-from limner.server import uploads
+from limner.core.execution import Execution
+from limner.core.requests import AdapterUse, TrainRequest
+from limner.core.runs import INTERNAL_ERROR, Run, Status
+from limner.server import marketing, uploads
 from limner.server import waiting as waiting_module
+from limner.server.app import create_app
+from limner.server.bandit import choose_adapter
+from limner.server.profile import Profile
+from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio.feedback import StudioFeedback
+from limner.studio.images import Viewer
 from limner.studio.studio import Studio
 from serving import Service, problem, refused
 from serving import service as running
@@ -101,6 +109,99 @@ def test_a_base_image_is_limited_and_decoded_before_it_is_stored(
     reference = uploads.store_image_from_url(studio, ann, "https://example.com/a.png", 2**20)
     assert [held.reference for held in studio.files.grants.list("ann")] == [reference]
     studio.store.close()
+
+
+class Call:
+    """A call of /generate-image whose run is not executed: what it asked for, and how its response was made."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, **profile: Any) -> None:
+        known = {"industries": {"Food": {}}, "styles": {"Photo": {}}} | profile
+        self.studio, self.checkpoints_since_best, self.fetched = Studio(home), list[float](), list[Any]()
+        self.settings = Settings(wait_seconds=77, upload_bytes=1234, accounts=True)
+        self.app = create_app(self.studio, self.settings, Profile.model_validate(known))
+        key = self.studio.accounts.add_key("ann")[1]
+        self.client = TestClient(self.app, base_url="http://127.0.0.1", headers={"Authorization": f"Bearer {key}"})
+
+        async def done(waiter: object, request: object, run: Run, seconds: float) -> Run:
+            self.checkpoints_since_best.append(seconds)
+            for name in "ab":
+                self.studio.store.add_artifact(run.id, "picture", f"/{name}.png", name * 64)
+            return run
+
+        def store_image(studio: Studio, caller: Caller, url: str, limit: int) -> str:
+            used = marketing.DOWNLOADS.borrowed_tokens, marketing.SUBMISSIONS.borrowed_tokens
+            self.fetched.append((caller.account, url, limit, used))
+            (home / "base").write_bytes(b"a base image")
+            return studio.files.upload(home / "base", caller)
+
+        monkeypatch.setattr(marketing, "wait_until_done", done)
+        monkeypatch.setattr(marketing, "store_image_from_url", store_image)
+
+    def __call__(self, **fields: Any) -> tuple[Run, dict[str, Any]]:
+        reply = self.client.post("/generate-image", json=CALL | fields)
+        assert reply.status_code == 200, reply.text
+        return self.studio.store.list(1)[0], reply.json()
+
+
+def stored(home: Path, *names: str) -> list[str]:
+    """Files for the adapters of a profile."""
+    for name in names:
+        (home / name).write_bytes(name.encode())
+    return [str(home / name) for name in names]
+
+
+def test_the_profile_decides_on_request_and_execution(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (adapter,) = stored(home, "one.safetensors")
+    call = Call(
+        home,
+        monkeypatch,
+        text={"steps": 3, "memory": "low", "seed": 7},
+        industries={"Food": {"words": "herbs", "text": [adapter]}},
+        styles={"Photo": {"prompt": "{prompt}, sharp"}},
+    )
+    run, _ = call(style=" PHOTO ")
+    assert run.request.prompt == "a red mug on the beach, herbs, sharp"  # type: ignore[union-attr]
+    assert (run.request.steps, run.request.seed, run.execution) == (3, 7, Execution(memory="low"))  # type: ignore[union-attr]
+    assert len(run.request.adapter) == 1, "every caller may use it"  # type: ignore[union-attr]
+    assert (run.owner, run.tags) == ("ann", {"industry": "food", "style": "photo"}), "one adapter needs no choice"
+
+
+def test_the_response_is_of_the_first_image(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((10.0, 13.24))
+    monkeypatch.setattr(marketing, "monotonic", lambda: next(clock))
+    call = Call(home, monkeypatch)
+    _, reply = call()
+    address, _, query = reply["generated_image_url"].partition("?")
+    assert address == f"http://127.0.0.1/v1/files/{'a' * 64}" and "signature=" in query
+    assert (reply["generation_time"], call.checkpoints_since_best) == ("3.2s", [77.0])
+
+
+def test_a_base_image_has_its_own_adapters_threads_and_limit(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, picture = stored(home, "text.safetensors", "picture.safetensors")
+    adapters = {"Food": {"text": [text], "picture": [picture]}}
+    call = Call(home, monkeypatch, industries=adapters, picture={"strength": 0.25})
+    run, _ = call(base_image_url="https://example.com/a.png")
+    assert call.fetched == [("ann", "https://example.com/a.png", 1234, (1, 0))]
+    request: Any = run.request
+    assert [use.path for use in request.adapter] == [call.studio.files.save(Path(picture))]
+    assert request.image == call.studio.files.save(home / "base") and request.strength == 0.25
+    assert [held.reference for held in call.studio.files.grants.list("ann")] == [request.image]
+
+
+def test_the_chance_of_an_adapter_is_the_seed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = stored(home, *(f"{number}.safetensors" for number in range(5)))
+    call, chosen = Call(home, monkeypatch, industries={"Food": {"text": names}}), set[str]()
+    for seed in range(12):
+        monkeypatch.setattr(marketing, "secrets", SimpleNamespace(randbelow=lambda most, seed=seed: seed))
+        run, _ = call()
+        request: Any = run.request
+        assert (request.seed, run.tags["chance"]) == (seed, str(seed))
+        standings = call.studio.feedback.summary(Viewer(), "adapter")
+        uses = [AdapterUse(path=call.studio.files.save(Path(name))) for name in names]
+        assert request.adapter == (choose_adapter(uses, standings, seed).adapter,)
+        assert run.tags["adapter"] == request.adapter[0].path
+        chosen.add(run.tags["adapter"])
+    assert len(chosen) > 2
 
 
 def answered(service: Service) -> tuple[Thread, list[Any], str]:

@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 from PIL import Image
 
 import classifiers
+from limner.core.moderation import CheckStage, Verdict
+from limner.server.app import create_app
+from limner.server.settings import Settings
+from limner.studio.studio import Studio
 from moderating import answering
 from serving import CALL, PAINT, Client, problem, refused, service
 
@@ -155,3 +160,30 @@ def test_an_invalid_policy_is_reported_at_start(tmp_path: Path, home: Path) -> N
         "checks of the policy cannot be loaded: picture: safety_checker: classifier 'somebody/nosuch' is not on disk"
     )
     assert refused(home, "serve", "--port", 0, "--policy", tmp_path / "policy.yaml").startswith(f"limner: {message}")
+
+
+def test_verdicts_are_listed_by_result_and_stage_in_pages(home: Path) -> None:
+    studio = Studio(home)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    run = client.post("/v1/runs", json=PAINT).json()
+    studio.verdicts.save_policy(studio.gate.moderator.policy.digest, studio.gate.moderator.policy.text)
+    for number in range(2):
+        for stage in (CheckStage.INPUT, CheckStage.IMAGE):
+            verdict = Verdict(stage=stage, subject="a" * 64, check="x", allowed=number == 0)
+            studio.verdicts.add([verdict], studio.gate.moderator.policy.digest, run=run["id"] if number else None)
+
+    def listed(path: str) -> list[tuple[str, bool]]:
+        return [(each["stage"], each["allowed"]) for each in client.get(path).json()]
+
+    all_verdicts = [("picture", False), ("input", False), ("picture", True), ("input", True), ("prompt", True)]
+    ids = [each["id"] for each in client.get("/v1/verdicts").json()]
+    assert listed("/v1/verdicts") == all_verdicts and listed("/v1/verdicts?limit=2") == all_verdicts[:2]
+    assert listed(f"/v1/verdicts?before={ids[1]}&limit=2") == all_verdicts[2:4]
+    assert listed("/v1/verdicts?allowed=false&stage=input") == [("input", False)]
+    assert listed("/v1/verdicts?stage=picture") == [("picture", False), ("picture", True)]
+    of_run = [*all_verdicts[:2], all_verdicts[4]]
+    assert listed(f"{run['url']}/verdicts") == of_run and listed(f"{run['url']}/verdicts?limit=1") == of_run[:1]
+    assert listed(f"{run['url']}/verdicts?before={ids[0]}&limit=1") == of_run[1:2]
+    studio.verdicts.add([verdict] * 100, studio.gate.moderator.policy.digest, run=run["id"])
+    assert len(listed("/v1/verdicts")) == len(listed(f"{run['url']}/verdicts")) == 100
+    studio.close()

@@ -184,6 +184,9 @@ def test_a_viewer_reads_and_gives_feedback_only(setup: Setup) -> None:
     for path in ("/v1/runs", "/v1/pictures", "/v1/holdings", "/v1/account", "/v1/collections", "/v1/ratings/summary"):
         assert setup.vic.get(path).status_code == 200, path
     assert setup.vic.post("/v1/collections", json={"name": "Summer"}).status_code == 201
+    assert setup.vic.post("/v1/comparisons", json={"better": 10**9, "worse": 10**9 - 1}).status_code == 404
+    assert setup.vic.head(path_of(setup.file)).status_code == 404
+    assert setup.vic.post("/v1/verify", content=png("red"), headers={"Content-Type": "image/png"}).status_code == 200
     for method, path in (
         ("POST", "/v1/runs"),
         ("POST", "/v1/files"),
@@ -196,6 +199,62 @@ def test_a_viewer_reads_and_gives_feedback_only(setup: Setup) -> None:
         ("DELETE", path_of(setup.file)),
     ):
         assert setup.vic.request(method, path, json={}).status_code == 403, path
+
+
+def test_an_account_is_shown_with_its_key_and_stored_bytes(setup: Setup) -> None:
+    limits = Limits(per_minute=100, pictures_per_day=5, kept_bytes=500)
+    key, secret = setup.studio.accounts.add_key("kim", limits=limits)
+    kim = {"Authorization": f"Bearer {secret}"}
+    setup.bob.post("/v1/files", content=b"k" * 30, headers=RAW | kim)
+    assert setup.bob.get("/v1/account", headers=kim).json() == {
+        "name": "kim",
+        "role": "maker",
+        "key": key.id,
+        "limits": limits.model_dump(),
+        "kept_bytes": 30,
+    }
+
+
+def test_holdings_are_of_the_account_only_also_for_an_admin(setup: Setup) -> None:
+    mine = setup.root.post("/v1/files", content=b"of an admin", headers=RAW).json()["reference"]
+    setup.ann.post("/v1/shares", json={"reference": setup.folder, "account": "root"}).raise_for_status()
+    held = {each["reference"]: (each["bytes"], each["giver"]) for each in setup.root.get("/v1/holdings").json()}
+    assert held == {mine: (11, None), setup.folder: (6, "ann")}
+    setup.ann.post("/v1/shares/revoke", json={"reference": setup.folder, "account": "root"}).raise_for_status()
+    setup.root.delete(path_of(mine)).raise_for_status()
+
+
+def test_summaries_and_exports_of_feedback_are_of_own_images(setup: Setup) -> None:
+    setup.ann.put(f"/v1/pictures/{setup.picture}/rating", json={"stars": 4}).raise_for_status()
+    for path in ("/v1/ratings/summary", "/v1/feedback/export"):
+        assert [len(each.get(path).text) > 2 for each in (setup.ann, setup.bob, setup.root)] == [True, False, True]
+    setup.ann.delete(f"/v1/pictures/{setup.picture}/rating").raise_for_status()
+
+
+def test_a_rating_is_deleted_by_its_account_only(setup: Setup) -> None:
+    path = f"/v1/pictures/{setup.picture}/rating"
+    for client, stars in ((setup.ann, 5), (setup.root, 1)):
+        client.put(path, json={"stars": stars}).raise_for_status()
+    shown = setup.ann.get(f"/v1/pictures/{setup.picture}").json()
+    assert (shown["rating"], shown["mine"]["stars"]) == ({"mean": 3.0, "count": 2}, 5)
+    shown = setup.ann.delete(path).json()
+    assert (shown["rating"], shown["mine"]) == ({"mean": 1.0, "count": 1}, None)
+    assert setup.root.delete(path).json()["rating"] == {"mean": None, "count": 0}
+
+
+def test_a_comparison_is_stored_as_it_was_sent(setup: Setup) -> None:
+    run = setup.ann.post("/v1/runs", json=PAINT).json()["id"]
+    first, other = (setup.studio.store.add_artifact(run, "picture", f"/{name}.png", name * 64).id for name in "ef")
+    body = {"better": first, "worse": other, "tie": True, "reasons": ["blurred"], "comment": "hm"}
+    assert setup.ann.post("/v1/comparisons", json=body).json() == body
+    row = setup.ann.get("/v1/feedback/export?kind=pairs").json()
+    assert (row["source"], row["best_image_uid"], row["reasons"]) == ("comparison", "tie", ["blurred"])
+    plain = setup.ann.post("/v1/comparisons", json={"better": other, "worse": first}).json()
+    assert (plain["better"], plain["tie"]) == (other, False)
+    for query, name in (("", "ratings.jsonl"), ("?kind=pairs&format=parquet", "pairs.parquet")):
+        header = setup.ann.get(f"/v1/feedback/export{query}").headers["Content-Disposition"]
+        assert header == f'attachment; filename="{name}"'
+    assert setup.ann.delete(f"/v1/runs/{run}").json()["runs"] == [run]
 
 
 def test_routes_for_admins(setup: Setup) -> None:

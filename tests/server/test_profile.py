@@ -29,6 +29,10 @@ def written(tmp_path: Path, **fields: Any) -> Path:
         ({"text": {"mask": "a.png"}}, "text: mask (a.png) is given without an image"),
         ({"picture": {"strength": 7}}, "picture: strength '7'"),
         ({"picture": {"prompt": "x"}}, "picture: prompt comes from each request"),
+        ({"text": {"image": "a.png"}}, "text: image comes from each request"),
+        ({"text": {"kind": "generate"}}, "text: kind comes from each request"),
+        ({"industries": {"food": {}, " FOOD": {}}}, "industries: two names differ in case or spaces only"),
+        ({"styles": {"photo": {}, "Photo": {}}}, "styles: two names differ in case or spaces only"),
         ({"text": {"stesp": 3}}, "text: unknown field 'stesp'"),
         ({"industries": {}}, "industries"),
         ({"styles": {"photo": {"prompt": "a photo"}}}, "must contain {prompt}"),
@@ -56,7 +60,7 @@ def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
     (tmp_path / "two" / "a").write_bytes(b"y")
     adapters = [f"{tmp_path}/one.safetensors:0.5", f"{tmp_path}/two"]
     fields = {
-        "industries": {"food": {"text": adapters}},
+        "industries": {"food": {"text": adapters, "picture": adapters[:1]}},
         "picture": {"strength": 0.5, "mask": f"{tmp_path}/two/a", "model": "starter"},
         "text": {"model": f"{tmp_path}/two"},
     }
@@ -64,6 +68,7 @@ def test_paths_are_replaced_by_references(tmp_path: Path) -> None:
     profile, used = store_files(read_profile(written(tmp_path, **fields)), studio)
     first, second = profile.adapters("FOOD", None)
     assert first.path.startswith("sha256:") and first.weight == 0.5 and second.path.startswith("folder:")
+    assert profile.adapters("food", "an image") == (first,)
     assert profile.text.request == {"model": second.path}
     assert profile.picture.request["strength"] == 0.5 and profile.picture.request["mask"] in used
     assert used == {first.path, second.path, profile.picture.request["mask"]}
@@ -148,3 +153,26 @@ def test_the_chosen_adapter_is_used() -> None:
 def test_unknown_industries_and_styles(industry: str, style: str, message: str) -> None:
     with pytest.raises(LimnerError, match=message):
         PROFILE.request("x", industry, style)
+
+
+def test_names_of_industries_and_styles_are_found_without_case_and_spaces() -> None:
+    assert PROFILE.adapters(" FOOD ", None) == PROFILE.adapters("Food", None) != ()
+    assert PROFILE.request("x", " Food", "\tLENS ").prompt == "x, steam, herbs, {85mm}"
+
+
+def test_the_adapter_of_the_industry_takes_the_place_of_the_default_one() -> None:
+    with_adapter = PROFILE.text.model_validate({"adapter": ["default.safetensors"]})
+    profile = PROFILE.model_copy(update={"text": with_adapter})
+    use = AdapterUse(path="c.safetensors")
+    assert profile.request("x", "food", "none", adapter=use).adapter == (use,)
+    assert [each.path for each in profile.request("x", "food", "none").adapter] == ["default.safetensors"]
+
+
+def test_a_path_in_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "one.safetensors").write_bytes(b"x")
+    fields = {"industries": {"food": {"text": ["~/one.safetensors"]}}}
+    studio = Studio(tmp_path / "home")
+    profile, _ = store_files(read_profile(written(tmp_path, **fields)), studio)
+    assert profile.adapters("food", None)[0].path == studio.files.save(tmp_path / "one.safetensors")
+    studio.store.close()

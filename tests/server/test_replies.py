@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from limner.core.execution import Execution
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Artifact, Run
 from limner.server.replies import ArtifactReply, RunReply, url_of
@@ -30,6 +31,8 @@ def test_artifacts_have_no_path() -> None:
         {"seed": 3},
     )
     assert "/srv" not in reply.model_dump_json()
+    for wrong in ("/srv/a.png", "sha256:x", 7):  # of an unchecked backup
+        assert ArtifactReply.of(artifact(7, reference=wrong)).reference == f"sha256:{7:064x}"
     plain = ArtifactReply.of(artifact(7))
     assert (plain.reference, plain.url) == (f"sha256:{7:064x}", f"/v1/files/{7:064x}")
 
@@ -37,6 +40,12 @@ def test_artifacts_have_no_path() -> None:
 def test_names_of_windows_paths() -> None:
     windows = artifact(1).model_copy(update={"path": r"C:\runs\0001.png"})
     assert ArtifactReply.of(windows).name == "0001.png"
+
+
+def test_the_execution_of_a_run_is_shown_with_its_request() -> None:
+    run = Run(id="x", request=GenerateRequest(prompt="a"), execution=Execution(memory="low"), created=NOW, parent="y")
+    reply = RunReply.of(run, [])
+    assert reply.model_dump()["request"]["memory"] == "low" and (reply.url, reply.parent) == ("/v1/runs/x", "y")
 
 
 def test_artifacts_of_a_run_are_listed_oldest_first() -> None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from limner.server import serve
 from limner.server.settings import Settings
+from waiting import until
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -27,6 +28,22 @@ def test_default_settings() -> None:
     assert (each.host, each.workers, each.together, each.accounts, each.share) == ("127.0.0.1", 1, 8, False, False)
     assert (each.pixels, each.upload_bytes, each.unpacked_bytes) == (2048 * 2048, 64 * 2**20, 512 * 2**20)
     assert (each.run_seconds, each.retention_days, each.wait_seconds, each.presign) == (None, None, 600.0, False)
+    assert (each.connections, each.connections_each, each.connections_per_client) == (1000, 250, 250)
+    assert (each.header_seconds, each.body_seconds) == (20.0, 30.0)
+    assert (each.port, each.names, each.profile, each.policy, each.log) == (None, (), None, None, "text")
+
+
+def test_behind_a_tunnel_connections_are_not_counted_by_address() -> None:
+    assert Settings(share=True, connections_each=9).connections_per_client == 0
+    assert Settings(connections_each=9).connections_per_client == 9
+
+
+@pytest.mark.parametrize(
+    "fields", [{"workers": 0}, {"workers": 64}, {"together": 1}, {"together": 256}, {"port": 65535}]
+)
+def test_settings_at_their_limits(fields: dict[str, int]) -> None:
+    (name,) = fields
+    assert getattr(Settings.model_validate(fields), name) == fields[name]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +95,38 @@ def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypa
     flags = dict(zip(command[command.index("worker") + 1 :: 2], command[command.index("worker") + 2 :: 2], strict=True))
     assert flags == {"--parent": str(os.getpid()), "--log": "json", "--together": "5", "--run-seconds": "60.0"}
     assert (environment["OMP_NUM_THREADS"], environment["LIMNER_HOME"]) == ("4", str(tmp_path))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("LIMNER_HOME", "/of/another/server")
+    with serve.worker_processes(tmp_path, Settings(workers=2, run_seconds=0.5), print):
+        pass
+    command, environment = started[-1]
+    assert (environment["OMP_NUM_THREADS"], environment["LIMNER_HOME"]) == ("3", str(tmp_path)), "if the user says so"
+    assert command[-1] == "0.5"
+
+
+def test_a_worker_that_ends_at_once_is_started_again_after_a_second(tmp_path, monkeypatch):
+    now, started, messages = [0.0], [], []
+
+    class Ended:
+        returncode = 7
+
+        def __init__(self, command, env, **options):
+            started.append(now[0])
+
+        def poll(self):
+            now[0] += 0.4
+            return self.returncode
+
+        def send_signal(self, number):
+            pass
+
+        def wait(self, timeout=None):
+            return 0
+
+        kill = wait
+
+    monkeypatch.setattr(serve.subprocess, "Popen", Ended)
+    monkeypatch.setattr(serve, "monotonic", lambda: now[0])
+    with serve.worker_processes(tmp_path, Settings(), messages.append):
+        until("another worker", lambda: len(started) == 2)
+    assert started[1] - started[0] > 1 and messages[0] == "a worker ended (code 7) and is started again"

@@ -6,11 +6,12 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import update
@@ -18,11 +19,13 @@ from standardwebhooks import Webhook
 
 from limner import fetch
 from limner.core.requests import GenerateRequest
+from limner.server import webhook_delivery
 from limner.server.webhook_delivery import TIMEOUT, WebhookSender, encoded_secret
 from limner.store.queue import Queue
 from limner.store.tables import DeliveryRow
 from limner.store.webhook_deliveries import LEASE
 from limner.studio.studio import Studio
+from waiting import until
 
 
 @pytest.fixture
@@ -74,6 +77,35 @@ def test_each_attempt_has_its_own_timestamp(studio: Studio, sent: list[Any]) -> 
     assert sent[0][2]["webhook-id"] == sent[1][2]["webhook-id"] == studio.webhooks.deliveries(hook.id, None)[0].id
     (delivery,) = studio.webhooks.deliveries(hook.id, None)
     assert delivery.delivered is not None and delivery.attempts == 2
+
+
+def test_a_receiver_has_15_seconds_at_a_public_address(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(fetch, "post", lambda *given, **more: asked.append(more) or 204)
+    studio.webhooks.add("", "https://example.com/", ("run.cancelled",))
+    for public in (fetch.is_public, str.isdigit):
+        Queue(studio.store).cancel(studio.enqueue(GenerateRequest(prompt="a cat")).id)
+        assert WebhookSender(studio, public).send_one()
+        assert asked.pop() == {"seconds": 15.0, "public": public}
+
+
+def test_four_deliveries_are_sent_at_a_time_until_the_server_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, calls = threading.Barrier(4), list[int]()
+
+    def send_one(self: WebhookSender) -> bool:
+        calls.append(1)
+        if len(calls) <= 4:
+            together.wait(10)
+        return False
+
+    monkeypatch.setattr(WebhookSender, "send_one", send_one)
+    monkeypatch.setattr(webhook_delivery, "POLL", 0.001)
+    with WebhookSender(cast(Studio, None)).running():
+        until("more searches", lambda: len(calls) > 8)
+    assert not together.broken
+    ended = len(calls)
+    time.sleep(0.1)
+    assert len(calls) <= ended + 4, "each thread may be at its last"
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,24 @@ def test_invalid_lifetimes_of_keys(accounts: Accounts, days: int) -> None:
         accounts.add_key("ann", days=days)
 
 
+def test_keys_are_listed_by_account_and_time(accounts: Accounts) -> None:
+    ids = [accounts.add_key(name)[0].id for name in ("ben", "ann", "ben")]
+    assert [key.id for key in accounts.list()] == [ids[1], ids[0], ids[2]]
+
+
+def test_an_unknown_key_is_answered_with_the_known_ids(accounts: Accounts) -> None:
+    key, _ = accounts.add_key("ann")
+    with pytest.raises(LimnerError, match=f"unknown key 'nosuch'; choose one of: {key.id}"):
+        accounts.revoke("nosuch")
+
+
+def test_all_limits_of_a_key_are_those_of_its_caller(accounts: Accounts) -> None:
+    limits = Limits(per_minute=3, pictures_per_day=5, kept_bytes=7)
+    key, secret = accounts.add_key("ann", limits=limits)
+    caller = accounts.caller(secret)
+    assert caller is not None and caller.limits == key.limits == limits
+
+
 def test_roles(accounts: Accounts) -> None:
     key, secret = accounts.add_key("ann")
     assert not accounts.has_admin()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
+from limner.store import blobs as blobs_module
 from limner.store.blobs import FRESH_SECONDS, Blobs
 from limner.store.prune import ORPHAN_SECONDS
 
@@ -164,3 +165,73 @@ def test_new_files_are_far_younger_than_orphans() -> None:
 def test_a_range_of_a_file(blobs: Blobs, tmp_path: Path) -> None:
     stored = blobs.put(write(tmp_path / "a", b"0123456789"))
     assert (blobs.read(stored, 0, 4), blobs.read(stored, 8, 99)) == (b"0123", b"89")
+
+
+def test_the_size_of_a_manifest_is_limited(local: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert blobs_module.MANIFEST_BYTES == 4 * 2**20
+    write(tmp_path / "cats" / "a.png", b"1")
+    sha256_of_manifest = local.save(tmp_path / "cats").removeprefix("folder:")
+    size = local.size(sha256_of_manifest)
+    monkeypatch.setattr(blobs_module, "MANIFEST_BYTES", size)
+    assert local.manifest(sha256_of_manifest) == {"a.png": sha256(b"1").hexdigest()}
+    monkeypatch.setattr(blobs_module, "MANIFEST_BYTES", size - 1)
+    with pytest.raises(LimnerError, match=f"{sha256_of_manifest[:12]} is no folder"):
+        local.manifest(sha256_of_manifest)
+
+
+def test_bytes_of_files_and_folders(blobs: Blobs, tmp_path: Path) -> None:
+    for name, body in (("a.png", b"123"), ("b.png", b"123"), ("in/c.png", b"45")):
+        write(tmp_path / "cats" / name, body)
+    assert blobs.bytes(blobs.save(tmp_path / "cats")) == 8 and blobs.bytes(blobs.save(tmp_path / "cats/a.png")) == 3
+
+
+def test_what_is_no_folder_has_no_files_unless_the_storage_is_away(
+    local: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "cats" / "a.png", b"1")
+    folder = local.save(tmp_path / "cats").removeprefix("folder:")
+    file = local.put(write(tmp_path / "a", b"no list"))
+    wanted = {folder: {sha256(b"1").hexdigest()}, file: set(), "0" * 64: set()}
+    assert local.folder_hashes(wanted) == wanted
+
+    def away(*given: object) -> None:
+        raise Unavailable("the files cannot be reached")
+
+    monkeypatch.setattr(local, "manifest", away)
+    with pytest.raises(Unavailable):
+        local.folder_hashes([folder])
+
+
+def test_copies_of_this_machine_are_listed_by_hash_and_removed(local: Blobs, tmp_path: Path) -> None:
+    write(tmp_path / "cats" / "a.png", b"1")
+    folder = local.save(tmp_path / "cats")
+    file = f"sha256:{local.put(write(tmp_path / 'a', b'one'))}"
+    local.local_path(folder), local.local_path(file, ".png"), local.local_path(file, ".safetensors")
+    write(tmp_path / "cache" / ("z" * 70), b"of somebody else")
+    write(tmp_path / "cache" / "short", b"of somebody else")
+    hashes = [reference.partition(":")[2] for reference in (file, folder)]
+    assert sorted(local.copies()) == sorted([hashes[0], *hashes])
+    local.remove(hashes[0])
+    assert list(local.copies()) == [hashes[1]]
+    local.remove_copies(hashes[1])
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {"z" * 70, "short"}
+
+
+@pytest.mark.parametrize("name", ["", "a" * 63, "../x", "A" * 64])
+def test_only_hashes_name_files(local: Blobs, name: str) -> None:
+    with pytest.raises(LimnerError, match="is no SHA-256; give 64 hexadecimal digits"):
+        local.size(name)
+
+
+def test_files_are_stored_on_disks_without_links_and_over_files_of_other_users(
+    local: Blobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*given: object) -> None:
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(os, "link", denied)
+    stored = local.put(write(tmp_path / "a", b"one"))
+    assert local.path(stored).read_bytes() == b"one" and local.path(stored).stat().st_nlink == 1
+    monkeypatch.setattr(os, "utime", denied)
+    monkeypatch.setattr(blobs_module, "atomic_file", denied)
+    assert local.put(write(tmp_path / "b", b"one")) == stored, "it is there already"

@@ -21,7 +21,14 @@ from limner.core.errors import LimnerError
 from limner.core.events import Stage
 from limner.core.requests import GenerateRequest
 from limner.store import database, paths
-from limner.store.database import HEAD, alembic_config, is_unavailable, open_engine, sqlite_url
+from limner.store.database import (
+    HEAD,
+    DatabaseUnavailable,
+    alembic_config,
+    is_unavailable,
+    open_engine,
+    sqlite_url,
+)
 from limner.store.runs import Store
 from limner.store.tables import Base
 
@@ -210,8 +217,9 @@ def test_a_newer_revision_is_named_with_the_remedy(engine: Engine) -> None:
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     paths.database_file(tmp_path).write_bytes(b"not SQL at all " * 1000)
-    with pytest.raises(LimnerError, match=r"limner\.db is not a database; restore it"):
+    with pytest.raises(LimnerError, match=r"limner\.db is not a database; restore it") as caught:
         open_engine(sqlite_url(tmp_path))
+    assert not isinstance(caught.value, DatabaseUnavailable), "a retry does not help"
 
 
 def test_a_damaged_database(tmp_path: Path) -> None:
@@ -227,7 +235,7 @@ def test_a_database_that_stays_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(paths.database_file(tmp_path), isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(LimnerError, match=r"another program keeps the database .*limner\.db busy"):
+    with pytest.raises(DatabaseUnavailable, match=r"another program keeps the database .*limner\.db busy"):
         open_engine(sqlite_url(tmp_path))
     other.close()
 
@@ -248,6 +256,12 @@ def test_invalid_urls(url: str, words: str) -> None:
     with pytest.raises(LimnerError, match=words) as caught:
         open_engine(url)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_postgresql_is_opened_by_the_installed_driver(scheme: str) -> None:
+    assert database.parse_url(f"{scheme}://ann:word@host/name").drivername == "postgresql+psycopg"
+    assert database.parse_url("sqlite:///a.db").drivername == "sqlite"
 
 
 def test_many_processes_open_a_fresh_postgresql_at_the_same_moment(postgres_folder: str) -> None:

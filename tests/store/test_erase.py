@@ -16,8 +16,10 @@ from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
+from limner.store.blobs import Blobs
 from limner.store.erase import EraseSelection, InUse, RunInProgress
 from limner.store.feedback import FeedbackStore
+from limner.store.idempotency import StoredResponse
 from limner.store.images import ImageIndex, Viewer
 from limner.store.locks import run_lock
 from limner.store.prune import owner_file
@@ -106,6 +108,31 @@ def test_a_run_is_erased_only_with_the_runs_that_use_its_results(house: Househol
     assert house.studio.store.artifacts(house.train) == [] and house.studio.store.events(house.paint) == []
 
 
+@pytest.mark.parametrize(("more", "end"), [(2, r"\); erase those too"), (3, r"; \.\.\.\); erase those too")])
+def test_at_most_five_derived_runs_are_named(house: Household, more: int, end: str) -> None:
+    for prompt in range(more):
+        house.run(TrainRequest(data=house.data, class_word=f"person {prompt}"), owner="ann")
+    with pytest.raises(
+        InUse, match=rf"cannot go alone: {3 + more} were made with it \(([^;]+; ){{4}}[^;]+{end}"
+    ) as caught:
+        house.studio.maintenance.erase(EraseSelection(references=(house.data,)))
+    assert len(caught.value.by) == 3 + more
+
+
+def test_all_runs_of_other_accounts_are_counted(house: Household) -> None:
+    with pytest.raises(InUse, match=r"is used by others \(2\); ask an admin to erase it") as caught:
+        house.studio.maintenance.erase(EraseSelection(runs=(house.train,), scope="ann"), derived=True)
+    assert caught.value.by == ["a run of another account"] * 2 and len(house.runs) == 4
+
+
+def test_what_an_account_shared_is_erased_with_its_run(house: Household) -> None:
+    house.studio.accounts.add_key("dan")
+    house.studio.files.grants.share("bob", house.second, 1, "dan")
+    house.studio.maintenance.erase(EraseSelection(runs=(house.over,), scope="bob"))
+    assert house.studio.files.grants.missing("dan", [house.second]) == [house.second]
+    assert b"of a face, in snow" not in house.bodies
+
+
 def test_an_unused_run_is_erased_alone(house: Household) -> None:
     done = house.studio.maintenance.erase(EraseSelection(runs=(house.over[:-1],)))
     assert (done.runs, done.derived, len(done.files)) == ([house.over], [], 1)
@@ -169,6 +196,24 @@ def test_an_upload_of_two_accounts_stays_for_the_other(house: Household) -> None
     assert [grant.reference for grant in house.studio.files.grants.list()] == [house.data] and b"a face" in house.bodies
 
 
+def test_runs_with_an_upload_of_two_accounts_stay_for_the_other(house: Household) -> None:
+    house.studio.files.upload(house.scratch / "data", Caller(account="dan"))
+    of_dan = house.run(TrainRequest(data=house.data, class_word="dog"), owner="dan")
+    house.studio.maintenance.erase(EraseSelection(owner="bob"))
+    assert house.studio.maintenance.erase(EraseSelection(owner="ann")).runs == [house.train]
+    assert of_dan in house.runs and b"a face" in house.bodies
+
+
+def test_stored_responses_of_an_account_without_runs_are_erased(house: Household) -> None:
+    records = house.studio.idempotency_records(timedelta(hours=1))
+    for account in ("dan", "eve"):
+        records.begin(account, "k", "d" * 64)
+        records.save(account, "k", StoredResponse(200, {}, b"of dan"))
+    house.studio.maintenance.erase(EraseSelection(owner="dan"))
+    assert records.begin("dan", "k", "d" * 64) is None
+    assert records.begin("eve", "k", "d" * 64) == StoredResponse(200, {}, b"of dan")
+
+
 def test_a_running_run_is_not_erased(house: Household) -> None:
     run = house.studio.enqueue(GenerateRequest(prompt="d"))
     queue = Queue(house.studio.store)
@@ -203,11 +248,12 @@ def test_a_file_that_is_uploaded_while_it_is_erased_stays(house: Household, monk
 
 def test_results_outside_of_the_home_are_listed_and_stay(house: Household, tmp_path: Path) -> None:
     run = house.studio.submit(GenerateRequest(prompt="d"))
-    here, gone = house.file("mine.png", b"mine"), tmp_path / "gone.png"
-    for place in (here, gone, house.studio.store.folder(run.id) / "own.png"):
+    here, gone, second = house.file("mine.png", b"mine"), tmp_path / "gone.png", house.file("a.png", b"second")
+    for place in (here, gone, house.studio.store.folder(run.id) / "own.png", second):
         house.studio.store.add_artifact(run.id, "picture", place, "0" * 64)
     house.studio.store.update(run.id, status=Status.DONE)
-    assert house.studio.maintenance.erase(EraseSelection(runs=(run.id,))).left == [str(here)] and here.exists()
+    assert house.studio.maintenance.erase(EraseSelection(runs=(run.id,))).left == [str(here), str(second)]
+    assert here.exists() and second.exists()
 
 
 @pytest.mark.parametrize("reference", ["sha256:1", "folder:", "a" * 64])
@@ -249,6 +295,20 @@ def test_files_of_another_database_are_no_orphans(
     assert (house.studio.home / "runs" / "of-another").exists()
     assert len(house.bodies) == 7
     other.store.close()
+
+
+def test_copies_of_what_another_machine_erased_are_removed(house: Household) -> None:
+    files, copies = house.studio.files, house.studio.home / "cache" / "files"
+    for reference in (house.second, house.picture):
+        files.local_path(reference, ".png")
+    files.local_path(house.data)
+    there = Blobs(files.url, house.scratch / "cache of another machine")
+    there.remove(house.second.partition(":")[2])
+    house.studio.maintenance.clean()
+    assert {path.name for path in copies.iterdir()} == {
+        f"{house.picture.partition(':')[2]}.png",
+        f"{house.data.partition(':')[2]}.folder",
+    }
 
 
 def age(house: Household) -> None:

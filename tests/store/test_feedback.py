@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution
 from limner.core.feedback import Comparison, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.store.collections import ImageCollections
+from limner.store.collections import MAX_COLLECTIONS, ImageCollections
 from limner.store.database import alembic_config
 from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.images import ImageIndex, Viewer
@@ -41,26 +42,40 @@ def found(store: Store, view: Viewer = ALL, **query: object) -> list[int]:
 
 def test_images_are_found_by_their_request(store: Store) -> None:
     (plain,) = painted(store, "a DOG, 50% off_er")
-    (street,) = painted(store, "STRASSE für alle", negative_prompt="Blur", model="sdxl")
+    (street,) = painted(store, "STRASSE für alle", negative_prompt="Blur, ÖL", model="sdxl")
     (taught,) = painted(store, "a cat", adapter=[LORA], tags={"industry": "food", "style": "photo"})
     assert found(store) == [taught, street, plain]
     assert found(store, search="dog") == found(store, search="% OFF_E") == [plain]
     assert found(store, search="off.er") == found(store, search="%%") == []
     assert found(store, search="straße FÜR") == [street]
-    assert found(store, negative="blur", model="sdxl") == [street]
+    assert found(store, negative="blur", model="sdxl") == found(store, negative="öl") == [street]
+    assert found(store, limit=2) == [taught, street]
     assert found(store, negative="blur", model="starter") == []
     assert found(store, adapter=LORA) == found(store, adapter="a" * 64) == [taught]
     assert found(store, adapter="sha256:" + "b" * 64) == []
     assert found(store, industry="Food", style="photo") == [taught] and found(store, industry="sports") == []
+    assert found(store, industry=" Food ", style=" Photo ") == [taught]
+    assert found(store, negative="%") == found(store, negative="b_ur") == []
+    assert found(store, since=ImageIndex(store).get(ALL, taught).created) == [taught]
+    assert found(store, until=ImageIndex(store).get(ALL, taught).created) == [street, plain]
     assert found(store, run=ImageIndex(store).get(ALL, plain).run) == [plain]
     now = datetime.now(UTC)
     assert found(store, since=now) == [] and len(found(store, until=now)) == 3
     assert len(found(store, since=now - timedelta(hours=1))) == 3
 
 
+def test_an_image_has_the_execution_of_its_run(store: Store) -> None:
+    run = store.create(GenerateRequest(prompt="a dog"), execution=Execution(memory="low"))
+    store.add_artifact(run.id, "picture", "/a.png", "0" * 64)
+    (picture,) = ImageIndex(store).list(ALL, ImageQuery())
+    assert picture.execution == run.execution == Execution(memory="low")
+
+
 def test_only_visible_images_are_found(store: Store) -> None:
     (mine,), (other,) = painted(store), painted(store, owner="ben")
     assert (found(store, ADA), found(store, BEN), found(store)) == ([mine], [other], [other, mine])
+    runs = [ImageIndex(store).get(ALL, image).run for image in (mine, other)]
+    assert [ImageIndex(store).of_run(ADA, run) for run in runs] == [[mine], []]
     assert found(store, Viewer("", None, "elsewhere")) == []
     for act in (
         lambda: ImageIndex(store).get(ADA, other),
@@ -91,6 +106,13 @@ def test_pages_in_either_order(store: Store) -> None:
         assert seen == wanted
 
 
+def test_equally_rated_images_are_listed_newest_first(store: Store) -> None:
+    ids = painted(store, count=2)
+    for view, picture in ((ADA, ids[0]), (BEN, ids[0]), (ALL, ids[0]), (ALL, ids[1])):
+        FeedbackStore(store).rate(Viewer(view.account), picture, Rating(stars=4))
+    assert found(store, order="best") == ids[::-1]
+
+
 def test_a_hash_means_the_newest_image(store: Store) -> None:
     first, second = painted(store), painted(store)
     sha256 = ImageIndex(store).get(ALL, first[0]).sha256
@@ -112,7 +134,7 @@ def test_a_rating_is_replaced_and_removed(store: Store) -> None:
         feedback.rate(view, picture, None)
     found_image = ImageIndex(store).get(ADA, picture)
     assert (found_image.mean, found_image.ratings, found_image.mine) == (None, 0, None)
-    assert found(store, unrated=True) == [picture] and found(store, at_most=5) == []
+    assert found(store, unrated=True) == [picture] and found(store, at_most=5) == found(store, at_least=1) == []
 
 
 def test_several_accounts_rate_one_image_at_once(store: Store) -> None:
@@ -163,6 +185,21 @@ def test_collections(store: Store) -> None:
     assert collections.list(ADA) == [] and found(store) == [other, picture]
 
 
+def test_collections_are_listed_by_name_with_their_own_images(store: Store) -> None:
+    (first, second), collections = painted(store, count=2), ImageCollections(store)
+    winter, summer, empty = (collections.add(ADA, name) for name in ("winter", "summer", "empty"))
+    for collection, images in ((winter, (first, second)), (summer, (second,))):
+        for image in images:
+            collections.put(ADA, collection.id, image, True)
+    listed = [(each.name, each.pictures) for each in collections.list(ADA)]
+    assert listed == [("empty", 0), ("summer", 1), ("winter", 2)]
+    assert collections.put(ADA, empty.id, first, False).pictures == 0, "what is not in it cannot be removed"
+
+
+def test_an_account_may_have_1000_collections() -> None:
+    assert MAX_COLLECTIONS == 1000
+
+
 def test_the_number_of_collections_is_limited(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("limner.store.collections.MAX_COLLECTIONS", 2)
     collections = ImageCollections(store)
@@ -204,6 +241,38 @@ def test_rating_summary(store: Store) -> None:
     assert [each.name for each in rating_summary(store, ALL, "style", industry="food")] == ["photo"]
 
 
+def test_summaries_are_of_visible_images_of_an_industry(store: Store) -> None:
+    for owner, industry in (("ada", "food"), ("ben", "food"), ("ada", "sports")):
+        (picture,) = painted(store, owner=owner, tags={"industry": industry, "style": f"{owner} {industry}"})
+        FeedbackStore(store).rate(ALL, picture, Rating(stars=3))
+    assert [each.name for each in rating_summary(store, ADA, "style", industry="food")] == ["ada food"]
+
+
+def test_summaries_are_ordered_by_mean_number_and_name(store: Store) -> None:
+    for model, stars in {"d": (4, 4, 4), "c": (5,), "b": (4, 4), "e": (4, 4), "a": (1,)}.items():
+        for picture, value in zip(painted(store, count=len(stars), model=model), stars, strict=True):
+            FeedbackStore(store).rate(ADA, picture, Rating(stars=value))
+    assert [each.name for each in rating_summary(store, ALL, "model")] == ["c", "d", "b", "e", "a"]
+
+
+def test_the_interval_of_two_ratings_is_cut_at_one_and_five_stars(store: Store) -> None:
+    for picture, stars in zip(painted(store, count=2), (1, 5), strict=True):
+        FeedbackStore(store).rate(ADA, picture, Rating(stars=stars))
+    (summary,) = rating_summary(store, ALL, "model")
+    assert (summary.mean, summary.standard_error) == (3.0, pytest.approx(2.0))  # sqrt(8) / sqrt(2)
+    assert (summary.low, summary.high) == (1.0, 5.0)
+
+
+def test_all_comparisons_of_a_model_are_counted(store: Store) -> None:
+    first, second, third = painted(store, count=3, model="starter")
+    (other,) = painted(store, model="sdxl")
+    for image in (first, second, third):
+        FeedbackStore(store).compare(ADA, Comparison(better=image, worse=other))
+    FeedbackStore(store).compare(Viewer("eve"), Comparison(better=other, worse=third))
+    won, lost = sorted(rating_summary(store, ALL, "model"), key=lambda each: -each.wins)
+    assert (won.wins, won.losses, lost.wins, lost.losses) == (3, 1, 1, 3)
+
+
 def test_preference_data(store: Store) -> None:
     ids = painted(store, "a dog", count=3) + painted(store, "a cat", count=1)
     feedback = FeedbackStore(store)
@@ -235,6 +304,27 @@ def test_both_images_of_a_pair_are_visible(store: Store) -> None:
     for pair in ((mine, other), (other, mine)):
         FeedbackStore(store).compare(ALL, Comparison(better=pair[0], worse=pair[1]))
         assert [len([*PreferenceData(store, view).comparisons()]) for view in (ALL, ADA, BEN)] == [1, 0, 0]
+
+
+def test_preferences_are_dated_by_the_later_rating(store: Store) -> None:
+    ids, moments = painted(store, count=2), {}
+    for picture, stars in zip(ids, (5, 1), strict=True):
+        FeedbackStore(store).rate(ADA, picture, Rating(stars=stars))
+    for rated in PreferenceData(store, ALL).ratings():
+        moments[rated.picture.id] = rated.created
+    (pair,) = PreferenceData(store, ALL).pairs_from_stars()
+    assert moments[ids[0]] < moments[ids[1]] == pair.created
+
+
+def test_raters_have_other_names_elsewhere(tmp_path: Path) -> None:
+    names = set()
+    for name in ("one", "two"):
+        elsewhere = Store(tmp_path / name)
+        (picture,) = painted(elsewhere)
+        FeedbackStore(elsewhere).rate(ADA, picture, Rating(stars=3))
+        names |= {rated.rater for rated in PreferenceData(elsewhere, ALL).ratings()}
+        elsewhere.close()
+    assert len(names) == 2
 
 
 def test_equal_stars_make_no_pair(store: Store) -> None:
@@ -272,6 +362,8 @@ def test_only_generated_images_are_indexed(store: Store) -> None:
     run = store.create(TrainRequest(data="x", class_word="dog"))
     store.add_artifact(run.id, "preview", "/a.png", "0" * 64)
     store.add_artifact(run.id, "picture", "/b.png", "1" * 64)
+    generated = store.create(GenerateRequest(prompt="a dog"))
+    store.add_artifact(generated.id, "report", "/c.html", "2" * 64)
     assert found(store) == []
 
 

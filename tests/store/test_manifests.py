@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from limner.core.errors import LimnerError
-from limner.store.manifests import FOLDER_BYTES, MAX_FILES, REPEATED_BYTES, check_size, is_safe_name
+from limner.store.manifests import (
+    FOLDER_BYTES,
+    MANIFEST_BYTES,
+    MAX_FILES,
+    REPEATED_BYTES,
+    check_size,
+    is_safe_name,
+    write_manifest,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +80,17 @@ def refused(hashes: dict[str, str], sizes: dict[str, int], problem: str | None) 
         return
     with pytest.raises(LimnerError, match=problem):
         check_size(hashes, sizes, "f" * 64)
+
+
+def test_a_folder_of_many_names_is_too_large_before_its_files_are_repeated() -> None:
+    hashes = {str(number): "a" * 64 for number in range(3)}
+    refused(hashes, {"a" * 64: FOLDER_BYTES // 2}, "is larger than 68,719,476,736 bytes")
+
+
+def test_a_manifest_has_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
+    names = {"b": "1" * 64, "a": "2" * 64}
+    first, second = (
+        write_manifest(dict(items), tmp_path / "list").read_bytes()
+        for items in (names.items(), reversed(names.items()))
+    )
+    assert first == second and MANIFEST_BYTES == 4 * 2**20

@@ -15,6 +15,7 @@ from limner.core.runs import Status
 from limner.store.queue import Queue, queue_stats
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun
 from limner.store.tables import RunRow
+from limner.store.webhook_deliveries import Webhooks
 
 PAINT = GenerateRequest(prompt="a dog")
 EXPIRED = timedelta(seconds=-1)
@@ -88,6 +89,22 @@ def test_a_renewal_keeps_the_run_and_records_its_progress(store: Store) -> None:
     assert Queue(store).renew([(lease, Progress(done=3, total=9, figures={"loss": 0.5}))]) == [False]
     assert Queue(store).claim("other") == []
     assert store.get(run_id).progress == Progress(done=3, total=9, figures={"loss": 0.5})
+    assert Queue(store).renew([(lease, None)]) == [False] and store.get(run_id).progress is None
+
+
+def test_a_new_attempt_begins_without_the_progress_of_the_last(store: Store) -> None:
+    run_id, queue = wait(store), Queue(store, lease=timedelta(0))
+    queue.renew([(taken(queue), Progress(done=3))])
+    assert taken(queue).attempt == 2 and store.get(run_id).progress is None
+
+
+def test_a_lease_lasts_as_long_as_the_queue_says(store: Store) -> None:
+    wait(store)
+    before = datetime.now(UTC)
+    lease = taken(Queue(store, lease=timedelta(seconds=7)))
+    with store.session() as session:
+        until = session.get_one(RunRow, lease.run).lease
+    assert lease.seconds == 7.0 and until is not None and 7 <= (until - before).total_seconds() < 17
 
 
 def test_a_run_fails_after_the_last_attempt(store: Store) -> None:
@@ -100,6 +117,8 @@ def test_a_run_fails_after_the_last_attempt(store: Store) -> None:
         Status.FAILED,
         "an internal error of Limner: 2 workers died while they executed it",
     )
+    assert run.internal_error and run.finished is not None
+    assert not queue.retry(run_id).internal_error
 
 
 def test_a_queue_ends_no_run_of_another_queue(store: Store) -> None:
@@ -120,6 +139,34 @@ def test_queue_stats(store: Store, queue: Queue) -> None:
     waiting = wait(store)
     changed(store, waiting, created=datetime.now(UTC) - timedelta(minutes=2))
     assert 119 < queue_stats(store).oldest < 180
+
+
+def test_queue_stats_are_of_the_queues_only(store: Store, queue: Queue) -> None:
+    now = datetime.now(UTC)
+    for minutes in (5, 2):
+        changed(store, wait(store), created=now - timedelta(minutes=minutes))
+    done = wait(store, priority=1)
+    mine = store.create(PAINT).id
+    changed(store, mine, created=now - timedelta(days=1))
+    Webhooks(store).add("", "https://example.com/", ("run.done",))
+    lease = taken(queue)
+    assert lease.run == done and queue_stats(store).workers == 1
+    for run, name in ((done, "a"), (done, "b"), (mine, "c")):
+        store.add_artifact(run, "picture", f"/{name}.png", "0" * 64)
+    assert queue_stats(store).deliveries == 0
+    queue.finish(lease, Status.DONE)
+    state = queue_stats(store)
+    assert (state.workers, state.artifacts, state.deliveries) == (0, 2, 1)
+    assert 299 < state.oldest < 360, "the older one of those that wait"
+    delivery = Webhooks(store).claim()
+    assert delivery is not None
+    Webhooks(store).settle(delivery[0].id, 1)
+    assert queue_stats(store).deliveries == 0
+
+
+def test_a_run_of_a_faster_clock_has_not_waited(store: Store) -> None:
+    changed(store, wait(store), created=datetime.now(UTC) + timedelta(minutes=2))
+    assert queue_stats(store).oldest == 0.0
 
 
 def test_a_released_run_is_queued_again(store: Store, queue: Queue) -> None:
@@ -146,6 +193,15 @@ def test_runs_of_the_command_line_cannot_be_cancelled(store: Store, queue: Queue
     assert store.list(9, queue="default") == []
 
 
+def test_runs_of_another_queue_are_not_changed_or_listed(store: Store, queue: Queue) -> None:
+    mine, other = wait(store), store.create(PAINT, queue="other").id
+    for act in (queue.cancel, queue.withdraw, queue.retry):
+        with pytest.raises(LimnerError, match=f"run {other} is not in the queue"):
+            act(other)
+    assert store.get(other).status is Status.QUEUED
+    assert [run.id for run in store.list(9, queue="default")] == [mine]
+
+
 def test_cancelling(store: Store, queue: Queue) -> None:
     waiting, running = wait(store), wait(store, priority=1)
     lease = taken(queue)
@@ -163,6 +219,7 @@ def test_a_cancelled_run_of_a_dead_worker_is_not_claimed(store: Store) -> None:
     taken(queue)
     queue.cancel(run_id)
     assert queue.claim("w") == [] and store.get(run_id).status is Status.CANCELLED
+    assert not store.get(run_id).internal_error
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED, Status.INTERRUPTED])
@@ -258,6 +315,15 @@ def test_discarded_artifacts_are_an_event(store: Store) -> None:
     assert store.events(run_id)[-1][2] == Restarted(attempt=3)
 
 
+def test_artifacts_of_several_runs_are_listed_newest_first(store: Store) -> None:
+    ids = [wait(store) for _ in range(2)]
+    for path in ("/1.png", "/2.png"):
+        for run_id in ids:
+            store.add_artifact(run_id, "picture", path, "0" * 64)
+    made = store.artifacts_of(ids)
+    assert [[artifact.path for artifact in made[run_id]] for run_id in ids] == [["/2.png", "/1.png"]] * 2
+
+
 def test_artifacts_of_several_runs_are_one_query(store: Store) -> None:
     ids = [wait(store) for _ in range(3)]
     for run_id in ids[:2]:
@@ -295,6 +361,12 @@ def test_the_size_of_a_batch(store: Store, queue: Queue) -> None:
     for _ in range(3):
         store.create(PAINT.model_copy(update={"batch": 2}), queue="default")
     assert [len(queue.claim("w", 9)) for _ in range(2)] == [2, 1]
+
+
+def test_the_images_of_the_first_run_count_in_a_batch(store: Store, queue: Queue) -> None:
+    first = store.create(PAINT.model_copy(update={"count": 3}), queue="default").id
+    others = [wait(store) for _ in range(2)]
+    assert [[run.id for run, _ in queue.claim("w", 4)] for _ in range(2)] == [[first, others[0]], [others[1]]]
 
 
 def test_a_run_that_a_worker_died_of_is_claimed_alone(store: Store) -> None:

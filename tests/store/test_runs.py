@@ -7,15 +7,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import StatementError
 
+from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, Notice, Progress, Stage
+from limner.core.moderation import Policy
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import runs
-from limner.store.runs import Store
+from limner.store.runs import Admission, Store
 from limner.store.tables import RunRow
+from limner.store.verdicts import Verdicts
 
 PAINT = GenerateRequest(prompt="a dog")
+POLICY = Policy()
 
 
 def naming(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
@@ -47,6 +51,17 @@ def test_a_request_is_read_back_equal(
     assert run.created.utcoffset() == timedelta(0)
 
 
+def test_a_run_is_read_back_with_all_that_was_recorded(store: Store) -> None:
+    Verdicts(store).save_policy(POLICY.digest, POLICY.text)
+    caller = Caller(account="ann", key="0" * 12)
+    run = store.create(
+        PAINT, queue="default", priority=3, tags={"a": "b"}, caller=caller, admission=Admission(POLICY.digest)
+    )
+    found = store.get(run.id)
+    assert (found.queue, found.priority, found.tags) == ("default", 3, {"a": "b"})
+    assert (found.owner, found.key, found.policy) == ("ann", "0" * 12, POLICY.digest)
+
+
 def test_ids_sort_by_time_and_are_unique(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runs._new_id(datetime(2031, 2, 3, 4, 5, 6, tzinfo=UTC))[:14] == "310203-040506-"
     naming(monkeypatch, "same", "same", "other")
@@ -66,6 +81,28 @@ def test_a_run_is_found_by_the_start_of_its_id(store: Store, monkeypatch: pytest
     for nothing in ("", "%", "_bc"):
         with pytest.raises(LimnerError, match="unknown run"):
             store.get(nothing)
+
+
+@pytest.mark.parametrize(
+    ("count", "named"),
+    [(5, "abc-5, abc-4, abc-3, abc-2, abc-1; give more"), (6, "abc-6, abc-5, abc-4, abc-3, abc-2, ...; give more")],
+)
+def test_at_most_five_runs_of_one_beginning_are_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch, count: int, named: str
+) -> None:
+    naming(monkeypatch, *(f"abc-{number}" for number in range(1, count + 1)))
+    for _ in range(count):
+        store.create(PAINT)
+    with pytest.raises(LimnerError, match=f"several runs begin with 'abc': {named}"):
+        store.get("abc")
+
+
+def test_the_most_similar_ids_are_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    naming(monkeypatch, "alpha", "one", "two", "ten")
+    for _ in range(4):
+        store.create(PAINT)
+    with pytest.raises(LimnerError, match="unknown run 'alphx'; did you mean 'alpha'"):
+        store.get("alphx")
 
 
 def test_an_unknown_run_is_refused_everywhere(store: Store) -> None:

@@ -92,6 +92,31 @@ def test_a_delivery_is_retried_until_it_arrives_or_is_given_up(store: Store) -> 
     assert (delivery.due, delivery.delivered, delivery.error) == (None, None, "it answered 500")
 
 
+def test_the_delivery_that_is_due_longest_is_sent_first(store: Store) -> None:
+    hooks, queue = Webhooks(store), Queue(store)
+    hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
+    runs = [store.create(PAINT, queue="default").id for _ in range(3)]
+    for run in runs:
+        queue.cancel(run)
+    assert [delivery.run for delivery in hooks.deliveries(hook.id, None)] == runs[::-1], "listed newest first"
+    assert [delivery.run for delivery in hooks.deliveries(hook.id, None, limit=2)] == runs[:0:-1]
+    now = datetime.now(UTC)
+    with store.session() as session:
+        for run, minutes in zip(runs, (1, 3, 2), strict=True):
+            due = now - timedelta(minutes=minutes)
+            session.execute(update(DeliveryRow).where(DeliveryRow.run == run).values(due=due))
+    claimed = [hooks.claim() for _ in range(3)]
+    assert [found[0].run for found in claimed if found is not None] == [runs[1], runs[2], runs[0]]
+
+
+def test_webhooks_are_listed_oldest_first(store: Store) -> None:
+    hooks = Webhooks(store)
+    urls = [f"https://{name}.example/" for name in "bca"]
+    for url in urls:
+        hooks.add("ann", url, ("run.done",))
+    assert [hook.url for hook in hooks.list("ann")] == urls
+
+
 def test_a_late_attempt_is_ignored(store: Store) -> None:
     hooks, queue = Webhooks(store), Queue(store)
     hook, _ = hooks.add("", "https://a.example/", ("run.cancelled",))
@@ -102,9 +127,10 @@ def test_a_late_attempt_is_ignored(store: Store) -> None:
     (delivery,) = hooks.deliveries(hook.id, None)
     assert delivery == second[0], "the second try goes on"
     hooks.settle(second[0].id, 2)
-    hooks.settle(first[0].id, 1, "took too long")
+    for attempt in (1, 2):
+        hooks.settle(first[0].id, attempt, "took too long")
     (delivery,) = hooks.deliveries(hook.id, None)
-    assert delivery.delivered is not None and delivery.error is None
+    assert delivery.delivered is not None and delivery.error is None and delivery.due is None
 
 
 def test_webhooks_belong_to_an_account(store: Store) -> None:
@@ -114,6 +140,7 @@ def test_webhooks_belong_to_an_account(store: Store) -> None:
     for act in (lambda: hooks.remove(hook.id, "bob"), lambda: hooks.deliveries(hook.id, "bob")):
         with pytest.raises(LimnerError, match="unknown webhook"):
             act()
+    assert MAX_WEBHOOKS == 20
     for _ in range(MAX_WEBHOOKS - 1):
         hooks.add("ann", "https://a.example/", ("run.done",))
     with pytest.raises(LimnerError, match=f"there are {MAX_WEBHOOKS} webhooks already"):

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
 from limner.store.blobs import REFERENCE
@@ -163,6 +164,7 @@ def _picture(
         created=row.created,
         owner=row.owner,
         request=cast(GenerateRequest, parse_request(run.request)),
+        execution=Execution.model_validate(run.execution),
         details=artifact.details,
         tags=run.tags,
         mean=row.mean if row.ratings else None,
