@@ -438,3 +438,90 @@ def test_other_commands_of_the_starter_pass_on_folder_and_model(limner: Any, mon
         (Path("d"), "starter"),
     ]
     assert all("a notice" in each.err for each in said)
+
+
+def trained(limner: Any, studio: MagicMock, *arguments: Any) -> TrainRequest:
+    """The request of `limner train` with these arguments."""
+    said = limner("train", *arguments)
+    assert said.code == 0, said.err
+    return studio.run.call_args.args[0]
+
+
+@pytest.mark.parametrize("typed", [["--method", "textual_inversion"], ["--method=textual_inversion"]])
+def test_the_method_that_is_typed_decides_which_options_there_are(
+    limner: Any, studio: MagicMock, typed: list[str]
+) -> None:
+    request = trained(limner, studio, "photos", "--class", "cat", *typed, "--vectors", 3)
+    assert (request.method, request.options) == ("textual_inversion", {"vectors": 3})
+    assert limner("train", "photos", "--class", "cat", *typed, "--rank", 3).code == 2
+    assert limner("train", "photos", "--class", "cat", "--vectors", 3).code == 2
+    assert trained(limner, studio, "photos", "--class", "cat", "--rank", 3).options == {"rank": 3}
+
+
+def test_the_method_of_a_recipe_decides_unless_another_is_typed(limner: Any, studio: MagicMock, tmp_path: Path) -> None:
+    recipe = "method: textual_inversion\nclass_word: cat\noptions: {vectors: 2}\nbatch: 5\n"
+    (tmp_path / "own.yaml").write_text(recipe)
+    assert trained(limner, studio, "photos", "--recipe", "own.yaml").options == {"vectors": 2}
+    request = trained(limner, studio, "photos", "--recipe", "own.yaml", "--vectors", 3, "--class", "dog")
+    assert (request.options, request.class_word, request.batch) == ({"vectors": 3}, "dog", 5)
+    request = trained(limner, studio, "photos", "--recipe", "own.yaml", "--method", "lora", "--rank", 3)
+    assert (request.method, request.options, request.batch) == ("lora", {"rank": 3}, 5)
+
+
+def test_an_unknown_or_wrong_option_of_a_recipe_is_refused(limner: Any, studio: MagicMock, tmp_path: Path) -> None:
+    for options, said in (("{ranks: 2}", "this method has no option 'ranks'; it has rank,"), ("{rank: -2}", "--rank")):
+        (tmp_path / "own.yaml").write_text(f"class_word: cat\noptions: {options}\n")
+        assert limner("train", "photos", "--recipe", "own.yaml").error.startswith(said)
+    assert not studio.run.called
+
+
+def test_every_document_of_a_recipe_is_generated_with_the_flags_typed(
+    limner: Any, studio: MagicMock, tmp_path: Path
+) -> None:
+    (tmp_path / "own.yaml").write_text("prompt: a cat\nseed: 3\n---\n\n---\nprompt: a dog\nsteps: 9\n")
+    limner("generate", "--recipe", "own.yaml", "--steps", 5)
+    asked = [call.args[0] for call in studio.run.call_args_list]
+    assert asked == [GenerateRequest(prompt="a cat", seed=3, steps=5), GenerateRequest(prompt="a dog", steps=5)]
+    (tmp_path / "own.yaml").write_text("class_word: cat\n---\nclass_word: dog\n")
+    assert limner("train", "photos", "--recipe", "own.yaml").error == (
+        "recipe 'own.yaml' holds 2 requests; keep one document in the file"
+    )
+    (tmp_path / "own.yaml").write_text("prompt: a cat\n---\nprompt: a dog\nsteppes: 9\n")
+    assert "has an unknown field 'steppes'; did you mean 'steps'?" in limner("generate", "--recipe", "own.yaml").error
+
+
+def test_none_is_no_value_only_where_there_need_not_be_one(limner: Any, studio: MagicMock, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("scheduler: euler\nsteps: 9\nvae: who/vae\n")
+    typed = ["--scheduler", "none", "--steps", "none", "--negative-prompt", "none"]
+    assert limner("generate", "none", "--recipe", "own.yaml", *typed).code == 0
+    wanted = GenerateRequest(prompt="none", negative_prompt="none", vae="who/vae", scheduler=None, steps=None)
+    assert studio.run.call_args.args[0] == wanted
+
+
+def test_a_flag_or_command_that_is_nearly_right_is_suggested(limner: Any) -> None:
+    assert "unknown flag '--stepz'; did you mean '--steps'?" in limner("generate", "a cat", "--stepz", 3).error
+    for typed, meant in (("trainn", "train"), ("histroy", "history")):
+        assert f"unknown command {typed!r}; did you mean {meant!r}?" in limner(typed).error
+
+
+def test_relative_paths_in_the_environment_stay_those_of_the_folder_it_was_set_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    names = {"HF_HOME": "new", "XDG_CACHE": "new", "OWN_DIR": "new", "OWN_PLACE": "there", "OWN_WORD": "new"}
+    for name, value in (names | {"ABSOLUTE_HOME": "/new", "NO_HOME": ""}).items():
+        monkeypatch.setenv(name, value)
+    with service.empty_folder():
+        assert not any(Path.cwd().iterdir()) and Path.cwd() != tmp_path
+        found = {name: os.environ[name] for name in (*names, "ABSOLUTE_HOME", "NO_HOME")}
+    new = str(tmp_path / "new")
+    assert Path.cwd() == tmp_path and found == {
+        "HF_HOME": new,
+        "XDG_CACHE": new,
+        "OWN_DIR": new,
+        "OWN_PLACE": str(tmp_path / "there"),
+        "OWN_WORD": "new",
+        "ABSOLUTE_HOME": "/new",
+        "NO_HOME": "",
+    }
