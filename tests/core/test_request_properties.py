@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from limner import (
     CompareRequest,
@@ -17,6 +18,8 @@ from limner import (
     TrainRequest,
 )
 from limner.core.errors import invalid
+from limner.core.moderation import ModelReference
+from limner.core.requests import absolute_paths, replace_references
 from limner.core.requests.evaluate import PLAIN
 from limner.core.requests.prepare import Limit, Shares
 from limner.core.requests.request import MAX_FIELDS, MAX_PROMPT, MAX_TEXT, Request, check_lengths
@@ -255,3 +258,77 @@ def test_a_changed_request_remembers_which_fields_were_given() -> None:
     moved = train(vae="v").with_references(lambda kind, value: f"{kind}:{value}")
     assert (moved.data, moved.vae, moved.model) == ("pictures:photos", "model:v", "model:starter")
     assert moved.model_fields_set == {"data", "class_word", "vae", "model"}
+
+
+@pytest.mark.parametrize(("field", "value"), [("prior_target", "model"), ("prior_dropout", 0.0), ("class_pictures", 4)])
+def test_fields_of_prior_preservation_need_it(field: str, value: object) -> None:
+    assert getattr(train(**{field: value}), field) == value
+    said = f"{field} ({value}) is given without prior preservation; leave one of them out"
+    assert said in refused(TrainRequest, data="a", class_word="cat", prior=False, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("balance", 0.0), ("trial_prompt", ["{}"]), ("patience", 2), ("encoder", "who/clip")]
+)
+def test_fields_of_scoring_need_the_best_checkpoint(field: str, value: object) -> None:
+    assert train(keep="best", **{field: value}).keep == "best"
+    assert f"{field} (" in refused(TrainRequest, data="a", class_word="cat", **{field: value})
+
+
+def test_influence_needs_the_training_images_only_where_it_is_asked_for() -> None:
+    assert evaluate(influence=False).influence is False and evaluate(influence=True, dataset="photos").influence
+    assert "influence needs the folder of the training images" in refused(EvaluateRequest, target="a", influence=True)
+
+
+def test_each_group_has_two_images_of_one_prompt_or_of_several() -> None:
+    assert evaluate(prompt=("a {group}",), groups="cat,dog", count=2).image_count == 4
+    assert evaluate(prompt=("a {group}", "the {group}"), groups="cat,dog", count=1).image_count == 4
+    for prompt in (["a {group}"], ["a {group}", "a pig"]):
+        said = refused(EvaluateRequest, target="a", prompt=prompt, groups="cat,dog", count=1)
+        assert "each group has one image; ask for more by --count" in said
+
+
+def test_prompts_are_limited_with_groups_and_subject_filled_in() -> None:
+    groups = [f"g{number:02}" for number in range(64)]
+    prompts = [f"{number}{{group}}{{}}{'a' * 15_490}" for number in range(4)]
+    assert evaluate(prompt=prompts, groups=groups, count=1).image_count == 256
+    words = {"identifier": "i" * 200, "class_word": "c" * 200}
+    said = refused(EvaluateRequest, target="a", prompt=prompts, groups=groups, count=1, **words)
+    assert "the prompts have more than 4,000,000 characters when filled in" in said
+
+
+def test_a_contestant_has_at_most_eight_adapters() -> None:
+    adapters = [f"a{number}:0.5" for number in range(9)]
+    (first, _) = compare(contestants=("+".join(["m", *adapters[:8]]), "b")).contestants
+    assert first.model == "m" and [str(adapter) for adapter in first.adapter] == adapters[:8]
+    (first, _) = compare(contestants=("+".join(adapters[:8]), "b")).contestants
+    assert first.model is None and [str(adapter) for adapter in first.adapter] == adapters[:8]
+    for many in (["m", *adapters], adapters):
+        assert "at most 8 items" in refused(CompareRequest, contestants=["+".join(many), "b"], prompt=["a"])
+
+
+def test_a_path_is_made_absolute_unless_it_is_the_name_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "starter", "mine"):
+        (tmp_path / name).mkdir()
+    asked = train(model="starter", vae="~/mine", encoder="nowhere", keep="best")
+    found = absolute_paths(asked, {"starter", "flux"})
+    assert (found.data, found.vae) == (str(tmp_path / "photos"), str(tmp_path / "mine"))
+    assert (found.model, found.encoder) == ("starter", "nowhere")
+    assert absolute_paths(asked).model == str(tmp_path / "starter")
+    moved = replace_references(asked, "place:{}".format, "model:{}".format)
+    assert (moved.data, moved.model, moved.vae) == ("place:photos", "model:starter", "model:~/mine")
+    assert replace_references(asked, "place:{}".format).model == "place:starter"
+
+
+def test_a_model_of_a_policy_means_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "clip").mkdir()
+    monkeypatch.chdir(tmp_path)
+    adapter = TypeAdapter[str](ModelReference)
+    assert [adapter.validate_python(name) for name in ("clip", "./clip", "who/clip")] == [
+        *[str(tmp_path / "clip")] * 2,
+        "who/clip",
+    ]
