@@ -353,3 +353,14 @@ def test_a_smaller_cap_is_the_one_that_is_told():
     assert read_image(data, "a.png", cap=2_002_000).size == (2000, 1001)
     with pytest.raises(LimnerError, match=r"2000 x 1001 = 2002000\); the limit is 2 million"):
         decode(data, "a.png", cap=2_001_999)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_turned_image_is_noted_and_its_size_is_upright(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = read_image(encoded(gradient(), kind, exif=exif), f"a.{kind.lower()}")
+    assert turned.size == turned.image.size == (32, 48) and turned.notes == ("turned as its EXIF says",)
+    exif[0x0112] = 1
+    plain = read_image(encoded(gradient(), kind, exif=exif), f"a.{kind.lower()}")
+    assert plain.size == (48, 32) and plain.notes == ()
