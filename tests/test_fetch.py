@@ -14,6 +14,7 @@ import pytest
 
 from limner import fetch as fetching
 from limner.core.errors import LimnerError
+from limner.data.entries.byte_sources import UrlBytes
 from limner.fetch import fetch, is_public, post
 
 HOSTILE = [

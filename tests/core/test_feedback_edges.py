@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from limner.core.feedback import Comparison, ImageQuery, Rating, Reason
+from limner.core.feedback import Comparison, GeneratedImage, ImageQuery, Rating, Reason
+from limner.core.requests import GenerateRequest
 
 
 @pytest.mark.parametrize(
@@ -49,8 +50,9 @@ def test_what_is_beyond_an_edge_names_its_field(model: type[BaseModel], body: di
 def test_what_contradicts_itself_is_refused() -> None:
     with pytest.raises(ValidationError, match="image 7 is compared with itself"):
         Comparison(better=7, worse=7)
-    with pytest.raises(ValidationError, match="unrated images have no rating at_most 3"):
-        ImageQuery(unrated=True, at_most=3)
+    for name in ("at_least", "at_most"):
+        with pytest.raises(ValidationError, match=f"unrated images have no rating {name} 3"):
+            ImageQuery.model_validate({"unrated": True, name: 3})
 
 
 def test_reasons_are_each_said_once_and_in_one_order() -> None:
@@ -63,3 +65,17 @@ def test_a_time_without_a_zone_is_of_utc_and_another_is_brought_there() -> None:
     assert plain.since == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     east = ImageQuery(until=datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))))
     assert east.until == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC) and east.until.tzinfo is UTC
+
+
+def test_a_recorded_fact_counts_before_what_was_asked() -> None:
+    fields = {"id": 1, "run": "r1", "path": "/x/1.png", "sha256": "0" * 64, "reference": None, "owner": "", "tags": {}}
+    fields |= {"mean": None, "ratings": 0, "mine": None, "favourite": False, "created": datetime.now(UTC)}
+    image = GeneratedImage.model_validate(
+        fields | {"request": GenerateRequest(prompt="a cat", seed=7, steps=9), "details": {"seed": 8, "width": 64}}
+    )
+    assert {name: image.fact(name) for name in ("seed", "steps", "width", "height")} == {
+        "seed": 8,
+        "steps": 9,
+        "width": 64,
+        "height": None,
+    }

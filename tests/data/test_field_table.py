@@ -77,3 +77,17 @@ def test_what_is_no_table(tmp_path: Path) -> None:
         read_field_table(put(tmp_path / "a.xlsx"))
     with pytest.raises(LimnerError, match="does not exist"):
         read_field_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_table_is_separated_by_what_its_header_has_most_of(tmp_path: Path, sign: str) -> None:
+    text = sign.join(("\ufeffpicture", "breed", "mood")) + "\n" + sign.join(("1", "a b", "c")) + "\n"
+    table = read_field_table(put(tmp_path / "a.csv", text))
+    assert apply_field_table(table, entry("x/1.png")).fields == {"breed": "a b", "mood": "c"}
+
+
+@pytest.mark.parametrize("name", ["x/1", "x/1.png", "1.png", "1", "x"])
+def test_an_image_is_named_with_its_folder_or_without_and_with_its_suffix_or_without(tmp_path: Path, name: str) -> None:
+    table = read_field_table(put(tmp_path / "a.csv", f"picture,breed\n{name},pug\n"))
+    assert apply_field_table(table, entry("x/1.png")).fields == {"breed": "pug"} and table.unused == []
+    assert apply_field_table(table, entry("y/2.png")).fields == {}

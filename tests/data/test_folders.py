@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from limner.core.datasets import Entry
+from limner.core.datasets import Entry, Fault, Skipped
+from limner.core.errors import LimnerError
+from limner.data.entries.byte_sources import FileBytes
 from limner.plugins.sources.folder import plugin
 
 
@@ -59,3 +61,46 @@ def test_a_weight_is_from_a_millionth_to_a_million(tmp_path: Path, weight: str, 
     image(tmp_path, "10_sks dog/1.png")
     table(tmp_path / "10_sks dog", file_name="1.png", weight=weight)
     assert entries(tmp_path)["10_sks dog/1.png"].repeats == repeats
+
+
+def test_the_first_row_and_the_first_mask_of_an_image_count(tmp_path: Path) -> None:
+    for name in ("1.png", "masks/1.jpg", "masks/1.png"):
+        image(tmp_path, name)
+    rows = [{"file_name": "1.png", "text": text} for text in ("first", "second")]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    entry = entries(tmp_path)["1.png"]
+    assert entry.caption == "first" and entry.mask is not None and entry.mask.name == "1.jpg"
+
+
+def test_what_belongs_to_no_image_is_reported_only_beside_images(tmp_path: Path) -> None:
+    image(tmp_path, "a/1.png")
+    image(tmp_path, "b/masks/2.png")
+    for name in ("a/other.txt", "b/other.txt"):
+        (tmp_path / name).write_text("a note")
+    found = list(plugin.entries(str(tmp_path)))
+    assert {item.key: type(item) for item in found} == {
+        "a/1.png": Entry,
+        "a/other.txt": Skipped,
+        "b/masks/2.png": Entry,
+    }
+
+
+def test_a_table_that_is_too_large_is_reported_and_a_mask_without_image_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image(tmp_path, "1.png")
+    image(tmp_path, "masks/2.png")
+    (tmp_path / "masks" / "notes.txt").write_text("a note")
+    table(tmp_path, file_name="1.png", text="a")
+
+    def read(self: FileBytes) -> bytes:
+        raise LimnerError("it is too large", "split it")
+
+    monkeypatch.setattr(FileBytes, "read", read)
+    found = {item.key: item for item in plugin.entries(str(tmp_path))}
+    assert found.keys() == {"1.png", "metadata.jsonl", "masks/2.png"}
+    lost = [found[key] for key in ("metadata.jsonl", "masks/2.png")]
+    assert [each.fault for each in lost if isinstance(each, Skipped)] == [
+        Fault("caption", "it is too large; split it"),
+        Fault("mask", "the mask '2.png' belongs to no image here"),
+    ]

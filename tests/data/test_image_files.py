@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.core.errors import LimnerError
 from limner.data.sets.folder import scan
-from limner.data.sets.pixels import CroppedFiles, bucket_shape
+from limner.data.sets.pixels import CroppedFiles, Crops, bucket_shape
 from limner.imaging.buckets import Buckets
 
 
@@ -88,3 +89,68 @@ def test_a_set_is_in_buckets_where_its_table_states_sizes_and_not_all_are_square
     assert not bucketed(rows[0], rows[1] | {"width": "24"})
     Image.new("RGB", (40, 40), (1, 0, 0)).save(tmp_path / "1.png")
     assert not bucketed(rows[0], rows[1] | {"width": 40, "height": 40}), "squares of several sizes"
+
+
+@pytest.mark.parametrize(
+    ("size", "kept"),
+    [
+        ((64, 96), False),  # 1.5 times the area
+        ((64, 88), True),
+        ((64, 92), False),
+        ((92, 64), False),
+        ((48, 64), True),  # 0.75 of the area
+        ((48, 56), False),  # 0.66 of it
+        ((48, 48), False),  # 0.56 of it
+        ((96, 96), False),  # 2.25 times it
+        ((64, 104), False),  # 1.63 times it
+    ],
+)
+def test_a_shape_is_kept_where_both_sides_fit_and_the_area_is_near(size, kept):
+    assert (bucket_shape(size, 64, 8) == size) == kept
+
+
+def test_a_bucket_has_sides_of_the_models_multiple():
+    assert bucket_shape((1000, 500), 512, 64) == Buckets.of(512, 64).nearest((1000, 500))
+    assert bucket_shape((1000, 500), 512, 8) == Buckets.of(512, 8).nearest((1000, 500))
+    assert Buckets.of(512, 8).nearest((1000, 500)) != Buckets.of(512, 64).nearest((1000, 500))
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "frame"),
+    [((1000, 600), (40, 20), [600, 1000, 2, 0, 20, 40]), ((600, 1000), (20, 40), [1000, 600, 0, 2, 40, 20])],
+)
+def test_a_frame_has_the_top_and_the_left_in_the_scale_of_each(tmp_path, size, shape, frame):
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    assert CroppedFiles(scan(tmp_path / "a.png").images, shape)[:].frames.tolist() == [frame]
+
+
+def test_a_frame_of_an_image_that_was_not_cropped_is_all_of_it():
+    crops = Crops.whole(np.zeros((2, 3, 5, 3), np.uint8))
+    assert crops.frames.tolist() == [[3, 5, 0, 0, 3, 5]] * 2 and crops.masks is None and len(crops) == 2
+    pixels = np.arange(2 * 3 * 5 * 3, dtype=np.uint8).reshape(2, 3, 5, 3)
+    crops = Crops(pixels, np.array([[1] * 6, [2] * 6]), pixels[..., 0])
+    part = crops[1:]
+    assert part.frames.tolist() == [[2] * 6] and np.array_equal(part.masks, pixels[1:, ..., 0])
+    mirrored = crops.mirrored()
+    assert np.array_equal(mirrored.pixels, pixels[:, :, ::-1]) and np.array_equal(mirrored.frames, crops.frames)
+    assert np.array_equal(mirrored.masks, pixels[:, :, ::-1, 0])
+
+
+def test_a_black_mask_is_refused(tmp_path):
+    (tmp_path / "masks").mkdir()
+    Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
+    Image.new("L", (20, 20)).save(tmp_path / "masks" / "a.png")
+    files = CroppedFiles(scan(tmp_path).images, (8, 8), masked=True)
+    with pytest.raises(LimnerError, match=r"the mask 'a\.png' is all black; paint the part to train on white"):
+        files[:]
+
+
+def test_a_set_is_in_buckets_by_its_validation_too(tmp_path):
+    for part, sizes in (("train", [(32, 32)]), ("validation", [(24, 40)])):
+        (tmp_path / part).mkdir()
+        rows = []
+        for index, size in enumerate(sizes):
+            Image.new("RGB", size, (index, 0, 0)).save(tmp_path / part / f"{index}.png")
+            rows.append(json.dumps({"file_name": f"{index}.png", "width": size[0], "height": size[1]}))
+        (tmp_path / part / "metadata.jsonl").write_text("\n".join(rows))
+    assert scan(tmp_path).bucketed and not scan(tmp_path / "train").bucketed

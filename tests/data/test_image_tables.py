@@ -216,3 +216,46 @@ def test_the_size_that_counts_is_the_one_that_the_reader_takes() -> None:
     for broken in (b"\x15", b"\x18\xff\xff\xff\xff\x7f", b"\x1c" * 40, b"\x19\xf1\xff\xff\xff\xff\x0f", b"\x1d"):
         with pytest.raises((ValueError, IndexError)):
             _PageHeader(broken, 0, len(broken))  # type: ignore[arg-type]
+
+
+def test_a_row_has_its_own_mask_and_its_faults_and_rows_are_numbered_from_the_first(tmp_path: Path) -> None:
+    columns = {
+        "image": pa.array([b"1", b"2"], pa.binary()),
+        "mask": pa.array([None, b"m"], pa.binary()),
+        "text": ["a", "x" * 2001],
+        "author": ["Ann", "Ben"],
+    }
+    path = parquet(tmp_path / "a.parquet", columns, row_group_size=1)
+    first, second = table_entries(path, "p-", 7)
+    assert isinstance(first, Entry) and isinstance(second, Entry)
+    assert [entry.key for entry in (first, second)] == ["p-000000007", "p-000000008"]
+    assert (first.caption, first.mask, first.faults, first.rights.author) == ("a", None, (), "Ann")
+    assert second.caption is None and [fault.kind for fault in second.faults] == ["caption"]
+    assert second.mask is not None and (second.mask.read(), second.data.read()) == (b"m", b"2")
+
+
+def test_the_column_of_images_is_the_one_of_the_best_known_name_or_else_the_first(tmp_path: Path) -> None:
+    cells = pa.array([b"1"], pa.binary())
+    for names, chosen in ((("a", "b"), "a"), (("a", "Photo"), "Photo"), (("photo", "image"), "image")):
+        path = parquet(tmp_path / f"{chosen}.parquet", dict.fromkeys(names, cells))
+        assert image_tables.ImageTable(path).image == chosen
+
+
+def test_a_class_is_named_by_its_number_where_it_has_a_name() -> None:
+    names = ["cat", "dog"]
+    found = [image_tables.class_name(value, names) for value in (0, 1, 2, -1, "x", None)]
+    assert found == ["cat", "dog", None, None, "x", None] and image_tables.class_name(1, None) == 1
+
+
+def test_a_table_that_was_written_again_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    for data in (b"old", b"much newer"):
+        parquet(path, {"image": pa.array([data], pa.binary())})
+        (entry,) = lines(path)
+        assert isinstance(entry, Entry) and entry.data.read() == data
+
+
+def test_of_a_long_file_name_the_end_is_kept(tmp_path: Path) -> None:
+    name = "x/" * 600 + "1.png"
+    (entry,) = lines(parquet(tmp_path / "a.parquet", {"image": pa.array([{"bytes": b"1", "path": name}])}))
+    assert isinstance(entry, Entry) and entry.data.name == "1.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 
@@ -175,3 +176,91 @@ def test_a_table_that_is_no_text(tmp_path):
 def test_line_separators_within_a_caption_end_no_line(tmp_path):
     row = json.dumps({"file_name": "1.png", "text": "a\u2028dog\x85 here"}, ensure_ascii=False)
     assert scan(fill(tmp_path / "set", "1.png", table=[row])).images[0].caption == "a dog here"
+
+
+def test_what_is_said_of_the_validation_is_kept_apart_from_the_training(dataset):
+    (dataset / "train" / "1.tar").touch()
+    (dataset / "validation" / "2.tar").touch()
+    whole, part = scan(dataset), scan(dataset / "train")
+    assert [line.split(" ")[0] for line in whole.skipped] == ["'1.tar'", "'2.tar'"]
+    assert [line.split(" ")[0] for line in part.skipped] == ["'1.tar'"]
+    (dataset / "validation" / "metadata.jsonl").unlink()
+    assert scan(dataset).validation == () and scan(dataset).images == part.images
+
+
+def test_a_folder_with_its_own_table_is_no_set_of_parts(tmp_path):
+    place = fill(tmp_path / "set", "1.png", "train/2.png", table=[{"file_name": "1.png", "text": "own"}])
+    fill(place / "train", "2.png", table=[{"file_name": "2.png", "text": "part"}])
+    fill(place / "validation", "3.png", table=[{"file_name": "3.png", "text": "other"}])
+    found = scan(place)
+    assert [image.caption for image in found.images] == ["own"] and found.validation == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "size"),
+    [
+        ({"width": 40, "height": 30}, (40, 30)),
+        ({"width": 40}, None),
+        ({"width": 40.0, "height": 30}, None),
+        ({"width": True, "height": 30}, None),
+    ],
+)
+def test_a_row_states_width_and_height_in_whole_numbers(tmp_path, values, size):
+    folder = fill(tmp_path, "1.png", table=[{"file_name": "1.png", **values}])
+    assert next(iter(rows_of(folder).values())).size == size
+    assert scan(folder).images[0].prepared == (size is not None)
+    folder = fill(tmp_path, "1.png", table=[{"file_name": "1.png", "width": 30, "height": 40}])
+    assert not scan(folder).images[0].prepared, "it is not the image that was prepared"
+
+
+@pytest.mark.parametrize(
+    ("weight", "read"), [(1e-6, True), (1e6, True), (9e-7, False), (1000001, False), (True, False)]
+)
+def test_a_weight_of_a_row_is_from_a_millionth_to_a_million(tmp_path, weight, read):
+    folder = fill(tmp_path, "1.png", table=[{"file_name": "1.png", "weight": weight}])
+    if read:
+        assert scan(folder).images[0].weight == weight
+        return
+    with pytest.raises(LimnerError, match="not a number from 1e-6 to 1e6"):
+        scan(folder)
+
+
+def test_a_mask_beside_the_image_counts_before_that_of_the_table(tmp_path):
+    rows = [{"file_name": f"{number}.png", "mask_file_name": f"other/{number}.png"} for number in (1, 2)]
+    folder = fill(tmp_path, "1.png", "2.png", "masks/1.png", "other/1.png", "other/2.png", table=rows)
+    images = scan(folder).images
+    assert [image.mask.relative_to(folder).as_posix() for image in images] == ["masks/1.png", "other/2.png"]
+    hashes = [hashlib.sha256(image.mask.read_bytes()).hexdigest() for image in images]
+    assert [image.mask_sha256 for image in images] == hashes
+
+
+def test_images_are_sorted_by_their_path_in_the_folder(tmp_path):
+    names = ["b/1.png", "a/2.png", "c.png"]
+    fill(tmp_path, *names, table=[{"file_name": name} for name in names])
+    for number, name in enumerate(names):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(tmp_path / name)
+    found = [image.path.relative_to(tmp_path).as_posix() for image in scan(tmp_path).images]
+    assert found == ["a/2.png", "b/1.png", "c.png"]
+
+
+def test_a_header_names_twenty_authors_and_counts_the_rest(tmp_path):
+    rows = [{"file_name": f"{number:02}.png", "author": f"a{number:02}"} for number in range(22)]
+    rows[0]["training_override"] = "it is mine"
+    fill(tmp_path, *(row["file_name"] for row in rows))
+    for number, row in enumerate(rows):
+        Image.new("RGB", (9, 9), (number, 0, 0)).save(tmp_path / row["file_name"])
+    fill(tmp_path, table=rows)
+    found = scan(tmp_path).rights
+    assert len(found["authors"]) == 21 and found["authors"]["others"] == 2
+    assert found["overrides"] == {"it is mine": 1}
+
+
+def test_a_way_that_leads_nowhere_leaves_the_folder(tmp_path, monkeypatch):
+    folder = fill(tmp_path, "1.png", table=[{"file_name": "loop/1.png"}])
+
+    def fail(self, strict=False):
+        raise RuntimeError("a loop of links")
+
+    monkeypatch.setattr("pathlib.Path.resolve", fail)
+    with pytest.raises(LimnerError, match="which is not in the folder"):
+        rows_of(folder)

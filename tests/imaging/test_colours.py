@@ -8,6 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from limner.core.errors import LimnerError
+from limner.imaging import colours
 from limner.imaging.decode import decode, read_image
 
 # Primaries adapted to D50, as columns X, Y, Z, of SMPTE EG 432-1 with white D65 (Display P3).
@@ -204,3 +205,34 @@ def test_a_jpeg_that_was_padded_with_zeros_is_unfinished():
     with pytest.raises(LimnerError, match=r"damaged or unfinished JPEG file \(its end is missing\)"):
         decode(data[: len(data) // 2] + bytes(len(data) // 2), "a.jpg")
     assert decode(data, "a.jpg").size == (64, 64)
+
+
+@pytest.mark.parametrize(("extra", "used"), [(0, True), (1, False)])
+def test_a_profile_of_more_than_16_mib_is_not_used(monkeypatch, extra, used):
+    assert colours.PROFILE_CAP == 16 * 2**20
+    wide = matrix_profile("Display P3", P3)
+    monkeypatch.setattr(colours, "PROFILE_CAP", len(wide) - extra)
+    colours._conversion.cache_clear()
+    note = read_image(encoded(Image.new("RGB", (4, 4), "red"), "PNG", icc_profile=wide), "a.png").notes
+    assert note == (
+        "colours converted from the profile 'Display P3'"
+        if used
+        else "its colour profile cannot be used, so it is taken for sRGB",
+    )
+    colours._conversion.cache_clear()
+
+
+def test_a_profile_of_other_colours_and_one_without_a_name(monkeypatch):
+    with pytest.raises(colours.BrokenProfile, match="its colours are HSV"):
+        colours._conversion(profile("odd", b"HSV ", {}))
+
+    def nameless(profile):
+        raise ImageCms.PyCMSError("it has none")
+
+    monkeypatch.setattr(ImageCms, "getProfileDescription", nameless)
+    colours._conversion.cache_clear()
+    assert colours._conversion(matrix_profile("Display P3", P3)).name == "without a name"
+    monkeypatch.setattr(ImageCms, "getProfileDescription", lambda profile: "n" * 61)
+    colours._conversion.cache_clear()
+    assert colours._conversion(matrix_profile("Display P3", P3)).name == "n" * 59 + "…"
+    colours._conversion.cache_clear()

@@ -14,8 +14,9 @@ from PIL import Image
 
 from limner.core import files
 from limner.core.errors import LimnerError
+from limner.imaging import decode as decoding
 from limner.imaging import formats
-from limner.imaging.decode import decode, open_image, open_stored
+from limner.imaging.decode import decode, open_image, open_stored, read_image
 
 
 def gradient(width=48, height=32):
@@ -302,3 +303,64 @@ def test_own_images_are_opened_as_they_are_stored(tmp_path):
         assert image.mode == "RGBA" and image.tobytes() == transparent.tobytes()
     with pytest.raises(ValueError, match="the image is 8 x 4, not 4 x 8"):
         open_stored(tmp_path / "a.png", size=(4, 8))
+
+
+def frames_of(kind, count):
+    frames = [Image.new("RGB", (16, 16), (80 * number, 0, 0)) for number in range(count)]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF"])
+def test_frames_are_counted_in_small_files(monkeypatch, kind):
+    found = read_image(frames_of(kind, 3), f"a.{kind.lower()}")
+    assert found.frames == 3 and "the first of 3 frames" in found.notes
+    assert read_image(frames_of(kind, 1), f"a.{kind.lower()}").frames == 1
+    if kind == "TIFF":
+        return
+    data = frames_of(kind, 3)
+    monkeypatch.setattr(decoding, "COUNTED", len(data))
+    assert read_image(data, f"a.{kind.lower()}").frames == 3
+    monkeypatch.setattr(decoding, "COUNTED", len(data) - 1)
+    found = read_image(data, f"a.{kind.lower()}")
+    assert found.frames == 2 and "the first of several frames" in found.notes
+    monkeypatch.setattr(decoding, "COUNTED", 1)
+    assert read_image(frames_of(kind, 1), f"a.{kind.lower()}").frames == 1
+
+
+def test_the_first_frame_is_read_where_the_others_cannot_be_counted():
+    class Broken:
+        format = "GIF"
+
+        @property
+        def n_frames(self):
+            raise SyntaxError("broken")
+
+        def getexif(self):
+            raise SyntaxError("broken")
+
+    assert decoding._frames(Broken(), b"GIF8") == (2, True)
+    assert decoding._orientation(Broken()) == 1
+
+
+@pytest.mark.parametrize(("count", "note"), [(999, "the first of 999 frames"), (1000, "the first of several frames")])
+def test_frames_of_a_tiff_are_counted_to_a_thousand(monkeypatch, count, note):
+    monkeypatch.setattr(decoding, "tiff_frames", lambda data: count)
+    assert note in read_image(encoded(gradient(), "TIFF"), "a.tiff").notes
+
+
+def test_a_smaller_cap_is_the_one_that_is_told():
+    data = encoded(Image.new("RGB", (2000, 1001)), "PNG")
+    assert read_image(data, "a.png", cap=2_002_000).size == (2000, 1001)
+    with pytest.raises(LimnerError, match=r"2000 x 1001 = 2002000\); the limit is 2 million"):
+        decode(data, "a.png", cap=2_001_999)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_turned_image_is_noted_and_its_size_is_upright(kind):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = read_image(encoded(gradient(), kind, exif=exif), f"a.{kind.lower()}")
+    assert turned.size == turned.image.size == (32, 48) and turned.notes == ("turned as its EXIF says",)
+    exif[0x0112] = 1
+    plain = read_image(encoded(gradient(), kind, exif=exif), f"a.{kind.lower()}")
+    assert plain.size == (48, 32) and plain.notes == ()

@@ -167,3 +167,14 @@ def test_a_png_of_too_many_chunks_is_not_examined(tmp_path: Path, monkeypatch: p
     (tmp_path / "a.png").write_bytes(chunks(b"teXt", CHUNKS))
     with pytest.raises(LimnerError, match="takes too long to decode"):
         verify.verify(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("tag", [273, 324])
+@pytest.mark.parametrize(("count", "read"), [(2**16, True), (2**16 + 1, False)])
+def test_a_tiff_has_at_most_65536_strips_or_tiles(tag: int, count: int, read: bool) -> None:
+    data = b"II*\0" + struct.pack("<IHHHII", 8, 1, tag, 4, count, 0) + bytes(4)
+    if read:
+        check_bytes(data, "a.tif")
+        return
+    with pytest.raises(LimnerError, match=r"'a\.tif' takes too long to decode \(65537 strips or tiles\)"):
+        check_bytes(data, "a.tif")

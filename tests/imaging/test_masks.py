@@ -146,3 +146,11 @@ def test_a_mask_is_found_by_its_pictures_key(tmp_path):
     assert find_mask(tmp_path, "dog/03.jpg") is None
     for hostile in ("../02.jpg", "/etc/02.jpg", "", "a\0b.jpg", "."):
         assert find_mask(tmp_path / "dog", hostile) is None
+
+
+@pytest.mark.parametrize(("side", "kept"), [(8, False), (20, True)])
+def test_parts_below_a_seventh_of_the_largest_are_removed(side: int, kept: bool) -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[10:50, 10:50] = mask[70 : 70 + side, 70 : 70 + side] = True
+    found = _whole_parts(mask)
+    assert found[30, 30] and found[70 + side // 2, 70 + side // 2] == kept

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from limner.core.datasets import Rights
 from limner.core.image_faults import FAULTS
 from limner.provenance.credentials.keys import issue_certificates
-from limner.provenance.rights import read_image_rights
+from limner.provenance.rights import image_rights, read_image_rights
 from limner.provenance.rights.counts import DISTINCT, RightsCounts
 
 PICTURE = Image.linear_gradient("L").resize((24, 16)).convert("RGB")
@@ -508,3 +508,63 @@ def test_a_picture_without_marks_costs_little():
     for _ in range(50):
         assert all(read_image_rights(each).rights == Rights() for each in data)
     assert (time.perf_counter() - began) / 50 / len(data) < 5e-3  # some 0.03 ms on an idle machine
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        b"ASCII\0\0\0a dog, noai",
+        b"UNICODE\0" + "a dog, noai".encode("utf-16-le"),
+        b"UNICODE\0" + "a dog, noai".encode("utf-16-be"),
+        b"JIS\0\0\0\0\0a dog, noai",
+    ],
+)
+def test_a_users_comment_in_exif_may_refuse(comment):
+    info = exif(t013b="Jane")
+    info.get_ifd(0x8769)[0x9286] = comment
+    assert rights_of(saved(exif=info)) == Rights("Jane", training="refused", statement="'noai' in EXIF")
+    info.get_ifd(0x8769)[0x9286] = comment[:8]
+    assert rights_of(saved(exif=info)).training is None
+
+
+def test_subject_and_keywords_in_windows_letters_may_refuse():
+    for tag in ("t9c9c", "t9c9e", "t9c9f"):
+        words = "dog; noai\0".encode("utf-16-le")
+        assert rights_of(saved(exif=exif(**{tag: words}))).training == "refused"
+
+
+@pytest.mark.parametrize("creators", ["Jane", ["Jane", 3, "Ben"]])
+def test_the_creator_in_the_metadata_of_credentials_is_the_author(creators):
+    more = {"label": "c2pa.metadata", "kind": "Json"}
+    more["data"] = {"@context": {"dc": "http://purl.org/dc/elements/1.1/"}, "dc:creator": creators}
+    manifest = {"assertions": [{"label": "other", "data": {"dc:creator": "Eva"}}, more]}
+    assert image_rights._credential_author(manifest) == ("Jane" if creators == "Jane" else "Jane; Ben")
+    assert image_rights._credential_author({"assertions": [{"label": "cawg.metadata", "data": {}}]}) is None
+
+
+def test_a_refusal_in_any_manifest_counts_and_repeated_assertions_too():
+    def manifest(label, use, permission):
+        return {"assertions": [{"label": label, "data": {"entries": {f"cawg.{use}": {"use": permission}}}}]}
+
+    allowed = manifest("cawg.training-mining", "ai_training", "allowed")
+    refused = manifest("cawg.training-mining__2", "data_mining", "constrained")
+    said = "C2PA cawg.training-mining__2: data_mining constrained"
+    assert image_rights._credential_training([allowed, refused]) == ("refused", said)
+    said = "C2PA cawg.training-mining: ai_training allowed"
+    assert image_rights._credential_training([allowed]) == ("allowed", said)
+    mining = manifest("cawg.training-mining", "data_mining", "allowed")
+    assert image_rights._credential_training([mining]) == (None, None)
+
+
+def test_blocks_that_cannot_be_unpacked_are_empty():
+    broken = chunk(b"zTXt", b"Author\0\0not zlib"), chunk(b"zTXt", b"Copyright\0\0" + zlib.compress(b"(c) Jane"))
+    assert rights_of(with_chunks(*broken)) == Rights(licence="(c) Jane")
+    raw = chunk(b"tEXt", b"Raw profile type exif\0\nexif\n 4\nnot digits")
+    assert rights_of(with_chunks(raw, *broken[1:])) == Rights(licence="(c) Jane")
+
+
+def test_a_source_that_only_looks_like_a_url_is_counted_as_it_is():
+    tally = RightsCounts()
+    for source in ("http://[broken", "http://A.org:80/x", "https://a.org/y", "ftp://a.org/z", "a book"):
+        tally.add(Rights(source=source))
+    assert tally.summary()["sources"] == {"a.org": 2, "a book": 1, "ftp://a.org/z": 1, "http://[broken": 1}

@@ -14,8 +14,17 @@ from PIL.PngImagePlugin import PngInfo
 from limner import GenerateRequest, LimnerError, Studio
 from limner.core.execution import split_body
 from limner.provenance import watermark
-from limner.provenance.labels import Label, write_png
-from limner.provenance.verify import PROBLEMS, STATES, VerificationState, verify_bytes
+from limner.provenance.credentials import manifests
+from limner.provenance.labels import Label, a1111_parameters, write_png
+from limner.provenance.verify import (
+    PROBLEMS,
+    STATES,
+    LabelSummary,
+    VerificationState,
+    WatermarkSummary,
+    verify,
+    verify_bytes,
+)
 from limner.provenance.xmp import source_type
 
 LABEL = Label(
@@ -235,3 +244,42 @@ def test_a_photograph_that_was_changed_by_a_model_is_labelled(studio, tiny_sd, t
         assert data.count(f"digitalsourcetype/{found}".encode()) == 2, "XMP and the credentials say the same"
         sources.append(found)
     assert sources == ["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia"]
+
+
+def test_the_home_given_decides_whose_an_image_is(tmp_path):
+    homes = tmp_path / "a", tmp_path / "b"
+    path = tmp_path / "a.png"
+    write_png(Image.new("RGB", (40, 40)), path, LABEL, "compositeSynthetic", homes[0])
+    assert [verify(path, home).state.value for home in homes] == ["ours", "foreign"]
+    assert verify(path, homes[0]).source == "compositeSynthetic"
+    active, problems = manifests.read_manifest(path.read_bytes(), "image/png", manifests.offline_context())
+    assert "digitalsourcetype/compositeSynthetic" in str(active) and not problems
+    file = BytesIO()
+    Image.new("RGB", (40, 40)).save(file, "JPEG")
+    signed = manifests.sign(file.getvalue(), "compositeSynthetic", homes[0], "image/jpeg")
+    assert [verify_bytes(signed, "a.jpg", home).state.value for home in homes] == ["ours", "foreign"]
+
+
+@pytest.mark.parametrize(("payload", "name"), [(0x0F, "0000000f"), (2**30 - 1, "3fffffff"), (None, None)])
+def test_a_watermark_and_a_label_are_told_as_they_were_found(tmp_path, monkeypatch, payload, name):
+    found = watermark.DetectedWatermark(payload, 1e-9, True)
+    monkeypatch.setattr(watermark, "detect", lambda pixels: found)
+    label = LABEL.model_copy(update={"model": LABEL.model | {"reference": "who/base"}})
+    write_png(Image.new("RGB", (40, 40)), tmp_path / "a.png", label, home=tmp_path)
+    verdict = verify(tmp_path / "a.png", tmp_path)
+    assert verdict.mark == WatermarkSummary(name=name, chance=1e-9, mirrored=True)
+    assert verdict.label == LabelSummary(version="0.1.0", model="who/base", adapters=("rex",), seed=7)
+
+
+def test_an_image_without_credentials_is_neither_changed_nor_unchanged(tmp_path):
+    file = BytesIO()
+    Image.new("RGB", (40, 40)).save(file, "PNG")
+    verdict = verify_bytes(file.getvalue(), "a.png", tmp_path)
+    assert verdict.state is VerificationState.UNKNOWN and verdict.unchanged is None and not verdict.good
+
+
+def test_a_size_that_is_known_by_half_is_not_in_the_parameters():
+    label = LABEL.model_copy(update={"request": GenerateRequest(prompt="a dog", width=64)})
+    assert "Size" not in a1111_parameters(label) and "Size: 64x32" in a1111_parameters(label, (64, 32))
+    label = LABEL.model_copy(update={"request": GenerateRequest(prompt="a dog", width=64, height=32)})
+    assert "Size: 64x32" in a1111_parameters(label)

@@ -7,7 +7,8 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import MetricResult
-from limner.stats.group_fairness import group_gap, values_by_group
+from limner.stats.group_fairness import GroupGap, GroupMean, group_confusion, group_gap, values_by_group
+from limner.stats.intervals import wilson
 
 
 def _drawn(seed: int, count: int = 30, **means: float) -> dict[str, list[float]]:
@@ -98,3 +99,49 @@ def test_values_by_group():
     whole = MetricResult("fid", "FID", "lower", "set", None, 1.5, 0, 3, (1.5,))
     with pytest.raises(LimnerError, match="no values for single images"):
         values_by_group(groups, whole)
+
+
+def test_without_a_better_direction_the_highest_is_best_and_that_is_kept():
+    values = {"corgi": [1.0, 1.2, 0.9], "husky": [5.0, 5.5, 5.1]}
+    for better in (None, "higher"):
+        gap = group_gap("clipping", values, better)
+        assert (gap.best, gap.worst, gap.better) == ("husky", "corgi", better)
+
+
+def test_the_ends_of_an_interval_are_at_least_0():
+    gap = group_gap("clipping", {"a": [0.0, 0.0, 0.0, 10.0], "b": [0.0, 0.0, 0.0, 9.0]})
+    assert gap.gap == 0.25 and gap.low == 0.0 < gap.high
+
+
+@pytest.mark.parametrize(("p_value", "smallest", "sure"), [(0.049, 0.001, True), (0.05, 0.049, False)])
+def test_a_gap_is_reported_with_its_own_p_value(p_value, smallest, sure):
+    mean = GroupMean("a", 3, 1.0, 0.5, 1.5)
+    gap = GroupGap("clipping", (mean,), "a", "b", 2.0, 1.0, 3.0, p_value, smallest, "lower")
+    told = gap.as_json()
+    assert (told["chance"], told["least"], told["hardly_chance"]) == (p_value, smallest, sure)
+    assert (told["gap"], told["low"], told["high"]) == (2.0, 1.0, 3.0)
+    assert (
+        told["groups"] == ({"value": "a", "count": 3, "mean": 1.0, "low": 0.5, "high": 1.5},)
+        and not {"p_value", "smallest_p_value"} & told.keys()
+    )
+    assert gap.significant == sure and not gap.too_few
+    assert GroupGap("clipping", (mean,), "a", "b", 2.0, 1.0, 3.0, 0.5, 0.05).too_few
+
+
+def test_confusions_are_counted_in_pairs_and_reported_with_the_interval_of_all():
+    sure, mistaken = [0.9, 0.1, 0.2], [0.1, 0.9, 0.2]
+    similar = {
+        "cat": np.array([mistaken] * 3 + [sure] * 5),
+        "dog": np.array([[0.1, 0.9, 0.2]] * 8),
+        "cow": np.array([[0.1, 0.2, 0.9]] * 8),
+    }
+    found = group_confusion("clip", similar)
+    assert found.taken_for == {"cat": {"dog": 3, "cow": 0}, "dog": {"cat": 0, "cow": 0}, "cow": {"cat": 0, "dog": 0}}
+    assert [found.most_taken_for(name) for name in similar] == ["dog", None, None]
+    wrong = {"cat": [1.0] * 3 + [0.0] * 5, "dog": [0.0] * 8, "cow": [0.0] * 8}
+    assert found.by_group.p_value == group_gap("mistaken", wrong, "lower", paired=True).p_value
+    assert [(each.mean, each.low, each.high) for each in found.by_group.groups] == [wilson(3, 8)] + [wilson(0, 8)] * 2
+    told, (share, low, high) = found.as_json(), wilson(3, 24)
+    assert told["all"] == {"share": share, "low": low, "high": high} and told["low"] == found.by_group.low
+    assert (told["encoder"], told["taken_for"]) == ("clip", found.taken_for)
+    assert told["by_guessing"] == pytest.approx(2 / 3)

@@ -168,7 +168,7 @@ class UnreadableBytes:
 
 
 def held_bytes(item: Entry | Skipped) -> int:
-    """The number of bytes that an entry keeps in memory (`BytesPlace`)."""
+    """The number of bytes that an entry keeps in memory (`BytesInMemory`)."""
     places = (item.data, item.mask) if isinstance(item, Entry) else ()
     return sum(len(place.data) for place in places if isinstance(place, BytesInMemory))
 

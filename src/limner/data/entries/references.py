@@ -100,9 +100,9 @@ def url_key(url: str) -> str:
 
 def public_url(url: str) -> str:
     """A URL without user, and without its query if that may contain a secret."""
-    plain = re.sub(r"//[^/@]*@", "//", url.encode("utf-8", "backslashreplace").decode(), count=1)
+    plain = re.sub(r"^([^/]*//)[^/?#]*@", r"\1", url.encode("utf-8", "backslashreplace").decode())
     try:
         names = [name for name, _ in parse_qsl(urlsplit(plain).query, keep_blank_values=True)]
     except ValueError:
-        names = [""]
+        names = []
     return plain if names and not any(map(_SECRET.search, names)) else re.split(r"[?#]", plain)[0]

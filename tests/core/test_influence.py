@@ -1,0 +1,50 @@
+"""The sentences about influence, by scores that were chosen by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from limner.core.influence import ExplainedImage, Influence, TrainingImage, Usefulness
+
+VERDICTS: tuple[Usefulness | None, ...] = ("harmful", "useful", "useless", "harmful", None)
+
+
+def influence(*scores: tuple[float, ...]) -> Influence:
+    """The influence of five training images on images with these scores."""
+    training = tuple(
+        TrainingImage(picture=f"/t/{number}.png", sha256="0" * 64, caption="a", verdict=verdict)
+        for number, verdict in enumerate(VERDICTS)
+    )
+    pictures = tuple(
+        ExplainedImage(picture=f"/g/{number}.png", sha256="1" * 64, prompt="a", scores=each)
+        for number, each in enumerate(scores)
+    )
+    facts = {"adapter": "rex", "sha256": "2" * 64, "model": "m", "data": "/t", "output": "loss", "timesteps": 10}
+    return Influence.model_validate(
+        facts | {"ridge": 0.1, "seed": 42, "judged_on": 4, "training": training, "pictures": pictures}
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "sentence"),
+    [
+        ((0.1, 0.25, -0.9, 0.2, 0.0), "0.png is influenced most by 1.png (+0.25)."),
+        ((0.3, 0.25, 0.3, 0.2, 0.0), "0.png is influenced most by 0.png (+0.30)."),
+        ((-0.1, -0.25, -0.9, -0.2, 0.0), "0.png is not influenced by any training image."),
+        ((-0.1, -0.25, -0.9, -0.2, 0.001), "0.png is influenced most by 4.png (+0.00)."),
+    ],
+)
+def test_the_greatest_score_names_the_training_image(scores: tuple[float, ...], sentence: str) -> None:
+    assert influence(scores).verdict == sentence
+
+
+def test_every_image_has_its_sentence() -> None:
+    found = influence((1, 0, 0, 0, 0), (0, 0, 0, 0, 0))
+    assert found.verdict == "0.png is influenced most by 0.png (+1.00). 1.png is not influenced by any training image."
+
+
+def test_training_images_are_counted_where_no_image_is_explained() -> None:
+    found = influence()
+    assert found.verdict == "Of 5 training images 2 are harmful, 1 useless."
+    assert [each.picture for each in found.harmful] == ["/t/0.png", "/t/3.png"]
+    assert [each.picture for each in found.useless] == ["/t/2.png"]
