@@ -41,6 +41,13 @@ def test_edges_begin_at_200_and_go_on_down_to_100(upper: int, lower: int, found:
     assert tuple(count >= 16 for count in counts) == found == tuple(count > 0 for count in counts)
 
 
+def test_an_edge_between_colours_of_the_same_lightness_is_found() -> None:
+    image = Image.new("RGB", (40, 40), (255, 0, 0))
+    image.paste((0, 130, 0), (20, 0, 40, 40))
+    assert abs(image.convert("L").getpixel((0, 0)) - image.convert("L").getpixel((30, 0))) < 3  # type: ignore[operator]
+    assert np.asarray(canny.plugin.guide(image)).any()
+
+
 @pytest.fixture
 def estimates(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What the estimator returns from now on: the last item. It records what it was made with in front."""
