@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -80,7 +81,7 @@ def test_the_other_files_are_told_in_order_with_details_of_the_page(report, monk
         (ArtifactKind.REPORT, str(tmp_path / "out" / "a.html"), {"winner": "b"}),
         (ArtifactKind.KEY, str(extra), {}),
     ]
-    assert [event.sha256 for event in report.events] == [sha256_of(event.path) for event in report.events]
+    assert [event.sha256 for event in report.events] == [sha256_of(Path(event.path)) for event in report.events]
     assert (tmp_path / "out" / "a.json").read_text(encoding="utf-8") == '{\n "name": "Zoë",\n "value": 1.5\n}\n'
     assert (tmp_path / "out" / "a.csv").read_text(encoding="utf-8") == 'key,score\n"Zoë, a",1\nb,2.5\n'
     assert (tmp_path / "out" / "a.html").read_text() == "sweep.html {'title': 'x'}"

@@ -98,15 +98,7 @@ def test_what_each_family_takes():
 @pytest.mark.parametrize("name", [name for name in LICENCES if name != "starter"])
 def test_a_model_needs_somewhat_more_memory_than_its_files_have(name):
     _, alias = registry.aliases()[name]
-    billions = {
-        "sd15": 1.07,
-        "sd21": 1.29,
-        "realistic-vision": 1.07,
-        "sdxl": 3.5,
-        "flux": 16.9,
-        "flux2": 8.0,
-        "z-": 10.3,
-    }
+    billions = {"sd15": 1.07, "sd21": 1.29, "real": 1.07, "sdxl": 3.5, "flux2": 8.0, "flux": 16.9, "z-": 10.3}
     parameters = next(count for prefix, count in billions.items() if name.startswith(prefix))
     assert 0.9 < alias.gigabytes / (2 * parameters) < 1.15, "two bytes a parameter"
     assert alias.gigabytes < alias.memory < alias.gigabytes + 2
