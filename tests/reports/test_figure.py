@@ -95,6 +95,12 @@ def test_cells_stand_at_their_row_and_column_and_a_missing_one_is_grey():
     assert boxes_of(figure, (236, 236, 236)) == (lefts[0], tops[0], 198 + 192, 96)
 
 
+def test_the_shape_is_that_of_the_first_image_in_any_row():
+    images = [[None], [Image.new("RGB", (20, 40), (255, 0, 0))]]
+    figure = grid(("a", "b"), (ColumnGroup("one", ("x",)),), images, "", 100)
+    assert boxes_of(figure, (255, 0, 0)) == (228, 76 + 206, 100, 200)
+
+
 @pytest.fixture
 def written(monkeypatch):
     """Every text that is written, with its place and anchor."""

@@ -157,7 +157,7 @@ def test_a_long_table_is_streamed(tmp_path: Path) -> None:
 
 def test_the_first_known_column_with_a_value_names_the_image(shots: Path) -> None:
     rows = [
-        {"image_url": "https://a.example/x.png", "path": "a/1.png", "file_name": " a/0.png "},
+        {"image_url": "https://a.example/x.png", "image_path": "a/1.png", "file_name": " a/0.png "},
         {"image_url": "https://a.example/x.png", "path": "a/1.png", "file_name": ""},
         {"image_url": "https://a.example/y.png"},
     ]
