@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.models import adapters, loading
 from limner.starter import card
@@ -18,7 +19,7 @@ from limner.starter.exam.personalise import CharacterAdapter
 from limner.starter.exam.scoring import Proportion
 from limner.starter.exam.subject_scores import DRIFT_PROMPTS, SUBJECT_PROMPTS, SubjectScores, prompts_for, score_subject
 from limner.starter.judge import MARKINGS, truth
-from limner.starter.painter import CHARACTERS, Scene, caption, portraits
+from limner.starter.painter import CHARACTERS, Scene, caption, paint, portraits
 
 
 class TrainingStudio:
@@ -65,6 +66,8 @@ def test_training_images_are_portraits_without_the_side_they_face(tmp_path):
     assert any(" facing " in text for text in wanted)
     texts = [path.read_text().strip() for path in sorted(tmp_path.glob("*.txt"))]
     assert texts == [text.replace(" facing left", "").replace(" facing right", "") for text in wanted]
+    with Image.open(tmp_path / "01.png") as image:
+        assert np.array_equal(image, paint(scenes[0]))
 
 
 def test_the_same_training_is_not_repeated_and_another_is(tmp_path, home, model):
