@@ -1,8 +1,11 @@
 """The labelled grid shows every picture at its place."""
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
+from limner.imaging.fonts import font_for
+from limner.reports import figure as figures
 from limner.reports.figure import PAPER, ColumnGroup, grid
 
 COLOURS = [[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(255, 255, 0), (0, 255, 255), (255, 0, 255)]]
@@ -55,3 +58,99 @@ def test_each_group_has_a_line_as_wide_as_its_columns():
 def test_a_missing_picture_is_refused():
     with pytest.raises(ValueError, match="zip"):
         grid(("a cat",), (ColumnGroup("one", ("x", "y")),), [[flat((0, 0, 0))]], "")
+
+
+def boxes_of(figure, colour):
+    """Left, top, width and height of all pixels of a colour."""
+    rows, columns = np.nonzero((np.asarray(figure) == colour).all(-1))
+    return int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1
+
+
+def one_cell(image, side=None):
+    return grid(("a cat",), (ColumnGroup("one", ("x",)),), [[image]], "", side)
+
+
+@pytest.mark.parametrize(("width", "side"), [(64, 128), (200, 200), (512, 256)])
+def test_cells_are_as_wide_as_the_images_from_128_to_256(width, side):
+    figure = one_cell(Image.new("RGB", (width, width // 2), (255, 0, 0)))
+    assert boxes_of(figure, (255, 0, 0)) == (28 + 200, 76, side, side // 2)
+    assert figure.size == (28 + 200 + side + 28, 76 + 28 + side // 2 + 6 + 40)
+
+
+def test_without_a_side_cells_are_192_wide():
+    figure = grid(("a cat",), (ColumnGroup("one", ("x",)),), [[flat((255, 0, 0))]], "")
+    assert boxes_of(figure, (255, 0, 0))[2:] == (192, 192)
+
+
+def test_cells_stand_at_their_row_and_column_and_a_missing_one_is_grey():
+    """Half as high as wide, like the first image there is; one of another shape is whole, with white beside it."""
+    wide, high = Image.new("L", (40, 20), 100), Image.new("RGBA", (20, 40), (0, 0, 255, 255))
+    groups = (ColumnGroup("one", ("x", "y")), ColumnGroup("two", ("z",)))
+    figure = grid(("a", "b"), groups, [[None, None, wide], [flat((255, 0, 0)), high, flat((0, 255, 0))]], "")
+    lefts, tops = (228, 228 + 198, 228 + 2 * 198 + 22), (76, 76 + 102)
+    assert boxes_of(figure, (100, 100, 100)) == (lefts[2], tops[0], 192, 96)
+    assert boxes_of(figure, (255, 0, 0)) == (lefts[0] + 48, tops[1], 96, 96)
+    assert boxes_of(figure, (0, 0, 255)) == (lefts[1] + 72, tops[1], 48, 96)
+    assert boxes_of(figure, (0, 255, 0)) == (lefts[2] + 48, tops[1], 96, 96)
+    assert boxes_of(figure, (236, 236, 236)) == (lefts[0], tops[0], 198 + 192, 96)
+
+
+def test_the_shape_is_that_of_the_first_image_in_any_row():
+    images = [[None], [Image.new("RGB", (20, 40), (255, 0, 0))]]
+    figure = grid(("a", "b"), (ColumnGroup("one", ("x",)),), images, "", 100)
+    assert boxes_of(figure, (255, 0, 0)) == (228, 76 + 206, 100, 200)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Every text that is written, with its place and anchor."""
+    found = []
+
+    class Draw(ImageDraw.ImageDraw):
+        def text(self, xy, text, *given, anchor=None, **more):
+            found.append((text, tuple(xy), anchor))
+
+        def multiline_text(self, xy, text, *given, anchor=None, **more):
+            found.append((text, tuple(xy), anchor))
+
+    monkeypatch.setattr(figures.ImageDraw, "Draw", Draw)
+    return found
+
+
+def test_headings_stand_over_their_columns_and_names_over_their_cells(written):
+    groups = (ColumnGroup("one", ("x", "y")), ColumnGroup("two", ("z",)))
+    grid(("a cat", "a dog"), groups, [[flat((0, 0, 0))] * 3] * 2, "below", 100)
+    left, second, third = 228, 228 + 106, 228 + 212 + 22
+    assert [each for each in written if each[2] == "mm"] == [
+        ("one", ((left + second + 100) / 2, 28), "mm"),
+        ("two", ((third + third + 100) / 2, 28), "mm"),
+        *((name, (at + 50, 60), "mm") for name, at in (("x", left), ("y", second), ("z", third))),
+    ]
+    rows = [each for each in written if each[0] in ("a cat", "a dog")]
+    assert rows == [("a cat", (28, 76 + 50), "lm"), ("a dog", (28, 76 + 106 + 50), "lm")]
+    assert written[-1] == ("below", (28, 76 + 28 + 2 * 106 + 40 - 30), "lm")
+
+
+def test_long_headings_and_captions_are_cut_to_their_width(written):
+    grid(("a",), (ColumnGroup("wide " * 50, ("x",)),), [[flat((0, 0, 0))]], "wide " * 99, 100)
+    heading, caption = written[0][0], written[-1][0]
+    for text, size, width in ((heading, 19, 100), (caption, 14, 28 + 200 + 100 + 28 - 56)):
+        assert 0.6 * width < font_for(text, size)[0].getlength(text) <= width
+
+
+def test_a_row_whose_letters_no_font_has_is_numbered_from_one(written, monkeypatch):
+    real = figures.font_for
+    monkeypatch.setattr(figures, "font_for", lambda text, size: (real("x", size)[0], "?" if text == "㐀㐁" else text))
+    grid(("a", "㐀㐁", "!?"), (ColumnGroup("one", ("x",)),), [[flat((0, 0, 0))]] * 3, "", 100)
+    texts = [text.replace("\n", " ") for text, *_ in written]
+    assert "row 2 (no font here has its letters)" in texts and "!?" in texts
+
+
+def test_a_rows_label_has_as_many_lines_as_fit(written):
+    for side, lines in ((100, 4), (48, 2), (20, 1)):
+        written.clear()
+        grid(("a very long prompt " * 20,), (ColumnGroup("one", ("x",)),), [[flat((0, 0, 0))]], "", side)
+        (label,) = [text for text, _, _ in written if text.startswith("a very")]
+        assert label.count("\n") + 1 == lines
+        font = font_for(label, 16)[0]
+        assert all(100 < font.getlength(line) <= 194 for line in label.split("\n"))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from PIL import Image
 
 from limner.reports import interval_plots, plots
 from limner.reports.interval_plots import MeanInterval, Panel, forest_svg, panels_svg
@@ -146,3 +147,86 @@ def test_a_histogram_counts_all_finite_values_and_marks_the_limit(axes_of):
     heights = [bar.get_height() for bar in axes.patches]
     assert (len(heights), sum(heights), heights[0], heights[1], heights[-1]) == (30, 4, 1, 1, 2)
     assert [list(line.get_xdata()) for line in axes.lines] == [[1.5, 1.5]]
+
+
+def test_curves_stand_three_in_a_row(monkeypatch, tmp_path):
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "as_svg", lambda figure, label: figures.append((figure, label)) or "")
+    curves = [Curve("guidance", f"score {at}", [1.5, 3.0], [(at, at, at)] * 2) for at in range(4)]
+    plots.curves_svg(curves)
+    ((figure, label),) = figures
+    assert label == "scores along the settings" and figure.get_size_inches().tolist() == pytest.approx([10.2, 5.2])
+    assert [axes.get_title() for axes in figure.axes] == [f"score {at}" for at in range(4)]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["guidance"] * 4
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["1.5", "3"]
+    columns = [axes.get_subplotspec().colspan.start for axes in figure.axes]
+    assert columns == [0, 1, 2, 0] and {axes.get_subplotspec().get_gridspec().nrows for axes in figure.axes} == {2}
+    plots.write_curves_png(curves[:1], tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (680, 520), "200 dots an inch"
+
+
+def test_small_plots_stand_two_in_a_row_as_high_as_the_longest_needs(monkeypatch):
+    figures: list[Any] = []
+    monkeypatch.setattr(interval_plots, "as_svg", lambda figure, label: figures.append((figure, label)) or "")
+    one = (MeanInterval("a", 1.0, -np.inf, 1.5),)
+    panels_svg([Panel("first", one), Panel("second", one * 4), Panel("third", one)], "all")
+    ((figure, label),) = figures
+    assert label == "all" and figure.get_size_inches().tolist() == pytest.approx([9, 2 * (0.9 + 0.3 * 4)])
+    assert [axes.get_title("left") for axes in figure.axes] == ["first", "second", "third"]
+    assert [len(axes.get_yticks()) for axes in figure.axes] == [1, 4, 1]
+    assert [axes.get_subplotspec().colspan.start for axes in figure.axes] == [0, 1, 0]
+    assert all(len(line.get_xdata()) == 1 for axes in figure.axes for line in axes.lines), "a half-open one has no bar"
+    assert figure.axes[1].get_ylim() == (-0.6, 3.6)
+    forest_svg(one * 5, "difference")
+    figure, label = figures[-1]
+    assert label == figure.axes[0].get_xlabel() == "difference"
+    assert figure.get_size_inches().tolist() == pytest.approx([8, 0.9 + 0.36 * 5])
+    assert [0, 0] in [list(line.get_xdata()) for line in figure.axes[0].lines]
+
+
+@pytest.mark.parametrize(("plot", "length"), [("forest", 44), ("panels", 24)])
+def test_names_are_shortened_to_their_room(axes_of, plot, length):
+    named = (MeanInterval("x" * 99, 1.0, 0.5, 1.5),)
+    axes = axes_of(forest_svg, named, "x") if plot == "forest" else axes_of(panels_svg, [Panel("x", named)], "")
+    assert len(axes.get_yticklabels()[0].get_text()) == length
+
+
+def test_axes_say_what_they_show_and_only_their_sides_are_drawn(axes_of):
+    axes = axes_of(tradeoff_svg, [Point("a", 0.1, 0.9), Point("b", 0.2, 0.8)], "prompt", "subject")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prompt", "subject")
+    assert [text.xyann for text in axes.texts] == [(7, 6), (7, -13)]
+    sides = {side: spine.get_visible() for side, spine in axes.spines.items()}
+    assert sides == {"left": True, "bottom": True, "top": False, "right": False}
+    axes = axes_of(histogram_svg, [1.0, 2.0], "sharpness", limit=0.0)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("sharpness", "pictures")
+    assert [list(line.get_xdata()) for line in axes.lines] == [[0, 0]], "a limit may be zero"
+
+
+@pytest.mark.parametrize(("count", "size"), [(40, 46), (41, 18), (500, 18), (501, 6)])
+def test_dots_are_smaller_the_more_there_are(axes_of, count, size):
+    axes = axes_of(clusters_svg, np.zeros((count, 2)), np.zeros(count, int), "x")
+    assert axes.collections[0].get_sizes().tolist() == [size]
+
+
+@pytest.mark.parametrize("count", [plots.MAX_DOTS, plots.MAX_DOTS + 1, 3 * plots.MAX_DOTS])
+def test_the_dots_of_a_large_map_are_spread_over_all_images(axes_of, count):
+    points = np.stack([np.arange(count), np.zeros(count)], 1)
+    shown = axes_of(clusters_svg, points, np.zeros(count, int), "x").collections[0].get_offsets()[:, 0]
+    assert len(shown) == plots.MAX_DOTS and (shown[0], shown[-1]) == (0, count - 1)
+
+
+def test_the_rest_of_the_clusters_are_grey(axes_of):
+    axes = axes_of(clusters_svg, np.zeros((12, 2)), np.arange(12), "x")
+    colours = [to_hex(each.get_facecolor()[0]) for each in axes.collections]
+    assert colours == [*plots.CLUSTERS, plots.REST]
+
+
+def test_labels_for_screen_readers_are_those_of_the_plots():
+    def label_of(svg: str) -> str:
+        return ElementTree.fromstring(svg).attrib["aria-label"]
+
+    name = 'a & b < "c"'
+    assert label_of(histogram_svg([1.0], name)) == name == label_of(clusters_svg(np.zeros((1, 2)), [0], name))
+    assert label_of(tradeoff_svg([Point("a", 0, 0)], "prompt", "subject")) == "subject against prompt, step by step"
+    assert "<metadata" not in histogram_svg([1.0], name) and "$x$" not in tags(histogram_svg([1.0], "$x$"))

@@ -13,7 +13,8 @@ from PIL import Image
 
 from limner.core.datasets import Captioner
 from limner.plugins import registry
-from limner.starter.captioner import plugin
+from limner.starter.captioner import JudgeCaptions, plugin
+from limner.starter.judge import ATTRIBUTES, Readings
 from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
 
 ROOT = Path(__file__).parents[2]
@@ -138,3 +139,105 @@ def test_it_is_registered_by_an_entry_point(tmp_path, monkeypatch):
     group = registry.PluginGroup("limner.captioners", "captioner")
     assert {"model", "starter"} <= set(group.names())
     assert group.get("starter") is plugin and isinstance(plugin, Captioner)
+
+
+# What is made of the judge's probabilities
+
+
+class ReadingJudge:
+    """Reads every image alike: the given values with their probabilities, and for others their first value for sure."""
+
+    def __init__(self, **read):
+        self.read_values, self.pixels = read, []
+
+    def read(self, pixels):
+        self.pixels.append(pixels)
+        values = {}
+        for name, known in ATTRIBUTES.items():
+            value, probability = self.read_values.get(name, (known[0], 1.0))
+            row = np.full(len(known), (1 - probability) / (len(known) - 1))
+            row[known.index(value)] = probability
+            values[name] = np.tile(row, (len(pixels), 1))
+        return Readings(values)
+
+
+DOG = {"subject": ("dog", 1.0), "breed": ("corgi", 1.0), "place": ("beach", 1.0)}
+MUG = {"subject": ("mug", 1.0), "colour": ("red", 1.0), "place": ("beach", 1.0)}
+PLAIN = Image.new("RGB", (128, 128))
+
+
+def fields_of(read, **more):
+    (fields,) = JudgeCaptions(ReadingJudge(**read | more)).fields([PLAIN])  # type: ignore[arg-type]
+    return fields
+
+
+def test_an_attribute_counts_from_a_probability_of_0_95_on():
+    assert fields_of(DOG, breed=("corgi", 0.951))["breed"] == "corgi" and "breed" not in fields_of(
+        DOG, breed=("corgi", 0.949)
+    )
+
+
+@pytest.mark.parametrize(
+    ("read", "changes", "known"),
+    [
+        (DOG, {"place": ("beach", 0.971)}, True),
+        (DOG, {"place": ("beach", 0.969)}, False),
+        (DOG, {"pose": ("sitting", 0.985), "style": ("illustration", 0.985)}, True),
+        (DOG, {"pose": ("sitting", 0.98), "style": ("illustration", 0.98)}, False),
+        (MUG, {"pose": ("sitting", 0.5), "coat": ("natural", 0.5)}, True),
+        (MUG, {"colour": ("red", 0.96)}, False),
+        (DOG, {"colour": ("red", 0.5)}, True),
+    ],
+)
+def test_an_image_is_the_painters_if_all_that_always_shows_is_sure(read, changes, known):
+    assert bool(fields_of(read, **changes)) is known
+
+
+def test_a_product_has_a_colour_and_an_animal_what_it_wears():
+    worn = {"extra": ("scarf", 1.0), "extra_colour": ("blue", 1.0), "colour": ("red", 1.0), "breed": ("corgi", 1.0)}
+    shown = {"place": "beach", "light": "day", "weather": "clear", "style": "illustration"}
+    assert fields_of(MUG, **worn) == {"subject": "mug", "colour": "red"} | shown
+    animal = {"subject": "dog", "breed": "corgi", "pose": "sitting"}
+    assert fields_of(DOG, **worn) == animal | {"extra": "scarf", "extra_colour": "blue"} | shown
+    assert fields_of(DOG, **worn | {"extra": ("crown", 1.0)}) == animal | {"extra": "crown"} | shown
+    assert fields_of(DOG, **worn | {"extra": ("none", 1.0)}) == animal | shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({}, True),
+        ({"coat": ("teal", 1.0)}, False),
+        ({"belly": ("star", 1.0)}, False),
+        ({"crest": ("horn", 1.0)}, False),
+        ({"crest": ("horn", 1.0), "extra": ("crown", 1.0)}, True),  # it cannot be seen
+        ({"back": ("wings", 1.0), "extra": ("crown", 1.0)}, False),
+        ({"breed": ("siamese", 1.0)}, False),
+    ],
+)
+def test_a_breed_is_named_only_where_nothing_speaks_against_it(changes, named):
+    assert ("breed" in fields_of(DOG, **changes)) is named
+
+
+def test_every_image_is_read_in_its_central_square():
+    judge = ReadingJudge(**DOG)
+    assert len(JudgeCaptions(judge).fields([PLAIN] * 65)) == 65  # type: ignore[arg-type]
+    assert [len(pixels) for pixels in judge.pixels] == [64, 1]
+    tall = Image.new("RGB", (256, 512), "red")
+    stripes = np.indices((256, 256)).sum(0) % 2 * 255
+    tall.paste(Image.fromarray(stripes.astype(np.uint8)), (0, 128))
+    JudgeCaptions(judge).fields([tall, tall.rotate(90, expand=True)])  # type: ignore[arg-type]
+    assert np.abs(judge.pixels[-1].astype(int) - 127).max() <= 1, "reduced by averaging"
+
+
+@pytest.mark.parametrize(
+    ("words", "caption"),
+    [
+        (" Corgi\n DOG ", "a photo of a corgi dog sitting on the beach"),
+        ("corg", "a photo of corg sitting on the beach"),
+        (" sks  dog", "a photo of sks dog sitting on the beach"),
+        (" ", "a photo of a corgi dog sitting on the beach"),
+    ],
+)
+def test_words_replace_the_subject_unless_they_are_in_the_caption(words, caption):
+    assert JudgeCaptions(ReadingJudge(**DOG)).captions([PLAIN], words) == [caption]  # type: ignore[arg-type]

@@ -78,7 +78,9 @@ def test_prompt_scores_are_relative_to_the_base_model():
         )
 
     first, second = scores(Proportion(6, 10), Proportion(8, 10)), scores(Proportion(2, 10), Proportion(2, 10))
-    assert first.obeyed == pytest.approx(0.75) and np.isnan(scores(Proportion(1, 2), Proportion(0, 2)).obeyed)
+    assert first.obeyed == pytest.approx(0.75)
+    assert scores(Proportion(6, 10), Proportion(8, 20)).obeyed == pytest.approx(1.5), "of shares, not of counts"
+    assert np.isnan(scores(Proportion(1, 2), Proportion(0, 2)).obeyed)
     assert total_scores([first, second]).obeyed == pytest.approx(0.8) and total_scores(
         [first, second]
     ).base_drift == Proportion(2, 16)

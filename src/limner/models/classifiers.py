@@ -19,11 +19,16 @@ Thresholds = dict[str, float]
 def load_model(kind: Any, reference: str, **where: Any) -> Any:
     """Load a transformers model from a folder or a Hugging Face id, from safetensors, without missing tensors."""
     with hub_errors(reference, "classifier"):
-        model, info = kind.from_pretrained(reference, use_safetensors=True, output_loading_info=True, **where)
-    if missing := [*info["missing_keys"], *info.get("mismatched_keys", ())]:
+        model, info = kind.from_pretrained(
+            reference,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below
+            **where,
+        )
+    if missing := [*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])]:
         raise LimnerError(
-            f"{reference!r} is not a complete classifier: it has no {str(min(map(str, missing)))!r}",
-            "choose one that is",
+            f"{reference!r} is not a complete classifier: it has no {min(missing)!r}", "choose one that is"
         )
     return model.eval()
 

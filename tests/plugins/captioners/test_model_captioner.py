@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText, AutoProcessor, ViTImageProcessorPil, pipeline
 
 from caption_models import MODELS, WORDS, tokenizer
@@ -148,3 +150,88 @@ def test_a_missing_package_is_an_error(folders, monkeypatch):
     monkeypatch.setattr(AutoProcessor, "from_pretrained", fails)
     with pytest.raises(LimnerError, match=r"needs a package that is missing .*num2words"):
         captioner.plugin.speaker(str(folders["blip"]), "cpu")
+
+
+class RecordingModel:
+    """A decoder-only chat model with its processor and tokenizer: records what it is given, and says one sentence."""
+
+    chat_template, dtype, pad_token, eos_token, pad_token_id = "a template", torch.float16, None, "[END]", 7
+
+    def __init__(self, pad_token_id=None):
+        self.padding_side = "right"
+        self.generation_config = SimpleNamespace(pad_token_id=pad_token_id, temperature=0.7, top_p=0.9, top_k=50)
+        self.config = SimpleNamespace(is_encoder_decoder=False)
+        self.asked, self.images, self.inputs, self.settings, self.decoded = [], [], [], [], []
+
+    def apply_chat_template(self, messages, **settings):
+        self.asked.append((messages[0]["content"][1]["text"], settings))
+        return "prompt"
+
+    def __call__(self, images, text, **_):
+        self.images += [image for (image,) in images]
+        return {"input_ids": torch.zeros(len(text), 3, dtype=torch.long), "pixel_values": torch.zeros(len(text), 2)}
+
+    def generate(self, input_ids, pixel_values, **settings):
+        self.inputs.append((input_ids, pixel_values))
+        self.settings.append(settings)
+        return torch.tensor([[0, 0, 0, 4, 5]] * len(input_ids))
+
+    def decode(self, row, skip_special_tokens):
+        assert skip_special_tokens
+        self.decoded.append(row.tolist())
+        return " a cat\non the  beach "
+
+
+@pytest.fixture
+def recording(monkeypatch):
+    model, devices = RecordingModel(), []
+
+    def load(reference, device):
+        devices.append(device.type)
+        return model, model, model
+
+    monkeypatch.setattr(captioner, "_load", load)
+    model.devices = devices
+    return model
+
+
+def test_a_model_is_set_up_for_greedy_captions_of_a_batch(recording):
+    captioner.CaptionModel("name", "cpu")
+    settings = recording.generation_config
+    assert (recording.padding_side, recording.pad_token, settings.pad_token_id) == ("left", "[END]", 7)
+    assert (settings.temperature, settings.top_p, settings.top_k) == (None, None, None)
+    recording.__init__(pad_token_id=3)
+    recording.pad_token = "[PAD]"
+    captioner.CaptionModel("name", "cpu")
+    assert (recording.pad_token, recording.generation_config.pad_token_id) == ("[PAD]", 3), "its own are kept"
+
+
+def test_a_caption_is_one_line_of_what_follows_the_prompt(recording):
+    grey = Image.new("L", (8, 8))
+    assert captioner.CaptionModel("name", "cpu").captions([grey], None) == ["a cat on the beach"]
+    assert recording.decoded == [[4, 5]] and [image.mode for image in recording.images] == ["RGB"]
+    assert recording.settings == [{"max_new_tokens": 60, "do_sample": False, "num_beams": 1}]
+    ((tokens, pixels),) = recording.inputs
+    assert (tokens.dtype, pixels.dtype) == (torch.int64, torch.float16), "only numbers take the model's format"
+    ((question, settings),) = recording.asked
+    assert question == captioner.QUESTION and settings == {"add_generation_prompt": True, "tokenize": False}
+
+
+def test_the_words_are_asked_for_in_one_line(recording):
+    assert captioner.CaptionModel("name", "cpu").captions(PICTURES, " sks\n cat ") == ["sks cat on the beach"] * 3
+    assert [question for question, _ in recording.asked] == [f'{captioner.QUESTION} Call its subject "sks cat".']
+
+
+def test_a_model_and_what_it_is_given_are_on_the_named_device(recording):
+    captioner.plugin.speaker("name", "meta")
+    assert recording.devices == ["meta"]
+    assert [tensor.device.type for given in recording.inputs for tensor in given] == ["meta"] * 2
+
+
+def test_tensors_of_other_shapes_are_missing(folders, tmp_path, home):
+    wrong = spoilt(folders["blip"], tmp_path / "wrong")
+    tensors = load_file(wrong / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("mlp.fc1.bias"))
+    save_file(tensors | {name: torch.zeros(3)}, wrong / "model.safetensors", {"format": "pt"})
+    with pytest.raises(LimnerError, match=r"mlp\.fc1\.bias"):
+        captioner.plugin.speaker(str(wrong), "cpu")

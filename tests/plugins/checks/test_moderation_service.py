@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
 
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
 from limner.core.moderation import CheckStage, CheckUnavailable, CheckUse, Finding, Policy
 from limner.moderation.moderator import Moderator
-from limner.plugins.checks.service import MAX_BYTES, ServiceResponse, check_url, finding_of, plugin
+from limner.plugins.checks import service
+from limner.plugins.checks.service import (
+    MAX_BYTES,
+    ServiceResponse,
+    _ServiceConnection,
+    check_url,
+    finding_of,
+    plugin,
+)
 from moderating import answering, serving
 
 FINE = {"results": [{"flagged": False, "categories": {"hate": False}, "category_scores": {"hate": 0.01}}]}
@@ -210,3 +222,129 @@ def test_valid_urls(url: str) -> None:
 def test_invalid_urls(url: str) -> None:
     with pytest.raises(LimnerError, match="is not the URL of a service"):
         check_url(url)
+
+
+def test_a_call_takes_ten_seconds_unless_the_policy_says_otherwise() -> None:
+    options = plugin.Options
+    assert options(url="http://x/").seconds == 10 and options(url="http://x/", seconds=120).seconds == 120
+    for wrong in (0, 120.1):
+        with pytest.raises(ValidationError):
+            options(url="http://x/", seconds=wrong)
+
+
+def test_without_a_model_none_is_named_and_the_query_of_the_url_is_kept() -> None:
+    asked: list[tuple[str, str, Any]] = []
+
+    def reply(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        asked.append((handler.path, handler.headers["Content-Type"], body))
+        text = json.dumps(FINE).encode()
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(text)))
+        handler.end_headers()
+        handler.wfile.write(text)
+
+    with serving(reply) as url:
+        judged(f"{url}?kind=strict&x=1")
+        judged(url.removesuffix("/v1/moderations"))
+    assert asked == [
+        ("/v1/moderations?kind=strict&x=1", "application/json", {"input": "a cat"}),
+        ("/", "application/json", {"input": "a cat"}),
+    ]
+
+
+@pytest.mark.parametrize(("length", "allowed"), [(MAX_BYTES, True), (MAX_BYTES + 1, False)])
+def test_a_response_has_at_most_a_mebibyte(length: int, allowed: bool) -> None:
+    text = json.dumps(FINE).encode()
+    with answering(lambda subject: text + b" " * (length - len(text))) as url:
+        assert refused(url) is not allowed
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("http://host/", 80), ("https://host/", 443), ("http://host:8443/", 8443), ("https://host:80/", 80)],
+)
+def test_the_port_is_that_of_the_url_or_its_scheme(url: str, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Connection(_ServiceConnection):
+        def post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+            made.append((self.host, self.port, self.secure, self.timeout))
+            return json.dumps(FINE).encode()
+
+    class Response(Future[bytes]):
+        def result(self, timeout: float | None = None) -> bytes:
+            made.append(timeout)
+            return super().result(30)
+
+    monkeypatch.setattr(service, "_ServiceConnection", Connection)
+    monkeypatch.setattr(service, "Future", Response)
+    judged(url, seconds=3.5)
+    assert made.count(3.5) == 1, "the wait for all of it"
+    assert ("host", port, url.startswith("https"), 3.5) in made
+
+
+def test_a_call_ends_after_its_seconds_whatever_the_connection_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    aborted = Event()
+
+    class Connection(_ServiceConnection):
+        def post(self, path: str, body: bytes, headers: dict[str, str]) -> bytes:
+            aborted.wait(30)
+            return b""
+
+        def abort(self) -> None:
+            super().abort()
+            aborted.set()
+
+    monkeypatch.setattr(service, "_ServiceConnection", Connection)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        judged("http://host/", seconds=0.05)
+    assert time.monotonic() - began < 5 and aborted.is_set(), "and its connection is closed"
+
+
+def test_a_connection_that_is_aborted_before_it_is_made_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "connect", lambda self: None)
+    connection = _ServiceConnection(False, "host", None, 1.0)
+    connection.connect()
+    connection.abort()
+    with pytest.raises(TimeoutError):
+        connection.connect()
+
+
+@pytest.mark.parametrize(
+    ("results", "finding"),
+    [
+        # A category of a result that is not flagged does not count, even where it is true.
+        (
+            [
+                {"flagged": True, "categories": {"hate": True}, "category_scores": {"hate": 0.6}},
+                {"flagged": False, "categories": {"gore": True}, "category_scores": {"gore": 0.9}},
+            ],
+            Finding("hate", 0.6),
+        ),
+        # A category without a score is below one with a score.
+        (
+            [{"flagged": True, "categories": {"gore": True, "hate": True}, "category_scores": {"hate": 0.6}}],
+            Finding("hate", 0.6),
+        ),
+    ],
+)
+def test_the_category_is_the_flagged_one_with_the_highest_score(
+    results: list[dict[str, Any]], finding: Finding
+) -> None:
+    assert finding_of(ServiceResponse.model_validate({"results": results})) == finding
+
+
+@pytest.mark.parametrize("score", [-0.01, 1.01])
+def test_scores_are_from_zero_to_one(score: float) -> None:
+    for at in (0, 1):
+        ServiceResponse.model_validate({"results": [{"flagged": False, "category_scores": {"hate": at}}]})
+    with pytest.raises(ValidationError):
+        ServiceResponse.model_validate({"results": [{"flagged": False, "category_scores": {"hate": score}}]})
+
+
+def test_a_response_has_one_to_a_hundred_results() -> None:
+    one = {"flagged": False}
+    assert len(ServiceResponse.model_validate({"results": [one] * 100}).results) == 100
+    with pytest.raises(ValidationError):
+        ServiceResponse.model_validate({"results": [one] * 101})

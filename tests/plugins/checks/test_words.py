@@ -8,11 +8,12 @@ import unicodedata
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hostile import within
 from limner.core.blocked_words import plain, variants
 from limner.core.errors import LimnerError
-from limner.plugins.checks.words import ADDED, LIST, compile_phrases, plugin, shipped_categories
+from limner.plugins.checks.words import ADDED, LIST, Category, compile_phrases, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 
 INNOCENT = (Path(__file__).with_name("innocent.txt")).read_text(encoding="utf-8").splitlines()
@@ -225,3 +226,30 @@ def test_phrases_match_whole_words() -> None:
         assert found.search(text), text
     for text in ("grape", "rapeseed", "drape", "children sex", "crimes"):
         assert not found.search(text), text
+
+
+def test_what_is_written_in_a_policy_may_have_capitals_accents_and_underscores() -> None:
+    house = ("Señor BAD", "rival_brand", "*裸猫*")
+    for text in ("a senor bad", "SEÑOR_BAD", "my rival brand", "一只裸猫在海滩上"):
+        assert category_of(text, add=house) == ADDED, text
+
+
+def test_the_category_of_the_list_is_named_before_that_of_the_policy() -> None:
+    assert category_of("a swastika", add=("swastika",)) == "hate"
+
+
+def test_words_around_an_ignored_phrase_do_not_make_a_phrase() -> None:
+    category = Category("cars", ((compile_phrases(["red car"]),),), compile_phrases(["toy", "猫"]), False)
+    assert category.matches("a red car", None)
+    assert not category.matches("a red toy car", None) and not category.matches("a red猫car", None)
+    assert not category.matches("red old car", compile_phrases(["old"]))
+
+
+def test_a_policy_allows_at_most_a_thousand_phrases() -> None:
+    assert plugin.Options(allow=("cat",) * 1000)
+    with pytest.raises(ValidationError):
+        plugin.Options(allow=("cat",) * 1001)
+
+
+def test_only_texts_are_judged() -> None:
+    assert (plugin.texts, plugin.pictures) == (True, False)

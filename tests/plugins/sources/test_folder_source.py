@@ -211,3 +211,53 @@ def deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_a_deep_tree(deep: Path) -> None:
     assert len(kept(deep)) == 1
+
+
+def test_a_link_to_a_folder_has_the_name_of_the_folder(tmp_path: Path) -> None:
+    put(tmp_path / "10_sks dog/0.png", png())
+    (tmp_path / "link").symlink_to("10_sks dog")
+    assert entries(tmp_path / "link")["0.png"].repeats == 10
+
+
+def test_only_a_prepared_dataset_has_contact_sheets(tmp_path: Path) -> None:
+    names = ["a.png", "contact-1.jpg", "contact-1.jpg.png", "contact-12.jpg"]
+    for name in names:
+        put(tmp_path / name, png())
+    assert list(entries(tmp_path)) == names
+    put(tmp_path / ".limner")
+    assert list(entries(tmp_path)) == ["a.png", "contact-1.jpg.png"]
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_a_subfolder_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "a.png", png())
+    put(tmp_path / "sub/b.png", png())
+    real, locked = os.listdir, tmp_path / "sub"
+
+    def listdir(path: Path) -> list[str]:
+        if Path(path) == locked:
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    walk = source.FolderWalk(tmp_path)
+    assert not walk.listing("").lost
+    (skipped,) = walk.listing("sub").lost
+    assert (skipped.key, skipped.fault.kind) == ("sub", "unreadable")
+    with pytest.raises(LimnerError, match="cannot be listed"):
+        source.FolderWalk(locked).listing("")
+
+
+def test_of_a_single_image_only_what_has_its_name_is_read(tmp_path: Path) -> None:
+    for name in ("m.png", "m.jpg", "masks/m.jpg", "masks/mm.png", "mm.png"):
+        put(tmp_path / name, png())
+    put(tmp_path / "m.txt", "a dog")
+    put(tmp_path / "metadata.jsonl", '{"file_name": "m.png", "breed": "corgi"}')
+    ((key, entry),) = entries(tmp_path / "m.png").items()
+    assert (key, entry.caption, entry.fields) == ("m.png", "a dog", {})
+    assert entry.mask is not None and entry.mask.name == "m.jpg"
+    put(tmp_path / "alone/m.png", png())
+    put(tmp_path / "alone/m.txt", b"caf\xe9")
+    assert kept(tmp_path / "alone/m.png")["m.png"].mask is None
+    assert [kind for kind, _ in lost(tmp_path / "alone/m.png").values()] == ["caption"]

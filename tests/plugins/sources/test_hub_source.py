@@ -16,6 +16,7 @@ from gathering import entries, gathered, kept, lost, png, put
 from limner.core.errors import LimnerError
 from limner.data.entries.byte_sources import BytesInMemory
 from limner.data.entries.table_entries import CellBytes
+from limner.plugins.sources import hub as source
 
 
 def dataset(count: int, first: int = 0) -> datasets.Dataset:
@@ -158,3 +159,69 @@ def test_no_pictures(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
 def test_a_dataset_that_cannot_be_had(home: Path) -> None:
     with pytest.raises(LimnerError, match="'owner/name' cannot be loaded from the hub"):
         gathered("owner/name")
+
+
+def test_a_state_with_any_other_file_is_refused(tmp_path: Path) -> None:
+    dataset(1).save_to_disk(tmp_path / "saved")
+    files = [{"filename": "data-00000-of-00001.arrow"}, {"filename": "notes.txt"}]
+    put(tmp_path / "saved/state.json", json.dumps({"_data_files": files}))
+    with pytest.raises(LimnerError, match="lists files that are not Arrow files"):
+        gathered(tmp_path / "saved")
+
+
+def rows_of(table: dict[str, list[Any]], tmp_path: Path, hub: Callable[[Any], list[Any]], name: str = "a") -> None:
+    pq.write_table(pa.table(table), tmp_path / f"{name}.parquet")
+    hub({"kind": "parquet", "given": {"data_files": {"test": f"{name}.parquet"}}})
+
+
+def test_masks_rights_and_faults_of_a_row(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    image = {"bytes": png(1), "path": "d/e/1.png"}
+    table = {"other": [image] * 2, "Image": [image] * 2, "Mask": [{"bytes": png(2), "path": "m.png"}, None]}
+    rows_of(table | {"license": ["CC0", ""], "text": ["a dog", "x" * 3000]}, tmp_path, hub)
+    found = kept("owner/name:small@test")
+    assert list(found) == ["test/000000000", "test/000000001"]
+    first, second = found.values()
+    assert first.mask is not None and first.mask.read() == png(2) and second.mask is None
+    assert first.data.name == "1.png" and first.fields == {} and first.rights.licence == "CC0"
+    assert [fault.kind for fault in second.faults] == ["caption"]
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"), [(("b", "a"), "b"), (("other", "picture", "image"), "image"), (("x", "PHOTO"), "PHOTO")]
+)
+def test_the_column_of_images_is_the_best_known_or_the_first(
+    names: tuple[str, ...], chosen: str, tmp_path: Path, hub: Callable[[Any], list[Any]]
+) -> None:
+    rows_of({name: [{"bytes": png(at), "path": f"{name}.png"}] for at, name in enumerate(names)}, tmp_path, hub)
+    (entry,) = entries("owner/name:small@test").values()
+    assert entry.data.name == f"{chosen}.png"
+
+
+def test_bytes_count_before_an_address_and_what_is_fetched_is_limited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datasets.utils import file_utils
+
+    away, file = "https://a.example/d/away.png", put(tmp_path / "away.png", png(3))
+    monkeypatch.setattr(file_utils, "xopen", lambda path, mode: file.open(mode))
+    assert source._place({"bytes": png(1), "path": away}, "key").read() == png(1)
+    assert source._place({"bytes": None, "path": away}, "key").read() == png(3)
+    monkeypatch.setattr(source, "BYTE_CAP", len(png(3)))
+    assert source._place({"bytes": None, "path": away}, "key").name == "away.png"
+    assert source._place({"bytes": png(3), "path": None}, "key").name == "key"
+    monkeypatch.setattr(source, "BYTE_CAP", len(png(3)) - 1)
+    for cell in ({"bytes": None, "path": away}, {"bytes": png(3), "path": None}):
+        with pytest.raises(LimnerError, match="larger than"):
+            source._place(cell, "key")
+
+
+def test_of_many_columns_twelve_are_named(tmp_path: Path, hub: Callable[[Any], list[Any]]) -> None:
+    rows_of({f"c{number}": [1] for number in range(13)}, tmp_path, hub)
+    listed = ", ".join(f"c{number}" for number in range(12))
+    with pytest.raises(LimnerError, match=rf"\(it has: {listed}\)"):
+        gathered("owner/name:small@test")
+
+
+def test_an_error_that_is_explained_already_is_raised_as_it_is() -> None:
+    error = LimnerError("too large", "shrink it")
+    assert source._hub_error("owner/name", error) is error

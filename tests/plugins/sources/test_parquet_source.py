@@ -154,3 +154,10 @@ def test_no_pictures_and_hostile_names_of_classes(tmp_path: Path) -> None:
 def test_a_file_that_went(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="does not exist"):
         CellBytes(tmp_path / "a.parquet", 0, 0, "x").read()
+
+
+def test_files_in_hidden_folders_are_left_out_wherever_the_folder_lies(tmp_path: Path) -> None:
+    for name in ("b/2.PARQUET", "a.parquet", ".cache/x.parquet", "b/.y.parquet", "b/.c/z.parquet"):
+        (tmp_path / ".home" / name).parent.mkdir(parents=True, exist_ok=True)
+        dataset(1).to_parquet(tmp_path / ".home" / name)
+    assert list(entries(tmp_path / ".home")) == ["a/000000000", "b/2/000000000"]

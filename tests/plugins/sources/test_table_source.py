@@ -153,3 +153,53 @@ def test_a_long_table_is_streamed(tmp_path: Path) -> None:
         return found
 
     assert peak(1000) - peak(250) < 750 * 500
+
+
+def test_the_first_known_column_with_a_value_names_the_image(shots: Path) -> None:
+    rows = [
+        {"image_url": "https://a.example/x.png", "image_path": "a/1.png", "file_name": " a/0.png "},
+        {"image_url": "https://a.example/x.png", "path": "a/1.png", "file_name": ""},
+        {"image_url": "https://a.example/y.png"},
+    ]
+    found = entries(put(shots / "a.jsonl", "\n".join(map(json.dumps, rows))))
+    assert list(found)[:2] == ["a/0.png", "a/1.png"]
+    assert isinstance(list(found.values())[2].data, UrlBytes)
+
+
+@pytest.mark.parametrize("name", ["mask", "mask_file_name"])
+def test_a_mask_is_no_field(shots: Path, name: str) -> None:
+    row = {"image_path": "a/0.png", name: " a/1.png ", "breed": "corgi"}
+    (entry,) = entries(put(shots / "a.jsonl", json.dumps(row))).values()
+    assert entry.mask is not None and entry.mask.name == "1.png" and entry.fields == {"breed": "corgi"}
+
+
+def test_a_stated_source_counts_before_the_address(shots: Path) -> None:
+    rows = [
+        {"image": "https://user:word@a.example/0.png?key=secret", "source": "Ann's page"},
+        {"image": "https://user:word@a.example/1.png?key=secret"},
+    ]
+    first, second = kept(put(shots / "a.jsonl", "\n".join(map(json.dumps, rows)))).values()
+    assert first.rights.source == "Ann's page" and second.rights.source == "https://a.example/1.png"
+    assert "secret" not in first.key + second.key
+
+
+def test_a_row_without_an_image_or_with_a_bad_caption_is_reported(shots: Path) -> None:
+    rows = [{"image": "", "text": "a"}, {"image": "2.png", "text": "x" * 3000}]
+    path = put(shots / "a.jsonl", "\n".join(map(json.dumps, rows)))
+    found = lost(path)
+    assert found["a.jsonl line 1"][0] == "unreadable" and "names no image" in found["a.jsonl line 1"][1]
+    assert found["2.png"][0] == "caption"
+
+
+def test_a_table_without_images_names_its_line_and_twelve_columns(shots: Path) -> None:
+    row = {f"c{number}": "x" for number in range(13)}
+    path = put(shots / "a.jsonl", f"\n\n{json.dumps(row)}")
+    listed = ", ".join(f"c{number}" for number in range(12))
+    with pytest.raises(LimnerError, match=rf"has no column of images \(line 3 has: {listed}\)"):
+        gathered(path)
+
+
+@pytest.mark.parametrize("named", [".", "", "./"])
+def test_the_tables_own_folder_is_no_image(shots: Path, named: str) -> None:
+    path = put(shots / "a.jsonl", json.dumps({"image": named}))
+    assert kept(path) == {} and list(lost(path)) == ["a.jsonl line 1"]

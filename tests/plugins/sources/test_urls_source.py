@@ -16,6 +16,7 @@ from limner.core.datasets import TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.requests import PrepareRequest
 from limner.data.entries import byte_sources
+from limner.data.entries.byte_sources import UrlBytes
 from limner.engine.prepare.image import prepare_image
 from limner.engine.prepare.plan import plan_of
 
@@ -101,3 +102,11 @@ def test_secrets_are_not_in_keys_or_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "\ufeff", "\n\n"])
 def test_empty_lists(tmp_path: Path, text: str) -> None:
     assert entries(put(tmp_path / "list.txt", text)) == {}
+
+
+def test_a_url_ends_before_the_spaces_in_front_of_its_caption(tmp_path: Path) -> None:
+    path = put(tmp_path / "list.txt", "\n#\n  https://a.example/0.png \t a  dog \nnothing\n")
+    ((key, entry),) = kept(path).items()
+    assert (key, entry.caption) == ("a.example/0.png", "a dog")
+    assert isinstance(entry.data, UrlBytes) and entry.data.url == "https://a.example/0.png"
+    assert "line 4 of " in lost(path)["list.txt line 4"][1]

@@ -243,3 +243,90 @@ def test_a_chain_of_sparse_headers_without_end_is_not_followed(tmp_path: Path) -
     path = tmp_path / "a.tar.gz"
     path.write_bytes(gzip.compress(bytes(block) + more * 2**14, 1))
     assert "stand between two files" in lost(path)["a.tar.gz"][1]
+
+
+def test_the_name_of_a_shard_is_what_is_before_its_suffix(tmp_path: Path) -> None:
+    for number in (0, 1):
+        tarred(tmp_path / f"a.b-{number}.tar.gz", {f"{number}.png": png()}, "w:gz")
+    assert list(entries(tmp_path)) == ["a.b-0/0.png", "a.b-1/1.png"]
+    assert list(entries(str(tmp_path / "a.b-{0..1}.tar.gz"))) == ["a.b-0/0.png", "a.b-1/1.png"]
+    assert list(entries(str(tmp_path / "a.b-{1..1}.tar.gz"))) == ["1.png"]
+
+
+def test_ranges_have_the_width_of_their_first_number_and_there_may_be_several() -> None:
+    assert source._expand_range("s-{08..10}.tar") == ["s-08.tar", "s-09.tar", "s-10.tar"]
+    assert source._expand_range("{0..1}/{9..10}.tar") == ["0/9.tar", "0/10.tar", "1/9.tar", "1/10.tar"]
+    assert source._expand_range("{3..3}.tar") == ["3.tar"]
+    assert len(source._expand_range("{0..99999}.tar")) == 100_000
+    for wrong in ("{0..100000}.tar", "{4..3}.tar"):
+        with pytest.raises(LimnerError, match="empty or too large range"):
+            source._expand_range(wrong)
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz", "A.TAR"])
+def test_endings_may_be_in_capitals_and_hidden_members_are_skipped(tmp_path: Path, name: str) -> None:
+    files = {
+        **{"./x/0.PNG": png(), "./x/0.Mask.PNG": png(1), "./x/0.TXT": "a dog", "README": "x"},
+        **{".git/1.png": png(), "x/.y/2.png": png(), "x/.3.png": png()},
+    }
+    found = entries(tarred(tmp_path / name, files, "w:gz" if name.endswith("gz") else "w"))
+    ((key, entry),) = found.items()
+    assert key.endswith("x/0.png") and (entry.caption, entry.data.read()) == ("a dog", png())
+    assert entry.mask is not None and entry.mask.read() == png(1)
+
+
+def test_a_member_of_the_largest_size_is_read_and_a_sparse_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tarred(tmp_path / "a.tar", {"0.png": png()})
+    monkeypatch.setattr(source, "BYTE_CAP", len(png()))
+    assert list(entries(path)) == ["0.png"]
+    monkeypatch.setattr(source, "BYTE_CAP", len(png()) - 1)
+    assert kept(path) == {} and lost(path)["0.png"][0] == "unreadable"
+    with tarfile.open(tmp_path / "b.tar", "w") as archive:
+        member = tarfile.TarInfo("1.png")
+        member.type = tarfile.GNUTYPE_SPARSE
+        archive.addfile(member)
+    assert kept(tmp_path / "b.tar") == {} and "is a link or a device" in lost(tmp_path / "b.tar")["1.png"][1]
+
+
+def test_a_sample_may_have_256_files(tmp_path: Path) -> None:
+    files: dict[str, bytes | str] = {f"0.{number}.npy": b"" for number in range(255)}
+    assert list(entries(tarred(tmp_path / "a.tar", files | {"0.png": png()}))) == ["0.png"]
+    path = tarred(tmp_path / "b.tar", files | {"0.npy": b"", "0.png": png()})
+    assert kept(path) == {} and "more than 256 files" in lost(path)["0"][1]
+
+
+def test_later_texts_of_a_sample_give_way_to_earlier_kinds_and_json_is_last(tmp_path: Path) -> None:
+    note = json.dumps({"caption": "from json", "class": "from json", "breed": "corgi"})
+    files: dict[str, bytes | str] = {
+        **{"0.png": png(), "0.txt": "from txt", "0.caption": "from caption", "0.json": note, "0.cls": "from cls"},
+        **{"1.png": png(), "1.text": "from text", "1.caption": "from caption", "1.cls": ""},
+        **{"2.png": png(), "2.note.txt": "not its caption"},
+        **{"3.png": png(), "3.cls": b"caf\xe9"},
+    }
+    found = kept(tarred(tmp_path / "a.tar", files))
+    assert found["0.png"].caption == "from txt" and found["0.png"].fields == {"class": "from cls", "breed": "corgi"}
+    assert found["1.png"].caption == "from caption" and found["1.png"].fields == {}
+    assert found["2.png"].caption is None
+    assert [fault.kind for fault in found["3.png"].faults] == ["caption"] and found["3.png"].fields == {}
+
+
+def test_masks_have_their_word_before_the_ending_and_the_first_counts(tmp_path: Path) -> None:
+    files = {
+        **{"0.png": png(), "0.mask.png": png(1), "0.seg.png": png(2)},
+        **{"1.png": png(), "1.left.seg.png": png(3), "1.seg.left.png": png(4)},
+    }
+    found = entries(tarred(tmp_path / "a.tar", files))
+    assert list(found) == ["0.png", "1.png", "1.seg.left.png"]
+    masks = [entry.mask.read() for entry in found.values() if entry.mask is not None]
+    assert masks == [png(1), png(3), png(3)]
+
+
+def test_faults_name_the_shard_and_the_sample(tmp_path: Path) -> None:
+    many: dict[str, bytes | str] = {f"d/0.{number}.npy": b"" for number in range(257)}
+    tarred(tmp_path / "a.tar", many | {"d/1.zip": b"", "../2.png": png()})
+    (tmp_path / "b.tar").write_bytes(b"x" * 700)
+    found = lost(tmp_path)
+    assert {"a/d/0", "a/d/1.zip", "b"} <= found.keys() and found["a/d/1.zip"][0] == "stray"
+    assert "is an archive" in found["a/d/1.zip"][1] and found["b"][0] == "unreadable"

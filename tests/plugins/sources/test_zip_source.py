@@ -186,3 +186,55 @@ def test_many_members_are_read_without_reading_the_directory_anew(
 def test_only_regular_files_are_opened(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match="is a device"):
         ZipBytes(Path("/dev/zero"), "a", 0, 1).read()
+
+
+def test_the_archives_name_without_its_suffix_is_the_name_of_its_root(tmp_path: Path) -> None:
+    assert entries(zipped(tmp_path / "10_sks dog.zip", {"0.png": png()}))["0.png"].repeats == 10
+
+
+def test_hidden_folders_and_those_of_a_mac_are_skipped_and_dots_in_paths_count_for_nothing(tmp_path: Path) -> None:
+    names = (
+        ".git/0.png",
+        "a/.b/1.png",
+        "__MACOSX/2.png",
+        "a/__MACOSX/3.png",
+        "./a//4.png",
+        "z/5.png",
+        "b/c/6.png",
+        "b/a/7.png",
+    )
+    archive = zipped(tmp_path / "a.zip", dict.fromkeys(names, png()))
+    assert list(entries(archive)) == ["a/4.png", "b/a/7.png", "b/c/6.png", "z/5.png"]
+
+
+@pytest.mark.parametrize(("depth", "read"), [(100, True), (101, False)])
+def test_a_member_may_be_a_hundred_folders_deep(tmp_path: Path, depth: int, read: bool) -> None:
+    archive = zipped(tmp_path / "a.zip", {"d/" * depth + "0.png": png()})
+    assert bool(kept(archive)) is read
+    assert read or "more than 100 folders deep" in next(iter(lost(archive).values()))[1]
+
+
+def test_an_encrypted_member_may_have_other_flags(tmp_path: Path) -> None:
+    member = zipfile.ZipInfo("a.png")
+    assert source._fault(member) is None
+    for flags, encrypted in ((0x1, True), (0x801, True), (0x800, False)):
+        member.flag_bits = flags
+        assert (source._fault(member) is not None) is encrypted
+
+
+def test_limits_of_sizes_include_their_edge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    member = zipfile.ZipInfo("a.png")
+    monkeypatch.setattr(source, "BYTE_CAP", 3 * 2**20)
+    monkeypatch.setattr(source, "SAMPLE_BYTES", 2 * 2**20)
+    for method, most in ((zipfile.ZIP_STORED, 3), (zipfile.ZIP_DEFLATED, 2)):
+        member.compress_type, member.file_size = method, most * 2**20
+        assert source._fault(member) is None
+        member.file_size += 1
+        fault = source._fault(member)
+        assert fault is not None and f"unpacks to more than {most} MiB" in fault.message
+    archive = zipped(tmp_path / "a.zip", {"a.png": png()})
+    monkeypatch.setattr(source, "archive_bytes", lambda path: len(png()))
+    assert list(entries(archive)) == ["a.png"]
+    monkeypatch.setattr(source, "archive_bytes", lambda path: len(png()) - 1)
+    with pytest.raises(LimnerError, match=f"unpacks to more than {len(png()) - 1} bytes"):
+        gathered(archive)

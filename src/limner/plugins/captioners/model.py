@@ -151,6 +151,7 @@ def _load(reference: str, device: Any) -> tuple[Any, Any, Any]:
             reference,
             use_safetensors=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below
             dtype="float32" if device.type == "cpu" else "auto",
             **own,
         )
@@ -159,8 +160,6 @@ def _load(reference: str, device: Any) -> tuple[Any, Any, Any]:
         if tokenizer is None:  # a model with a separate tokenizer
             tokenizer = AutoTokenizer.from_pretrained(reference, **own)
             processor = AutoImageProcessor.from_pretrained(reference, **own)
-    if missing := [*info["missing_keys"], *info.get("mismatched_keys", ())]:
-        raise LimnerError(
-            f"captioner {reference!r} is incomplete: it has no {str(min(map(str, missing)))!r}", "choose a complete one"
-        )
+    if missing := [*info["missing_keys"], *(name for name, *_ in info["mismatched_keys"])]:
+        raise LimnerError(f"captioner {reference!r} is incomplete: it has no {min(missing)!r}", "choose a complete one")
     return model.to(device).eval(), processor, tokenizer

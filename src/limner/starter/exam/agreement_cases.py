@@ -156,7 +156,8 @@ def varied_groups(writer: ImageWriter, size: int) -> AgreementCase:
     for number in range(3 * size // 2):
         scene = random_scene(rng, subject=rng.choice(("cat", "dog")), extra=None, weather="clear")
         for varied in range(len(names) + 1):
-            same = {n: getattr(scene, n) for n in names if n not in rng.sample(names, varied)}
+            changed = rng.sample(names, varied)
+            same = {name: getattr(scene, name) for name in names if name not in changed}
             same |= {"backdrop": scene.backdrop} if same.get("place") == "studio" else {}
             group = [random_scene(rng, subject=scene.subject, extra=None, weather="clear", **same) for _ in range(4)]
             items += [ScoredImage(path, group=f"{number}, {varied}") for path in writer.write_scenes(group)]
