@@ -398,3 +398,57 @@ def test_class_images_count_their_steps_and_stop_when_asked(monkeypatch: pytest.
     assert run(tmp_path) == [] and run(tmp_path, guidance=3.0) and run(tmp_path, vae="other"), "of other settings anew"
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped", stop=lambda: True)
+
+
+def test_optimiser_lesson_and_loop_get_the_runs_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: dict[str, Any] = {}
+    monkeypatch.setattr(train, "strip", lambda components, dtype, keep_text: built.update(strip=(dtype, keep_text)))
+    monkeypatch.setattr(train, "build_optimiser", lambda *given: built.update(optimiser=given) or "optimiser")
+    monkeypatch.setattr(train, "SubjectLesson", lambda **given: built.update(lesson=given) or "lesson")
+    monkeypatch.setattr(train, "Loop", lambda *given: given)
+    trainable = SimpleNamespace(groups=lambda: {"denoiser": [1]})
+
+    def loop(whole: bool, **fields: Any) -> Any:
+        method = SimpleNamespace(trains_text=lambda options: True)
+        each: Any = SimpleNamespace(
+            request=request_of(**fields), named="named", method=method, options=None, whole=whole, autocast="bf16",
+            attach=lambda components: trainable, model=SimpleNamespace(family="family"), device="cpu",
+            processes="alone",
+        )  # fmt: skip
+        sets: Any = SimpleNamespace(subject="subject", prior="prior", held_out="held out")
+        return train.build_loop(each, plan_of(rates={"denoiser": 1e-3}), "components", sets)  # type: ignore[arg-type]
+
+    found = loop(False, weight_decay=0.3, optimiser="adafactor")
+    assert built["optimiser"] == ("adafactor", {"denoiser": [1]}, {"denoiser": 1e-3}, 0.3)
+    assert built["strip"] == ("bf16", True) and (found[0], *found[2:]) == (
+        "named", "lesson", trainable, "optimiser", "cpu", "bf16", "alone",
+    )  # fmt: skip
+    lesson = built["lesson"]
+    assert [lesson[name] for name in ("subject", "prior", "held_out", "autocast", "trains_text", "processes")] == [
+        "subject", "prior", "held out", "bf16", True, "alone",
+    ]  # fmt: skip
+    loop(True)
+    assert built["strip"] == (None, True), "its own weights are trained in full precision"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"optimiser": "prodigy"}, "optimiser 'prodigy' needs a package that is missing"),
+        ({"model": "flux-dev", "resolution": 72}, "resolution 72 is not a multiple of 16"),
+        ({"method": "full", "quantise": "int8"}, "cannot be trained"),
+    ],
+)
+def test_a_job_is_refused_before_the_model_is_loaded(
+    home: Path, painted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], problem: str
+) -> None:
+    def missing(name: str) -> None:
+        if name == "prodigy":
+            raise LimnerError("optimiser 'prodigy' needs a package that is missing", "install it")
+
+    monkeypatch.setattr(job, "check_optimiser", missing)
+    monkeypatch.setattr(job, "check_quantised", lambda name, device: None)
+    request = request_of(**{"data": str(painted)} | fields)
+    workspace = Workspace("run", tmp_path, tmp_path / "out", tmp_path)
+    with pytest.raises(LimnerError, match=problem):
+        job.check_job(request, workspace, lambda event: None)
