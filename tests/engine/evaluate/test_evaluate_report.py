@@ -188,3 +188,27 @@ def test_the_score_sheet_asks_about_images_without_naming_the_subject(monkeypatc
     assert written["questions"][0][1] == "Does it show what the prompt asks for?"
     scoresheet.write_score_sheet(evaluated((ScoredImage(Path("0.png")),), [], asked={"prompt": ()}), Path("out"))
     assert [name for name, *_ in written["questions"]] == ["aesthetics", "detail", "uniqueness"]
+
+
+def test_whether_requirements_are_met_is_in_the_event(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made: list[Any] = []
+
+    class Writer:
+        def __init__(self, *given: Any) -> None: ...
+
+        def figure(self, *given: Any) -> Path:
+            return tmp_path / "none"
+
+        def emit_made(self, **details: Any) -> None:
+            made.append(details)
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *given, **named: None
+
+    monkeypatch.setattr(report, "ReportWriter", Writer)
+    monkeypatch.setattr(report, "_figure", lambda result: None)
+    monkeypatch.setattr(report, "write_score_sheet", lambda result, out: None)
+    for require in (["sharpness>=9"], ["sharpness>=1"]):
+        result = evaluated(images(2), [scored("sharpness", [1, 2])], require=require)
+        report.write_report(result, Path("out"), None, lambda event: None)  # type: ignore[arg-type]
+    assert [each["passed"] for each in made] == [False, True] and "Not met" in made[0]["verdict"]

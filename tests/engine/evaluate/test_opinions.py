@@ -321,3 +321,12 @@ def test_only_metrics_with_a_value_for_each_image_are_compared(folder: Path) -> 
         "aesthetic=some/head",
         "saturation",
     ]
+
+
+def test_an_image_that_nobody_scored_has_no_mean(folder: Path) -> None:
+    first, second, *_ = hashes(folder)
+    scores: Any = {first: {"detail": 3}, second: {}}
+    found = summarise(
+        read_report(folder), [Opinions(evaluation=evaluation_of(hashes(folder)), ballot="b", scores=scores)]
+    )
+    assert found.means == {first: {"detail": 3}} and found.raters[0].pictures == 1
