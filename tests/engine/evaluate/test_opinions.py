@@ -265,7 +265,7 @@ def test_the_page_shows_the_best_and_the_worst_by_the_mean_over_questions(
     assert [each["picture"] for each in written["best"]] == [f"{n:02d}.png" for n in (8, 9, 6, 7, 4, 5)]
     assert [each["picture"] for each in written["worst"]] == [f"{n:02d}.png" for n in (1, 0, 3, 2)], "none is in both"
     assert written["best"][0]["value"] == "5.00" and written["worst"][0]["value"] == f"{(1 + 64 / 60) / 2:.2f}"
-    assert written["best"][0]["prompt"] == "<b>a cat"
+    assert written["best"][0]["prompt"] == "<b>a cat" and written["best"][2]["value"] == f"{(4 + 241 / 60) / 2:.2f}"
     assert (written["people"], len(written["raters"]), written["names"]) == (60, 50, ["relevance", "detail"])
     assert written["raters"][0] == ("person 1", 10, ["3.00", "5.00"])
     assert written["raters"][3] == ("Ada", 9, ["2.78", "2.78"])
