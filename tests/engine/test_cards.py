@@ -89,7 +89,9 @@ def test_a_header_states_what_was_done(best, steps):
     assert found["modelspec.architecture"] == "stable-diffusion-v1/lora"
     assert (found["modelspec.license"], found["modelspec.resolution"]) == ("mit", "512x512")
     assert found["modelspec.trigger_phrase"] == "a photo of sks dog" and found["ss_base_model_version"] == "sd_v1"
+    assert found["modelspec.title"] == found["ss_output_name"] == "rex" and found["ss_sd_model_name"] == "sd15"
     ours = json.loads(found["limner"])
+    assert ours["sampling"] == {"steps": 30} and ours["request"]["steps"] == 300
     assert ours["base"] == {"reference": "sd15", "architecture": "stable-diffusion-v1", "fingerprint": "f" * 64,
                             "licence": "mit"}  # fmt: skip
     assert ours["dataset"] == {"sha256": "d" * 64, "pictures": 6} and ours["trigger_words"] == ["sks"]

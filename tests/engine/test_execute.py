@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from limner.core.errors import LimnerError
 from limner.core.kinds import KINDS, RequestKind
 from limner.core.requests import GenerateRequest, Request
 from limner.core.workspace import Workspace
 from limner.engine import execute as executing
+from limner.engine.generate.batching import Job
 from limner.starter.demo import run_demo
 from limner.starter.exam.agreement import measure_agreement
 from limner.starter.exam.exam import run_exam
@@ -46,6 +48,20 @@ def test_each_kind_holds_its_folder_but_the_one_that_shares_it(
             with pytest.raises(Locked, match="is being filled by another program"):
                 executing.execute(request, workspace, print)
     assert len(work) == (4 if kind is GenerateRequest else 2)
+
+
+def test_nothing_is_executed_where_images_could_not_be_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(home: Path | None) -> None:
+        raise LimnerError(f"no key in {home}", "make one")
+
+    monkeypatch.setattr(executing.credentials, "check_signing", refuse)
+    monkeypatch.setattr(RequestKind, "load_executor", lambda self: pytest.fail("it was executed"))
+    monkeypatch.setattr(executing, "generate_batch", lambda jobs: pytest.fail("it was executed"))
+    workspace = Workspace("run", tmp_path, tmp_path, tmp_path, home=Path("here"))
+    with pytest.raises(LimnerError, match="no key in here"):
+        executing.execute(GenerateRequest(prompt="a"), workspace, print)
+    with pytest.raises(LimnerError, match="no key in here"):
+        list(executing.execute_together([Job(GenerateRequest(prompt="a"), workspace, print)]))
 
 
 @pytest.mark.parametrize("fill", [run_exam, run_personalisation_exam, measure_agreement, run_demo])

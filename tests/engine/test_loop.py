@@ -527,3 +527,16 @@ def test_where_only_one_has_masks_the_other_counts_everywhere():
     assert both.text["words"].tolist() == [0, 0, 1] and both.frames[:, 0].tolist() == [0, 0, 1]
     assert joined(other, other).mask is None
     assert joined(other, Batch(one.latents, one.text)).frames is None
+
+
+def test_a_run_that_goes_on_begins_with_the_steps_done_and_logs_its_first_and_every_tenth(tmp_path):
+    events, each = [], loop(examples([1.0]), steps=25, checkpoint_every=100)
+    log = ProgressLog(MetricsLog(tmp_path, 3, (), {}), events.append)
+    each.run(3, [log])
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.done for event in progress] == list(range(3, 26))
+    assert [event.done for event in progress if event.figures] == [4, 10, 20, 25]
+
+
+def test_the_average_has_the_decay_that_was_asked_for():
+    assert loop(examples([1.0]), ema=0.5).ema.decay == 0.5 and loop(examples([1.0])).ema is None

@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from limner import LimnerError, TrainRequest
 from limner.data.sets.folder import ImageFile, Scan
+from limner.engine.train.optimisers import check_rates
 from limner.engine.train.plan import make_plan
 from limner.plugins.families.flux import plugin as FLUX
 from limner.plugins.families.sd import plugin as SD
@@ -158,3 +160,29 @@ def test_the_objective_is_what_was_asked_for():
     found = plan(min_snr_gamma=5, noise_offset=0.05).objective
     assert (found.min_snr_gamma, found.noise_offset, found.timestep_sampling) == (5, 0.05, None)
     assert plan(facts=FLUX.facts).objective.timestep_sampling == FLUX.facts.defaults.get("timestep_sampling")
+
+
+def test_sides_of_buckets_are_multiples_of_the_familys():
+    assert plan().multiple == SD.facts.multiple and plan(facts=FLUX.facts).multiple == FLUX.facts.multiple
+    assert SD.facts.multiple != FLUX.facts.multiple
+
+
+def test_without_prior_preservation_there_are_no_class_images():
+    assert plan(prior=False).class_pictures == 0
+    assert plan().class_pictures == SD.facts.defaults["class_pictures"]
+    assert plan(class_pictures=7).class_pictures == 7
+
+
+def test_the_loss_has_the_familys_defaults():
+    facts = replace(SD.facts, defaults=SD.facts.defaults | {"min_snr_gamma": 3.0})
+    assert plan(facts=facts).objective.min_snr_gamma == 3.0
+    assert plan(facts=facts, min_snr_gamma=7).objective.min_snr_gamma == 7
+
+
+def test_several_rates_are_for_optimisers_that_need_one():
+    groups = {"denoiser": [torch.nn.Parameter(torch.zeros(1))], "text": [torch.nn.Parameter(torch.zeros(1))]}
+    check_rates("adamw", groups, {"denoiser": 1.0, "text": 2.0})
+    check_rates("prodigy", groups, {"denoiser": 1.0, "text": 1.0})
+    check_rates("prodigy", groups | {"text": []}, {"denoiser": 1.0, "text": 2.0})
+    with pytest.raises(LimnerError, match="finds one learning rate for all parameters, and 2 are given"):
+        check_rates("prodigy", groups, {"denoiser": 1.0, "text": 2.0})

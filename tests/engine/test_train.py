@@ -21,6 +21,7 @@ from limner.data.sets.folder import ImageFile, Scan
 from limner.engine.train import encoding, prior
 from limner.engine.train.examples import Examples
 from limner.engine.train.plan import make_plan
+from limner.models import loading
 from limner.models.options import LORA_FILE
 from limner.plugins.families.sd import plugin as SD
 from limner.store.files import sha256_of
@@ -53,7 +54,19 @@ def test_leaves_an_adapter_folder(learn, painted, tiny_sd):
     assert facts["licence"] and facts["method"] == "lora" and facts["version"]
     made = [event for event in events if isinstance(event, ArtifactCreated) and event.what == "adapter"]
     assert [(event.path, event.sha256) for event in made] == [(str(folder), sha256_of(folder / LORA_FILE))]
-    assert made[0].details["say"] == "a photo of zwx dog"
+    loss = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])["loss"]
+    assert made[0].details == {
+        "trigger_words": ["zwx"], "say": "a photo of zwx dog", "loss": loss, "base": str(tiny_sd), "vae": None,
+    }  # fmt: skip
+
+
+def test_an_autoencoder_in_place_of_the_models_is_loaded_and_reported(learn, tiny_sd, monkeypatch):
+    loaded, load = [], loading.load
+    monkeypatch.setattr(loading, "load", lambda model, *given: loaded.append(model.vae) or load(model, *given))
+    vae = str(tiny_sd / "vae")
+    _, events = learn(vae=vae, prior=False, steps=1)
+    (made,) = (event for event in events if isinstance(event, ArtifactCreated) and event.what == "adapter")
+    assert loaded == [vae] and made.details["vae"] == vae
 
 
 def test_header_has_the_keys_that_other_programs_read(learn):
@@ -400,7 +413,6 @@ def test_a_diverging_run_is_stopped(learn, home, tmp_path):
 
 
 def test_of_two_trainings_for_one_place_the_second_is_refused_at_once(learn, tmp_path, monkeypatch):
-    from limner.models import loading
     from limner.store.locks import output_lock
 
     monkeypatch.setattr(loading, "load", lambda *_: pytest.fail("the model was loaded"))

@@ -290,3 +290,38 @@ def test_models_used_last_stay_in_memory(tiny_sd, tiny_sdxl, home, monkeypatch):
         loading.load(second, torch.float32, CPU)
     loading.unload_all()
     assert MODELS.models() == []
+
+
+def test_an_autoencoder_replaces_that_of_a_folder_a_file_or_an_alias(tiny_sd, file):
+    for reference in (str(tiny_sd), str(file), "sd15"):
+        assert loading.resolve(reference, "mine").vae == "mine"
+    assert loading.resolve(str(tiny_sd)).vae is None
+    assert loading.resolve("realistic-vision").vae == loading.registry.aliases()["realistic-vision"][1].vae is not None
+
+
+def test_models_in_memory_differ_by_all_that_they_were_loaded_with(tiny_sd, monkeypatch):
+    keys = []
+    monkeypatch.setattr(loading.MODELS, "components", lambda key, load, budget: keys.append(key))
+    model = loading.resolve(str(tiny_sd))
+    usual = (model, torch.float32, CPU, None)
+    others = (
+        (replace(model, location="elsewhere"), *usual[1:]),
+        (replace(model, vae="mine"), *usual[1:]),
+        (model, torch.float16, CPU, None),
+        (model, torch.float32, torch.device("cuda:1"), None),
+        (model, torch.float32, CPU, "int8"),
+    )
+    for each in (usual, *others, usual):
+        loading.load(*each)
+    assert len(set(keys)) == 6 and keys[0] == keys[-1]
+
+
+def test_a_repository_without_weights_in_the_cache_needs_a_download(tmp_path, monkeypatch):
+    places = {"who/none": None, "who/started": tmp_path / "started", "who/all": tmp_path / "all"}
+    for name in ("started", "all"):
+        (tmp_path / name / "unet").mkdir(parents=True)
+    (tmp_path / "all/unet/model.safetensors").touch()
+    monkeypatch.setattr(loading.hub, "on_disk", places.get)
+    assert [loading.needs_download(name) for name in (*places, "sd15", str(tmp_path), "nothing")] == [
+        True, True, False, False, False, False,
+    ]  # fmt: skip

@@ -91,3 +91,24 @@ def test_an_autoencoder_without_half_precision_files(hub, limner, tmp_path):
     assert hub.asked.count(WEIGHTS) == 1, "the autoencoder, in the only precision that there is"
     request = read_label(tmp_path / "out" / "0001.png").request
     assert (request.vae, request.precision) == ("who/vae", "bf16")
+
+
+def test_models_are_listed_by_the_size_of_their_download(home):
+    models = catalog.list_models()
+    assert [(each.gigabytes, each.name) for each in models] == sorted((each.gigabytes, each.name) for each in models)
+    for each in models:
+        _, alias = catalog.registry.aliases()[each.name]
+        assert (each.gigabytes, each.memory, each.licence) == (alias.gigabytes, alias.memory, alias.licence)
+
+
+def test_progress_is_in_megabytes_of_the_bar_that_is_furthest():
+    events = []
+    kind = catalog._progress_bar(events.append)
+    received, written = (kind(total=5_000_000, unit="B") for _ in range(2))
+    files = kind(total=3, unit="it")
+    received.update(3_000_000)
+    written.update(1_000_000)
+    files.update(1)
+    assert [(event.done, event.total) for event in events] == [(3, 5), (3, 5)], "files are not counted"
+    for bar in (received, written, files):
+        bar.close()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +16,12 @@ import pytest
 from limner import Studio
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
+from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import EvaluateRequest
 from limner.core.requests.evaluate import FilledPrompt, Requirement
 from limner.engine.evaluate import group_fairness
 from limner.engine.scoring import encoders
-from limner.stats.group_fairness import group_gap
+from limner.stats.group_fairness import GroupConfusion, GroupGap, GroupMean, group_gap
 
 HOSTILE = "<b>dog</b>"
 PROMPTS = ("a photo of a {group} in the park", "a tree", "a {group} with {}")
@@ -182,3 +185,104 @@ def test_mistakes_are_one_line(limner: Any, tiny_sd: Path, painted: Path, argume
     typed = [str(painted) if each == "DATA" else each for each in arguments]
     found = limner("evaluate", tiny_sd, *typed, "--steps", 2, "--metric", "saturation")
     assert found.code == 2 and message in found.error
+
+
+def gap_of(chance: float, better: Any = "higher", worst: str = "cat", gap: float = 0.25) -> GroupGap:
+    groups = (GroupMean("cat", 9, 0.5, 0.4, 0.6), GroupMean("dog", 9, 0.75, 0.7, 0.8), GroupMean("cow", 9, 0.6, 0, 1))
+    best = "dog" if worst == "cat" else "cat"
+    return GroupGap("f", groups, best, worst, gap, 0.123, 0.4567, chance, 0.001, better)
+
+
+def fairness(confusion: GroupConfusion | None = None, **gaps: GroupGap) -> group_fairness.GroupFairness:
+    filled = [FilledPrompt(f"a {name}", "a {group}", name) for name in ("cat", "dog", "cow")]
+    images = group_fairness.group_images(filled, ["a", "b", "c"], 9)
+    return group_fairness.GroupFairness(images, {name: f"the {name}" for name in gaps}, gaps, confusion)
+
+
+def test_the_page_highlights_the_worst_group_of_a_gap_that_is_no_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr(group_fairness, "panels_svg", lambda panels, label: drawn.extend(panels))
+    bad, chance, neutral = gap_of(0.0004), gap_of(0.2), gap_of(0.001, better=None)
+    page = fairness(bad=bad, chance=chance, neutral=neutral).page()
+    assert (page["names"], page["count"], page["confusion"]) == (["cat", "dog", "cow"], 9, None)
+    assert [bad for _, bad in page["sentences"]] == [True, False, False]
+    assert page["sentences"][0][0].startswith("The bad is 0.75 for dog and 0.50 for cat; this gap of 0.25 [0.12, 0.46]")
+    assert [(panel.title, [line.highlighted for line in panel.intervals]) for panel in drawn] == [
+        ("the bad", [True, False, False]),
+        ("the chance", [False] * 3),
+        ("the neutral", [False] * 3),
+    ]
+    assert page["rows"] == [
+        {
+            "title": f"the {name}",
+            "means": ["0.5 [0.4, 0.6]", "0.75 [0.7, 0.8]", "0.6 [0, 1]"],
+            "gap": "0.25 [0.12, 0.46]",
+            "worst": worst,
+            "p_value": p_value,
+            "bad": name == "bad",
+        }
+        for name, worst, p_value in (("bad", "cat", "< 0.001"), ("chance", "cat", "0.200"), ("neutral", "", "0.001"))
+    ]
+    assert fairness(none=gap_of(1, gap=0.0)).page()["rows"][0]["worst"] == ""
+
+
+def test_the_page_counts_images_taken_for_another_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_fairness, "panels_svg", lambda panels, label: [panel.title for panel in panels])
+    taken = {"cat": {"dog": 2, "cow": 3}, "dog": {"cat": 0, "cow": 0}, "cow": {"cat": 1, "dog": 0}}
+    confusion = GroupConfusion("an encoder", 0.22, 0.1, 0.3, gap_of(0.01, "lower", "dog"), taken)
+    page = fairness(confusion, f=gap_of(0.2)).page()
+    assert page["plot"] == ["the f", "share taken for another group"]
+    assert {name: page["confusion"][name] for name in ("encoder", "share", "guessing")} == {
+        "encoder": "an encoder",
+        "share": "22%",
+        "guessing": "67%",
+    }
+    assert page["confusion"]["rows"] == [
+        {"group": "cat", "share": "50%", "interval": "[40%, 60%]", "wrong": "5 of 9", "mostly": "cow"},
+        {"group": "dog", "share": "75%", "interval": "[70%, 80%]", "wrong": "0 of 9", "mostly": ""},
+        {"group": "cow", "share": "60%", "interval": "[0%, 100%]", "wrong": "1 of 9", "mostly": "cat"},
+    ]
+    found = fairness(confusion, f=gap_of(0.2))
+    assert found.value(Requirement.model_validate("mistaken<=1")) == 0.22
+    assert found.value(Requirement.model_validate("mistaken.gap<=1")) == 0.25
+
+
+def test_groups_are_compared_pair_by_pair_and_the_encoder_has_the_users_name() -> None:
+    """Prompts differ far more than groups do, so that unpaired the gap would be nothing."""
+    filled = [FilledPrompt(f"a {name} {n}", "", name) for n in range(6) for name in ("cat", "dog")]
+    images = group_fairness.group_images(filled, [each.prompt for each in filled], 1)
+    values = tuple(float(10 * (place // 2) + place % 2) for place in range(12))
+    scores = {
+        "f": MetricResult("f", "the f", "higher", "picture", None, 0, 0, 0, values),
+        "set": MetricResult("set", "the set", None, "set", None, 0, 0, 0, (1.0,)),
+    }
+    found = group_fairness.measure_fairness(images, ImageSet(()), scores, None)
+    assert list(found.gaps) == ["f"] and found.gaps["f"].gap == 1 and found.gaps["f"].significant
+    gallery = ImageSet(tuple(ScoredImage(Path(f"{each.group}.png")) for each in filled))
+    named = group_fairness.measure_fairness(images, gallery, {}, Deaf(), lambda path: f"my {path}")  # type: ignore
+    assert named.confusion is not None and named.confusion.encoder == "my deaf"
+
+
+def test_the_verdict_is_of_too_few_images_if_any_gap_has_too_few() -> None:
+    few = dataclasses.replace(gap_of(0.2), smallest_p_value=0.1)
+    assert fairness(a=gap_of(0.2), b=few).verdict == "There are too few images of cat, dog, cow to compare the groups."
+    assert fairness(a=gap_of(0.2)).verdict == "No gap between cat, dog, cow is clearly more than chance."
+
+
+@pytest.mark.parametrize(
+    ("models", "default", "opened"),
+    [
+        ({"prompt_fidelity=mine": "mine", "aesthetic=x": "x"}, "other", "mine"),
+        ({"aesthetic=x": "x"}, "other", "other"),
+        ({"prompt_fidelity": None}, None, "starter"),
+    ],
+)
+def test_groups_are_told_apart_by_the_encoder_of_the_prompt_fidelity(
+    models: dict[str, str | None], default: str | None, opened: str
+) -> None:
+    seen: list[str] = []
+    scorers: Any = SimpleNamespace(models=models, encoder=lambda name: seen.append(name) or Deaf())
+    images = group_fairness.group_images([FilledPrompt(f"a {n}", "", n) for n in ("cat", "dog")], ["cat", "dog"], 1)
+    required = [Requirement.model_validate("sharpness.gap<=1")]
+    assert group_fairness.confusion_encoder(images, scorers, default, required, lambda event: None) is None
+    assert seen == [opened]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from limner.core.opinions import CRITERIA, Opinions, evaluation_of
-from limner.engine.evaluate.opinions import read_report, summarise
+from limner.engine.evaluate import opinions_report
+from limner.engine.evaluate.opinions import Figures, MetricAgreement, _best_metric, read_report, summarise
 from limner.engine.evaluate.opinions_report import _data_url
+from limner.reports import writer
 from limner.store.files import sha256_of
 
 COUNT = 40
@@ -235,3 +238,95 @@ def test_missing_files_are_reported(limner, folder: Path, file: Path, tmp_path: 
     assert "report.json' does not exist; give the folder" in limner("opinions", file, "--evaluation", tmp_path).error
     (tmp_path / "report.json").write_text('{"pictures": [], "scores": {}}')
     assert "is not the report of an evaluation" in limner("opinions", file, "--evaluation", tmp_path).error
+
+
+def test_the_page_shows_the_best_and_the_worst_by_the_mean_over_questions(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    written: dict[str, Any] = {}
+    monkeypatch.setattr(writer, "write_page", lambda path, template, **given: written.update(given))
+    monkeypatch.setattr(writer, "file_data_url", lambda path, side: path.name)
+    report, some = read_report(folder), hashes(folder)[:10]
+    people = [
+        Opinions(
+            evaluation=evaluation_of(hashes(folder)),
+            ballot=f"b{number}",
+            rater="Ada" if number == 3 else None,
+            scores={
+                sha256: {"relevance": 1 + place // 2, "detail": 1 + place // 2 if number else 5}
+                for place, sha256 in enumerate(some)
+            }
+            | ({some[9]: {}} if number == 3 else {}),
+        )
+        for number in range(60)
+    ]
+    summary = summarise(report, people)
+    opinions_report._write_page(summary, report, folder)
+    assert [each["picture"] for each in written["best"]] == [f"{n:02d}.png" for n in (8, 9, 6, 7, 4, 5)]
+    assert [each["picture"] for each in written["worst"]] == [f"{n:02d}.png" for n in (1, 0, 3, 2)], "none is in both"
+    assert written["best"][0]["value"] == "5.00" and written["worst"][0]["value"] == f"{(1 + 64 / 60) / 2:.2f}"
+    assert written["best"][0]["prompt"] == "<b>a cat" and written["best"][2]["value"] == f"{(4 + 241 / 60) / 2:.2f}"
+    assert (written["people"], len(written["raters"]), written["names"]) == (60, 50, ["relevance", "detail"])
+    assert written["raters"][0] == ("person 1", 10, ["3.00", "5.00"])
+    assert written["raters"][3] == ("Ada", 9, ["2.78", "2.78"])
+    relevance, detail = written["criteria"]
+    assert relevance[:2] == ("relevance", "Does it show what the prompt asks for?") and relevance[4] == 10
+    assert relevance[3] == [(120, 100), (120, 100), (120, 100), (120, 100), (119, 99)]
+    assert detail[3][4] == (127, 100) and detail[3][0] == (118, 93)
+    assert written["points"] == [1, 2, 3, 4, 5]
+    with_photographs = report.model_copy(update={"photographs": ("photo.png",)})
+    opinions_report._write_page(summary, with_photographs, folder)
+    assert written["criteria"][0][1] == "Does it show the subject of the photographs, as the prompt asks for?"
+
+
+@pytest.mark.parametrize(
+    ("figures", "excludes"),
+    [
+        ((0.3, 0.1, 0.5), True),
+        ((-0.3, -0.5, -0.1), True),
+        ((0.3, 0.0, 0.5), False),
+        ((0.1, -0.2, 0.3), False),
+        ((0.3, None, None), False),
+        (None, False),
+    ],
+)
+def test_an_agreement_is_marked_where_its_interval_excludes_zero(figures: Figures | None, excludes: bool) -> None:
+    agreement = MetricAgreement(metric="sharpness", criterion="detail", pictures=9, correlation=figures)
+    ((name, ((_, marked), unknown)),) = opinions_report._rows([agreement], ["detail", "relevance"])
+    assert (name, marked, unknown) == ("sharpness", excludes, ("unknown", False))
+
+
+def test_the_metric_with_the_highest_correlation_agrees_best() -> None:
+    found = [
+        MetricAgreement(metric=name, criterion="detail", pictures=pictures, correlation=figures)
+        for name, pictures, figures in (
+            ("few", 9, (0.9, 0.8, 0.95)),
+            ("unclear", 20, (0.8, -0.1, 0.9)),
+            ("sure", 20, (0.4, 0.35, 0.45)),
+            ("best", 20, (0.5, 0.1, 0.8)),
+        )
+    ]
+    assert _best_metric(found) == "best agrees best with them, on detail: rank correlation 0.50 [0.10, 0.80]"
+    assert _best_metric(found[:2]) == "no metric clearly agrees with them"
+
+
+def test_only_metrics_with_a_value_for_each_image_are_compared(folder: Path) -> None:
+    report = json.loads((folder / "report.json").read_text())
+    report["scores"]["short"] = {"of": "picture", "values": [1.0]}
+    report["scores"]["class_drift=x"] = {"of": "picture", "values": [1.0] * COUNT}
+    (folder / "report.json").write_text(json.dumps(report))
+    assert list(read_report(folder).image_metrics) == [
+        "prompt_fidelity",
+        "clipping",
+        "aesthetic=some/head",
+        "saturation",
+    ]
+
+
+def test_an_image_that_nobody_scored_has_no_mean(folder: Path) -> None:
+    first, second, *_ = hashes(folder)
+    scores: Any = {first: {"detail": 3}, second: {}}
+    found = summarise(
+        read_report(folder), [Opinions(evaluation=evaluation_of(hashes(folder)), ballot="b", scores=scores)]
+    )
+    assert found.means == {first: {"detail": 3}} and found.raters[0].pictures == 1

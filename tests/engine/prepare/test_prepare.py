@@ -323,7 +323,7 @@ def test_an_image_that_refuses_training_is_used_with_a_reason(prepare, tmp_path)
     assert [row["original"] for row in rows(strict)] == ["0.jpg"]
     taken = prepare(tmp_path / "in", out=tmp_path / "taken", size=128, despite="they are my own")
     assert [row["training_override"] for row in rows(taken)] == ["", "they are my own"]
-    assert "they are my own" in (taken / "README.md").read_text()
+    assert "| overrides | they are my own (1) |" in (taken / "README.md").read_text(), "of two, one refuses"
 
 
 @pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason="the photographs in ../shared/data/dreambench are not here")

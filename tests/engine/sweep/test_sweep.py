@@ -14,12 +14,16 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.guiders.adaptive_projected_guidance import MomentumBuffer, normalized_guidance
 from PIL import Image
+from safetensors.torch import save_file
 
-from limner import Studio
+from limner import GenerateRequest, Studio
 from limner.core.requests import SweepRequest
+from limner.core.workspace import Workspace
 from limner.engine.generate import parts
 from limner.engine.sweep import sweep
-from limner.engine.sweep.best_guidance import lowest_sufficient
+from limner.engine.sweep.result import lowest_sufficient
+from limner.engine.sweep.trajectory import denoising_frames
+from limner.provenance import watermark
 from limner.provenance.labels import read_label
 
 
@@ -118,6 +122,32 @@ def test_guidance_methods_match_diffusers(home: Path, tmp_path: Path, tiny_sd: P
     hook.remove()
     for one, other in ((cfg, apg), (cfg, half)):
         assert np.abs(one - other).max() > 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"negative_prompt": "a dog", "guidance_method": "apg", "width": 72, "height": 40, "scheduler": "euler"},
+        {"guidance_rescale": 0.7, "guidance_interval": "0-0.6", "seed": 5, "adapter": ["word.safetensors:0.5"]},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_a_trajectory_ends_in_the_image(
+    home: Path, tmp_path: Path, tiny_sd: Path, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watermark, "embed", lambda pixels, *rest: pixels)
+    vectors = torch.randn(2, 32, generator=torch.Generator().manual_seed(1))
+    save_file({"emb_params": vectors}, tmp_path / "word.safetensors")
+    fields = {"prompt": "a word cat", "model": str(tiny_sd), "steps": 4, "guidance": 60, "guidance_rescale": 0}
+    request = GenerateRequest.model_validate(fields | settings)
+    Studio(home).run(request, tmp_path / "out")
+    (path,) = (tmp_path / "out").glob("*.png")
+    workspace = Workspace("test", tmp_path, tmp_path / "out", tmp_path)
+    steps, frames = denoising_frames(request, workspace, lambda event: None)
+    assert steps == [1, 2, 3, 4]
+    image, *decoded = (np.asarray(picture).astype(int) for picture in (Image.open(path), *frames))
+    assert np.abs(decoded[-1] - image).max() <= 1
+    assert np.abs(decoded[0] - image).max() > 3
 
 
 def test_hostile_prompts_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path) -> None:

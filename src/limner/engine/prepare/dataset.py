@@ -68,7 +68,8 @@ def write_dataset(folder: Path, contents: DatasetContents, pool: WorkerPool, emi
             if kept:
                 assert row is not None and image is not None
                 name = dataset.add(record, image, int(splits.part[row]), float(splits.weight[row]))
-                summary.rights.add(record.rights, contents.request.despite)
+                refused = record.rights.training == "refused"
+                summary.rights.add(record.rights, contents.request.despite if refused else None)
                 summary.counts.add(image.fields)
                 summary.origins[image.origin] += 1
             entry = EntryOutcome(

@@ -15,11 +15,8 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Stage
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
-from limner.engine.generate.schedulers import apply_scheduler
-from limner.models import loading
-from limner.models.adapters import adapters_applied, open_adapter
-from limner.models.conditioning import conditioning
-from limner.models.devices import pick_device, pick_dtype
+from limner.engine.generate.pipelines import accepts
+from limner.engine.generate.session import Session, check_request
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.writer import ReportWriter
 from limner.store.files import atomic_file, sha256_of
@@ -54,25 +51,23 @@ def write_trajectory(request: GenerateRequest, report: ReportWriter) -> Path:
 
 def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple[list[int], list[Image.Image]]:
     """The image after some of the denoising steps: how many were done, and the decoded latents."""
-    model = loading.resolve(request.model, request.vae)
-    device = pick_device(workspace.execution.device)
-    components = loading.load(model, pick_dtype(request.precision, device), device, request.quantise)
-    pipeline = model.family.pipeline(components)
-    pipeline.set_progress_bar_config(disable=True)
-    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
-    sampling = model.sampling | chosen
+    # without its notices, which were emitted when the images were generated
+    session = Session.open(check_request(request, workspace.execution), lambda event: None)
+    sampling, (width, height) = session.sampling, session.inputs.size
     steps = int(sampling["steps"])
-    apply_scheduler(pipeline, request.scheduler, steps)
+    session.pipeline.set_progress_bar_config(disable=True)
     emit(Stage(name="trajectory", total=steps))
-    inputs = {
-        **conditioning(model.family, components, [request.prompt]),
-        "height": request.height or components.side,
-        "width": request.width or components.side,
-    }
-    denoiser = _Denoiser(pipeline, inputs)
-    adapters = [open_adapter(use.path) for use in request.adapter]
-    with adapters_applied(pipeline, model.family.facts, adapters, [use.weight for use in request.adapter]):
-        latents = denoiser.latents(request.seed, steps, float(sampling["guidance"]))
+    with session.applied():
+        inputs = {
+            **session.conditioning(request),
+            "height": height,
+            "width": width,
+            "guidance_scale": float(sampling["guidance"]),
+        }
+        if "guidance_rescale" in accepts(session.pipeline):
+            inputs["guidance_rescale"] = sampling["guidance_rescale"]
+        denoiser = _Denoiser(session.pipeline, inputs)
+        latents = denoiser.latents(request.seed, steps)
         shown = sorted({round(step) for step in np.linspace(1, len(latents), FRAMES)})
         frames = [denoiser.decode(latents[step - 1]) for step in shown]
     workspace.check()
@@ -81,12 +76,12 @@ def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit)
 
 @dataclass
 class _Denoiser:
-    """A pipeline and its inputs: prompt embeddings, height and width."""
+    """A pipeline and its inputs besides steps and seed."""
 
     pipeline: Any
     inputs: Mapping[str, Any]
 
-    def latents(self, seed: int, steps: int, guidance: float) -> list[torch.Tensor]:
+    def latents(self, seed: int, steps: int) -> list[torch.Tensor]:
         """The latents after each step."""
         found: list[torch.Tensor] = []
 
@@ -94,7 +89,7 @@ class _Denoiser:
             found.append(tensors["latents"].clone())
             return tensors
 
-        self._run(seed, steps, guidance, store)
+        self._run(seed, steps, store)
         return found
 
     def decode(self, latents: torch.Tensor) -> Image.Image:
@@ -103,14 +98,13 @@ class _Denoiser:
         def replace(pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
             return {**tensors, "latents": latents}
 
-        return self._run(0, 1, 1.0, replace)
+        return self._run(0, 1, replace)
 
-    def _run(self, seed: int, steps: int, guidance: float, callback: StepCallback) -> Image.Image:
+    def _run(self, seed: int, steps: int, callback: StepCallback) -> Image.Image:
         with torch.inference_mode():
             pixels = self.pipeline(
                 **self.inputs,
                 num_inference_steps=steps,
-                guidance_scale=guidance,
                 generator=torch.Generator("cpu").manual_seed(seed),
                 output_type="np",
                 callback_on_step_end=callback,
