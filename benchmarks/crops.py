@@ -1,10 +1,10 @@
-"""How much of the subject crops keep, how well masks fit, and how long both take, on pictures whose truth is known.
+"""How much of the subject crops keep, how well masks fit, and how long both take, on images with known subjects.
 
     python benchmarks/crops.py --pictures 300 --json crops.json
 
-The painter's pictures are put into wide ones: on either side stands the same place without the subject, mirrored, so
-that there is no seam; a random part of that, 1.6 to 3 times as wide as high, is what is cropped to a square. "kept" is
-the share of the subject's pixels in the crop. A mask's IoU is with the subject's true pixels.
+Painter images are put into wide ones. On either side is the same place without the subject, mirrored so that there is
+no seam. A random part, 1.6 to 3 times as wide as high, is cropped to a square. "kept" is the share of the subject's
+pixels in the crop. A mask's IoU is with the subject's true pixels.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from limner.starter.painter.styles import render
 
 
 def wide_picture(rng: random.Random) -> tuple[Image.Image, np.ndarray]:
-    """A picture with its subject anywhere in it, and where the subject is, (h, w) of bool."""
+    """An image with its subject anywhere in it, and the subject's mask, (h, w) of bool."""
     scene = random_scene(rng)
     shapes = compose(scene).shapes
     truth = np.asarray(subject_mask(shapes, 2).reduce(2)) > 127

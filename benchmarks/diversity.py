@@ -1,11 +1,11 @@
-"""How often the advice on a subject's pictures is right, on pictures of which the truth is known.
+"""How often the advice on a subject's images is right, on images with known content.
 
     python benchmarks/diversity.py --json diversity.json
     python benchmarks/diversity.py --photographs FOLDER_OF_FOLDERS --sheet sheet.png
 
-The painter draws sets of twelve pictures of one character on a known number of backgrounds, in one light or several,
-from one side or several, and `limner.data.advice` is asked. Where the subject is, it learns from a map that only
-favours the middle, as without any detector. A photograph has no known truth: its sheet is to be looked at.
+The painter draws sets of twelve images of one character with a known number of backgrounds, lights and sides, and
+`limner.data.diversity.advice` is applied to them. The position of the subject is a fixed map that favours the centre,
+as without a detector. Photos have no known truth; their sheet is for checking by eye.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from limner.starter.painter import CHARACTERS, COLOURS, LIGHTS, PLACES, POSES, S
 
 SIZE = 12
 NUMBERS = (1, 3, 6, 12)
-"""Of backgrounds in a set."""
+"""Numbers of backgrounds in a set."""
 GROUNDS = (*((place, None) for place in PLACES), *((STUDIO, colour) for colour in COLOURS))
 
 
@@ -76,7 +76,7 @@ def subject_set(rng: random.Random, number: int, lights: int, sides: int) -> tup
 
 
 def rand_index(first: Sequence[int], second: Sequence[int]) -> float:
-    """The adjusted Rand index of two ways to group the same (Hubert and Arabie 1985): 1 for the same, 0 for chance."""
+    """The adjusted Rand index of two groupings (Hubert and Arabie 1985): 1 for the same, 0 for chance."""
     table = np.zeros((max(first) + 1, max(second) + 1))
     np.add.at(table, (np.asarray(first), np.asarray(second)), 1)
     whole, rows, columns = (float((n * (n - 1) / 2).sum()) for n in (table, table.sum(axis=1), table.sum(axis=0)))
@@ -120,7 +120,7 @@ def measure(sets: int) -> list[dict[str, Any]]:
 
 
 def precision(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each advice how often it was given, how often that was right, and how many of the true ones it found."""
+    """For each advice: how often it was given, its precision and its recall."""
     truths = {"background": "backgrounds", "light": "lights", "side": "sides"}
     rows = []
     for name, counted in truths.items():
@@ -132,7 +132,7 @@ def precision(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def sheet(folder: Path, path: Path, side: int = 132) -> None:
-    """All sets of photographs, each in a row with the numbers of its backgrounds and the advice on it."""
+    """A sheet with one row for each set of photos: its images, their backgrounds by number, and the advice."""
     folders = sorted(each for each in folder.iterdir() if each.is_dir())
     figure = Image.new("RGB", (6 * side + 620, len(folders) * (side + 6)), "white")
     draw, where = ImageDraw.Draw(figure), middle()
@@ -151,10 +151,10 @@ def sheet(folder: Path, path: Path, side: int = 132) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sets", type=int, default=200, help="sets of twelve pictures")
-    parser.add_argument("--photographs", type=Path, help="folder of folders of photographs")
-    parser.add_argument("--sheet", type=Path, default=Path("sheet.png"), help="where its sheet is written")
-    parser.add_argument("--json", type=Path, help="where the figures are written")
+    parser.add_argument("--sets", type=int, default=200, help="number of sets of twelve images")
+    parser.add_argument("--photographs", type=Path, help="folder of folders of photos")
+    parser.add_argument("--sheet", type=Path, default=Path("sheet.png"), help="file for the sheet of photos")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
     if args.photographs:
         return sheet(args.photographs, args.sheet)
@@ -175,7 +175,7 @@ def main() -> None:
     told_rows = precision(found)
     print_table(tuple(told_rows[0]), [tuple(map(str, row.values())) for row in told_rows])
     milliseconds = 1000 * float(np.median([each["seconds"] for each in found]))
-    print(f"{milliseconds:.1f} ms of processor time a picture")
+    print(f"{milliseconds:.1f} ms of processor time per image")
     if args.json:
         write_json(args.json, {"machine": machine(), "sets": found, "advice": told_rows, "ms": milliseconds})
 

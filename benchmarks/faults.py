@@ -1,9 +1,9 @@
-"""How often each fault of a picture is found where it was planted, and reported where there is none.
+"""How often each image fault is found where it was planted, and reported where there is none.
 
     python benchmarks/faults.py ../shared/data/dreambench --pictures 100 --json faults.json
 
-The folder holds clean photographs. Beside them stand painted pictures of 128 pixels, as they are and enlarged to 512,
-in which faults are planted too. Two tables are printed: of faults reported of clean images, and of planted ones found.
+The folder holds clean photos. Painter images of 128 px, plain and enlarged to 512 px, are tested too. Faults are
+planted in all of them. It prints two tables: faults reported of clean images, and planted faults found.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def painted(count: int) -> list[Image.Image]:
 
 
 def carried(pictures: Sequence[Image.Image], change: Change | None, count: int, sets: int = 5) -> int:
-    """In how many of some sets of pictures, drawn by chance, a mark is found."""
+    """The number of random sets of images in which an overlay is found."""
     rng, found = random.Random(count), 0
     for _ in range(sets):
         overlay = OverlayFinder()
@@ -173,7 +173,7 @@ def carried(pictures: Sequence[Image.Image], change: Change | None, count: int, 
 
 
 def milliseconds(pictures: Sequence[Image.Image]) -> dict[str, float]:
-    """The least time of five rounds for one reduced picture, in ms of one core."""
+    """The shortest of five times for one reduced image, in ms of one core."""
     reduced, overlay = [reduce_image(picture) for picture in pictures], OverlayFinder()
     acts: dict[str, Callable[[Image.Image], object]] = {
         "measures": lambda picture: measure_quality(picture, picture.size),
@@ -195,8 +195,8 @@ def milliseconds(pictures: Sequence[Image.Image]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--pictures", type=int, default=100, help="pictures of each kind that faults are planted in")
-    parser.add_argument("--painted", type=int, default=500, help="drawn images without a fault")
+    parser.add_argument("--pictures", type=int, default=100, help="images of each kind that get planted faults")
+    parser.add_argument("--painted", type=int, default=500, help="painter images without a fault")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     files = sorted(path for path in options.folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -232,7 +232,7 @@ def main() -> None:
     header = [f"{name}, {count} pictures" for name in ground for count in (10, 30)]
     print_table(["sets of 5 with a mark found", *header], [[name, *map(str, row)] for name, row in shared.items()])
     times = milliseconds(photographs)
-    print("\nms for one picture: " + ", ".join(f"{name} {value:.2f}" for name, value in times.items()))
+    print("\nms per image: " + ", ".join(f"{name} {value:.2f}" for name, value in times.items()))
     if options.json:
         told_of = {"falsely": falsely, "found": found, "marks": shared, "milliseconds": times}
         write_json(options.json, {"machine": machine(), **told_of})

@@ -14,12 +14,12 @@ import torch
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Median, least, greatest and all of some measurements, in their own unit."""
+    """Median, minimum, maximum and all measurements, in their unit."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": list(values)}
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine that the figures were measured on."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
         "processor": platform.processor() or platform.machine(),

@@ -1,11 +1,11 @@
-"""Pictures per second of Limner's painting beside the stock StableDiffusionPipeline, in one process, interleaved.
+"""Images per second of Limner and of the stock StableDiffusionPipeline, in one process, interleaved.
 
     python benchmarks/generate.py --json generate.json
     python benchmarks/generate.py --adapter rex --json generate.json
 
-Both paint the same prompt from the same seeds in fp32 with the same sampler, steps and guidance. The stock pipeline
-runs at its defaults (an adapter stays beside the weights) and at its best simple settings (adapter fused, no progress
-bar, inference mode). The greatest difference between the two sides' images is printed, in steps of 8-bit colour.
+Both generate from the same prompt and seeds in fp32 with the same scheduler, steps and guidance scale. The stock
+pipeline runs with its defaults (adapter not merged) and with its best simple settings (adapter fused, no progress bar,
+inference mode). The maximum difference between the images of both sides is printed, in 8-bit levels.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OURS, DEFAULTS, BEST = "limner", "stock, defaults", "stock, best settings"
 
 
 def random_adapter(model: loading.Model, folder: Path, rank: int) -> str:
-    """An attention LoRA with small random weights: it costs what a trained one costs."""
+    """An attention LoRA with small random weights; a trained one takes as long."""
     device = torch.device("cpu")
     components = model.family.load(model.source(), torch.float32, device)
     method = registry.methods.get("lora")
@@ -69,7 +69,7 @@ def eight_bit(pictures: Any) -> np.ndarray:
 
 
 def stock(options: argparse.Namespace, location: str, adapter: str | None, best: bool) -> Painter:
-    """The stock pipeline as a function from a count to pictures (n, h, w, 3)."""
+    """The stock pipeline as a function from a count to images (n, h, w, 3)."""
     pipeline = StableDiffusionPipeline.from_pretrained(location, torch_dtype=torch.float32, safety_checker=None)
     pipeline.to(options.device)
     apply_scheduler(pipeline, options.scheduler, options.steps)
@@ -90,7 +90,7 @@ def stock(options: argparse.Namespace, location: str, adapter: str | None, best:
 
 
 def ours(options: argparse.Namespace, model: loading.Model, adapter: str | None, stack: ExitStack) -> Painter:
-    """Limner's painting as a function from a count to pictures (n, h, w, 3)."""
+    """Limner as a function from a count to images (n, h, w, 3)."""
     device = torch.device(options.device)
     components = model.family.load(model.source(), torch.float32, device)
     side = components.side
@@ -159,13 +159,13 @@ def options() -> argparse.Namespace:
     parser.add_argument("--prompt", default="a photo of a dog on the beach")
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--guidance", type=float, default=7.5)
-    parser.add_argument("--scheduler", help="sampler by Limner's name (default: the model's own)")
+    parser.add_argument("--scheduler", help="scheduler by Limner's name (default: the model's own)")
     parser.add_argument("--seed", type=int, default=42)
-    parser.add_argument("--batches", type=int, nargs="+", default=(1, 4), help="pictures painted together")
+    parser.add_argument("--batches", type=int, nargs="+", default=(1, 4), help="images generated together")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, help="processor threads (default: torch's own choice)")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
     return parser.parse_args()
 
 

@@ -1,17 +1,16 @@
-"""Whether the influence that `limner influence` estimates is what training without those pictures shows.
+"""Whether `limner influence` predicts the effect of training without those images.
 
     python benchmarks/influence.py FOLDER --threads 1 --json influence.json
 
-FOLDER keeps pictures and adapters, so that a stopped run goes on. The starter is taught a character from 12 pictures,
-and paints four. Then it is taught again from random halves of the 12, and each time the loss is measured on the four
-and on eight drawings of the character that nothing was taught from.
+FOLDER keeps images and adapters, so that an interrupted run can continue. The starter is trained on a character with 12
+images and generates four. Then it is trained again on random halves of the 12. Each time the loss is measured on the
+four images and on eight images of the character that were never trained on.
 
-LDS, the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over
-halves of minus the loss with the sum of the scores of the pictures that were learnt from, its mean over the pictures.
-Beside it stands what the likeness of pictures says, by the starter's own image encoder. "without": how much the loss on
-a picture, and the picture itself, painted again with its seed, change when it is taught without the three that scored
-highest for it, and without three at random. "planted": two pictures of another character among the 12, captioned as if
-they were this one.
+LDS is the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over the
+halves between minus the loss and the sum of the scores of the training images, averaged over the images. For comparison
+it is computed from image similarity too (the starter's image encoder). "without": the change of the loss on an image,
+and of the image generated again with its seed, when the three highest-scoring or three random training images are left
+out. "planted": two images of another character among the 12, captioned as if they showed this one.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ PLANTED = (3, 8)
 
 @dataclass(frozen=True)
 class Bench:
-    """Where all is kept, and how long each training is."""
+    """The folder of all results, and the length of each training."""
 
     folder: Path
     steps: int
@@ -72,7 +71,7 @@ class Bench:
         return Studio(self.folder / "home")
 
     def album(self, name: str, planted: Sequence[int] = ()) -> list[Path]:
-        """The 12 pictures with captions; some of another character where that is wished."""
+        """The 12 training images with captions; optionally some of another character."""
         place = self.folder / name
         drawn = []
         for index, where in enumerate(zip(PLACES, POSES, strict=True)):
@@ -84,7 +83,7 @@ class Bench:
         return sorted(place.glob("*.png"))
 
     def unseen(self) -> list[Query]:
-        """Eight pictures of the character that are not learnt from, with captions."""
+        """Eight images of the character that are not trained on, with captions."""
         place, rng = self.folder / "unseen", random.Random("unseen")
         if not place.exists():
             scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
@@ -92,7 +91,7 @@ class Bench:
         return read_queries(str(place), None)
 
     def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
-        """A folder of some of the pictures."""
+        """A folder with some of the images."""
         place = self.folder / "parts" / name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
@@ -102,7 +101,7 @@ class Bench:
         return place
 
     def adapter(self, name: str, data: Path) -> Path:
-        """What is learnt from a folder; made once."""
+        """The adapter trained on a folder; made once."""
         out = self.folder / "adapters" / name
         if not out.exists():
             request = TrainRequest(
@@ -113,7 +112,7 @@ class Bench:
         return out
 
     def painted(self, name: str, adapter: Path) -> list[Path]:
-        """The four pictures of an adapter, each with its seed; made once."""
+        """Four images generated with an adapter, each with its seed; made once."""
         out = self.folder / "painted" / name
         for number, where in enumerate(ASKED):
             if not (out / f"{number + 1:04d}.png").exists():
@@ -130,7 +129,7 @@ def silent(event: object) -> None:
 
 @torch.no_grad()
 def losses(adapter: Path, queries: Sequence[Query]) -> np.ndarray:
-    """Loss on each picture under an adapter, at times and noise that are always the same: (q,)."""
+    """Loss on each image with an adapter, at fixed timesteps and noise: (q,)."""
     request = InfluenceRequest(adapter=str(adapter), precision="fp32")
     with restored(open_adapter(str(adapter)), request, "cpu", silent) as opened:
         plan = make_plan(opened.request, scan(queries[0].image.path), opened.facts, opened.components.side)
@@ -170,7 +169,7 @@ def likeness(queries: Sequence[Path], pictures: Sequence[Path]) -> np.ndarray:
 
 
 def lds(scores: np.ndarray, halves: np.ndarray, measured: np.ndarray) -> list[float]:
-    """For each picture. scores: (q, n). halves: (m, n) of 0 and 1. measured: losses (m, q)."""
+    """For each image. scores: (q, n). halves: (m, n) of 0 and 1. measured: losses (m, q)."""
     predicted = halves @ scores.T
     return [rank_correlation(predicted[:, i], -measured[:, i]) for i in range(scores.shape[0])]
 
@@ -180,7 +179,7 @@ def mean_and_error(values: Sequence[float]) -> dict[str, float]:
 
 
 def by_kind(values: Sequence[float], painted: int) -> dict[str, dict[str, float]]:
-    """Of what was painted, of what was drawn and never learnt, and of all."""
+    """The score for generated images, for held-out images of the painter, and for all."""
     return {
         "painted": mean_and_error(values[:painted]),
         "unseen": mean_and_error(values[painted:]),
@@ -189,12 +188,12 @@ def by_kind(values: Sequence[float], painted: int) -> dict[str, dict[str, float]
 
 
 def difference(one: Path, other: Path) -> float:
-    """1 - cosine of the starter's image features of two pictures."""
+    """1 - cosine of the starter's image features of two images."""
     return 1 - float(likeness([one], [other])[0, 0])
 
 
 def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Query], scores: np.ndarray, count: int) -> Any:
-    """Change of the loss and of the picture without those that scored highest, and without others at random."""
+    """Change of the loss and of the image when the highest-scoring or random training images are left out."""
     full = bench.folder / "adapters" / "all"
     before, originals = losses(full, queries), bench.painted("all", full)
     top = {i: tuple(sorted(np.argsort(-scores[i])[:REMOVED].tolist())) for i in range(len(queries))}
@@ -219,7 +218,7 @@ def without(bench: Bench, pictures: Sequence[Path], queries: Sequence[Query], sc
 
 
 def sides(changes: Mapping[Any, Any], top: Mapping[int, Any], pairs: Sequence[tuple[int, Any]], which: range) -> Any:
-    """What changed without the highest, and without others at random that hold none of the highest."""
+    """The change without the highest-scoring images, and without random ones that include none of them."""
     return {
         "top": mean_and_error([float(changes[top[i]][i]) for i in which]),
         "random": mean_and_error([float(changes[removed][i]) for i, removed in pairs if i in which]),
@@ -227,7 +226,7 @@ def sides(changes: Mapping[Any, Any], top: Mapping[int, Any], pairs: Sequence[tu
 
 
 def planted(bench: Bench, output: Output, timesteps: int, ridge: float) -> dict[str, Any]:
-    """Ranks by worth, from the lowest, of pictures that show another character."""
+    """Ranks by worth, from the lowest, of the images that show another character."""
     pictures = bench.album("planted", PLANTED)
     adapter = bench.adapter("planted", pictures[0].parent)
     request = InfluenceRequest(
@@ -249,11 +248,11 @@ def planted(bench: Bench, output: Output, timesteps: int, ridge: float) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path, help="where pictures and adapters are kept")
-    parser.add_argument("--json", type=Path, help="where the figures go")
-    parser.add_argument("--steps", type=int, default=60, help="of each training")
-    parser.add_argument("--halves", type=int, default=10, help="random halves of the training pictures")
-    parser.add_argument("--random", type=int, default=3, help="trainings without three pictures at random")
+    parser.add_argument("folder", type=Path, help="folder for images and adapters")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--steps", type=int, default=60, help="steps of each training")
+    parser.add_argument("--halves", type=int, default=10, help="number of random halves of the training images")
+    parser.add_argument("--random", type=int, default=3, help="number of trainings without three random images")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     o = parser.parse_args()
     torch.set_num_threads(o.threads)

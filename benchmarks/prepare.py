@@ -1,11 +1,11 @@
-"""How many pictures a second `limner prepare` makes ready, beside a plain Pillow loop and img2dataset's resizer.
+"""Images per second of `limner prepare`, of a plain Pillow loop and of img2dataset's resizer.
 
     python benchmarks/prepare.py FOLDER --size 256 --json prepare.json
 
-FOLDER holds pictures; without it, --paint N paints so many at 512 pixels first. img2dataset is not installed with
-Limner: --peer names a Python that has it. All write JPEG of quality 95. The plain loop and img2dataset's resizer only
-read, resize and write, in one process as they are; `limner prepare` judges, hashes, crops and compares too, and reports
-all of it in a report.
+FOLDER holds images; without it, --paint N makes N painter images of 512 px first. img2dataset is not installed with
+Limner: --peer is the path of a Python that has it. All write JPEG of quality 95. The plain loop and img2dataset's
+resizer only read, resize and write, in one process. `limner prepare` also checks, hashes, crops and compares the images
+and writes a report.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ print(time.perf_counter() - start)
 
 
 def painted(number: int, folder: Path) -> None:
-    """One picture of the painter's, four times as large."""
+    """One painter image, enlarged four times."""
     path = folder / f"{number // 1000:03d}" / f"{number:07d}.jpg"
     path.parent.mkdir(parents=True, exist_ok=True)
     image = paint(random_scene(random.Random(number))).resize((512, 512), Image.Resampling.LANCZOS)
@@ -52,7 +52,7 @@ def painted(number: int, folder: Path) -> None:
 
 
 def plain_loop(folder: Path, out: Path, size: int) -> float:
-    """Seconds of what most people write: open, resize, save."""
+    """Seconds of a plain loop: open, resize, save."""
     start = time.perf_counter()
     for path in sorted(folder.rglob("*.jpg")):
         with Image.open(path) as image:
@@ -61,7 +61,7 @@ def plain_loop(folder: Path, out: Path, size: int) -> float:
 
 
 def peer(folder: Path, out: Path, size: int, python: str) -> float:
-    """Seconds of img2dataset's resizer at its defaults, but for the size."""
+    """Seconds of img2dataset's resizer with its defaults, except the size."""
     done = subprocess.run(
         [python, "-c", PEER, str(folder), str(out), str(size)], check=True, capture_output=True, text=True
     )
@@ -69,7 +69,7 @@ def peer(folder: Path, out: Path, size: int, python: str) -> float:
 
 
 def ours(folder: Path, out: Path, size: int, flags: list[str]) -> tuple[float, float]:
-    """Seconds of `limner prepare` from its start to its end, and the gigabytes that its largest process took."""
+    """Seconds of `limner prepare` from start to end, and the peak memory of its largest process in GB."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "limner.cli", "prepare", str(folder), "--out", str(out / "set")]
     subprocess.run([*command, "--size", str(size), *flags], check=True, capture_output=True)
@@ -80,9 +80,9 @@ def ours(folder: Path, out: Path, size: int, flags: list[str]) -> tuple[float, f
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--paint", type=int, default=1000, help="pictures to paint where no folder is named")
+    parser.add_argument("--paint", type=int, default=1000, help="images to paint if no folder is given")
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--peer", help="a Python with img2dataset")
+    parser.add_argument("--peer", help="path of a Python with img2dataset")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:

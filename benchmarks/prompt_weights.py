@@ -2,8 +2,8 @@
 
     python benchmarks/prompt_weights.py --prompts 6000 --json prompt-weights.json
 
-Each prompt is a random caption of the painter. It is generated from as it is, and again from the same noise with one to
-four of its phrases weighted between 0.5 and 1.6. The judge reads both images.
+Each prompt is a random caption of the painter. One image is generated from it as it is, and one from the same noise
+with one to four of its phrases weighted between 0.5 and 1.6. The judge checks both images.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/recipes.py FOLDER --json recipes.json
 
-FOLDER is one in which `python -m limner.starter.pretrain` painted its pictures. The UNet alone is trained anew, on the
-autoencoder and the text encoder of the bundled starter; a variant that is in the JSON file already is not run again.
+FOLDER is one in which `python -m limner.starter.pretrain` drew its images. Only the UNet is trained again, on the
+autoencoder and the text encoder of the bundled starter. A variant that is in the JSON file is not run again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def stage(**changes: object) -> dict[str, StageRecipe]:
 
 @dataclass(frozen=True)
 class Variant:
-    """What differs from SMALL: values of the recipe, or how many of the latent channels and pictures are used."""
+    """The difference from SMALL: values of the recipe, or the number of latent channels and images that are used."""
 
     changes: Mapping[str, object] = field(default_factory=dict)
     channels: int = 16
@@ -80,7 +80,7 @@ VARIANTS = {
 
 
 class FirstChannels(AutoencoderKL):
-    """The same autoencoder with its first latent channels alone; the others count as zero."""
+    """The same autoencoder with only its first latent channels; the others are zero."""
 
     kept = 16
 
@@ -95,13 +95,13 @@ class FirstChannels(AutoencoderKL):
 
 
 def latents_of(folder: Path, gallery: DrawnImages, parts: StarterParts) -> torch.Tensor:
-    """Latents of the whole gallery, with all their channels, kept in `folder`."""
+    """Latents of all images with all channels, stored in `folder`."""
     assert parts.vae is not None
     return denoiser.cache_latents(parts.vae, gallery, folder / "latents.npy", "cpu")
 
 
 def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor) -> DrawnImages:
-    """A folder to train in: some of the pictures and of their latents."""
+    """A folder for a training: some of the images and of their latents."""
     shutil.rmtree(scratch, ignore_errors=True)
     (scratch / "pictures").mkdir(parents=True)
     count = variant.pictures or len(latents)
@@ -113,7 +113,7 @@ def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor
 
 
 def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[str, Any]:
-    """Train one variant and let it sit the exam: minutes, loss on unseen pictures, shares right."""
+    """Train one variant and run the exam on it; returns minutes, held-out loss and shares correct."""
     variant = VARIANTS[name]
     recipe = SMALL.model_copy(update={**variant.changes, "latent_channels": variant.channels})
     scratch = folder / "variant"
@@ -153,10 +153,10 @@ def row(name: str, result: dict[str, Any]) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("folder", type=Path, help="where the pictures are")
-    parser.add_argument("--json", type=Path, required=True, help="where results are kept")
+    parser.add_argument("folder", type=Path, help="folder of the images")
+    parser.add_argument("--json", type=Path, required=True, help="write the results to this file")
     parser.add_argument("--only", action="append", choices=list(VARIANTS), help="only these variants")
-    parser.add_argument("--questions", type=int, default=128, help="how many of the exam's 512")
+    parser.add_argument("--questions", type=int, default=128, help="number of the exam's 512 prompts")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
     if options.threads:

@@ -1,10 +1,10 @@
-"""Requests per second and latency of `limner serve` beside one stock pipeline behind FastAPI (`stock_server.py`).
+"""Requests per second and latency of `limner serve`, and of one stock pipeline behind FastAPI (`stock_server.py`).
 
     python benchmarks/serving.py --json serving.json
 
-Both paint the same prompts from the same seeds with the same steps, guidance and processor threads, in one process
-each; each request is of one picture, and ends when its bytes are there (with Limner that is two calls). Rounds
-alternate. Limner keeps each picture, its request, label and events; the stock server keeps nothing.
+Both generate from the same prompts and seeds with the same steps, guidance scale and processor threads, in one process
+each. A request is for one image and ends when its bytes have arrived (with Limner that takes two calls). Rounds
+alternate. Limner stores each image, its request, label and events; the stock server stores nothing.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def stock(options: argparse.Namespace) -> Iterator[Ask]:
 
 
 def load(ask: Ask, clients: int, requests: int) -> dict[str, Any]:
-    """So many requests by so many clients, each of which asks again when it is answered."""
+    """Send `requests` requests from `clients` clients; each sends its next one when it has its response."""
 
     def timed(number: int) -> float:
         began = time.perf_counter()
@@ -123,12 +123,12 @@ def figures(rounds: list[dict[str, Any]]) -> dict[str, float]:
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 8, 32))
-    parser.add_argument("--requests", type=int, default=32, help="a round, at least one for each client")
+    parser.add_argument("--requests", type=int, default=32, help="requests per round, at least one for each client")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--together", type=int, default=8, help="pictures that Limner paints at once")
-    parser.add_argument("--threads", type=int, default=1, help="of each painting process")
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--together", type=int, default=8, help="images that Limner generates in one batch")
+    parser.add_argument("--threads", type=int, default=1, help="threads of each process that generates")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
     return parser.parse_args()
 
 

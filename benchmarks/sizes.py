@@ -1,10 +1,10 @@
-"""Time and memory of a LoRA step and of a painting on models of full size, with random weights.
+"""Time and memory of a LoRA step and of generating an image on full-size models with random weights.
 
     python benchmarks/sizes.py FOLDER --models sd15 sdxl flux --sides 512 1024 --json sizes.json
 
-FOLDER keeps the models, in half precision: 2, 7 and 34 GB. Each case is a process of its own, so that its greatest
-memory is its own: of the GPU what torch has allocated, of a CPU what is resident. Weights are random, which costs what
-trained ones cost; what is painted is noise.
+FOLDER keeps the models in half precision: 2, 7 and 34 GB. Each case runs in a process of its own, so that peak memory is
+measured separately: on a GPU what torch allocated, on a CPU resident memory. Random weights cost as much as trained
+ones; the images are noise.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ MODELS: dict[str, Callable[[], Any]] = {"sd15": sd15, "sdxl": sdxl, "flux": flux
 
 
 def build(name: str, folder: Path, device: str) -> Path:
-    """The folder of a model, made where it is not there yet."""
+    """The folder of a model, which is made if it does not exist."""
     place = folder / name
     if not (place / "model_index.json").is_file():
         torch.manual_seed(0)
@@ -187,7 +187,7 @@ def build(name: str, folder: Path, device: str) -> Path:
 
 @dataclass
 class Watch:
-    """A listener that notes the seconds between the steps of a stage and what comes after the last of them."""
+    """A listener that records the seconds between the steps of a stage and the seconds after its last step."""
 
     stage: str
     times: list[float] = field(default_factory=list[float])
@@ -203,7 +203,7 @@ class Watch:
 
 
 def measured(request: AnyRequest, out: str, stage: str, pipe: Any) -> None:
-    """Run a request in this process, and send seconds a step, seconds afterwards, and the greatest memory in GiB."""
+    """Run a request in this process; send seconds per step, seconds afterwards, and peak memory in GiB."""
     watch = Watch(stage)
     Studio().run(request, Path(out), listener=watch)
     steps = watch.times[:-1] if stage == "generating" else watch.times  # the last step is reported twice
@@ -232,17 +232,17 @@ def alone(request: AnyRequest, out: Path, stage: str) -> dict[str, float]:
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where the models are kept")
+    parser.add_argument("folder", type=Path, help="folder for the models")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--sides", type=int, nargs="+", default=(512, 1024), help="of the pictures, in pixels")
-    parser.add_argument("--steps", type=int, default=4, help="of training and of painting")
-    parser.add_argument("--batch", type=int, default=1, help="pictures of a training step")
+    parser.add_argument("--sides", type=int, nargs="+", default=(512, 1024), help="sides of the images, in pixels")
+    parser.add_argument("--steps", type=int, default=4, help="steps of training and of generating")
+    parser.add_argument("--batch", type=int, default=1, help="images of a training step")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--quantise", choices=("nf4", "int8"))
-    parser.add_argument("--memory", default="high", help="preset of the painting")
+    parser.add_argument("--memory", default="high", help="memory preset of generating")
     parser.add_argument("--keep", action="store_true", help="keep activations in training, for speed")
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
     return parser.parse_args()
 
 

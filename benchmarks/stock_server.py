@@ -1,4 +1,4 @@
-"""The stock way to serve pictures: one diffusers pipeline behind FastAPI, with a lock around it.
+"""The stock way to serve images: one diffusers pipeline behind FastAPI, with a lock around it.
 
     uvicorn stock_server:app --app-dir benchmarks
 

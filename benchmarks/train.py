@@ -1,10 +1,10 @@
-"""Images per second of `limner train` beside diffusers' own `train_dreambooth_lora.py`, run unmodified.
+"""Images per second of `limner train` and of diffusers' own `train_dreambooth_lora.py`, run unmodified.
 
     python benchmarks/train.py --peer .../examples/dreambooth/train_dreambooth_lora.py --json train.json
 
-Both learn the same pictures with prior preservation on the same model: LoRA on the attention layers, AdamW, the same
-rank, batch, resolution and precision. Whole processes are timed at two numbers of steps; the difference cancels
-start-up, caching and saving. Runs are interleaved. An image is a picture of the subject or of the class.
+Both train on the same images with prior preservation and the same model: LoRA on the attention layers, AdamW, the same
+rank, batch, resolution and precision. Whole processes are timed at two numbers of steps; the difference cancels start,
+caching and saving. Runs are interleaved. Subject images and class images both count as images.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WORD, LEARNING_RATE = "thing", "1e-4"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took: seconds by the clock, processor seconds, and peak memory in MiB."""
+    """Cost of one process: wall-clock seconds, processor seconds, and peak memory in MiB."""
 
     wall: float
     processor: float
@@ -53,7 +53,7 @@ def run(command: list[str], environment: dict[str, str], log: Path) -> Cost:
 
 
 class Bench:
-    """The commands of both sides over one scratch folder. `pictures` is the folder of the subject's pictures."""
+    """The commands of both sides over one scratch folder. pictures: folder of the subject's images."""
 
     def __init__(self, options: argparse.Namespace, scratch: Path) -> None:
         self.options, self.scratch = options, scratch
@@ -90,7 +90,7 @@ class Bench:
         return [sys.executable, *launcher, str(o.peer), "--with_prior_preservation", *spelt(flags), *best]
 
     def contestants(self) -> dict[str, Any]:
-        """Name -> function of the number of steps that gives a command."""
+        """Name -> function from the number of steps to a command."""
         return {
             "limner": self.limner,
             "peer, defaults": self.peer,
@@ -112,7 +112,7 @@ def has_torchvision() -> bool:
 
 
 def painted(folder: Path, count: int) -> Path:
-    """A folder of scenes by the starter's painter."""
+    """A folder of painter images."""
     from limner.starter.painter import paint, random_scene
 
     folder.mkdir()
@@ -122,7 +122,7 @@ def painted(folder: Path, count: int) -> Path:
 
 
 def measure(bench: Bench, few: int, many: int, repeats: int) -> dict[str, dict[str, Any]]:
-    """First runs, which also paint the class pictures, then `repeats` rounds of every contestant at both lengths."""
+    """First runs, which also generate the class images, then `repeats` rounds of every contestant at both lengths."""
     contestants = bench.contestants()
     pictures = 2 * bench.options.batch
     first = {name: bench.time(command(few)) for name, command in contestants.items()}
@@ -172,18 +172,18 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, help="path of diffusers' train_dreambooth_lora.py")
     parser.add_argument("--model", default="starter", help="alias or folder, the same for both")
-    parser.add_argument("--data", type=Path, help="folder of pictures (default: scenes by the painter)")
-    parser.add_argument("--pictures", type=int, default=8, help="how many scenes to paint")
+    parser.add_argument("--data", type=Path, help="folder of images (default: painter images)")
+    parser.add_argument("--pictures", type=int, default=8, help="number of painter images")
     parser.add_argument("--class-pictures", type=int, default=16, help="a multiple of the batch")
     parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--batch", type=int, default=4, help="subject pictures a step; as many of the class join")
+    parser.add_argument("--batch", type=int, default=4, help="subject images per step, and as many class images")
     parser.add_argument("--resolution", type=int, default=128)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, help="OMP_NUM_THREADS for both (default: as the machine has it)")
     parser.add_argument("--steps", type=int, nargs=2, default=(10, 60), metavar=("FEW", "MANY"))
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write all figures here")
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
     chosen = parser.parse_args()
     if chosen.class_pictures % chosen.batch or chosen.class_pictures < chosen.pictures:
         parser.error("--class-pictures must be a multiple of --batch, and no fewer than the pictures")

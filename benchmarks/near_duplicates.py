@@ -1,9 +1,9 @@
-"""How long the search for copies takes and what memory it needs.
+"""Time and memory of the search for near duplicates.
 
-    python benchmarks/twins.py speed 10000 100000 1000000 --json twins-speed.json
+    python benchmarks/near_duplicates.py speed 10000 100000 1000000 --json near-duplicates.json
 
-"speed": signatures of random pictures (luma and chroma with a 1/f spectrum), of which one in a hundred is a copy of
-another, noisy, with other contrast, every second one mirrored; they lie in a file.
+"speed": signatures of random images (luma and chroma with a 1/f spectrum) in a file. One in a hundred is a copy of
+another with noise and another contrast; every second copy is mirrored.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def speed(count: int) -> dict[str, Any]:
 
 
 def peak() -> float:
-    """Greatest resident memory until now in MiB, pages of mapped files among them."""
+    """Peak resident memory in MiB, including pages of mapped files."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def random_signatures(count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 720) in uint8; the last of every hundred is a copy of the one before it."""
+    """(count, 720) in uint8; the last of every hundred is a copy of its predecessor."""
     luma, chroma = field(rng, count, 24, 45), np.stack([field(rng, count, COLOUR_SIDE, 15) for _ in "br"], axis=-1)
     copies = np.arange(PLANTED - 1, count, PLANTED)
     luma[copies], chroma[copies] = 0.8 * luma[copies - 1], chroma[copies - 1]
@@ -68,7 +68,7 @@ def random_signatures(count: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def field(rng: np.random.Generator, count: int, side: int, deviation: float) -> np.ndarray:
-    """Random pictures (count, side, side), whose amplitudes fall as 1/f."""
+    """Random images (count, side, side) with amplitudes that fall as 1/f."""
     low = min(side, 16)
     frequency = np.hypot(*np.indices((low, low)))
     frequency[0, 0] = 1

@@ -1,9 +1,9 @@
-"""What waiting threads cost beside other work: passes of the starter's UNet with and without Limner's spin count.
+"""What threads that spin while they wait cost on a busy machine: UNet passes with and without Limner's spin count.
 
-    python benchmarks/busy.py --json busy.json
+    python benchmarks/spinning.py --json spinning.json
 
-Each measurement is a process of its own, beside 0, 1 or 2 others that only keep a core busy. "default": GNU OpenMP as
-torch brings it. "limner": GOMP_SPINCOUNT as `import limner` sets it. Rounds are interleaved.
+Each measurement runs in a process of its own, beside 0, 1 or 2 processes that keep a core busy. "default": GNU OpenMP
+as torch ships it. "limner": GOMP_SPINCOUNT as `import limner` sets it. Rounds are interleaved.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def one_pass() -> float:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """While it is open, so many processes do nothing, as fast as they can."""
+    """Keeps `count` processes busy while it is open."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         yield

@@ -1,9 +1,9 @@
-"""What the invisible mark lives through, how much it changes, how long it takes, and how often it is found for nothing.
+"""What the invisible watermark survives, how much it changes images, its time, and its false positives.
 
-    python benchmarks/mark.py FOLDER --side 256 --pictures 24 --json mark-256.json
+    python benchmarks/watermark.py FOLDER --side 256 --pictures 24 --json watermark-256.json
 
-FOLDER holds pictures of any kind; each is cut to a square of `--side` pixels, marked, and put through every change.
-"found": the mark; "named": its name too. At the end, marks are looked for in the pictures as they were.
+FOLDER holds images of any kind. Each is cropped to a square of `--side` pixels, watermarked, and changed in each way.
+"found": the watermark was found; "named": its payload too. At the end, the watermark is searched in the original images.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def scaled(by: float) -> Change:
 
 
 def cut(part: float) -> Change:
-    """The middle, with so much of each side left."""
+    """The centre crop that keeps this share of each side."""
 
     def change(image: Image.Image) -> Image.Image:
         border = round(image.width * (1 - part) / 2)
