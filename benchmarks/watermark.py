@@ -3,7 +3,7 @@
     python benchmarks/watermark.py FOLDER --side 256 --pictures 24 --json watermark-256.json
 
 FOLDER holds images of any kind. Each is cropped to a square of `--side` pixels, watermarked, and changed in each way.
-"found": the watermark was found; "named": its payload too. At the end, the watermark is searched in the original images.
+"found": the watermark was found; "named": its payload too. At the end the original images are searched.
 """
 
 from __future__ import annotations
