@@ -7,10 +7,10 @@ images and generates four. Then it is trained again on random halves of the 12. 
 four images and on eight images of the character that were never trained on.
 
 LDS is the linear datamodelling score (Park et al. 2023, arXiv 2303.14186, definition 2.4): the rank correlation over
-the halves between minus the loss and the sum of the scores of the training images, averaged over the images. For comparison
-it is computed from image similarity too (the starter's image encoder). "without": the change of the loss on an image,
-and of the image generated again with its seed, when the three highest-scoring or three random training images are left
-out. "planted": two images of another character among the 12, captioned as if they showed this one.
+the halves between minus the loss and the sum of the scores of the training images, averaged over the images. For
+comparison it is computed from image similarity too (the starter's image encoder). "without": the change of the loss
+on an image, and of the image generated again with its seed, when the three highest-scoring or three random training
+images are left out. "planted": two images of another character among the 12, captioned as if they showed this one.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python benchmarks/sizes.py FOLDER --models sd15 sdxl flux --sides 512 1024 --json sizes.json
 
-FOLDER keeps the models in half precision: 2, 7 and 34 GB. Each case runs in a process of its own, so that its peak memory
-is its own: on a GPU what torch allocated, on a CPU resident memory. Random weights cost as much as trained
+FOLDER keeps the models in half precision: 2, 7 and 34 GB. Each case runs in a process of its own, so that its peak
+memory is its own: on a GPU what torch allocated, on a CPU resident memory. Random weights cost as much as trained
 ones; the images are noise.
 """
 
