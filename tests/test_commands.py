@@ -210,7 +210,7 @@ def test_one_image_that_is_not_good_decides_the_exit_code(
     limner: Any, studio: MagicMock, states: list[str], code: int
 ) -> None:
     found = map(VerificationState, states)
-    studio.images.verify.side_effect = [Verification(state=it, told=STATES[it], unchanged=True) for it in found]
+    studio.images.verify.side_effect = [Verification(state=it, message=STATES[it], unchanged=True) for it in found]
     said = limner("verify", "1.png", "2.png")
     assert said.code == code and [call.args for call in studio.images.verify.call_args_list] == [
         (Path("1.png"),),

@@ -260,7 +260,7 @@ def test_a_row_of_an_image_has_its_mean_how_many_rated_it_and_whether_it_is_a_fa
     ],
 )
 def test_a_verdict_is_printed_with_its_grounds(wide, capsys, fields, lines):
-    verdict = Verification(state=VerificationState.UNKNOWN, told="nothing [shows] it", unchanged=None, **fields)
+    verdict = Verification(state=VerificationState.UNKNOWN, message="nothing [shows] it", unchanged=None, **fields)
     terminal.print_verdict(Path("a[b].png"), verdict)
     assert capsys.readouterr().out.splitlines() == ["a[b].png: unknown, nothing [shows] it", *lines]
 
@@ -269,7 +269,7 @@ def test_a_verdict_is_printed_with_its_grounds(wide, capsys, fields, lines):
 def test_only_a_good_verdict_is_green(wide, capsys, monkeypatch, state, colour):
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("FORCE_COLOR", "1")
-    terminal.print_verdict(Path("a.png"), Verification(state=VerificationState(state), told="so", unchanged=None))
+    terminal.print_verdict(Path("a.png"), Verification(state=VerificationState(state), message="so", unchanged=None))
     assert f"\x1b[{colour}m{state}" in capsys.readouterr().out
 
 
@@ -278,10 +278,10 @@ def test_results_are_printed_without_previews_and_with_their_seeds(wide, capsys)
     events = [
         made(kinds.PREVIEW, "/p.png", seed=1),
         made(kinds.GUIDE, "/g.png"),
-        made(kinds.PICTURE, "/1.png", seed=7),
+        made(kinds.IMAGE, "/1.png", seed=7),
         made(kinds.COPY, "/1.jpg", seed=3),
-        made(kinds.PICTURE, "/2.png", seed=8),
-        made(kinds.PICTURE, "/3.png", seed=9),
+        made(kinds.IMAGE, "/2.png", seed=8),
+        made(kinds.IMAGE, "/3.png", seed=9),
     ]
     for count, seeds in ((4, "seed 7"), (6, "seeds 7 to 9")):
         with terminal.Screen() as screen:

@@ -168,7 +168,7 @@ def test_what_a_run_reads_and_makes_is_screened(studio: Studio, monkeypatch: pyt
 def test_a_request_that_names_a_path_is_not_executed(studio: Studio) -> None:
     run = studio.store.create(GenerateRequest(prompt="a cat", image="/etc/passwd"), queue="path")
     ((_, lease),) = Queue(studio.store, "path").claim("w", 1)
-    with pytest.raises(LimnerError, match="is no reference"), prepared(studio, ClaimedRun(run, lease)):
+    with pytest.raises(LimnerError, match="is not a reference"), prepared(studio, ClaimedRun(run, lease)):
         pass
 
 

@@ -44,4 +44,4 @@ def test_every_need_is_checked() -> None:
 def test_groups_come_in_the_order_of_their_first_image() -> None:
     found = ImageSet((TWO, ONE, TWO))
     assert found.groups == {"dogs": [0, 2], "cats": [1]} and list(found.groups) == ["dogs", "cats"]
-    assert found.pictures == [Path("2.png"), Path("1.png"), Path("2.png")]
+    assert found.paths == [Path("2.png"), Path("1.png"), Path("2.png")]

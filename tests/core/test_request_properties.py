@@ -184,7 +184,7 @@ def test_limits_of_images_are_the_most_that_are_possible() -> None:
     )
     most = [f"steps={','.join(map(str, range(1, 101)))}"]
     assert sweep(axis=most, seeds=100).image_count == MAX_SWEEP_IMAGES
-    assert "10,100 images, and 10,000" in refused(SweepRequest, prompt=["a"], axis=most, seeds=101)
+    assert "10,100 images, and the limit is 10,000" in refused(SweepRequest, prompt=["a"], axis=most, seeds=101)
 
 
 def test_rescaling_has_no_effect_with_projected_guidance() -> None:

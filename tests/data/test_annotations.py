@@ -9,7 +9,7 @@ import pytest
 from limner.core.datasets import Entry, Fault, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import BYTE_CAP
-from limner.data.entries import annotations, places
+from limner.data.entries import annotations, byte_sources
 from limner.data.entries.annotations import (
     CAPTION_CAP,
     TEXT_CAP,
@@ -88,7 +88,7 @@ def test_files_above_the_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.
     ):
         with pytest.raises(LimnerError, match=r"'1\.png' is larger than 512 MiB"):
             place.read()
-    monkeypatch.setattr(places, "BYTE_CAP", 3)
+    monkeypatch.setattr(byte_sources, "BYTE_CAP", 3)
     assert BytesInMemory("1.png", b"123").read() == b"123"
     with pytest.raises(LimnerError, match=r"'1\.png' is larger than"):
         BytesInMemory("1.png", b"1234").read()

@@ -61,8 +61,8 @@ def test_the_page_of_checkpoints_has_all_scores_with_the_best_marked(write: Any)
         "step": 20,
         "subject_fidelity": pytest.approx(0.7),
         "prompt_fidelity": pytest.approx(0.48),
-        "likeness": pytest.approx(likeness),
-        "obedience": pytest.approx(obedience),
+        "scaled_subject": pytest.approx(likeness),
+        "scaled_prompt": pytest.approx(obedience),
         "balance": pytest.approx(0.75 * likeness + 0.25 * obedience),
     }
     points, across, up = page["tradeoff"]

@@ -43,7 +43,7 @@ def test_labels_are_checked_and_tensors_must_be_complete() -> None:
     check_labels(model_of("bad"), "x", {"bad": 0.5})
     with pytest.raises(LimnerError, match="'x' knows no label 'worse'; choose from: bad"):
         check_labels(model_of("bad"), "x", {"bad": 0.5, "worse": 0.5})
-    for missing in ({"missing_keys": ["a"]}, {"missing_keys": [], "mismatched_keys": ["a"]}):
+    for missing in ({"missing_keys": ["a"], "mismatched_keys": []}, {"missing_keys": [], "mismatched_keys": [("a",)]}):
         kind: Any = SimpleNamespace(from_pretrained=lambda *given, info=missing, **named: (None, info))
         with pytest.raises(LimnerError, match="is not a complete classifier: it has no 'a'"):
             load_model(kind, "x")

@@ -273,7 +273,7 @@ def test_generation_and_training_with_eight_bit_weights(tiny_folder, home, paint
     assert np.array_equal(plain, again) and np.abs(plain - trained).max() > 2
     whole = Studio().run(GenerateRequest(**common | {"quantise": None}), tmp_path / "whole").out
     assert np.abs(np.asarray(Image.open(f"{whole}/0001.png")).astype(int) - plain).mean() < 10
-    with pytest.raises(LimnerError, match=r"rounded weights .int8. cannot be trained"):
+    with pytest.raises(LimnerError, match=r"quantised weights .int8. cannot be trained"):
         Studio().run(request.model_copy(update={"method": "full", "options": {}}), tmp_path / "full")
 
 

@@ -268,7 +268,7 @@ def test_drift_is_the_share_of_the_characters_look(drawn, tmp_path):
         first, last = 2 * (at // 6), 2 * (at // 6) + 1
         (scene, breed), (same, look) = drawn[first], drawn[last]
         assert scene == same and look == CHARACTERS[scene.character] and breed in BREED_LOOKS.values()
-        assert breed.species == look.species and grey(base.picture) == first
+        assert breed.species == look.species and grey(base.path) == first
         assert abs(grey(item.path) - (first + share)) <= 1
         assert item.prompt == base.prompt == f"a photo of a {look.species}"
         if share in (0.0, 1.0):

@@ -164,7 +164,7 @@ def test_the_demo_trains_what_its_command_says(tmp_path, home, recording, monkey
     assert "--adapter &#39;my demo&#39;/adapter" in page
     captions = [path.read_text().strip() for path in sorted((out / "photographs").glob("*.txt"))]
     assert all("sks cat" in text and text in page for text in captions)
-    assert 'src="photographs/01.png"' in page and "pictures in 2.5 minutes" in page
+    assert 'src="photographs/01.png"' in page and "images of it in 2.5 minutes" in page
 
 
 def test_columns_are_the_base_model_and_the_adapter_at_each_guidance(tmp_path, home, recording, monkeypatch):

@@ -597,7 +597,7 @@ def test_missing_images_are_drawn_in_whole_files(monkeypatch, tmp_path):
 
     monkeypatch.setattr(drawings, "SHARD", 3)
     monkeypatch.setattr(drawings, "ProcessPoolExecutor", NowPool)
-    monkeypatch.setattr(drawings, "_paint_shard", paint_shard)
+    monkeypatch.setattr(drawings, "_render_shard", paint_shard)
     drawings.DrawnImages.build(tmp_path, 4, 5, 1)
     assert drawn == [(5, 0), (5, 1)]
     drawings.DrawnImages.build(tmp_path, 7, 5, 1)

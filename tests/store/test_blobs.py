@@ -175,7 +175,7 @@ def test_the_size_of_a_manifest_is_limited(local: Blobs, tmp_path: Path, monkeyp
     monkeypatch.setattr(blobs_module, "MANIFEST_BYTES", size)
     assert local.manifest(sha256_of_manifest) == {"a.png": sha256(b"1").hexdigest()}
     monkeypatch.setattr(blobs_module, "MANIFEST_BYTES", size - 1)
-    with pytest.raises(LimnerError, match=f"{sha256_of_manifest[:12]} is no folder"):
+    with pytest.raises(LimnerError, match=f"{sha256_of_manifest[:12]} is not a folder"):
         local.manifest(sha256_of_manifest)
 
 
@@ -219,7 +219,7 @@ def test_copies_of_this_machine_are_listed_by_hash_and_removed(local: Blobs, tmp
 
 @pytest.mark.parametrize("name", ["", "a" * 63, "../x", "A" * 64])
 def test_only_hashes_name_files(local: Blobs, name: str) -> None:
-    with pytest.raises(LimnerError, match="is no SHA-256; give 64 hexadecimal digits"):
+    with pytest.raises(LimnerError, match="is not a SHA-256; give 64 hexadecimal digits"):
         local.size(name)
 
 

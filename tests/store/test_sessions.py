@@ -40,7 +40,7 @@ def test_the_home_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_database_is_the_same_with_another_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     database, found = Database(tmp_path), set[str]()
-    for user in ("ann", "ann:one", "ann:two"):
+    for user in ("ann:one", "ann:two"):
         monkeypatch.setattr(database, "_engine", create_engine(f"postgresql+psycopg://{user}@host/a"))
         found.add(database.fingerprint)
     assert len(found) == 1 and len(found.pop()) == 16

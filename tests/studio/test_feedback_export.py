@@ -165,7 +165,7 @@ def test_a_parquet_file_of_several_groups(
 def test_json_lines_hold_no_images(embed: Embed) -> None:
     check_export("jsonl", "no")
     check_export("parquet", embed)
-    with pytest.raises(LimnerError, match="JSON lines hold no pictures"):
+    with pytest.raises(LimnerError, match="JSON lines cannot hold images"):
         check_export("jsonl", embed)
 
 

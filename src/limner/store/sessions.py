@@ -68,7 +68,7 @@ class Database:
     @property
     def fingerprint(self) -> str:
         """16 hexadecimal digits that distinguish this database from others that use the same files."""
-        return hashlib.sha256(self._engine.url.set(password=None).render_as_string().encode()).hexdigest()[:16]
+        return hashlib.sha256(self._engine.url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
 
     def raw_connection(self) -> Any:
         """A new connection of the database's own driver, which the caller closes."""

@@ -189,7 +189,7 @@ def test_every_contestant_is_scored_with_the_same_metrics_and_photographs(
     assert [each.references for each in scoredsets] == [photographs] * 3
     assert [each.prompt for each in scoredsets[0].items] == ["one", "one", "two", "two"]
     for gallery, folder in zip(scoredsets[1:], ("1-a-b", "2-c"), strict=True):
-        assert [(each.picture.parent, each.picture.name, each.prompt, each.group) for each in gallery.items] == [
+        assert [(each.path.parent, each.path.name, each.prompt, each.group) for each in gallery.items] == [
             (tmp_path / "out/pictures" / folder, f"{prompt} {seed}.png", prompt, prompt)
             for prompt in ("one", "two")
             for seed in (42, 43)

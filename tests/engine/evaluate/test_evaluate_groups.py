@@ -231,7 +231,7 @@ def test_the_page_counts_images_taken_for_another_group(monkeypatch: pytest.Monk
     taken = {"cat": {"dog": 2, "cow": 3}, "dog": {"cat": 0, "cow": 0}, "cow": {"cat": 1, "dog": 0}}
     confusion = GroupConfusion("an encoder", 0.22, 0.1, 0.3, gap_of(0.01, "lower", "dog"), taken)
     page = fairness(confusion, f=gap_of(0.2)).page()
-    assert page["plot"] == ["the f", "share taken for another group"]
+    assert page["plot"] == ["the f", "share of misclassified images"]
     assert {name: page["confusion"][name] for name in ("encoder", "share", "guessing")} == {
         "encoder": "an encoder",
         "share": "22%",

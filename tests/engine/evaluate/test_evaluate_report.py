@@ -118,7 +118,7 @@ def test_only_near_copies_are_shown_the_nearest_first(monkeypatch: pytest.Monkey
 
 def test_the_class_is_shown_before_and_after_training() -> None:
     after, before = images(4, 2), images(4, 2, "base")
-    before = tuple(ScoredImage(each.picture.with_suffix(".jpg"), each.prompt, each.group) for each in before)
+    before = tuple(ScoredImage(each.path.with_suffix(".jpg"), each.prompt, each.group) for each in before)
     result = evaluated(images(1), [], class_gallery=ImageSet(after, base=before))
     assert report._class_pairs(result) == [
         {"prompt": "a photo 0", "before": "0.jpg", "after": "0.png"},
@@ -177,7 +177,7 @@ def test_the_score_sheet_asks_about_images_without_naming_the_subject(monkeypatc
     assert written["evaluation"] == sorted(f"hash of {place}.png" for place in range(130)), "of all, shown or not"
     chosen = scoresheet.choose_items(result.gallery.items, 100, 9)
     assert written["pictures"] == [
-        {"sha256": f"hash of {each.picture.name}", "prompt": each.prompt, "url": each.picture.name} for each in chosen
+        {"sha256": f"hash of {each.path.name}", "prompt": each.prompt, "url": each.path.name} for each in chosen
     ]
     assert written["photographs"] == [f"photo {place}.png" for place in (0, 2, 4, 6)] and written["generated"]
     assert written["questions"][0][1] == "Does it show the subject of the photographs, as the prompt asks for?"

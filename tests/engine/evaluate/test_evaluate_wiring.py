@@ -103,7 +103,7 @@ def test_an_adapter_is_scored_with_photographs_and_its_class_by_the_named_encode
     assert drift.names == ["class_drift"] and "class_drift" in result.scores
     ((gallery,), (classes,)) = own.scored, drift.scored
     assert (gallery.references, gallery.training) == (photographs, photographs)
-    assert [(str(each.picture), each.prompt, each.group) for each in gallery.items] == [
+    assert [(str(each.path), each.prompt, each.group) for each in gallery.items] == [
         ("a sks cat here, 1 adapters, 42", "a cat here", "a sks cat here"),
         ("a sks cat here, 1 adapters, 43", "a cat here", "a sks cat here"),
         ("a tree, 1 adapters, 42", "a tree", "a tree"),
@@ -111,8 +111,8 @@ def test_an_adapter_is_scored_with_photographs_and_its_class_by_the_named_encode
     ]
     prompts = [template.replace("{}", "cat") for template in PLAIN for _ in range(2)]
     assert [each.prompt for each in classes.items] == prompts == [each.group for each in classes.base]
-    assert {str(each.picture).split(", ")[1] for each in classes.items} == {"1 adapters"}
-    assert {str(each.picture).split(", ")[1] for each in classes.base} == {"0 adapters"}
+    assert {str(each.path).split(", ")[1] for each in classes.items} == {"1 adapters"}
+    assert {str(each.path).split(", ")[1] for each in classes.base} == {"0 adapters"}
     (expected,) = own.checked
     assert [each.group for each in expected.items] == [each.group for each in gallery.items]
     assert expected.training == photographs and result.subject == "sks cat" and result.class_gallery is classes

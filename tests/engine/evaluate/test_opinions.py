@@ -276,7 +276,7 @@ def test_the_page_shows_the_best_and_the_worst_by_the_mean_over_questions(
     assert written["points"] == [1, 2, 3, 4, 5]
     with_photographs = report.model_copy(update={"photographs": ("photo.png",)})
     opinions_report._write_page(summary, with_photographs, folder)
-    assert written["criteria"][0][1] == "Does it show the subject of the photographs, as the prompt asks for?"
+    assert written["criteria"][0][1] == "Does it show the subject of the photos, as the prompt asks for?"
 
 
 @pytest.mark.parametrize(

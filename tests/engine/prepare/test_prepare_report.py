@@ -206,10 +206,10 @@ def test_texts_of_captions_balance_and_diversity() -> None:
     summary.origins.update(written=1200, edited=3)
     assert report._caption_origins(summary) == "1,200 from the sources, 3 edited by hand."
     captions: Any = SimpleNamespace(by=("class", "pose"))
-    assert report._balancing(request_of(balance="sample"), captions).startswith("In larger groups by class and pose ")
+    assert report._balancing(request_of(balance="sample"), captions).startswith("Of larger groups by class and pose ")
     assert report._balancing(request_of(), SimpleNamespace(by=())) == ""  # type: ignore[arg-type]
     assert report._diversity_text(DatasetDiversity([], 0.5, (9,))).endswith("All are similar.")
-    assert report._diversity_text(DatasetDiversity([], 0.5, (5, 4))).endswith("2 clusters of similar pictures.")
+    assert report._diversity_text(DatasetDiversity([], 0.5, (5, 4))).endswith("2 clusters of similar images.")
 
 
 # The card

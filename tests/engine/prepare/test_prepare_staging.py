@@ -37,7 +37,7 @@ def left(staging: Staging, *items: Any) -> list[str]:
 @pytest.mark.parametrize(
     "change",
     [
-        {"place": BytesInMemory("a.png", b"b")},
+        {"data": BytesInMemory("a.png", b"b")},
         {"folder": "cats"},
         {"caption": "a cat"},
         {"fields": {"pose": "runs"}},

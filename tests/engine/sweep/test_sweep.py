@@ -21,7 +21,7 @@ from limner.core.requests import SweepRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate import parts
 from limner.engine.sweep import sweep
-from limner.engine.sweep.result import lowest_sufficient
+from limner.engine.sweep.best_guidance import lowest_sufficient
 from limner.engine.sweep.trajectory import denoising_frames
 from limner.provenance import watermark
 from limner.provenance.labels import read_label

@@ -15,7 +15,9 @@ from limner.core.metrics import MetricResult
 from limner.core.requests import MetricUse, SweepRequest
 from limner.core.workspace import Workspace
 from limner.engine.sweep import report, sweep, trajectory
-from limner.engine.sweep.result import SweepResult, best_guidance, verdict
+from limner.engine.sweep.best_guidance import best_guidance
+from limner.engine.sweep.result import SweepResult
+from limner.engine.sweep.verdict import verdict
 
 
 def scored(metric: str, values: Any, better: Any = "higher", unit: Any = "picture") -> MetricResult:
