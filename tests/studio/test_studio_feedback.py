@@ -54,7 +54,7 @@ def test_digits_may_be_the_id_of_an_image_or_the_start_of_a_runs(studio: Studio,
     with pytest.raises(LimnerError, match="unknown run '999999999'"):
         studio.feedback.rate_named(["999999999"], Rating(stars=4))
     empty = studio.submit(GenerateRequest(prompt="b"))
-    with pytest.raises(LimnerError, match=f"run '{empty.id}' painted nothing; limner history lists the pictures"):
+    with pytest.raises(LimnerError, match=f"run '{empty.id}' generated no images; limner history lists the images"):
         studio.feedback.rate_named([empty.id], Rating(stars=4))
 
 

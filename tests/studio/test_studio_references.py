@@ -33,7 +33,7 @@ def test_the_stored_files_of_a_request_are_returned() -> None:
     ],
 )
 def test_what_a_worker_would_read_from_an_adapter_is_named(fields: dict[str, Any], name: str) -> None:
-    with pytest.raises(LimnerError, match=f"{name} is left open; name it, because a worker does not read it"):
+    with pytest.raises(LimnerError, match=f"{name} is not given; name it, because a worker does not read it"):
         check_references(parse_request(fields))
 
 

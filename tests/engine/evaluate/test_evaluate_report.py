@@ -180,7 +180,7 @@ def test_the_score_sheet_asks_about_images_without_naming_the_subject(monkeypatc
         {"sha256": f"hash of {each.path.name}", "prompt": each.prompt, "url": each.path.name} for each in chosen
     ]
     assert written["photographs"] == [f"photo {place}.png" for place in (0, 2, 4, 6)] and written["generated"]
-    assert written["questions"][0][1] == "Does it show the subject of the photographs, as the prompt asks for?"
+    assert written["questions"][0][1] == "Does it show the subject of the photos, as the prompt asks for?"
     some = tuple(ScoredImage(Path(f"{place}.png"), "a cat" if place else None) for place in range(3))
     scoresheet.write_score_sheet(evaluated(some, [], asked={"prompt": ()}), Path("out"))
     assert not written["generated"] and written["photographs"] == []

@@ -93,7 +93,7 @@ def test_of_one_axis_a_row_is_a_seed(drawn: list[Any]) -> None:
     drawn.clear()
     report._figure(swept(["guidance=1,2"], withheld=(1,), steps=4, scheduler="euler", seeds=1))
     assert drawn[0] == ["seed 5"] and drawn[2] == [["0/5", None]]
-    assert drawn[3] == '"a cat", model starter, 4 steps, sampler euler, seed 5. Made by AI.'
+    assert drawn[3] == '"a cat", model starter, 4 steps, scheduler euler, seed 5. Made by AI.'
 
 
 def test_the_last_axis_is_across_and_the_middle_one_in_groups(drawn: list[Any]) -> None:
@@ -145,9 +145,9 @@ def test_the_best_guidance_is_marked_on_its_own_axis_and_explained() -> None:
     best = best_guidance(result)
     assert best is not None and best.value == "5"
     assert best.reason == (
-        "Guidance 5 is the best of those tried: it follows the prompt better than 1 (fidelity 0.315 against 0.115, "
-        "+0.200 [+0.200, +0.200]), and no higher value follows the prompt significantly better (fidelity 0.315, 0.315 "
-        "at 9), while other scores change up to 9: the clipping 5 to 9."
+        "Guidance 5 is the best of those tried: it follows the prompt better than 1 (prompt fidelity 0.315 against "
+        "0.115, +0.200 [+0.200, +0.200]), and no higher value follows the prompt significantly better (prompt fidelity "
+        "0.315, 0.315 at 9), while other scores change up to 9: the clipping 5 to 9."
     )
     assert report._numbers(result, Path("out"))["sweet_spot"] == "5"
     assert [(curve.title, curve.marked) for curve in report.curves(result)] == [
@@ -165,7 +165,7 @@ def test_what_the_best_is_better_than_is_compared_with_its_neighbour() -> None:
     scores = [{"prompt_fidelity": scored("prompt_fidelity", row)} for row in rows]
     best = best_guidance(SweepResult(result.request, result.images, scores))
     assert best is not None
-    assert "better than 3 (fidelity 0.400 against 0.200, +0.200 [+0.200, +0.200])" in best.reason
+    assert "better than 3 (prompt fidelity 0.400 against 0.200, +0.200 [+0.200, +0.200])" in best.reason
 
 
 def test_the_verdict_names_only_values_that_are_significantly_worse() -> None:
