@@ -57,13 +57,12 @@ def test_a_person_who_prefers_red_makes_red_win(drive, page):
     assert ranking.ranks[0].wins == 6
 
 
-def test_votes_stay_in_the_browser_and_can_be_changed(drive, page):
-    first = drive(f"{PRESS} press('0'); press('2'); {STATUS} {SAVE}")
+def test_votes_stay_in_the_browser_and_can_be_changed(page, tmp_path):
+    change = "press('ArrowLeft'); document.querySelector('.keys [data-choice=left]').click();"
+    scripts = f"{PRESS} press('0'); press('2'); {STATUS} {SAVE}", f"{PRESS} {STATUS} {change} {SAVE}"
+    first, again = browser.drive_in_turn(page[0], scripts, tmp_path / "profile")
     assert first["status"] == "Pair 3 of 6, 2 done"
     assert list(first["saved"]["votes"].values()) == ["tie", "right"]
-    again = drive(
-        f"{PRESS} {STATUS} press('ArrowLeft'); document.querySelector('.keys [data-choice=left]').click(); {SAVE}"
-    )
     assert again["status"] == "Pair 3 of 6, 2 done"
     assert list(again["saved"]["votes"].values()) == ["tie", "left"]
     assert again["saved"]["ballot"] == first["saved"]["ballot"]

@@ -52,6 +52,11 @@ def drive(page, tmp_path):
     return lambda script, *flags: browser.drive(page, script, tmp_path / "profile", *flags)
 
 
+@pytest.fixture
+def drive_in_turn(page, tmp_path):
+    return lambda *scripts: browser.drive_in_turn(page, scripts, tmp_path / "profile")
+
+
 def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     keys = "for (let n = 0; n < 4; n++) for (const key of '5432') press(key);"
     rater = "const box = document.getElementById('rater'); box.value = ' Anna '; box.dispatchEvent(new Event('input'));"
@@ -63,11 +68,13 @@ def test_all_is_scored_by_keys_and_saved(drive, pictures) -> None:
     assert opinions.evaluation == evaluation_of(map(sha256_of, pictures))
 
 
-def test_scores_stay_in_the_browser_and_can_be_changed(drive) -> None:
-    first = drive(f"{PRESS} {NOW} for (const key of '11112') press(key); answer.now = now(); {STATUS} {SAVE}")
-    assert first["status"] == "Image 2 of 4, 1 scored" and first["now"] == "aesthetics"
+def test_scores_stay_in_the_browser_and_can_be_changed(drive_in_turn) -> None:
+    score = "for (const key of '11112') press(key); answer.now = now();"
     change = f"press('ArrowLeft'); {CLICK} click('detail', 4); answer.stays = now();"
-    again = drive(f"{PRESS} {NOW} answer.now = now(); {change} {STATUS} {SAVE}")
+    first, again = drive_in_turn(
+        f"{PRESS} {NOW} {score} {STATUS} {SAVE}", f"{PRESS} {NOW} answer.now = now(); {change} {STATUS} {SAVE}"
+    )
+    assert first["status"] == "Image 2 of 4, 1 scored" and first["now"] == "aesthetics"
     assert again["now"] == "aesthetics" and again["status"] == "Image 1 of 4, 1 scored" and again["stays"] == "detail"
     assert sorted(again["saved"]["scores"].values(), key=len) == [
         {"relevance": 2},
@@ -82,12 +89,11 @@ def test_arrows_choose_the_question(drive) -> None:
     assert answer == {"ArrowDown": "detail", "ArrowUp": "aesthetics", "top": "relevance"}
 
 
-def test_invalid_stored_scores_are_ignored(drive) -> None:
+def test_invalid_stored_scores_are_ignored(drive_in_turn) -> None:
     spoil = """const key = Object.keys(localStorage)[0], saved = JSON.parse(localStorage[key]);
     saved.scores[pictures[0].sha256] = { detail: 9, relevance: '<b>', aesthetics: 2, other: 1 };
     saved.scores.strange = { detail: 1 }; saved.rater = 7; localStorage[key] = JSON.stringify(saved);"""
-    drive(f"{PRESS} press('3'); {spoil}")
-    answer = drive(f"{PRESS} {SAVE}")
+    _, answer = drive_in_turn(f"{PRESS} press('3'); {spoil}", f"{PRESS} {SAVE}")
     assert list(answer["saved"]["scores"].values()) == [{"aesthetics": 2}] and answer["saved"]["rater"] is None
 
 
