@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from limner.core.events import Emit, Notice
+from limner.models.learned_words import has_words, token_ids
 
 _BRACKET = re.compile(r"(?<!\\)[()]")
 _WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
@@ -22,9 +23,20 @@ MAX_WEIGHT = 10.0
 
 def tokenise(tokenizer: Any, prompts: Sequence[str], longest: int | None = None) -> torch.Tensor:
     """Return token ids (n, length), padded and cut to the text encoder's length, or to `longest` if that is less."""
-    prompts = [expand_tokens(tokenizer, prompt) for prompt in prompts]
     length = min(tokenizer.model_max_length, longest or tokenizer.model_max_length)
+    if has_words(tokenizer):
+        return _padded_ids(tokenizer, [token_ids(tokenizer, prompt)[: length - 2] for prompt in prompts], length)
+    prompts = list(prompts)
     return tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+
+
+def _padded_ids(tokenizer: Any, rows: Sequence[Sequence[int]], length: int) -> torch.Tensor:
+    """Return token ids (n, length) of rows, each with start and end token, padded."""
+    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    for place, row in enumerate(rows):
+        whole = [tokenizer.bos_token_id, *row, tokenizer.eos_token_id]
+        ids[place, : len(whole)] = torch.tensor(whole)
+    return ids
 
 
 def tokenise_chat(
@@ -39,17 +51,6 @@ def tokenise_chat(
     ]
     tokens = tokenizer(messages, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
     return tokens.input_ids, tokens.attention_mask
-
-
-def expand_tokens(tokenizer: Any, prompt: str) -> str:
-    """Insert the further tokens of learned embeddings of several vectors, as diffusers' pipelines do with text."""
-    known = tokenizer.added_tokens_encoder
-    for token in set(tokenizer.tokenize(prompt)) & known.keys():
-        further = []
-        while (name := f"{token}_{len(further) + 1}") in known:
-            further.append(name)
-        prompt = prompt.replace(token, " ".join((token, *further)))
-    return prompt
 
 
 def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
@@ -121,22 +122,20 @@ def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
                 if len(chunks[-1]) == room:
                     chunks.append([])
                 chunks[-1].append((token, weight))
-    ids = torch.full((len(chunks), room + 2), tokenizer.pad_token_id)
+    ids = _padded_ids(tokenizer, [[token for token, _ in chunk] for chunk in chunks], room + 2)
     weights = torch.ones(len(chunks), room + 2)
     for row, chunk in enumerate(chunks):
-        tokens = [tokenizer.bos_token_id, *(token for token, _ in chunk), tokenizer.eos_token_id]
-        ids[row, : len(tokens)] = torch.tensor(tokens)
         weights[row, 1 : len(chunk) + 1] = torch.tensor([weight for _, weight in chunk])
     return Chunks(ids, weights)
 
 
 def _words(tokenizer: Any, text: str) -> list[list[int]]:
-    """Return token ids, grouped by word."""
-    ids = tokenizer(expand_tokens(tokenizer, text), add_special_tokens=False, truncation=False, verbose=False).input_ids
+    """Return token ids, grouped by word; a learned word is grouped with the word after it."""
+    ids = token_ids(tokenizer, text)
     words: list[list[int]] = [[]]
     for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
         words[-1].append(token)
-        if name.endswith("</w>"):
+        if name and name.endswith("</w>"):  # the ids of learned words have no name
             words.append([])
     return [word for word in words if word]
 

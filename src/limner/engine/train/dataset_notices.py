@@ -6,8 +6,8 @@ from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.files import quoted
 from limner.core.requests import TrainRequest
+from limner.core.text import whole_words
 from limner.data.sets.folder import Scan, scan
-from limner.engine.train.class_captions import word_pattern
 from limner.engine.train.plan import TrainPlan
 
 
@@ -48,7 +48,7 @@ def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Em
     nameless = [
         (beside if (beside := image.path.with_suffix(".txt")).is_file() else image.path).name
         for image in images
-        if image.caption and not word_pattern(request.identifier).search(image.caption)
+        if image.caption and not whole_words(request.identifier).search(image.caption)
     ]
     if nameless:
         text = f"captions without the identifier {request.identifier!r}: {len(nameless)}, such as {nameless[0]!r}"
