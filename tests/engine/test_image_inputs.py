@@ -138,6 +138,34 @@ def test_only_the_mask_is_replaced(paint, tiny_folder, photograph, mask, family)
     assert inside.sum() > 1500 and outside.sum() > 1500
 
 
+def warnings(events):
+    return [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+
+
+def test_a_mask_drawn_on_transparent_selects_what_is_drawn(paint, photograph, mask, tmp_path):
+    """In white, and in the colours of the photo, which is then the image and the mask in one file."""
+    (wanted,), plain = paint(image=str(photograph), mask=str(mask))
+    alpha = Image.open(mask)
+    drawn, erased = Image.new("RGBA", alpha.size, (255, 255, 255, 0)), Image.open(photograph)
+    drawn.putalpha(alpha)
+    drawn.save(tmp_path / "drawn.png")
+    erased.putalpha(alpha.point(lambda level: 255 - level))
+    erased.save(tmp_path / "erased.png")
+    assert np.array_equal(wanted, paint("a", image=str(photograph), mask=str(tmp_path / "drawn.png"))[0][0])
+    (found,), events = paint("b", image=str(photograph), mask=str(tmp_path / "erased.png"))
+    assert np.array_equal(wanted, found) and warnings(plain) == []
+    assert [text for text in warnings(events) if "erased.png': what is erased to transparent was taken" in text]
+    (both,), _ = paint("c", image=str(tmp_path / "erased.png"), mask=str(tmp_path / "erased.png"))
+    assert np.array_equal(both[:, : SIDE // 2 - 4], wanted[:, : SIDE // 2 - 4])
+    assert not np.array_equal(both[:, SIDE // 2 :], np.full((SIDE, SIDE // 2, 3), 255))
+
+
+def test_a_mask_that_selects_everything_is_reported(paint, photograph, tmp_path):
+    Image.new("L", (90, 60), 255).save(tmp_path / "white.png")
+    _, events = paint(image=str(photograph), mask=str(tmp_path / "white.png"))
+    assert [text for text in warnings(events) if "is all white, so the whole image is generated anew" in text]
+
+
 def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
     Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
     with pytest.raises(LimnerError, match="the mask is 9 x 9 px, and the image 90 x 60; use a mask"):
