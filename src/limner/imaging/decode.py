@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.imaging.colours import is_deep, to_rgb
+from limner.imaging.colours import is_deep, stored_gamma, to_rgb
 from limner.imaging.damage import is_unfinished_jpeg
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged_image, format_title, misnamed, pillow_formats, unknown_format
@@ -142,7 +142,7 @@ def _decoded(image: Image.Image, path: str | Path, least: tuple[int, int] | None
     image.load()
     orientation = _orientation(image)
     upright = _upright(image)
-    rgb, colours = to_rgb(upright, image.info.get("icc_profile"))
+    rgb, colours = to_rgb(upright, image.info.get("icc_profile"), stored_gamma(image))
     rgb.info = {}  # Pillow would save the old profile and the EXIF data, with the location
     frames, counted = _frames(image, data)
     notes = (
