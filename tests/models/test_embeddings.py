@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, SubjectWords, WeightedFile
+from limner.models.adapters import open_adapter
 from limner.models.embeddings import (
     ExtendedEmbedding,
     LearnedEmbeddings,
@@ -190,6 +191,21 @@ def test_a_word_that_is_none_is_refused(tmp_path, word):
     save_file({"emb_params": torch.zeros(1, WIDTH)}, tmp_path / "file.safetensors", {"word": word})
     with pytest.raises(LimnerError, match="is not a word of 1 to 200 characters"):
         read_embeddings(tmp_path / "file.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_named(tmp_path, value):
+    save_file({"emb_params": torch.full((1, WIDTH), value)}, tmp_path / "file.safetensors")
+    with pytest.raises(LimnerError, match=r"numbers that are not finite .*; its training overflowed"):
+        read_embeddings(tmp_path / "file.safetensors")
+
+
+@pytest.mark.parametrize("word", ["<flora>", "lora", "lora_up", "<v1.5>", "dr.rex", "up.lora"])
+def test_a_word_is_not_taken_for_another_adapter(tmp_path, word):
+    """As diffusers writes it: one tensor, named like the word."""
+    save_file({word: torch.zeros(1, WIDTH)}, tmp_path / "file.safetensors")
+    assert open_adapter(str(tmp_path / "file.safetensors")).method == "textual_inversion"
+    assert read_embeddings(tmp_path / "file.safetensors")[0] == word
 
 
 # Words in prompts

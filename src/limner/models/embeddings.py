@@ -16,7 +16,7 @@ from torch import nn
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.learned_words import LONGEST, add_word, normalised, remove_word
-from limner.models.options import EMBEDDINGS_FILE
+from limner.models.options import EMBEDDINGS_FILE, OVERFLOWED
 
 MAX_VECTORS = 75
 """Vectors of a token that a text encoder of 77 tokens has room for."""
@@ -181,9 +181,9 @@ def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
         word = (file.metadata() or {}).get("word")
     rows = {name: value.float() for name, value in load_file(path).items()}
     rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
-    if not rows or any(
-        value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS or not value.isfinite().all() for value in rows.values()
-    ):
+    if any(not value.isfinite().all() for value in rows.values()):
+        raise LimnerError(f"adapter {str(path)!r} contains numbers that are not finite (NaN or infinity)", OVERFLOWED)
+    if not rows or any(value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS for value in rows.values()):
         raise LimnerError(f"{str(path)!r} contains no word of 1 to {MAX_VECTORS} vectors", "copy or train it again")
     if word is None:
         only = next(iter(rows)) if len(rows) == 1 else "emb_params"

@@ -58,11 +58,17 @@ def sample_images(
                 callback_on_step_end=count_step,
             ).images
         if not np.isfinite(pixels).all():
-            raise LimnerError(
-                "the model generated NaN (a black image): its numbers overflowed", "use --precision fp32 or bf16"
-            )
+            raise _overflow(getattr(pipeline, "dtype", None))
         yield from (pixels * 255).round().astype(np.uint8)
         on_step((start + rows) * steps)
+
+
+def _overflow(dtype: torch.dtype | None) -> LimnerError:
+    """The error for images that are not finite. dtype: that the model computed in."""
+    remedy = "use --precision fp32 or bf16"
+    if dtype in (torch.float32, torch.bfloat16):  # the precision is not to blame
+        remedy = "lower --guidance or the weight of the adapters, or use another model or adapter: one may be damaged"
+    return LimnerError("the model generated NaN (a black image): its numbers overflowed", remedy)
 
 
 def rows_of(value: Any, start: int, rows: int) -> Any:
