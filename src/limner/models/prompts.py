@@ -1,7 +1,7 @@
 """Prompts as token ids; prompts of any length, with weights, as hidden states of CLIP text encoders.
 
 "(words:1.3)" gives what is inside a weight, in A1111's syntax; other brackets are plain text, and so is "\\(". A prompt
-that is longer than the encoder takes is encoded in chunks, which are concatenated.
+that is longer than the encoder takes is encoded in chunks, which are concatenated; BREAK begins a chunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from limner.core.events import Emit, Notice
+from limner.core.prompt_syntax import split_parts_of
 from limner.models.learned_words import has_words, token_ids
 
 _BRACKET = re.compile(r"(?<!\\)[()]")
@@ -111,17 +112,22 @@ class Chunks:
 
 
 def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
-    """Return the token ids of a prompt in chunks, each between the start and the end token."""
+    """Return the token ids of a prompt in chunks, each between the start and the end token. BREAK begins a chunk."""
     room = tokenizer.model_max_length - 2
     chunks: list[list[tuple[int, float]]] = [[]]
     for text, weight in parse_weights(prompt):
-        for word in _words(tokenizer, text):
-            if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
+        for number, part in enumerate(split_parts_of(text)):
+            if number and chunks[-1]:
                 chunks.append([])
-            for token in word:
-                if len(chunks[-1]) == room:
+            for word in _words(tokenizer, part):
+                if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
                     chunks.append([])
-                chunks[-1].append((token, weight))
+                for token in word:
+                    if len(chunks[-1]) == room:
+                        chunks.append([])
+                    chunks[-1].append((token, weight))
+    if len(chunks) > 1 and not chunks[-1]:  # BREAK at the end
+        chunks.pop()
     ids = _padded_ids(tokenizer, [[token for token, _ in chunk] for chunk in chunks], room + 2)
     weights = torch.ones(len(chunks), room + 2)
     for row, chunk in enumerate(chunks):
