@@ -17,15 +17,11 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
 from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage
-from limner.core.requests import GenerateRequest
+from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Artifact, Run
 from limner.engine.compare.ranking import Rank
 from limner.models.catalog import NamedModel
 from limner.provenance.verify import LabelSummary, Verification, VerificationState, WatermarkSummary
-
-
-from limner.core.events import ArtifactCreated, ArtifactKind, Progress, Stage
-from limner.core.requests import AdapterUse
 
 
 @pytest.fixture

@@ -61,10 +61,10 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def _warn_of_prompt(session: Session, job: Job) -> None:
-    prompt, weighted = job.request.prompt, session.setup.facts.long_prompts
-    for text in dict.fromkeys(
-        text for each in (prompt, job.request.negative_prompt) for text in notices_of(each, weighted)
-    ):
+    prompt = job.request.prompt
+    weighted = session.setup.facts.long_prompts
+    lines = [*notices_of(prompt, weighted), *notices_of(job.request.negative_prompt, weighted)]
+    for text in dict.fromkeys(lines):
         job.emit(Notice(text=text, level="warning"))
     if weighted:
         return
