@@ -21,7 +21,7 @@ from limner.models.embeddings import (
     restore_embeddings,
     save_embeddings,
 )
-from limner.models.learned_words import has_words, token_ids
+from limner.models.learned_words import blend_of, with_tokens
 from limner.models.prompts import to_chunks, tokenise
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
@@ -54,6 +54,14 @@ def parts(tokenizer):
             )
         ).requires_grad_(False)
     return found
+
+
+def token_ids(tokenizer, text):
+    return tokenizer(with_tokens(tokenizer, text), add_special_tokens=False).input_ids
+
+
+def has_words(tokenizer):
+    return blend_of(tokenizer) != [(1.0, frozenset())]
 
 
 def attached(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
@@ -134,17 +142,19 @@ def test_taken_out_it_leaves_nothing(parts):
     assert embedding(parts) is not before and token_ids(parts["tokenizer"], "a <rex>") != plain
     trained.detach()
     assert embedding(parts) is before and token_ids(parts["tokenizer"], "a <rex>") == plain
-    assert not has_words(parts["tokenizer"])
+    assert not has_words(parts["tokenizer"]) and len(parts["tokenizer"]) == len(before.weight)
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, -2.0])
-def test_a_weight_scales_the_vectors(parts, tmp_path, weight):
+def test_a_file_gives_its_word_vectors_and_weight(parts, tmp_path, weight):
     vectors = torch.arange(2.0 * WIDTH).reshape(2, WIDTH)
     save_file({"emb_params": vectors}, tmp_path / "max.safetensors")
     pipeline = SimpleNamespace(components=parts)
     with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", weight)]):
         ids = token_ids(parts["tokenizer"], "max")
-        assert torch.equal(embedding(parts)(torch.tensor([ids])), weight * vectors[None])
+        assert torch.equal(embedding(parts)(torch.tensor([ids])), vectors[None])
+        whole, least = frozenset({"max"}), frozenset[str]()
+        assert blend_of(parts["tokenizer"]) == ([(1, whole)] if weight == 1 else [(1, least), (weight, whole)])
     with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", 0)]):
         assert not has_words(parts["tokenizer"]), "of weight 0 there is no word"
 

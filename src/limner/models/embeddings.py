@@ -55,8 +55,8 @@ class TokenEmbeddings:
     word: str
 
     @classmethod
-    def add(cls, tokenizer: Any, encoder: Any, word: str, rows: torch.Tensor) -> TokenEmbeddings:
-        """Add a word. rows: (vectors, width)."""
+    def add(cls, tokenizer: Any, encoder: Any, word: str, rows: torch.Tensor, weight: float = 1.0) -> TokenEmbeddings:
+        """Add a word. rows: (vectors, width). weight: as `blend_of` has it."""
         base = encoder.get_input_embeddings()
         if rows.shape[1] != base.weight.shape[1]:
             raise LimnerError(
@@ -64,8 +64,8 @@ class TokenEmbeddings:
                 f"{base.weight.shape[1]}",
                 "use the family of models that it was trained on",
             )
-        ids = add_word(tokenizer, word, len(rows))
-        extended = ExtendedEmbedding(base, rows.to(base.weight.device, torch.float32), ids.start)
+        first = add_word(tokenizer, word, len(rows), weight)
+        extended = ExtendedEmbedding(base, rows.to(base.weight.device, torch.float32), first)
         encoder.set_input_embeddings(extended)
         return cls(tokenizer, encoder, extended, word)
 
@@ -144,7 +144,7 @@ def restore_embeddings(attached: LearnedEmbeddings, path: Path) -> None:
 
 @contextmanager
 def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
-    """Add the words of files to a pipeline's text encoders, their vectors multiplied by the file's weight.
+    """Add the words of files to a pipeline's text encoders, with the files' weights, which act in `conditioning`.
 
     A weight of 0 leaves the word out.
     """
@@ -167,7 +167,7 @@ def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]
                 )
             for key, values in rows.items():
                 tokenizer, encoder = (parts[name] for name in encoders[key])
-                token = TokenEmbeddings.add(tokenizer, encoder, word, values * use.weight)
+                token = TokenEmbeddings.add(tokenizer, encoder, word, values, use.weight)
                 stack.callback(token.remove)
         yield
 

@@ -1,8 +1,11 @@
-"""Learned words: whole words of a prompt that stand for token ids of their own."""
+"""Learned words: whole words of a prompt that stand for tokens of their own."""
 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -11,9 +14,26 @@ from limner.core.text import whole_words
 
 LONGEST = 200
 """Most characters of a learned word, as of an identifier."""
+MARK = "\ue000"
+"""Around the names of tokens: a character for private use, which no prompt has and every tokenizer keeps."""
 
-_words_by_tokenizer: WeakKeyDictionary[Any, dict[str, range]] = WeakKeyDictionary()
-"""The learned words of each tokenizer, as `normalised` returns them, with their ids."""
+WordSet = frozenset[str]
+"""Learned words, as `normalised` returns them."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedWord:
+    """The names of a word's tokens, one for each vector, the weight of its adapter, and the tokenizer without it."""
+
+    tokens: tuple[str, ...]
+    weight: float
+    before: str
+
+
+_words: WeakKeyDictionary[Any, dict[str, LearnedWord]] = WeakKeyDictionary()
+"""The learned words of each tokenizer, as `normalised` returns them."""
+_active: WeakKeyDictionary[Any, WordSet] = WeakKeyDictionary()
+"""The words that count, for tokenizers for which not all do."""
 
 
 def normalised(word: str) -> str:
@@ -21,52 +41,71 @@ def normalised(word: str) -> str:
     return " ".join(unicodedata.normalize("NFC", word).lower().split())
 
 
-def add_word(tokenizer: Any, word: str, vectors: int) -> range:
-    """Give a word ids after those of the vocabulary and of other learned words, one for each of its vectors.
+def add_word(tokenizer: Any, word: str, vectors: int, weight: float = 1.0) -> int:
+    """Give a word tokens, one for each of its vectors, and return the id of the first; the others follow.
 
-    Raises LimnerError if the vocabulary or another learned word has it already.
+    weight: of its adapter. Raises LimnerError if the vocabulary or another learned word has it already.
     """
-    words = _words_by_tokenizer.setdefault(tokenizer, {})
+    words = _words.setdefault(tokenizer, {})
     key = normalised(word)
     if key in words or word in tokenizer.get_vocab():
         raise LimnerError(
             f"the word {word!r} is already used by the model or by another adapter",
             "choose another one, such as '<sks>', or leave that adapter out",
         )
-    first = max((ids.stop for ids in words.values()), default=len(tokenizer))
-    words[key] = range(first, first + vectors)
-    return words[key]
+    first = len(tokenizer)
+    tokens = tuple(f"{MARK}{first + place}{MARK}" for place in range(vectors))
+    words[key] = LearnedWord(tokens, weight, tokenizer.backend_tokenizer.to_str())
+    tokenizer.add_tokens(list(tokens))
+    return tokenizer.convert_tokens_to_ids(tokens[0])
 
 
 def remove_word(tokenizer: Any, word: str) -> None:
-    """Undo `add_word`."""
-    del _words_by_tokenizer[tokenizer][normalised(word)]
+    """Undo `add_word`; of several words, the last one first."""
+    from tokenizers import Tokenizer
+
+    tokenizer._tokenizer = Tokenizer.from_str(_words[tokenizer].pop(normalised(word)).before)
 
 
-def has_words(tokenizer: Any) -> bool:
-    """Whether a tokenizer has learned words."""
-    return bool(_words_by_tokenizer.get(tokenizer))
+def with_tokens(tokenizer: Any, prompt: str, active: WordSet | None = None) -> str:
+    """Return a prompt in which learned words are the names of their tokens, with spaces between, as diffusers writes
+    them.
 
-
-def token_ids(tokenizer: Any, text: str) -> list[int]:
-    """Return the token ids of a text, without start and end token. A learned word becomes the ids of its vectors.
-
-    Learned words are found as whole words, in any case because CLIP's tokenizers read lower case, from the beginning
-    of the text on; where several begin at the same place, the longest is used. The texts between them are tokenised
-    one by one, as the tokenizers library does between added tokens.
+    Learned words are found as whole words, in any case because CLIP's tokenizers read lower case; where several begin
+    at the same place, the longest is used. active: those that count; None for those of `only_words`, or all.
     """
-    words = _words_by_tokenizer.get(tokenizer)
+    if active is None:
+        active = _active.get(tokenizer)
+    words = {word: known for word, known in _words.get(tokenizer, {}).items() if active is None or word in active}
     if not words:
-        return _plain_ids(tokenizer, text)
-    text = unicodedata.normalize("NFC", text)
+        return prompt
     ordered = sorted(words, key=lambda word: (-len(word), word))
-    ids, start = list[int](), 0
-    for found in whole_words(*ordered).finditer(text):
-        assert found.lastindex is not None
-        ids += [*_plain_ids(tokenizer, text[start : found.start()]), *words[ordered[found.lastindex - 1]]]
-        start = found.end()
-    return ids + _plain_ids(tokenizer, text[start:])
+    tokens = [" ".join(words[word].tokens) for word in ordered]
+    text = unicodedata.normalize("NFC", prompt)
+    return whole_words(*ordered).sub(lambda found: tokens[(found.lastindex or 1) - 1], text)
 
 
-def _plain_ids(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids if text else []
+def blend_of(tokenizer: Any) -> list[tuple[float, WordSet]]:
+    """Return sets of words with weights: those of weight 1, then with each other word in the alphabet's order.
+
+    A prompt's states are those of the first set, plus each further weight times the difference to the set before. So a
+    word moves the states from those without it as far as its weight says, and leaves a prompt that lacks it as it is.
+    """
+    words = _words.get(tokenizer, {})
+    blend = [(1.0, frozenset(word for word, known in words.items() if known.weight == 1))]
+    for word in sorted(words.keys() - blend[0][1]):
+        blend.append((words[word].weight, blend[-1][1] | {word}))
+    return blend
+
+
+@contextmanager
+def only_words(tokenizers: Iterable[Any], active: WordSet) -> Iterator[None]:
+    """Open a context in which only these learned words count."""
+    tokenizers = tuple(tokenizers)
+    for tokenizer in tokenizers:
+        _active[tokenizer] = active
+    try:
+        yield
+    finally:
+        for tokenizer in tokenizers:
+            del _active[tokenizer]

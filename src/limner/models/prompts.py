@@ -15,7 +15,7 @@ import torch
 
 from limner.core.events import Emit, Notice
 from limner.core.prompt_syntax import split_parts_of
-from limner.models.learned_words import has_words, token_ids
+from limner.models.learned_words import WordSet, blend_of, with_tokens
 
 _BRACKET = re.compile(r"(?<!\\)[()]")
 _WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
@@ -24,10 +24,8 @@ MAX_WEIGHT = 10.0
 
 def tokenise(tokenizer: Any, prompts: Sequence[str], longest: int | None = None) -> torch.Tensor:
     """Return token ids (n, length), padded and cut to the text encoder's length, or to `longest` if that is less."""
+    prompts = [with_tokens(tokenizer, prompt) for prompt in prompts]
     length = min(tokenizer.model_max_length, longest or tokenizer.model_max_length)
-    if has_words(tokenizer):
-        return _padded_ids(tokenizer, [token_ids(tokenizer, prompt)[: length - 2] for prompt in prompts], length)
-    prompts = list(prompts)
     return tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
 
 
@@ -111,15 +109,18 @@ class Chunks:
     weights: torch.Tensor
 
 
-def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
-    """Return the token ids of a prompt in chunks, each between the start and the end token. BREAK begins a chunk."""
+def to_chunks(tokenizer: Any, prompt: str, active: WordSet | None = None) -> Chunks:
+    """Return the token ids of a prompt in chunks, each between the start and the end token. BREAK begins a chunk.
+
+    active: as in `with_tokens`.
+    """
     room = tokenizer.model_max_length - 2
     chunks: list[list[tuple[int, float]]] = [[]]
     for text, weight in parse_weights(prompt):
         for number, part in enumerate(split_parts_of(text)):
             if number and chunks[-1]:
                 chunks.append([])
-            for word in _words(tokenizer, part):
+            for word in _words(tokenizer, part, active):
                 if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
                     chunks.append([])
                 for token in word:
@@ -135,13 +136,14 @@ def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
     return Chunks(ids, weights)
 
 
-def _words(tokenizer: Any, text: str) -> list[list[int]]:
+def _words(tokenizer: Any, text: str, active: WordSet | None) -> list[list[int]]:
     """Return token ids, grouped by word; a learned word is grouped with the word after it."""
-    ids = token_ids(tokenizer, text)
+    text = with_tokens(tokenizer, text, active)
+    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
     words: list[list[int]] = [[]]
     for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
         words[-1].append(token)
-        if name and name.endswith("</w>"):  # the ids of learned words have no name
+        if name.endswith("</w>"):
             words.append([])
     return [word for word in words if word]
 
@@ -167,7 +169,13 @@ def encode_weighted(
     weights.
     """
     chunked = [[[to_chunks(tokenizer, prompt) for prompt in group] for group in groups] for tokenizer, _ in encoders]
-    longest = max(len(prompt.ids) for stack in chunked for group in stack for prompt in group)
+    longest = max(
+        len(to_chunks(tokenizer, prompt, active).ids)  # the same for all sets of words that are blended
+        for tokenizer, _ in encoders
+        for _, active in blend_of(tokenizer)
+        for group in groups
+        for prompt in group
+    )
     sides: list[list[torch.Tensor]] = []
     for (tokenizer, encode), stack in zip(encoders, chunked, strict=True):
         empty = to_chunks(tokenizer, "")
