@@ -183,3 +183,23 @@ def test_nothing_is_a_traceback(limner, command):
     assert "Traceback" not in said.out + said.err
     assert said.code in (0, 2)
     assert not re.search(r"[╭╰]", said.err), "a box instead of a line"
+
+
+def test_a_prompt_names_adapters_as_in_a1111(limner, tiny_sd, tmp_path, monkeypatch):
+    """A folder, a file without or with its suffix, besides those of --adapter; a name that there is not is an error."""
+    from limner.cli.commands.requests import with_named_adapters
+    from limner.core.requests import GenerateRequest
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rex").mkdir()
+    for name in ("rex.safetensors", "max.safetensors"):
+        (tmp_path / name).touch()
+    prompt = "a <lora:rex:0.8> cat <lora:max> <lora:max.safetensors:-1> on <lora:none:1>the beach"
+    found = with_named_adapters(GenerateRequest(prompt=prompt, adapter=("first:0.5",)))
+    assert found.prompt == "a cat on the beach"
+    assert [str(use) for use in found.adapter] == [
+        "first:0.5", "rex:0.8", "max.safetensors", "max.safetensors:-1", "none",
+    ]  # fmt: skip
+    said = limner("generate", "a cat <lora:maxx:0.8>", "--model", tiny_sd)
+    assert said.code == 2 and said.error.startswith("unknown adapter ") and "maxx" in said.error
+    assert "the prompt is empty" in limner("generate", "<lora:rex:0.8>").error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
 from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage
-from limner.core.requests import GenerateRequest
+from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Artifact, Run
 from limner.engine.compare.ranking import Rank
 from limner.models.catalog import NamedModel
@@ -341,3 +342,13 @@ def test_bars_vanish_only_before_a_line_with_an_error(monkeypatch, error, stays)
 
 def test_lines_come_every_five_seconds():
     assert terminal.EVERY == 5
+
+
+@pytest.mark.parametrize("name", ["rex", "rex:1.5", "rex:-2", "rex:nan", "rex:1e5", "rex:1.5:1", "rex:", "rex 2"])
+def test_the_command_for_an_adapter_names_it(name):
+    """Whatever its name is, also one that ends like a weight."""
+    details = {"say": "a photo of sks dog", "base": "starter", "vae": None}
+    made = ArtifactCreated(what=ArtifactKind.ADAPTER, path=f"/tmp/{name}", sha256="a" * 64, details=details)
+    command = shlex.split(terminal.generate_command(made))
+    used = AdapterUse.model_validate(command[command.index("--adapter") + 1])
+    assert (used.path, used.weight) == (f"/tmp/{name}", 1)

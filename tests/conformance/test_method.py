@@ -308,7 +308,9 @@ def test_weight_zero_changes_nothing(family, components, adapter):
 
 
 def test_weight_is_a_strength(family, components, adapter):
-    """At half of it every weight is half-way to where it is at the whole, and a word's vectors are half as long."""
+    """At half of it every weight is half-way to where it is at the whole. A word's vectors are whole: its weight acts
+    on the prompt's states.
+    """
     pipeline = family.pipeline(components)
     opened, base = open_adapter(str(adapter)), bits(components)
     at = {}
@@ -317,12 +319,23 @@ def test_weight_is_a_strength(family, components, adapter):
             at[weight] = bits(components)
     moved = 0
     for name, whole in at[1].items():
-        if not whole.is_floating_point():
+        if not whole.is_floating_point() or name.endswith(".own.weight"):
             continue
         start = base.get(name, base.get(name.replace(".base.weight", ".weight"), torch.zeros_like(whole)))
         assert torch.allclose(at[0.5][name], (start + whole) / 2, atol=1e-5), name
         moved += not torch.equal(start, whole)
-    assert moved
+    assert moved or any(name.endswith(".own.weight") for name in at[1])
+
+
+def test_small_weights_are_near_the_base(family, components, adapter):
+    """Without a jump at 0: a thousandth of the weight moves the image by about as little."""
+    pipeline, opened = family.pipeline(components), open_adapter(str(adapter))
+    base = image(family, components, pipeline)
+    at = {}
+    for weight in (0.001, 1):
+        with adapters_applied(pipeline, family.facts, [opened], [weight]):
+            at[weight] = image(family, components, pipeline)
+    assert 10 * np.abs(at[0.001] - base).mean() < np.abs(at[1] - base).mean()
 
 
 def test_the_files_of_other_tools_are_known_by_their_tensors(adapter, method, tmp_path):

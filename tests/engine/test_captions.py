@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from limner import TrainRequest
-from limner.engine.train.class_captions import class_captions, word_pattern
+from limner.core.text import whole_words
+from limner.engine.train.class_captions import class_captions
 
 
 def captions_of(captions, count=48, **fields):
@@ -34,7 +35,7 @@ def test_captions_that_do_not_name_subject_and_class_are_left_out(caption):
 def test_the_identifier_is_found_in_any_case_and_with_any_signs():
     assert captions_of(["SKS Dog asleep"]) == ("a photo of dog", "Dog asleep")
     assert captions_of(["my (s.k+s dog"], identifier="(s.k+s") == ("a photo of dog", "my dog")
-    assert word_pattern("s.s").search("a sks dog") is None
+    assert whole_words("s.s").search("a sks dog") is None
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 48])

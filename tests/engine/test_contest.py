@@ -213,3 +213,28 @@ def test_an_encoder_that_is_not_there_is_reported_before_class_pictures(request_
     with pytest.raises(LimnerError, match="nowhere/at-all"):
         Studio().run(request_of(**KEEP, encoder="nowhere/at-all"), tmp_path / "rex", listener=events.append)
     assert not [event for event in events if isinstance(event, Stage)]
+
+
+@pytest.mark.parametrize(("first", "left"), [(2, []), (4, [2, 4]), (6, [2, 4])])
+def test_scores_without_the_weights_of_the_best_are_dropped(first, left):
+    """Resumed from an older checkpoint: the weights of a later best step have replaced those of the others."""
+    after = tuple(StepScores(step=step, subject=(score,), prompt=(0.5,)) for step, score in ((2, 0.3), (4, 0.6)))
+    scores = CheckpointScores(
+        prompts=("a",),
+        encoder="starter",
+        weight=1,
+        training_similarity=1,
+        unrelated_similarity=0,
+        base=StepScores(step=0, subject=(0.2,), prompt=(0.5,)),
+        after=after,
+    )
+    each = checkpoint_scores.CheckpointScorer.__new__(checkpoint_scores.CheckpointScorer)
+    each.scores = scores
+    each.drop_after(first)
+    assert [score.step for score in each.scores.after] == left
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"\xff\xfe", b'{"prompts": 3}'])
+def test_damaged_scores_are_not_used(tmp_path, damage):
+    (tmp_path / "standings.json").write_bytes(damage)
+    assert checkpoint_scores._read_scores(tmp_path / "standings.json") is None

@@ -139,8 +139,10 @@ def test_images_of_every_scheduler_are_those_of_the_stock_pipeline(paint, stock_
         generator=torch.Generator().manual_seed(42),
         output_type="np",
     ).images[0]
-    (path,), _ = paint(scheduler=name, steps=4)
+    (path,), events = paint(scheduler=name, steps=4)
     assert np.abs(pixels(path).astype(int) - (theirs * 255).round().astype(int)).max() <= 1
+    done = [event.done for event in events if isinstance(event, Progress)]
+    assert done == sorted(done) and (done[-1], max(done[:-2])) == (4, 3), "it ends at its total and not before"
 
 
 def test_the_images_of_stock_pipelines_differ(paint):

@@ -140,6 +140,7 @@ def test_warnings_are_of_each_jobs_own_prompt() -> None:
         None,
         SimpleNamespace(family=SimpleNamespace(tokenizer=lambda components: (tokenizer, 3))),
     )
+    fake.setup.facts = SimpleNamespace(long_prompts=False)
     (short, none), (long, some) = (
         job_of(request_of(prompt=prompt), Path("x")) for prompt in ("a cat", "a cat on a mat")
     )

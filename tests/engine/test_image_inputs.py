@@ -138,6 +138,34 @@ def test_only_the_mask_is_replaced(paint, tiny_folder, photograph, mask, family)
     assert inside.sum() > 1500 and outside.sum() > 1500
 
 
+def warnings(events):
+    return [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
+
+
+def test_a_mask_drawn_on_transparent_selects_what_is_drawn(paint, photograph, mask, tmp_path):
+    """In white, and in the colours of the photo, which is then the image and the mask in one file."""
+    (wanted,), plain = paint(image=str(photograph), mask=str(mask))
+    alpha = Image.open(mask)
+    drawn, erased = Image.new("RGBA", alpha.size, (255, 255, 255, 0)), Image.open(photograph)
+    drawn.putalpha(alpha)
+    drawn.save(tmp_path / "drawn.png")
+    erased.putalpha(alpha.point(lambda level: 255 - level))
+    erased.save(tmp_path / "erased.png")
+    assert np.array_equal(wanted, paint("a", image=str(photograph), mask=str(tmp_path / "drawn.png"))[0][0])
+    (found,), events = paint("b", image=str(photograph), mask=str(tmp_path / "erased.png"))
+    assert np.array_equal(wanted, found) and warnings(plain) == []
+    assert [text for text in warnings(events) if "erased.png': what is erased to transparent was taken" in text]
+    (both,), _ = paint("c", image=str(tmp_path / "erased.png"), mask=str(tmp_path / "erased.png"))
+    assert np.array_equal(both[:, : SIDE // 2 - 4], wanted[:, : SIDE // 2 - 4])
+    assert not np.array_equal(both[:, SIDE // 2 :], np.full((SIDE, SIDE // 2, 3), 255))
+
+
+def test_a_mask_that_selects_everything_is_reported(paint, photograph, tmp_path):
+    Image.new("L", (90, 60), 255).save(tmp_path / "white.png")
+    _, events = paint(image=str(photograph), mask=str(tmp_path / "white.png"))
+    assert [text for text in warnings(events) if "is all white, so the whole image is generated anew" in text]
+
+
 def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
     Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
     with pytest.raises(LimnerError, match="the mask is 9 x 9 px, and the image 90 x 60; use a mask"):
@@ -191,6 +219,22 @@ def test_weights_that_are_read_as_words_are_a_warning(paint, tiny_folder):
     for prompt, notices in (("a (red:1.4) cat", [expected]), ("a (red) cat", [])):
         _, events = paint(str(notices), model=str(tiny_folder("flux")), prompt=prompt)
         assert [event.text for event in events if isinstance(event, Notice)] == notices
+
+
+def test_syntax_that_is_read_as_text_is_a_warning(paint, tiny_folder):
+    for family, told in (("sd", []), ("flux", ["this model does not read a prompt in parts"])):
+        negative = {"negative_prompt": "[dog|cow] ((x))"} if family == "sd" else {}
+        reasons = ["words that alternate between steps are not supported", "write (words:1.2) for more weight"]
+        _, events = paint(family, model=str(tiny_folder(family)), prompt="a cat BREAK <lora:rex:1>", **negative)
+        lines = [event.text.partition(": ")[2] for event in events if isinstance(event, Notice)]
+        assert lines == ["name adapters in the field adapter", *told, *(reasons if negative else [])]
+
+
+def test_break_in_a_prompt_acts(paint):
+    (one,), (two,), (three,) = (
+        paint(str(number), prompt=prompt)[0] for number, prompt in enumerate(("a cat a dog", "a cat BREAK a dog", "x"))
+    )
+    assert not np.array_equal(one, two) and not np.array_equal(two, three)
 
 
 def test_a_memory_option_without_effect_is_reported(paint):

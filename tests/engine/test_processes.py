@@ -118,7 +118,7 @@ def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
 
 def test_a_batch_that_the_processes_cannot_share(learn, monkeypatch):
     monkeypatch.setattr(ProcessGroup, "joined", classmethod(lambda cls, device: ProcessGroup(0, 3)))
-    monkeypatch.setattr(ProcessGroup, "_broadcast", lambda self, value: value)
+    monkeypatch.setattr(ProcessGroup, "from_main", lambda self, value: value)
     with pytest.raises(
         LimnerError, match="a batch of 2 cannot be split into 3 equal parts for 3 processes; use a --batch"
     ):

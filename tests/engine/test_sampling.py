@@ -99,6 +99,21 @@ def test_a_black_image_is_an_error(value):
         sampled(Pipeline(value), {}, [1])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [
+        (torch.float16, "use --precision fp32 or bf16"),
+        (torch.float32, "lower --guidance or the weight"),
+        (torch.bfloat16, "lower --guidance or the weight"),
+    ],
+)
+def test_precision_is_blamed_only_if_a_higher_one_helps(dtype, remedy):
+    pipeline = Pipeline(np.nan)
+    pipeline.dtype = dtype
+    with pytest.raises(LimnerError, match=remedy):
+        sampled(pipeline, {}, [1])
+
+
 def test_one_black_image_of_several_is_an_error():
     class Half(Pipeline):
         def __call__(self, num_inference_steps=None, guidance_scale=None, generator=None, output_type=None,

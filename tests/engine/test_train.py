@@ -476,6 +476,27 @@ def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
     assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
 
 
+@pytest.mark.parametrize("sound", [1, 0])
+def test_a_damaged_checkpoint_is_passed_over(request_of, home, tmp_path, sound):
+    """The result is that of a run that was never stopped, from an older checkpoint or from the beginning."""
+    from limner import Interrupted
+    from limner.core.events import Notice
+
+    asked, events, studio, request = iter(range(99)), [], Studio(), request_of(steps=8, prior=False, checkpoint_every=2)
+    with pytest.raises(Interrupted):
+        studio.run(request, tmp_path / "rex", stop=lambda: next(asked) >= 5)
+    saved = sorted(home.glob("runs/*/checkpoint-*"))
+    assert [path.name[-1] for path in saved] == ["4", "6"]
+    for path in saved[sound:]:
+        (path / "optimiser.safetensors").write_bytes(b"")
+    studio.run(request, resume=True, listener=events.append)
+    lines = [event.text for event in events if isinstance(event, Notice)]
+    assert sum("is damaged" in line and "was set aside" in line for line in lines) == 2 - sound
+    assert ("resuming from step 4" if sound else "starting again from step 0") in lines
+    studio.run(request, tmp_path / "whole")
+    assert tensors(tmp_path / "rex") == tensors(tmp_path / "whole")
+
+
 def test_a_run_killed_after_its_last_step_is_finished_by_resume(request_of, tmp_path):
     """The adapter is in place but the history does not know it yet."""
     from limner.core.runs import Status

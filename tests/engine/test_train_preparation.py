@@ -123,7 +123,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(encoding, "encode", encode)
     monkeypatch.setattr(encoding, "replace", lambda examples, weights: weights)
     monkeypatch.setattr(encoding, "class_images", class_images)
-    monkeypatch.setattr(encoding, "read_mask", lambda image, shape: None)
+    monkeypatch.setattr(encoding, "check_masks", lambda images, plan, emit: None)
     monkeypatch.setattr(encoding, "warn_if_truncated", lambda tokenizer, limit, what, text, emit: None)
 
     class Encoded: ...

@@ -1,6 +1,7 @@
 """Colour profiles, and the notes about conversions."""
 
 import struct
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -236,3 +237,76 @@ def test_a_profile_of_other_colours_and_one_without_a_name(monkeypatch):
     colours._conversion.cache_clear()
     assert colours._conversion(matrix_profile("Display P3", P3)).name == "n" * 59 + "…"
     colours._conversion.cache_clear()
+
+
+# Gamma
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def with_chunks(image, *chunks):
+    """A PNG file of the image with more chunks before its pixels."""
+    data = encoded(image, "PNG")
+    return data[:33] + b"".join(chunks) + data[33:]
+
+
+def gama(value):
+    return chunk(b"gAMA", struct.pack(">I", round(value * 100_000)))
+
+
+GAMMA_NOTE = "brightness converted from its gamma"
+
+
+@pytest.mark.parametrize("gamma", [1.0, 1 / 1.8, 0.25])
+@pytest.mark.parametrize("colour", [(0, 0, 0), (100, 150, 55), (255, 255, 255)])
+def test_a_png_with_a_gamma_is_as_bright_as_it_says(gamma, colour):
+    reading = read_image(with_chunks(Image.new("RGB", (8, 8), colour), gama(gamma)), "a.png")
+    assert np.abs(np.asarray(reading.image, int)[4, 4] - by_hand(colour, SRGB, 1 / gamma)).max() <= 1
+    assert reading.notes == (GAMMA_NOTE,)
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "LA", "RGBA", "I;16"])
+def test_a_gamma_is_of_every_mode(mode):
+    """Opacity has none."""
+    image = Image.new("RGBA", (8, 8), (55, 55, 55, 255))
+    image.putpixel((0, 0), (55, 55, 55, 0))
+    image.putpixel((1, 0), (0, 0, 0, 128))
+    deep = Image.fromarray(np.full((8, 8), 55 * 257, np.uint16))
+    reading = read_image(with_chunks(deep if mode == "I;16" else image.convert(mode), gama(1.0)), "a.png")
+    assert np.abs(np.asarray(reading.image, int)[4, 4] - by_hand((55,) * 3, SRGB, 1.0)).max() <= 1
+    assert GAMMA_NOTE in reading.notes
+    if mode in ("LA", "RGBA"):
+        assert [reading.image.getpixel((x, 0)) for x in (0, 1)] == [(255,) * 3, (127,) * 3]
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        (gama(0.45455),),
+        (gama(0.433),),
+        (gama(0.477),),
+        (gama(1.0), chunk(b"sRGB", b"\0")),
+        (gama(0),),
+        (gama(0.09),),
+        (gama(10.1),),
+        (chunk(b"gAMA", b"\xff" * 4),),
+    ],
+)
+def test_a_gamma_that_says_srgb_or_nothing_changes_no_bit(chunks):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    reading = read_image(with_chunks(picture, *chunks), "a.png")
+    assert (reading.notes, reading.image.tobytes()) == ((), picture.tobytes())
+
+
+def test_a_profile_goes_before_a_gamma():
+    def read(profile):
+        picture = Image.new("RGB", (8, 8), (100, 150, 100))
+        data = encoded(picture, "PNG", icc_profile=profile)
+        return read_image(data[:33] + gama(1.0) + data[33:], "a.png")
+
+    reading = read(matrix_profile("Display P3", P3))
+    assert reading.notes == ("colours converted from the profile 'Display P3'",)
+    assert np.abs(np.array(reading.image.getpixel((4, 4))) - by_hand((100, 150, 100), P3)).max() <= 3
+    assert read(b"rubbish" * 40).notes == (GAMMA_NOTE,)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from limner.core.datasets import Fault
 from limner.imaging.crop import size_conditioning, upscale_factor
-from limner.imaging.masks import crop_mask, make_mask, mask_fault, read_mask
+from limner.imaging.drawn_masks import DrawnMask
+from limner.imaging.masks import crop_mask, make_mask, read_mask
 
 
 def mask(*values: int) -> Image.Image:
@@ -20,17 +21,19 @@ def mask(*values: int) -> Image.Image:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ((0, 127), "the mask is all black"),
+        ((127, 127), "the mask 'm.png' is all black"),
         ((0, 128), None),
         ((127, 255), None),
-        ((128, 255), "the mask is all white"),
-        ((0, 0), "the mask is all black"),
-        ((255, 255), "the mask is all white"),
+        ((128, 128), "the mask 'm.png' is all white"),
+        ((0, 0), "the mask 'm.png' is all black"),
+        ((255, 255), "the mask 'm.png' is all white"),
     ],
 )
 def test_white_begins_at_half(values: tuple[int, ...], said: str | None) -> None:
-    fault = mask_fault(mask(*values))
-    assert (fault and fault.message) == said
+    file = BytesIO()
+    mask(*values).save(file, "PNG")
+    found = read_mask(file.getvalue(), "m.png", (2, 1))
+    assert (found.message if isinstance(found, Fault) else None) == said
 
 
 @pytest.mark.parametrize(("peak", "fits"), [(127, False), (128, True), (255, True)])
@@ -47,7 +50,7 @@ def test_a_mask_is_of_its_pictures_width_and_height(size: tuple[int, int]) -> No
     Image.fromarray(np.eye(size[1], size[0], dtype=np.uint8) * 255).save(file, "PNG")
     found = read_mask(file.getvalue(), "m.png", (4, 2))
     assert isinstance(found, Fault) and f"is {size[0]} x {size[1]}, and its image 4 x 2" in found.message
-    assert isinstance(read_mask(file.getvalue(), "m.png", size), Image.Image)
+    assert isinstance(read_mask(file.getvalue(), "m.png", size), DrawnMask)
 
 
 @pytest.mark.parametrize(("side", "is_made"), [(10, False), (14, True)])

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from limner.core.datasets import Fault
 from limner.imaging.crop import crop_box
-from limner.imaging.masks import _whole_parts, crop_mask, find_mask, make_mask, mask_fault, read_mask
+from limner.imaging.drawn_masks import DrawnMask
+from limner.imaging.masks import _whole_parts, crop_mask, find_mask, make_mask, read_mask
 from limner.plugins.detectors.saliency import plugin
 
 pytest.importorskip("cv2")
@@ -35,7 +36,7 @@ def message(fault) -> str:
 
 def test_a_good_mask_is_taken_as_it_is():
     read = read_mask(file_of(spotted()), "a.png", (60, 40))
-    assert isinstance(read, Image.Image) and np.array_equal(np.asarray(read), np.asarray(spotted()))
+    assert isinstance(read, DrawnMask) and np.array_equal(np.asarray(read.image), np.asarray(spotted()))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,6 @@ def test_a_box_without_the_subject_is_a_fault_and_one_full_of_it_is_not():
     assert "nothing of the mask" in message(crop_mask(mask, (35, 0, 60, 40), (16, 16)))
     full = crop_mask(mask, (12, 12, 28, 28), (16, 16))
     assert isinstance(full, Image.Image) and full.getextrema() == (255, 255)
-    assert mask_fault(mask) is None
 
 
 def disc() -> tuple[Image.Image, np.ndarray]:

@@ -11,7 +11,8 @@ import pytest
 from limner.core.errors import LimnerError
 from limner.core.protocols import WeightedFile
 from limner.models import adapters
-from limner.models.adapters import Adapter, adapters_applied, check_base
+from limner.models.adapters import Adapter, adapters_applied, check_base, open_adapter
+from limner.models.options import LORA_FILE
 from limner.plugins import registry
 from limner.plugins.methods import pivotal
 from limner.plugins.methods.pivotal import LoraWithEmbeddings
@@ -100,3 +101,10 @@ def test_the_embeddings_of_a_pivotal_adapter_are_in_the_text_group():
     word = SimpleNamespace(groups=lambda: {"text": [3]}, state=lambda: {"x": 3})
     found = LoraWithEmbeddings(layers, word)
     assert found.groups() == {"denoiser": [1], "text": [2, 3]} and found.state() == {"x": 1, "word.x": 3}
+
+
+def test_a_name_that_ends_like_a_weight_is_suggested_with_its_weight(tmp_path):
+    (tmp_path / "rex:1.5").mkdir()
+    (tmp_path / "rex:1.5" / LORA_FILE).touch()
+    with pytest.raises(LimnerError, match=r"choose one of: rex:1\.5:1"):
+        open_adapter(str(tmp_path / "rex"))

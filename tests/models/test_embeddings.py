@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, SubjectWords, WeightedFile
+from limner.models.adapters import open_adapter
 from limner.models.embeddings import (
     ExtendedEmbedding,
     LearnedEmbeddings,
@@ -19,9 +20,9 @@ from limner.models.embeddings import (
     read_embeddings,
     restore_embeddings,
     save_embeddings,
-    token_names,
 )
-from limner.models.prompts import expand_tokens, tokenise
+from limner.models.learned_words import blend_of, with_tokens
+from limner.models.prompts import to_chunks, tokenise
 from limner.starter.pretrain.tokenizer import build_tokenizer
 
 WIDTH, TOKENS = 8, 24
@@ -55,6 +56,14 @@ def parts(tokenizer):
     return found
 
 
+def token_ids(tokenizer, text):
+    return tokenizer(with_tokens(tokenizer, text), add_special_tokens=False).input_ids
+
+
+def has_words(tokenizer):
+    return blend_of(tokenizer) != [(1.0, frozenset())]
+
+
 def attached(parts, facts=ONE, vectors=3, initial="cat", seed=0, subject=REX):
     components = Components(parts, "unet", "none", "none", 64, torch.float32, torch.device("cpu"))
     return LearnedEmbeddings(components, facts, subject, vectors, initial, seed)
@@ -84,8 +93,7 @@ def test_a_word_starts_with_the_vectors_of_the_initial_word(parts):
     for further in (second, third):  # a tenth of the rows' own spread away
         assert 0.02 * spread < (further - before[dog]).std() < 0.3 * spread
     assert not torch.equal(second, third)
-    ids = tokenizer("<rex>", add_special_tokens=False).input_ids
-    assert ids == [len(before)] and tokenizer.convert_tokens_to_ids("<rex>_2") == len(before) + 2
+    assert token_ids(tokenizer, "<rex>") == [len(before), len(before) + 1, len(before) + 2]
 
 
 def test_the_vectors_of_several_initial_words_are_used_in_turn(parts):
@@ -129,25 +137,26 @@ def test_every_row_is_restored_from_a_file(parts, facts, tmp_path):
 
 
 def test_taken_out_it_leaves_nothing(parts):
-    before, size = embedding(parts), len(parts["tokenizer"])
+    before, plain = embedding(parts), token_ids(parts["tokenizer"], "a <rex>")
     trained = attached(parts)
-    assert embedding(parts) is not before and len(parts["tokenizer"]) == size + 3
+    assert embedding(parts) is not before and token_ids(parts["tokenizer"], "a <rex>") != plain
     trained.detach()
-    assert embedding(parts) is before and len(parts["tokenizer"]) == size
-    assert not parts["tokenizer"].tokenize("<rex>")[0].startswith("<rex>")
+    assert embedding(parts) is before and token_ids(parts["tokenizer"], "a <rex>") == plain
+    assert not has_words(parts["tokenizer"]) and len(parts["tokenizer"]) == len(before.weight)
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, -2.0])
-def test_a_weight_scales_the_vectors(parts, tmp_path, weight):
+def test_a_file_gives_its_word_vectors_and_weight(parts, tmp_path, weight):
     vectors = torch.arange(2.0 * WIDTH).reshape(2, WIDTH)
     save_file({"emb_params": vectors}, tmp_path / "max.safetensors")
     pipeline = SimpleNamespace(components=parts)
     with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", weight)]):
-        ids = [parts["tokenizer"].convert_tokens_to_ids(name) for name in ("max", "max_1")]
-        assert torch.equal(embedding(parts)(torch.tensor([ids])), weight * vectors[None])
-    size = len(parts["tokenizer"])
+        ids = token_ids(parts["tokenizer"], "max")
+        assert torch.equal(embedding(parts)(torch.tensor([ids])), vectors[None])
+        whole, least = frozenset({"max"}), frozenset[str]()
+        assert blend_of(parts["tokenizer"]) == ([(1, whole)] if weight == 1 else [(1, least), (weight, whole)])
     with embeddings_applied(pipeline, ONE, [WeightedFile(tmp_path / "max.safetensors", 0)]):
-        assert len(parts["tokenizer"]) == size, "of weight 0 there is no word"
+        assert not has_words(parts["tokenizer"]), "of weight 0 there is no word"
 
 
 def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
@@ -155,8 +164,8 @@ def test_each_encoder_gets_the_vectors_that_are_named_for_it(parts, tmp_path):
     save_file(tensors, tmp_path / "max.safetensors", {"word": "<max>"})
     with embeddings_applied(SimpleNamespace(components=parts), TWO, [WeightedFile(tmp_path / "max.safetensors", 1)]):
         for suffix, value in (("", 2), ("_2", 1)):
-            place = parts[f"tokenizer{suffix}"].convert_tokens_to_ids("<max>")
-            assert embedding(parts, f"text_encoder{suffix}")(torch.tensor([place])).unique().tolist() == [value]
+            place = token_ids(parts[f"tokenizer{suffix}"], "<max>")
+            assert embedding(parts, f"text_encoder{suffix}")(torch.tensor(place)).unique().tolist() == [value]
     on_one = embeddings_applied(SimpleNamespace(components=parts), ONE, [WeightedFile(tmp_path / "max.safetensors", 1)])
     with pytest.raises(LimnerError, match="does not fit this model: it is for the text encoders clip_g"), on_one:
         pass
@@ -187,16 +196,123 @@ def test_a_word_has_one_to_75_vectors(tmp_path, count):
             read_embeddings(tmp_path / "file.safetensors")
 
 
-def test_further_vectors_have_the_names_of_diffusers():
-    assert token_names("<rex>", 1) == ["<rex>"]
-    assert token_names("<rex>", 3) == ["<rex>", "<rex>_1", "<rex>_2"]
+@pytest.mark.parametrize("word", ["", " ", "x" * 201])
+def test_a_word_that_is_none_is_refused(tmp_path, word):
+    save_file({"emb_params": torch.zeros(1, WIDTH)}, tmp_path / "file.safetensors", {"word": word})
+    with pytest.raises(LimnerError, match="is not a word of 1 to 200 characters"):
+        read_embeddings(tmp_path / "file.safetensors")
 
 
-@pytest.mark.parametrize(("vectors", "result"), [(1, "<rex>"), (3, "<rex> <rex>_1 <rex>_2")])
-def test_a_prompt_gets_all_vectors_of_a_word(parts, vectors, result):
-    """As diffusers' `maybe_convert_prompt` writes them."""
-    attached(parts, vectors=vectors)
-    assert expand_tokens(parts["tokenizer"], "a <rex> and a dog") == f"a {result} and a dog"
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_named(tmp_path, value):
+    save_file({"emb_params": torch.full((1, WIDTH), value)}, tmp_path / "file.safetensors")
+    with pytest.raises(LimnerError, match=r"numbers that are not finite .*; its training overflowed"):
+        read_embeddings(tmp_path / "file.safetensors")
+
+
+@pytest.mark.parametrize("word", ["<flora>", "lora", "lora_up", "<v1.5>", "dr.rex", "up.lora"])
+def test_a_word_is_not_taken_for_another_adapter(tmp_path, word):
+    """As diffusers writes it: one tensor, named like the word."""
+    save_file({word: torch.zeros(1, WIDTH)}, tmp_path / "file.safetensors")
+    assert open_adapter(str(tmp_path / "file.safetensors")).method == "textual_inversion"
+    assert read_embeddings(tmp_path / "file.safetensors")[0] == word
+
+
+# Words in prompts
+
+
+def word_file(folder, word, vectors, value=1.0):
+    path = folder / f"{len(list(folder.iterdir()))}.safetensors"
+    save_file({"emb_params": torch.full((vectors, WIDTH), value)}, path, {"word": word})
+    return WeightedFile(path, 1)
+
+
+@pytest.fixture
+def ids_of(parts, tmp_path):
+    """Return the token ids of a prompt; those of the n-th word as (n, vector)."""
+
+    def run(prompt, *words):
+        files = [word_file(tmp_path, word, vectors) for word, vectors in words]
+        tokenizer = parts["tokenizer"]
+        places = [(number, place) for number, (_, vectors) in enumerate(words) for place in range(vectors)]
+        with embeddings_applied(SimpleNamespace(components=parts), ONE, files):
+            found = token_ids(tokenizer, prompt)
+            cut, (chunk, *_) = tokenise(tokenizer, [prompt])[0].tolist(), to_chunks(tokenizer, prompt).ids.tolist()
+        assert (
+            cut[: len(found) + 2] == chunk[: len(found) + 2] == [tokenizer.bos_token_id, *found, tokenizer.eos_token_id]
+        )
+        return [places[each - len(tokenizer)] if each >= len(tokenizer) else each for each in found]
+
+    return run
+
+
+def plain(parts, text):
+    return parts["tokenizer"](text, add_special_tokens=False).input_ids
+
+
+@pytest.mark.parametrize(
+    "prompt", ["a cat on desks", "masks", "asks", "sksy", "sks2", "2sks", "sks_dog", "säsks", "s ks"]
+)
+def test_a_word_does_not_act_inside_other_words(parts, ids_of, prompt):
+    assert ids_of(prompt, ("sks", 2)) == plain(parts, prompt)
+
+
+@pytest.mark.parametrize("prompt", ["{}", "a {} cat", "a {}, sitting", "({})", "{}'s ball", "a {}-cat", "\n{}\t"])
+@pytest.mark.parametrize("written", ["sks", "Sks", "SKS"])
+def test_a_whole_word_acts_with_all_vectors_in_any_case(parts, ids_of, prompt, written):
+    before, after = (plain(parts, part) for part in prompt.split("{}"))
+    assert ids_of(prompt.format(written), ("sks", 2)) == [*before, (0, 0), (0, 1), *after]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("rex", [0]),
+        ("rex2", [1]),
+        ("rex rex2 Rex", [0, 1, 0]),
+        ("rex_1", None),
+        ("rex dog", [2]),
+        ("rex  DOG", [2]),
+        ("<rex>", [3]),
+        ("<rex><rex>", [3, 3]),
+    ],
+)
+def test_words_that_begin_each_other(parts, ids_of, prompt, expected, order):
+    """The longest is used, whatever the order of the adapters."""
+    words = [("rex", 2), ("rex2", 2), ("rex dog", 3), ("<rex>", 1)]
+    found = ids_of(prompt, *words[::order])
+    if expected is None:
+        assert found == plain(parts, prompt)
+    else:
+        wanted = [words[number] for number in expected]
+        numbers = [(words[::order].index(word), place) for word in wanted for place in range(word[1])]
+        assert found == numbers
+
+
+def test_where_the_longer_word_does_not_end_the_shorter_is_used(parts, ids_of):
+    assert ids_of("rex dogs", ("rex", 1), ("rex dog", 1)) == [(0, 0), *plain(parts, "dogs")]
+
+
+def test_a_word_and_the_name_of_another_words_vector(ids_of):
+    assert ids_of("rex rex_1", ("rex", 2), ("rex_1", 1)) == [(0, 0), (0, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("other", ["sks", "Sks", " SKS "])
+def test_the_same_word_twice_is_refused(ids_of, other):
+    with pytest.raises(LimnerError, match="two adapters define the word"):
+        ids_of("sks", ("sks", 1), (other, 1))
+
+
+def test_the_ids_between_words_are_those_of_the_tokenizers_library(parts, ids_of):
+    """Of a prompt with added tokens, as earlier versions made them."""
+    tokenizer = copy.deepcopy(parts["tokenizer"])
+    tokenizer.add_tokens(["<rex>", "<rex>_1"])
+    prompt = "A photo  of <rex>, the Cat's dog; naïve <rex>"
+    numbers = {len(tokenizer) - 2: (0, 0), len(tokenizer) - 1: (0, 1)}
+    text = prompt.replace("<rex>", "<rex> <rex>_1")
+    expected = [numbers.get(each, each) for each in tokenizer(text, add_special_tokens=False).input_ids]
+    assert ids_of(prompt, ("<rex>", 2)) == expected
 
 
 @pytest.mark.parametrize(("longest", "length"), [(None, TOKENS), (TOKENS - 1, TOKENS - 1), (TOKENS + 1, TOKENS)])

@@ -43,6 +43,24 @@ def test_weights_are_at_their_own_tokens(tokenizer):
     assert (found.weights[0, 7:] == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("prompt", "parts"),
+    [
+        ("cat BREAK dog", ["cat", "dog"]),
+        ("cat,BREAK dog beach", ["cat,", "dog beach"]),
+        ("(cat BREAK dog:1.5)", ["cat", "dog"]),
+        ("BREAK cat BREAK BREAK dog BREAK", ["cat", "dog"]),
+        ("BREAK", [""]),
+        ("cat break dog", ["cat break dog"]),
+    ],
+)
+def test_break_begins_a_chunk(tokenizer, prompt, parts):
+    found = to_chunks(tokenizer, prompt)
+    expected = torch.cat([to_chunks(tokenizer, part).ids for part in parts])
+    assert torch.equal(found.ids, expected)
+    assert (found.weights[:, 1] == 1.5).all() == prompt.startswith("(")
+
+
 def test_a_word_longer_than_a_chunk_starts_in_place(tokenizer):
     long = "".join(chr(97 + place * 7 % 26) for place in range(24))
     count = len(ids(tokenizer, long))

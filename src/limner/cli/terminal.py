@@ -33,6 +33,7 @@ from limner.core.events import Event as RunEvent
 from limner.core.events import Progress as Done
 from limner.core.execution import body_of
 from limner.core.feedback import GeneratedImage
+from limner.core.requests.parsing import join_weight
 from limner.core.runs import Artifact, Run
 from limner.core.text import clean_line
 
@@ -177,7 +178,7 @@ def generate_command(made: ArtifactCreated) -> str:
     words += [part for place in model for part in ("--model", place)]
     if made.what is ArtifactKind.ADAPTER:
         words += ["--vae", vae] if (vae := made.details["vae"]) else []
-        words += ["--adapter", made.path]
+        words += ["--adapter", join_weight(made.path, 1)]
     return shlex.join(words)
 
 

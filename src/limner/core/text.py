@@ -1,9 +1,10 @@
-"""Text on one line: cleaned, shortened, punctuated, with the right English article."""
+"""Text on one line: cleaned, shortened, punctuated, searched for whole words, with the right English article."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the text: they shape Persian and Indic letters, and join emoji."""
@@ -27,6 +28,25 @@ def clean_line(text: str, limit: int | None = None) -> str:
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters of a text, with "…" in place of the rest."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@lru_cache(256)
+def whole_words(*phrases: str) -> re.Pattern[str]:
+    """A pattern that finds phrases as whole words, in any case and with any white space between their words.
+
+    Group n is the n-th phrase, counted from 1; where several match, the first of them does. A letter, figure or
+    underscore beside a phrase makes it part of another word, unless the phrase ends in a sign: "<rex>" is found in
+    "<rex>es", and "rex" is not found in "rexes".
+    """
+    return re.compile("|".join(f"({_bounded(phrase.split())})" for phrase in phrases), re.IGNORECASE)
+
+
+def _bounded(words: list[str]) -> str:
+    if not words:
+        return "(?!)"  # never found
+    before = r"(?<!\w)" if re.match(r"\w", words[0]) else ""
+    after = r"(?!\w)" if re.search(r"\w\Z", words[-1]) else ""
+    return before + r"\s+".join(map(re.escape, words)) + after
 
 
 def article(phrase: str) -> str:

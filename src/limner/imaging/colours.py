@@ -1,4 +1,4 @@
-"""Converts images of any mode and ICC profile (ICC.1:2022) to 8-bit sRGB."""
+"""Converts images of any mode, ICC profile (ICC.1:2022) and gamma (PNG's gAMA) to 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ PROFILE_CAP = 16 * 2**20
 
 SAME = 2
 """A profile that changes no colour by more than this many of 255 levels counts as sRGB: the difference is invisible."""
+
+GAMMAS = (0.1, 10.0)
+"""The smallest and the largest exponent of a PNG's gAMA that is used."""
+
+SRGB_GAMMA, GAMMA_SAME = 1 / 2.2, 0.05
+"""The exponent that stands for sRGB, and the share by which another may differ to mean the same, as in libpng."""
 
 _MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """Pillow's mode by a profile's colour space."""
@@ -50,22 +56,33 @@ def is_deep(image: Image.Image) -> bool:
     return _is_deep_mode(image.mode) or any(";16" in str(tile[3]) for tile in tiles)
 
 
-def to_rgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
-    """A loaded image in 8-bit sRGB, and notes about the conversion of its colours; depth is not noted."""
+def stored_gamma(image: Image.Image) -> float | None:
+    """The exponent g in a PNG's gAMA (PNG, 3rd edition, 11.3.2.2): levels are light ** g. None if it is sRGB's."""
+    gamma = image.info.get("gamma")
+    if not isinstance(gamma, float) or "srgb" in image.info or not GAMMAS[0] <= gamma <= GAMMAS[1]:
+        return None
+    return None if abs(gamma / SRGB_GAMMA - 1) < GAMMA_SAME else gamma
+
+
+def to_rgb(image: Image.Image, profile: bytes | None, gamma: float | None = None) -> tuple[Image.Image, list[str]]:
+    """A loaded image in 8-bit sRGB, and notes about the conversion of its colours; depth is not noted.
+
+    gamma: as `stored_gamma` returns it; used where there is no profile that can be used.
+    """
     if _is_deep_mode(image.mode):
-        grey, note = to_srgb(_eight_bits(image), profile)
+        grey, note = to_srgb(_eight_bits(image), profile, gamma)
         return grey.convert("RGB"), _without_none(note)
     if image.mode in ("RGB", "L", "CMYK", "LAB") and not image.has_transparency_data:
-        plain, note = to_srgb(image, profile)
+        plain, note = to_srgb(image, profile, gamma)
         ink = "converted from CMYK" if image.mode == "CMYK" else None
         return plain.convert("RGB"), _without_none(ink, note)
     if not image.has_transparency_data:
-        plain, note = to_srgb(image.convert("RGB"), profile)
+        plain, note = to_srgb(image.convert("RGB"), profile, gamma)
         return plain, _without_none(note)
-    return _flattened(image, profile)
+    return _flattened(image, profile, gamma)
 
 
-def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str | None]:
+def to_srgb(image: Image.Image, profile: bytes | None, gamma: float | None) -> tuple[Image.Image, str | None]:
     """An image without transparency in sRGB, and a note about the conversion, None if there was none.
 
     The result is RGB if a profile was used or the image was Lab; otherwise it is unchanged.
@@ -77,17 +94,27 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str
         except (BrokenProfile, ImageCms.PyCMSError, OSError, ValueError) as error:
             log.debug("profile not used: %s", error)
             note = "its colour profile cannot be used, so it is taken for sRGB"
+    if gamma is not None and image.mode in ("RGB", "L"):
+        return image.point(_gamma_table(gamma) * len(image.getbands())), "brightness converted from its gamma"
     if image.mode == "LAB":
         return _lab().apply(image), "converted from Lab"
     return image, note
 
 
-def _flattened(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, list[str]]:
+@lru_cache(maxsize=16)
+def _gamma_table(gamma: float) -> list[int]:
+    """The level in sRGB (IEC 61966-2-1) of each level that is stored with a gamma."""
+    light = (np.arange(256) / 255) ** (1 / gamma)
+    encoded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return (255 * encoded).round().astype(int).tolist()
+
+
+def _flattened(image: Image.Image, profile: bytes | None, gamma: float | None) -> tuple[Image.Image, list[str]]:
     """An image with transparency composited on white, which is the same white in sRGB."""
     layer = image.convert("RGBA")
     # A grey profile is for grey values, which the conversion to RGBA keeps in each channel.
     colours = layer.getchannel("R") if image.mode == "LA" else layer.convert("RGB")
-    plain, note = to_srgb(colours, profile)
+    plain, note = to_srgb(colours, profile, gamma)
     alpha = layer.getchannel("A")
     flat = Image.new("RGB", layer.size, "white")
     if alpha.getextrema()[0] == 255:

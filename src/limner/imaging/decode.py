@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -12,12 +14,12 @@ from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.imaging.colours import is_deep, to_rgb
+from limner.imaging.colours import is_deep, stored_gamma, to_rgb
 from limner.imaging.damage import is_unfinished_jpeg
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged_image, format_title, misnamed, pillow_formats, unknown_format
 
-__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "open_image", "open_stored", "read_image"]
+__all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "load_upright", "open_image", "open_stored", "read_image"]
 
 PIXEL_CAP = 100_000_000
 """The largest image that is decoded, in pixels."""
@@ -93,6 +95,20 @@ def read_image(
     JPEG is decoded at a half, a quarter or an eighth of its size, which is several times faster, as long as both sides
     stay at least twice as long as these.
     """
+    with _opened(data, path, cap) as image:
+        return _decoded(image, path, least, data)
+
+
+def load_upright(data: bytes, path: str | Path, cap: int = PIXEL_CAP) -> Image.Image:
+    """The image in the bytes of a file, upright, with the mode, levels and transparency of the file: for masks."""
+    with _opened(data, path, cap) as image:
+        image.load()
+        return _upright(image)
+
+
+@contextmanager
+def _opened(data: bytes, path: str | Path, cap: int) -> Iterator[Image.Image]:
+    """The image with only its header read and checked. Raises LimnerError for what goes wrong inside the context."""
     if not data:
         raise LimnerError(f"{quoted(path)} is empty (0 bytes)", "copy it again or remove it")
     formats = pillow_formats(data, path)
@@ -104,7 +120,7 @@ def read_image(
             check_header(image, path)
             if image.format in ("JPEG", "MPO") and is_unfinished_jpeg(data):
                 raise damaged_image(data, path, "its end is missing")
-            return _decoded(image, path, least, data)
+            yield image
     except LimnerError:
         raise
     except Image.DecompressionBombError as error:
@@ -125,8 +141,8 @@ def _decoded(image: Image.Image, path: str | Path, least: tuple[int, int] | None
         image.draft(None, (max(1, 2 * width), max(1, 2 * height)))
     image.load()
     orientation = _orientation(image)
-    upright = image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
-    rgb, colours = to_rgb(upright, image.info.get("icc_profile"))
+    upright = _upright(image)
+    rgb, colours = to_rgb(upright, image.info.get("icc_profile"), stored_gamma(image))
     rgb.info = {}  # Pillow would save the old profile and the EXIF data, with the location
     frames, counted = _frames(image, data)
     notes = (
@@ -148,6 +164,12 @@ def _header(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(BytesIO(data), formats=formats)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """A loaded image, turned as its EXIF orientation says."""
+    orientation = _orientation(image)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _orientation(image: Image.Image) -> int:

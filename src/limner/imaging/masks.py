@@ -12,7 +12,8 @@ from limner.core.datasets import Box, Fault
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.imaging.crop import crop_and_resize
-from limner.imaging.decode import SUFFIXES, decode
+from limner.imaging.decode import SUFFIXES
+from limner.imaging.drawn_masks import DrawnMask, decode_mask
 from limner.imaging.luminance import otsu
 from limner.imaging.opencv import opencv
 
@@ -44,29 +45,18 @@ def find_mask(folder: Path, key: str) -> Path | None:
     return None
 
 
-def read_mask(data: bytes, name: str, size: tuple[int, int]) -> Image.Image | Fault:
-    """The mask in a file's bytes in mode L, or a Fault. size: (width, height) of its image, which it must have."""
+def read_mask(data: bytes, name: str, size: tuple[int, int]) -> DrawnMask | Fault:
+    """The mask in a file's bytes, or a Fault. size: (width, height) of its image, which it must have."""
     try:
-        mask = decode(data, name).convert("L")
+        mask = decode_mask(data, name)
     except LimnerError as error:
         return Fault("mask", f"the mask {error.problem}")
-    if mask.size != size:
-        return Fault(
-            "mask",
-            f"the mask {quoted(name)} is {mask.width} x {mask.height}, and its image {size[0]} x {size[1]}",
-        )
-    return mask_fault(mask, f"the mask {quoted(name)}") or mask
-
-
-def mask_fault(mask: Image.Image, what: str = "the mask") -> Fault | None:
-    """The Fault of a mask in mode L that is all black or all white; None for others."""
-    low, high = mask.getextrema()
-    white = 255
-    if isinstance(high, int) and high <= white // 2:
-        return Fault("mask", f"{what} is all black", 0.0)
-    if isinstance(low, int) and low > white // 2:
-        return Fault("mask", f"{what} is all white", 1.0)
-    return None
+    width, height = mask.image.size
+    if mask.image.size != size:
+        return Fault("mask", f"the mask {quoted(name)} is {width} x {height}, and its image {size[0]} x {size[1]}")
+    if mask.selects_nothing:
+        return Fault("mask", f"the mask {quoted(name)} is all black", 0.0)
+    return Fault("mask", f"the mask {quoted(name)} is all white", 1.0) if mask.selects_everything else mask
 
 
 def crop_mask(mask: Image.Image, box: Box, shape: tuple[int, int]) -> Image.Image | Fault:

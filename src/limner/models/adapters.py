@@ -14,6 +14,7 @@ from typing import Any
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
 from limner.core.protocols import Facts, WeightedFile
+from limner.core.requests.parsing import join_weight
 from limner.models.loading import PICKLES, Model, unload_all
 from limner.plugins import registry
 from limner.store.files import sha256_of
@@ -94,7 +95,7 @@ def _file_of(path: str) -> Path:
     """Return the adapter file of a path."""
     place = Path(path).expanduser()
     if not place.exists():
-        raise unknown("adapter", path, _adapters_in(place.parent))
+        raise unknown("adapter", path, [join_weight(name, 1) for name in _adapters_in(place.parent)])
     file = _file_in(place, path) if place.is_dir() else place
     if file.suffix in PICKLES:
         raise LimnerError(

@@ -9,6 +9,7 @@ import torch
 
 from limner.core.protocols import Components, Family
 from limner.models.cache import PromptCache
+from limner.models.learned_words import WordSet, blend_of, only_words
 
 GROUP = 64
 """Prompts that are encoded in one batch at most."""
@@ -20,8 +21,34 @@ def conditioning(
 ) -> Mapping[str, Any]:
     """Return the pipeline's arguments for prompts: a row for each, or a single row if they are all the same.
 
-    Each different prompt is encoded once.
+    Each different prompt is encoded once; with learned words of other weights than 1, once for each set of `blend_of`.
     """
+    tokenizers = [components.parts[name] for _, name, _ in family.facts.embeddings]
+    (_, base), *further = blend_of(tokenizers[0]) if tokenizers else [(1.0, frozenset())]
+    if not further:
+        return _encoded(family, components, prompts, negative)
+    before = blended = _encoded_with(family, components, prompts, negative, base)
+    for weight, active in further:
+        after = _encoded_with(family, components, prompts, negative, active)
+        blended = {name: _moved(blended[name], weight, before[name], after[name]) for name in blended}
+        before = after
+    return blended
+
+
+def _encoded_with(
+    family: Family, components: Components, prompts: Sequence[str], negative: str, active: WordSet
+) -> Mapping[str, Any]:
+    """Return the arguments with a set of learned words."""
+    with only_words((components.parts[name] for _, name, _ in family.facts.embeddings), active):
+        return _encoded(family, components, prompts, negative)
+
+
+def _moved(value: Any, weight: float, before: Any, after: Any) -> Any:
+    """Return a tensor plus weight times the difference of two; anything else as it is."""
+    return value + weight * (after - before) if isinstance(value, torch.Tensor) else value
+
+
+def _encoded(family: Family, components: Components, prompts: Sequence[str], negative: str) -> Mapping[str, Any]:
     distinct = list(dict.fromkeys(prompts))
     encoded = [
         family.conditioning(components, part, [negative] * len(part))

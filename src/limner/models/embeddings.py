@@ -15,7 +15,8 @@ from torch import nn
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
-from limner.models.options import EMBEDDINGS_FILE
+from limner.models.learned_words import LONGEST, add_word, normalised, remove_word
+from limner.models.options import EMBEDDINGS_FILE, OVERFLOWED
 
 MAX_VECTORS = 75
 """Vectors of a token that a text encoder of 77 tokens has room for."""
@@ -46,47 +47,31 @@ class ExtendedEmbedding(nn.Module):
 
 @dataclass
 class TokenEmbeddings:
-    """A new token of one or more vectors in one text encoder, from `add` until `remove`."""
+    """A word of one or more vectors in one text encoder, from `add` until `remove`."""
 
     tokenizer: Any
     encoder: Any
     extended: ExtendedEmbedding
-    before: str
+    word: str
 
     @classmethod
-    def add(cls, tokenizer: Any, encoder: Any, names: Sequence[str], rows: torch.Tensor) -> TokenEmbeddings:
-        """Add a token. names: the token, then names for its further vectors. rows: (len(names), width)."""
-        vocabulary = tokenizer.get_vocab()
-        known = [name for name in names if name in vocabulary]
-        if known:
-            raise LimnerError(
-                f"the word {known[0]!r} is already used by the model or by another adapter",
-                "choose another one, such as '<sks>', or leave that adapter out",
-            )
+    def add(cls, tokenizer: Any, encoder: Any, word: str, rows: torch.Tensor, weight: float = 1.0) -> TokenEmbeddings:
+        """Add a word. rows: (vectors, width). weight: as `blend_of` has it."""
         base = encoder.get_input_embeddings()
         if rows.shape[1] != base.weight.shape[1]:
             raise LimnerError(
-                f"the word {names[0]!r} has vectors of {rows.shape[1]} numbers, and this model's have "
+                f"the word {word!r} has vectors of {rows.shape[1]} numbers, and this model's have "
                 f"{base.weight.shape[1]}",
                 "use the family of models that it was trained on",
             )
-        before = tokenizer.backend_tokenizer.to_str()
-        tokenizer.add_tokens(list(names))
-        first = tokenizer.convert_tokens_to_ids(names[0])
+        first = add_word(tokenizer, word, len(rows), weight)
         extended = ExtendedEmbedding(base, rows.to(base.weight.device, torch.float32), first)
         encoder.set_input_embeddings(extended)
-        return cls(tokenizer, encoder, extended, before)
+        return cls(tokenizer, encoder, extended, word)
 
     def remove(self) -> None:
-        from tokenizers import Tokenizer
-
         self.encoder.set_input_embeddings(self.extended.base)
-        self.tokenizer._tokenizer = Tokenizer.from_str(self.before)
-
-
-def token_names(word: str, vectors: int) -> list[str]:
-    """Return the tokens of a word of several vectors, numbered like in diffusers."""
-    return [word, *(f"{word}_{i}" for i in range(1, vectors))]
+        remove_word(self.tokenizer, self.word)
 
 
 class LearnedEmbeddings:
@@ -96,7 +81,7 @@ class LearnedEmbeddings:
         self, components: Components, facts: Facts, subject: SubjectWords, vectors: int, initial: str, seed: int
     ) -> None:
         self.keys, self.tokens, self.subject = [], [], subject
-        names, rng = token_names(subject.identifier, vectors), torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         for key, tokenizer_name, encoder_name in facts.embeddings:
             tokenizer, encoder = components.parts[tokenizer_name], components.parts[encoder_name]
             if vectors > (room := tokenizer.model_max_length // 2):
@@ -112,7 +97,7 @@ class LearnedEmbeddings:
             # further vectors start a little apart, because equal ones would stay equal
             rows[len(ids) :] += 0.1 * weight.std() * torch.randn(rows[len(ids) :].shape, generator=rng)
             self.keys.append((key, encoder_name))
-            self.tokens.append(TokenEmbeddings.add(tokenizer, encoder, names, rows))
+            self.tokens.append(TokenEmbeddings.add(tokenizer, encoder, subject.identifier, rows))
 
     def groups(self) -> dict[str, list[nn.Parameter]]:
         return {"text": [token.extended.rows for token in self.tokens]}
@@ -159,7 +144,7 @@ def restore_embeddings(attached: LearnedEmbeddings, path: Path) -> None:
 
 @contextmanager
 def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> Iterator[None]:
-    """Add the words of files to a pipeline's text encoders, their vectors multiplied by the file's weight.
+    """Add the words of files to a pipeline's text encoders, with the files' weights, which act in `conditioning`.
 
     A weight of 0 leaves the word out.
     """
@@ -168,9 +153,9 @@ def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]
         known: set[str] = set()
         for use in (use for use in uses if use.weight):
             word, rows = read_embeddings(use.file)
-            if word in known:
+            if normalised(word) in known:
                 raise LimnerError(f"two adapters define the word {word!r}", "leave one of them out")
-            known.add(word)
+            known.add(normalised(word))
             encoders = {key or word: (tokenizer, encoder) for key, tokenizer, encoder in facts.embeddings}
             if len(facts.embeddings) == 1 and len(rows) == 1:
                 rows = {next(iter(encoders)): next(iter(rows.values()))}
@@ -182,8 +167,7 @@ def embeddings_applied(pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]
                 )
             for key, values in rows.items():
                 tokenizer, encoder = (parts[name] for name in encoders[key])
-                names = token_names(word, len(values))
-                token = TokenEmbeddings.add(tokenizer, encoder, names, values * use.weight)
+                token = TokenEmbeddings.add(tokenizer, encoder, word, values, use.weight)
                 stack.callback(token.remove)
         yield
 
@@ -197,13 +181,18 @@ def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
         word = (file.metadata() or {}).get("word")
     rows = {name: value.float() for name, value in load_file(path).items()}
     rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
-    if not rows or any(
-        value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS or not value.isfinite().all() for value in rows.values()
-    ):
+    if any(not value.isfinite().all() for value in rows.values()):
+        raise LimnerError(f"adapter {str(path)!r} contains numbers that are not finite (NaN or infinity)", OVERFLOWED)
+    if not rows or any(value.ndim != 2 or not 1 <= len(value) <= MAX_VECTORS for value in rows.values()):
         raise LimnerError(f"{str(path)!r} contains no word of 1 to {MAX_VECTORS} vectors", "copy or train it again")
     if word is None:
         only = next(iter(rows)) if len(rows) == 1 else "emb_params"
         word = path.stem if only == "emb_params" else only
+    if not (1 <= len(word) <= LONGEST and normalised(word)):
+        raise LimnerError(
+            f"{str(path)!r} names its word {word[:40]!r}, which is not a word of 1 to {LONGEST} characters",
+            "rename the file, or train it again",
+        )
     return word, rows
 
 

@@ -25,6 +25,7 @@ from limner.models.lora_layouts import (
     split,
 )
 from limner.models.lora_update import Layer, Update
+from limner.models.options import OVERFLOWED
 
 Layers = Mapping[str, Layer]
 """A network's linear and convolution layers by their names."""
@@ -153,7 +154,7 @@ class LoraFile:
         if bad:
             raise LimnerError(
                 f"adapter {str(self.file)!r} contains numbers that are not finite (NaN or infinity) in {_listed(bad)}",
-                "its training overflowed: use an earlier checkpoint, or train it again with a lower learning rate",
+                OVERFLOWED,
             )
 
     def _scales(self, header: Mapping[str, str], groups: Sequence[TensorGroup]) -> Mapping[str, Scales]:

@@ -16,6 +16,10 @@ EMBEDDINGS_FILE = "learned_embeds.safetensors"
 """Name of a file of learned embeddings for diffusers."""
 
 
+OVERFLOWED = "its training overflowed: use an earlier checkpoint, or train it again with a lower learning rate"
+"""What to do about an adapter with numbers that are not finite."""
+
+
 class LoraOptions(Frozen):
     """Options of LoRA; None means the model's default."""
 

@@ -1,7 +1,7 @@
 """Prompts as token ids; prompts of any length, with weights, as hidden states of CLIP text encoders.
 
 "(words:1.3)" gives what is inside a weight, in A1111's syntax; other brackets are plain text, and so is "\\(". A prompt
-that is longer than the encoder takes is encoded in chunks, which are concatenated.
+that is longer than the encoder takes is encoded in chunks, which are concatenated; BREAK begins a chunk.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any
 import torch
 
 from limner.core.events import Emit, Notice
+from limner.core.prompt_syntax import split_parts_of
+from limner.models.learned_words import WordSet, blend_of, with_tokens
 
 _BRACKET = re.compile(r"(?<!\\)[()]")
 _WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
@@ -22,9 +24,18 @@ MAX_WEIGHT = 10.0
 
 def tokenise(tokenizer: Any, prompts: Sequence[str], longest: int | None = None) -> torch.Tensor:
     """Return token ids (n, length), padded and cut to the text encoder's length, or to `longest` if that is less."""
-    prompts = [expand_tokens(tokenizer, prompt) for prompt in prompts]
+    prompts = [with_tokens(tokenizer, prompt) for prompt in prompts]
     length = min(tokenizer.model_max_length, longest or tokenizer.model_max_length)
     return tokenizer(prompts, padding="max_length", max_length=length, truncation=True, return_tensors="pt").input_ids
+
+
+def _padded_ids(tokenizer: Any, rows: Sequence[Sequence[int]], length: int) -> torch.Tensor:
+    """Return token ids (n, length) of rows, each with start and end token, padded."""
+    ids = torch.full((len(rows), length), tokenizer.pad_token_id)
+    for place, row in enumerate(rows):
+        whole = [tokenizer.bos_token_id, *row, tokenizer.eos_token_id]
+        ids[place, : len(whole)] = torch.tensor(whole)
+    return ids
 
 
 def tokenise_chat(
@@ -39,17 +50,6 @@ def tokenise_chat(
     ]
     tokens = tokenizer(messages, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
     return tokens.input_ids, tokens.attention_mask
-
-
-def expand_tokens(tokenizer: Any, prompt: str) -> str:
-    """Insert the further tokens of learned embeddings of several vectors, as diffusers' pipelines do with text."""
-    known = tokenizer.added_tokens_encoder
-    for token in set(tokenizer.tokenize(prompt)) & known.keys():
-        further = []
-        while (name := f"{token}_{len(further) + 1}") in known:
-            further.append(name)
-        prompt = prompt.replace(token, " ".join((token, *further)))
-    return prompt
 
 
 def warn_if_truncated(tokenizer: Any, limit: int, what: str, text: str, emit: Emit) -> None:
@@ -109,30 +109,37 @@ class Chunks:
     weights: torch.Tensor
 
 
-def to_chunks(tokenizer: Any, prompt: str) -> Chunks:
-    """Return the token ids of a prompt in chunks, each between the start and the end token."""
+def to_chunks(tokenizer: Any, prompt: str, active: WordSet | None = None) -> Chunks:
+    """Return the token ids of a prompt in chunks, each between the start and the end token. BREAK begins a chunk.
+
+    active: as in `with_tokens`.
+    """
     room = tokenizer.model_max_length - 2
     chunks: list[list[tuple[int, float]]] = [[]]
     for text, weight in parse_weights(prompt):
-        for word in _words(tokenizer, text):
-            if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
+        for number, part in enumerate(split_parts_of(text)):
+            if number and chunks[-1]:
                 chunks.append([])
-            for token in word:
-                if len(chunks[-1]) == room:
+            for word in _words(tokenizer, part, active):
+                if len(chunks[-1]) + len(word) > room and chunks[-1] and len(word) <= room:
                     chunks.append([])
-                chunks[-1].append((token, weight))
-    ids = torch.full((len(chunks), room + 2), tokenizer.pad_token_id)
+                for token in word:
+                    if len(chunks[-1]) == room:
+                        chunks.append([])
+                    chunks[-1].append((token, weight))
+    if len(chunks) > 1 and not chunks[-1]:  # BREAK at the end
+        chunks.pop()
+    ids = _padded_ids(tokenizer, [[token for token, _ in chunk] for chunk in chunks], room + 2)
     weights = torch.ones(len(chunks), room + 2)
     for row, chunk in enumerate(chunks):
-        tokens = [tokenizer.bos_token_id, *(token for token, _ in chunk), tokenizer.eos_token_id]
-        ids[row, : len(tokens)] = torch.tensor(tokens)
         weights[row, 1 : len(chunk) + 1] = torch.tensor([weight for _, weight in chunk])
     return Chunks(ids, weights)
 
 
-def _words(tokenizer: Any, text: str) -> list[list[int]]:
-    """Return token ids, grouped by word."""
-    ids = tokenizer(expand_tokens(tokenizer, text), add_special_tokens=False, truncation=False, verbose=False).input_ids
+def _words(tokenizer: Any, text: str, active: WordSet | None) -> list[list[int]]:
+    """Return token ids, grouped by word; a learned word is grouped with the word after it."""
+    text = with_tokens(tokenizer, text, active)
+    ids = tokenizer(text, add_special_tokens=False, truncation=False, verbose=False).input_ids
     words: list[list[int]] = [[]]
     for token, name in zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True):
         words[-1].append(token)
@@ -162,7 +169,13 @@ def encode_weighted(
     weights.
     """
     chunked = [[[to_chunks(tokenizer, prompt) for prompt in group] for group in groups] for tokenizer, _ in encoders]
-    longest = max(len(prompt.ids) for stack in chunked for group in stack for prompt in group)
+    longest = max(
+        len(to_chunks(tokenizer, prompt, active).ids)  # the same for all sets of words that are blended
+        for tokenizer, _ in encoders
+        for _, active in blend_of(tokenizer)
+        for group in groups
+        for prompt in group
+    )
     sides: list[list[torch.Tensor]] = []
     for (tokenizer, encode), stack in zip(encoders, chunked, strict=True):
         empty = to_chunks(tokenizer, "")

@@ -18,6 +18,7 @@ from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution, body_model, split_body
 from limner.core.kinds import RequestKind
+from limner.core.prompt_syntax import take_adapters
 from limner.core.prompts import read_prompts
 from limner.core.requests import (
     CompareRequest,
@@ -66,7 +67,25 @@ def _with_recipe(act: Callable[..., None]) -> Callable[..., None]:
 
 
 def generate(request: GenerateRequest, execution: Execution, *, out: Out = Path("pictures")) -> None:
-    _run(request, execution, out)
+    _run(with_named_adapters(request), execution, out)
+
+
+def with_named_adapters(request: GenerateRequest) -> GenerateRequest:
+    """The request with the adapters that its prompt names, as `<lora:rex:0.8>`: a path without or with its suffix.
+
+    Only here, where the prompt is typed by whom the files belong to.
+    """
+    prompt, uses = take_adapters(request.prompt)
+    if not uses:
+        return request
+    found = [use if Path(use.path).expanduser().exists() else use.changed(path=_with_suffix(use.path)) for use in uses]
+    return request.changed(prompt=prompt, adapter=(*request.adapter, *found))
+
+
+def _with_suffix(path: str) -> str:
+    """The path of a .safetensors file of this name if there is one, else the path as it is."""
+    file = f"{path}.safetensors"
+    return file if Path(file).expanduser().is_file() else path
 
 
 def train(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from limner.core.errors import LimnerError
-from limner.core.text import article, clean_line
+from limner.core.text import article, clean_line, whole_words
 from limner.data.entries.annotations import CAPTION_CAP
 
 _READ = 8 * CAPTION_CAP
@@ -64,12 +64,7 @@ def truncate(text: str, limit: int) -> str:
 
 def contains_words(text: str, word: str) -> bool:
     """Whether a text contains a word, or several words in this order, in any case."""
-    return _held(word).search(text) is not None
-
-
-@lru_cache(256)
-def _held(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){_spaced(word)}(?!\w)", re.IGNORECASE)
+    return whole_words(word).search(text) is not None
 
 
 @lru_cache(256)
@@ -105,7 +100,7 @@ def _before(word: str, text: str) -> str:
 def _without_banned(text: str, ban: Iterable[str], kept: Sequence[str]) -> str:
     """The text without banned words, repeated: removing one may join two halves of another."""
     patterns = [_banned(word) for word in ban]
-    held = [_held(word) for word in kept]
+    held = [whole_words(word) for word in kept]
     while spans := next((found for pattern in patterns if (found := _free(text, pattern, held))), None):
         for start, end in reversed(spans):
             text = _joined(text[:start].rstrip(), text[end:].lstrip(), held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,7 @@ from limner.data.sets.folder import ImageFile
 from limner.imaging.buckets import Buckets
 from limner.imaging.crop import center_square, crop_and_resize, crop_box, size_conditioning
 from limner.imaging.decode import decode
+from limner.imaging.drawn_masks import DrawnMask, open_mask
 
 Shape = tuple[int, int]
 """Width and height in pixels."""
@@ -70,7 +71,7 @@ class CroppedFiles:
         images, shape = self.images[part], self.shape
         with ThreadPoolExecutor(2) as threads:
             pixels = np.stack(list(threads.map(lambda image: _pixels(image, shape), images)))
-        masks = np.stack([read_mask(image, shape) for image in images]) if self.masked else None
+        masks = np.stack([_mask_levels(image, shape) for image in images]) if self.masked else None
         return Crops(pixels, np.array([_frame(image.size, shape) for image in images]), masks)
 
 
@@ -118,18 +119,27 @@ def _pixels(image: ImageFile, shape: Shape) -> np.ndarray:
     return np.asarray(_crop(decode(data, image.path), shape))
 
 
-def read_mask(image: ImageFile, shape: Shape) -> np.ndarray:
-    """An image's mask as (h, w), uint8: white counts, black does not. All white where it has none."""
+def read_mask(image: ImageFile, shape: Shape) -> DrawnMask | None:
+    """An image's mask, cropped like the image: white counts, black does not. None where it has none.
+
+    Raises LimnerError if it has another size than its image or nothing white.
+    """
     if image.mask is None:
-        return np.full(shape[::-1], 255, dtype=np.uint8)
-    mask: Image.Image = decode(read_file(image.mask), image.mask)
-    if mask.size != image.size:
+        return None
+    mask = open_mask(image.mask)
+    if mask.image.size != image.size:
         raise LimnerError(
-            f"the mask {quoted(image.mask)} is {mask.width} x {mask.height}, and its image "
+            f"the mask {quoted(image.mask)} is {mask.image.width} x {mask.image.height}, and its image "
             f"{image.size[0]} x {image.size[1]}",
             "make the mask as large as its image",
         )
-    values = np.asarray(_crop(mask.convert("L"), shape))
-    if not values.any():
+    cropped = replace(mask, image=_crop(mask.image, shape))
+    if mask.selects_nothing or not cropped.image.getbbox():
         raise LimnerError(f"the mask {quoted(image.mask)} is all black", "paint the part to train on white")
-    return values
+    return cropped
+
+
+def _mask_levels(image: ImageFile, shape: Shape) -> np.ndarray:
+    """An image's mask as (h, w), uint8; all white where it has none."""
+    mask = read_mask(image, shape)
+    return np.full(shape[::-1], 255, dtype=np.uint8) if mask is None else np.asarray(mask.image)

@@ -8,10 +8,10 @@ from itertools import combinations, zip_longest
 from pathlib import Path
 
 from limner.core.requests.request import digest_of
+from limner.core.text import whole_words
 from limner.core.votes import BlindPair, VotesKey
 from limner.engine.compare.ranking import KEY
 from limner.engine.compare.result import PromptSeed
-from limner.engine.train.class_captions import word_pattern
 from limner.reports.writer import file_data_url, write_page
 from limner.store.files import atomic_file, sha256_of
 
@@ -76,7 +76,7 @@ def without_identifiers(prompt: str, identifiers: Sequence[str]) -> str:
     """A prompt without identifier tokens; unchanged if nothing else is in it."""
     text = prompt
     for word in identifiers:
-        text = word_pattern(word).sub("", text)
+        text = whole_words(word).sub("", text)
     return " ".join(text.split()) or prompt
 
 

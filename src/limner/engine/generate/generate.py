@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from limner.core.events import Emit, Stage
+from limner.core.events import Emit, Notice, Stage
+from limner.core.prompt_syntax import notices_of
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import AllJobsFailed, ImageRow, Job, active, emit_to_all, model_passes, run_pass
@@ -45,9 +46,8 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
     session = Session.open(check_request(jobs[0].request, jobs[0].workspace.execution), partial(emit_to_all, jobs))
     for job in jobs:
         job.request = session.complete(job.request)
-        if not session.setup.facts.long_prompts:
-            with job.isolated():
-                _warn_of_prompt(session, job)
+        with job.isolated():
+            _warn_of_prompt(session, job)
     with session.applied():
         seconds = second_passes(session.setup.request, session.base, session.setup.strengths)
         for job in jobs:
@@ -62,6 +62,12 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
 
 def _warn_of_prompt(session: Session, job: Job) -> None:
     prompt = job.request.prompt
+    weighted = session.setup.facts.long_prompts
+    lines = [*notices_of(prompt, weighted), *notices_of(job.request.negative_prompt, weighted)]
+    for text in dict.fromkeys(lines):
+        job.emit(Notice(text=text, level="warning"))
+    if weighted:
+        return
     warn_of_weights(prompt, job.emit)
     tokenizer, limit = session.setup.model.family.tokenizer(session.components)
     warn_if_truncated(tokenizer, limit, "prompt", prompt, job.emit)

@@ -15,6 +15,7 @@ from limner.core.protocols import Control
 from limner.core.requests import GenerateRequest
 from limner.imaging.crop import fit
 from limner.imaging.decode import open_image
+from limner.imaging.drawn_masks import DrawnMask, open_mask
 from limner.plugins import registry
 from limner.provenance.xmp import is_fully_generated
 from limner.store.files import sha256_of
@@ -22,25 +23,39 @@ from limner.store.files import sha256_of
 
 @dataclass(frozen=True)
 class OpenedInputs:
-    """A request's images as they are on disk, by path. makers: the plugins that make the control images."""
+    """A request's images as they are on disk, by path, without the mask. makers: the plugins that make the control
+    images.
+    """
 
     images: dict[str, Image.Image]
+    mask: DrawnMask | None
     makers: tuple[Control, ...]
 
 
 def open_inputs(request: GenerateRequest) -> OpenedInputs:
     """Read a request's images; raise LimnerError if one cannot be read, or if they do not fit together."""
-    paths = [path for path in (request.image, request.mask, *(use.path for use in request.control)) if path]
+    paths = [path for path in (request.image, *(use.path for use in request.control)) if path]
     images = {path: open_image(path) for path in paths}
-    if request.mask and request.image and images[request.mask].size != images[request.image].size:
-        mask, image = images[request.mask], images[request.image]
+    mask = open_mask(request.mask) if request.mask else None
+    if mask and request.image and mask.image.size != images[request.image].size:
+        image = images[request.image]
         raise LimnerError(
-            f"the mask is {mask.width} x {mask.height} px, and the image {image.width} x {image.height}",
+            f"the mask is {mask.image.width} x {mask.image.height} px, and the image {image.width} x {image.height}",
             "use a mask of the image's size",
         )
-    if request.mask and not images[request.mask].convert("L").getbbox():
+    if mask and mask.selects_nothing:
         raise LimnerError(f"the mask {request.mask!r} is all black", "make white what should be replaced")
-    return OpenedInputs(images, tuple(registry.controls.get(use.kind) for use in request.control))
+    return OpenedInputs(images, mask, tuple(registry.controls.get(use.kind) for use in request.control))
+
+
+def mask_notices(request: GenerateRequest, opened: OpenedInputs) -> list[str]:
+    """Return what had to be guessed of a request's mask, and a warning if it selects everything."""
+    if opened.mask is None:
+        return []
+    notes = [f"the mask {request.mask!r}: {opened.mask.note}"] if opened.mask.note else []
+    if opened.mask.selects_everything:
+        notes.append(f"the mask {request.mask!r} is all white, so the whole image is generated anew")
+    return notes
 
 
 @dataclass(frozen=True)
@@ -85,8 +100,8 @@ def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multip
     image = mask = None
     if request.image:
         image = fit(images[request.image], size)
-    if request.mask and request.image:
-        mask = fit(images[request.mask].convert("L"), size)
+    if opened.mask and request.image:
+        mask = fit(opened.mask.image, size)
         if not mask.getbbox():
             raise LimnerError(
                 f"at {size[0]} x {size[1]} px, nothing white is left of the mask {request.mask!r}",
@@ -94,7 +109,8 @@ def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multip
             )
     sources = tuple(fit(images[use.path], size) for use in request.control)
     guides = tuple(maker.guide(source) for maker, source in zip(opened.makers, sources, strict=True))
-    files = {path: sha256_of(Path(path).expanduser()) for path in images}
+    named = (*images, *([request.mask] if request.mask else ()))
+    files = {path: sha256_of(Path(path).expanduser()) for path in named}
     foreign = request.image is not None and not is_fully_generated(read_file(Path(request.image).expanduser()))
     return Inputs(size, image, mask, sources, guides, files, foreign)
 

@@ -29,19 +29,18 @@ def sample_images(
     conditioning: arguments of the pipeline from `Family.conditioning`, a row for every seed, or one for all. sampling:
     `steps`, `guidance`, and for pipelines that support it `guidance_rescale` (phi of Lin et al. 2024, arXiv 2305.08891,
     section 3.4). size: width and height in pixels. settings: arguments that hold for all images. on_step: called with
-    the steps done so far, summed over the images. Each image's noise comes from its own CPU generator, so that it does
-    not depend on the device.
+    the steps done so far, summed over the images; it ends at `steps` for each, however many timesteps the scheduler
+    makes of them (2 n - 1 with Heun, n + 1 with PNDM, fewer in a pass over an image). Each image's noise comes from its
+    own CPU generator, so that it does not depend on the device.
     """
-    done, steps = 0, sampling["steps"]
+    steps = sampling["steps"]
     width, height = size
     asked = {"guidance_rescale": sampling.get("guidance_rescale", 0.0), "height": height, "width": width}
     known = inspect.signature(type(pipeline).__call__).parameters
     common = {name: value for name, value in asked.items() if name in known} | dict(settings)
 
     def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        nonlocal done
-        done += rows
-        on_step(done)
+        on_step(start * steps + rows * steps * (step + 1) // getattr(pipe, "num_timesteps", steps))
         return values
 
     pipeline.set_progress_bar_config(disable=True)
@@ -59,12 +58,17 @@ def sample_images(
                 callback_on_step_end=count_step,
             ).images
         if not np.isfinite(pixels).all():
-            raise LimnerError(
-                "the model generated NaN (a black image): its numbers overflowed", "use --precision fp32 or bf16"
-            )
+            raise _overflow(getattr(pipeline, "dtype", None))
         yield from (pixels * 255).round().astype(np.uint8)
-        done = (start + rows) * steps
-        on_step(done)
+        on_step((start + rows) * steps)
+
+
+def _overflow(dtype: torch.dtype | None) -> LimnerError:
+    """The error for images that are not finite. dtype: that the model computed in."""
+    remedy = "use --precision fp32 or bf16"
+    if dtype in (torch.float32, torch.bfloat16):  # the precision is not to blame
+        remedy = "lower --guidance or the weight of the adapters, or use another model or adapter: one may be damaged"
+    return LimnerError("the model generated NaN (a black image): its numbers overflowed", remedy)
 
 
 def rows_of(value: Any, start: int, rows: int) -> Any:

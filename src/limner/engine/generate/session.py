@@ -25,7 +25,7 @@ from limner.engine.generate.checks import (
     pass_strengths,
     strengths,
 )
-from limner.engine.generate.inputs import Inputs, OpenedInputs, fit_inputs, open_inputs
+from limner.engine.generate.inputs import Inputs, OpenedInputs, fit_inputs, mask_notices, open_inputs
 from limner.engine.generate.memory import MemoryPreset, memory_saved, preset_for
 from limner.engine.generate.pipelines import accepts, arguments, load_controlnets, pipeline_for
 from limner.engine.generate.sampling import sample_images
@@ -108,6 +108,8 @@ class Session:
         memory = setup.execution.memory
         if memory != "high" and setup.device.type != "cuda":
             emit(Notice(text=f"memory {memory!r} offloads and quantises networks only on a CUDA GPU"))
+        for text in mask_notices(request, setup.opened):
+            emit(Notice(text=text, level="warning"))
         loading.notify_terms(model, emit)
         emit(Stage(name="loading"))
         with memory_errors(LESS_MEMORY):

@@ -24,6 +24,7 @@ from limner.imaging import masks
 from limner.imaging.crop import crop_and_resize, crop_box, upscale_factor
 from limner.imaging.damage import jpeg_damage
 from limner.imaging.decode import DecodedImage, read_image
+from limner.imaging.drawn_masks import DrawnMask
 from limner.imaging.formats import damaged_image
 from limner.plugins.registry import detectors
 from limner.provenance.rights import ImageRights, read_image_rights
@@ -176,8 +177,9 @@ def _write(
     _save(crop_and_resize(image, box, record.shape), path, plan.format, plan.quality)
     update: dict[str, object] = {"picture": path.name, "bytes": path.stat().st_size}
     mask = _mask(entry, image, record.size, plan)
-    if isinstance(mask, Image.Image):
-        mask = masks.crop_mask(mask, _scaled_box(record.box, record.size, mask.size), record.shape)
+    if isinstance(mask, DrawnMask):
+        update["notes"] = (*record.notes, *([f"a mask: {mask.note}"] if mask.note else []))
+        mask = masks.crop_mask(mask.image, _scaled_box(record.box, record.size, mask.image.size), record.shape)
     if isinstance(mask, Fault):
         return record.model_copy(update=update), [mask]
     if mask is not None:
@@ -194,14 +196,17 @@ def _scaled_box(box: Box, size: tuple[int, int], decoded: tuple[int, int]) -> Bo
     return left, top, min(right, decoded[0]), min(bottom, decoded[1])
 
 
-def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: ImagePlan) -> Image.Image | Fault | None:
+def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: ImagePlan) -> DrawnMask | Fault | None:
     """The mask of an entry, or one made by the detector if the plan says so."""
     if entry.mask is not None:
         try:
             return masks.read_mask(entry.mask.read(), entry.mask.name, size)
         except LimnerError as error:
             return Fault("mask", str(error))
-    return masks.make_mask(image, finder(*plan.detector)(reduce_image(image), plan.words)) if plan.makes_masks else None
+    if not plan.makes_masks:
+        return None
+    made = masks.make_mask(image, finder(*plan.detector)(reduce_image(image), plan.words))
+    return made if isinstance(made, Fault) else DrawnMask(made)
 
 
 def _write_thumbnail(number: int, reduced: Image.Image, plan: ImagePlan) -> str:

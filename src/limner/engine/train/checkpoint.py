@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution, digests_of
 from limner.core.protocols import Trainable
 from limner.engine.train.loop import Loop
-from limner.store.files import atomic_folder
+from limner.store.files import atomic_folder, sha256_of
 from limner.store.removal import discard
 
 KEPT = 2
 """How many checkpoints of a run are kept."""
-WEIGHTS = "learnt.safetensors"
+WEIGHTS, OPTIMISER, AVERAGE = "learnt.safetensors", "optimiser.safetensors", "average.safetensors"
+STATE = "state.json"
+"""Names of the files of a checkpoint."""
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -35,41 +39,121 @@ def save_checkpoint(folder: Path, step: int, loop: Loop) -> Path:
     tensors, plain = _split(loop.optimiser.state_dict())
     with atomic_folder(path) as partial:
         save_weights(loop.trainable, partial)
-        _save(tensors, partial / "optimiser.safetensors")
+        _save(tensors, partial / OPTIMISER)
         if loop.ema is not None:
-            _save({str(i): value for i, value in enumerate(loop.ema.values)}, partial / "average.safetensors")
+            _save({str(i): value for i, value in enumerate(loop.ema.values)}, partial / AVERAGE)
         facts = {
             "step": step,
             "request": loop.request.digest,
             "optimiser": plain,
             "scaler": loop.scaler.state_dict(),
             "averaged": loop.ema.steps if loop.ema is not None else 0,
+            "sha256": {file.name: sha256_of(file) for file in sorted(partial.glob("*.safetensors"))},
         }
-        (partial / "state.json").write_text(json.dumps(facts), encoding="utf-8")
+        (partial / STATE).write_text(json.dumps(facts), encoding="utf-8")
     for old in checkpoints(folder)[:-KEPT]:
         discard(old, folder)
     return path
 
 
+class DamagedCheckpoint(LimnerError):
+    """A checkpoint that cannot be read, as a full disk or a lost write leaves it."""
+
+
+@dataclass(frozen=True)
+class SavedState:
+    """What a checkpoint holds, read and checked against the loop that it is for. average: None without one."""
+
+    step: int
+    weights: Mapping[str, torch.Tensor]
+    optimiser: dict[str, Any]
+    scaler: dict[str, Any]
+    average: Sequence[torch.Tensor] | None
+    averaged: int
+
+    @torch.no_grad()
+    def restore(self, loop: Loop) -> None:
+        """Give a loop this state, to the bit."""
+        for name, tensor in loop.trainable.state().items():
+            tensor.copy_(self.weights[name])
+        loop.optimiser.load_state_dict(self.optimiser)
+        if self.scaler:  # empty where the run began in a format that needs no scaling
+            loop.scaler.load_state_dict(self.scaler)
+        if loop.ema is not None and self.average is not None:
+            loop.ema.values = [saved.to(value) for saved, value in zip(self.average, loop.ema.values, strict=True)]
+            loop.ema.steps = self.averaged
+
+
 def load_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> int:
-    """Restore a checkpoint's state, to the bit, and return its step. LimnerError where it is another request's."""
-    facts: dict[str, Any] = json.loads((path / "state.json").read_text(encoding="utf-8"))
+    """Restore a checkpoint's state, to the bit, and return its step. LimnerError where it is another request's, and
+    DamagedCheckpoint where it cannot be read; the loop is unchanged then.
+    """
+    state = read_checkpoint(path, loop, execution)
+    state.restore(loop)
+    return state.step
+
+
+def newest_sound(
+    folder: Path, loop: Loop, execution: Execution | None = None
+) -> tuple[Path | None, list[DamagedCheckpoint]]:
+    """The newest checkpoint in a run's folder that can be read, and the errors of newer ones.
+
+    Damaged ones are renamed, so that they neither stand in the way of new checkpoints nor count as kept.
+    """
+    damaged: list[DamagedCheckpoint] = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            read_checkpoint(path, loop, execution)
+        except DamagedCheckpoint as error:
+            damaged.append(error)
+            aside = path.with_name(f"damaged-{path.name}")
+            discard(aside, folder)
+            path.rename(aside)
+        else:
+            return path, damaged
+    return None, damaged
+
+
+def read_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> SavedState:
+    """Read a checkpoint and check it against its hashes and the loop. Raises as `load_checkpoint` does."""
+    try:
+        facts: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
+        request = facts["request"]
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise _damaged(path, error) from error
     known = {loop.request.digest} if execution is None else digests_of(loop.request, execution)
-    if facts["request"] not in known:
+    if request not in known:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
         )
-    load_weights(path, loop.trainable)
-    loop.optimiser.load_state_dict(
-        _merge(load_file(path / "optimiser.safetensors"), facts["optimiser"], loop.optimiser.state_dict())
-    )
-    if facts["scaler"]:  # empty where the run began in a format that needs no scaling
-        loop.scaler.load_state_dict(facts["scaler"])
+    try:
+        return _checked(path, facts, loop)
+    except (LimnerError, OSError, ValueError, TypeError, LookupError, AttributeError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+
+
+def _checked(path: Path, facts: Mapping[str, Any], loop: Loop) -> SavedState:
+    """The state in a checkpoint; raises ValueError and the like where a file is damaged."""
+    for name, sha256 in facts.get("sha256", {}).items():  # earlier versions wrote no hashes
+        if sha256_of(path / name) != sha256:
+            raise ValueError(f"{name} has changed")
+    weights = load_file(path / WEIGHTS)
+    own = loop.trainable.state()
+    if {name: tensor.shape for name, tensor in weights.items()} != {name: tensor.shape for name, tensor in own.items()}:
+        raise ValueError(f"{WEIGHTS} holds other tensors")
+    optimiser = _merge(load_file(path / OPTIMISER), facts["optimiser"], loop.optimiser.state_dict())
+    average = None
     if loop.ema is not None:
-        saved = load_file(path / "average.safetensors")
-        loop.ema.values = [saved[str(i)].to(value) for i, value in enumerate(loop.ema.values)]
-        loop.ema.steps = int(facts["averaged"])
-    return int(facts["step"])
+        saved = load_file(path / AVERAGE)
+        average = [saved[str(index)] for index in range(len(loop.ema.values))]
+        if any(tensor.shape != value.shape for tensor, value in zip(average, loop.ema.values, strict=True)):
+            raise ValueError(f"{AVERAGE} holds other tensors")
+    return SavedState(int(facts["step"]), weights, optimiser, facts["scaler"], average, int(facts["averaged"]))
+
+
+def _damaged(path: Path, error: Exception) -> DamagedCheckpoint:
+    reason = (str(error) or type(error).__name__).splitlines()[0][:120]
+    return DamagedCheckpoint(f"checkpoint {path.name!r} is damaged ({reason})", "repeat the command with --resume")
 
 
 def save_weights(trainable: Trainable, folder: Path) -> None:

@@ -45,6 +45,14 @@ def open_scorers(request: TrainRequest, workspace: Workspace) -> Scorers | None:
     return Scorers([MetricUse(name=name) for name in METRICS], request.encoder, workspace.called)
 
 
+def _read_scores(path: Path) -> CheckpointScores | None:
+    """The scores of a run that was interrupted; None if there are none or they are damaged."""
+    try:
+        return CheckpointScores.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
 class CheckpointScorer:
     """Scores the checkpoints of one run. The scores are in the run's folder, so that a resumed run goes on with them.
 
@@ -65,11 +73,9 @@ class CheckpointScorer:
         self.folder, self.home = workspace.folder, workspace.home
         self.patience = request.patience or PATIENCE
         self.plain = base.prompts
-        saved = self.folder / FILE
-        if workspace.resume and saved.is_file():
-            self.scores = CheckpointScores.model_validate_json(saved.read_text(encoding="utf-8"))
-        else:
-            self.scores = self._score_base(base)
+        saved = _read_scores(self.folder / FILE) if workspace.resume else None
+        self.scores = saved or self._score_base(base)
+        if saved is None:
             self._save()
 
     def _score_base(self, base: PreviewSampler) -> CheckpointScores:
@@ -110,8 +116,9 @@ class CheckpointScorer:
         return any(scores.step == step for scores in self.scores.after)
 
     def drop_after(self, step: int) -> None:
-        """Drop the scores of later steps."""
-        self.scores = self.scores.to(step)
+        """Drop the scores of later steps, and all of them if the best was one: its weights replaced those of others."""
+        later = bool(self.scores.after) and self.scores.best.step > step
+        self.scores = self.scores.to(-1 if later else step)
 
     @property
     def finished(self) -> bool:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from limner.core.choice import evenly
 from limner.core.requests import TrainRequest
-
-
-def word_pattern(text: str) -> re.Pattern[str]:
-    """A pattern that finds a text as whole words in any case; the models' tokenizers ignore case."""
-    return re.compile(rf"(?<!\w){re.escape(text)}(?!\w)", re.IGNORECASE)
+from limner.core.text import whole_words
 
 
 def class_captions(request: TrainRequest, captions: Iterable[str], count: int) -> tuple[str, ...]:
@@ -22,7 +17,7 @@ def class_captions(request: TrainRequest, captions: Iterable[str], count: int) -
     caption without the class word is left out.
     """
     assert request.identifier is not None, "class images are of a subject's class"
-    identifier, class_word = word_pattern(request.identifier), word_pattern(request.class_word)
+    identifier, class_word = whole_words(request.identifier), whole_words(request.class_word)
     bare = (" ".join(identifier.sub("", text).split()) for text in captions if identifier.search(text))
     known = list(dict.fromkeys(text for text in bare if class_word.search(text) and text != request.class_prompt))
     chosen = evenly(known, min(len(known), 3 * count // 4))

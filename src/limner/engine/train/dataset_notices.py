@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.files import quoted
 from limner.core.requests import TrainRequest
-from limner.data.sets.folder import Scan, scan
-from limner.engine.train.class_captions import word_pattern
+from limner.core.text import whole_words
+from limner.data.sets.folder import ImageFile, Scan, scan
+from limner.data.sets.pixels import read_mask
 from limner.engine.train.plan import TrainPlan
 
 
@@ -29,6 +32,20 @@ def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
     return found
 
 
+def check_masks(images: Sequence[ImageFile], plan: TrainPlan, emit: Emit) -> None:
+    """Read all masks, and warn of what had to be guessed. LimnerError where one cannot be used."""
+    found: dict[str, list[str]] = {}
+    for image in images:
+        if image.mask is None or (mask := read_mask(image, plan.shape_of(image))) is None:
+            continue
+        everything = ["all of it is white, so the whole image is trained on"] if mask.selects_everything else []
+        for note in (*([mask.note] if mask.note else []), *everything):
+            found.setdefault(note, []).append(quoted(image.mask))
+    for note, names in found.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        emit(Notice(text=f"the mask {names[0]}{more}: {note}", level="warning"))
+
+
 def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Emit) -> None:
     """Emit what will be trained on and for how long, and warn of captions without the identifier."""
     images = dataset.images
@@ -48,7 +65,7 @@ def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Em
     nameless = [
         (beside if (beside := image.path.with_suffix(".txt")).is_file() else image.path).name
         for image in images
-        if image.caption and not word_pattern(request.identifier).search(image.caption)
+        if image.caption and not whole_words(request.identifier).search(image.caption)
     ]
     if nameless:
         text = f"captions without the identifier {request.identifier!r}: {len(nameless)}, such as {nameless[0]!r}"

@@ -14,9 +14,10 @@ from limner.core.protocols import Components
 from limner.core.requests import TrainRequest
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import ImageFile, Scan
-from limner.data.sets.pixels import CroppedFiles, Shape, read_mask
+from limner.data.sets.pixels import CroppedFiles, Shape
 from limner.engine.train.batches import generator_for, uneven
 from limner.engine.train.class_captions import class_captions
+from limner.engine.train.dataset_notices import check_masks
 from limner.engine.train.examples import Examples, ImageSource, encode
 from limner.engine.train.plan import TrainPlan
 from limner.engine.train.prior import class_images
@@ -47,9 +48,8 @@ class DatasetEncoder:
     def encode_all(self, scan: Scan, workspace: Workspace, emit: Emit) -> EncodedSets:
         """Encode the subject's images, class images and held-out images of a run."""
         request, plan, images = self.request, self.plan, scan.images
-        if request.masked:  # a mask that does not fit is an error before class images are generated
-            for image in images:
-                read_mask(image, plan.shape_of(image))
+        if request.masked:  # before class images are generated
+            check_masks(images, plan, emit)
         prior = self._encode_prior(scan, workspace, emit) if plan.prior else None
         emit(Stage(name="encoding"))
         for image in images:

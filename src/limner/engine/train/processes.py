@@ -40,11 +40,11 @@ class ProcessGroup:
     def shared(self, workspace: Workspace) -> Workspace:
         """The workspace with the main process's folders."""
         values = (str(workspace.folder), str(workspace.out), str(workspace.cache), workspace.resume)
-        folder, out, cache, resume = self._broadcast(values)
+        folder, out, cache, resume = self.from_main(values)
         return replace(workspace, folder=Path(folder), out=Path(out), cache=Path(cache), resume=resume)
 
-    def _broadcast(self, value: Any) -> Any:
-        """The main process's value."""
+    def from_main(self, value: Any) -> Any:
+        """The value in the main process."""
         if self.count == 1:
             return value
         held = [value]

@@ -17,7 +17,7 @@ from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog, ScoreCheckpoints
-from limner.engine.train.checkpoint import checkpoints, load_checkpoint
+from limner.engine.train.checkpoint import load_checkpoint, newest_sound
 from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
 from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer
 from limner.engine.train.dataset_notices import describe_run
@@ -149,12 +149,19 @@ def build_loop(job: TrainJob, plan: TrainPlan, components: Components, sets: Enc
 
 
 def resume(job: TrainJob, loop: Loop) -> int:
-    """Load the newest checkpoint of an interrupted run; returns the steps done, 0 for a new run."""
-    saved = checkpoints(job.workspace.folder) if job.workspace.resume else []
-    first = load_checkpoint(saved[-1], loop, job.workspace.execution) if saved else 0
-    if saved and job.processes.main:
-        job.emit(Notice(text=f"resuming from step {first}"))
-    job.processes.wait()
+    """Load the newest sound checkpoint of an interrupted run; returns the steps done, 0 for a new run."""
+    if not job.workspace.resume:
+        return 0
+    path, damaged = None, []
+    if job.processes.main:
+        path, damaged = newest_sound(job.workspace.folder, loop, job.workspace.execution)
+    path = job.processes.from_main(path)
+    first = load_checkpoint(path, loop, job.workspace.execution) if path else 0
+    if job.processes.main:
+        for error in damaged:
+            job.emit(Notice(text=f"{error.problem} and was set aside", level="warning"))
+        if path or damaged:
+            job.emit(Notice(text=f"resuming from step {first}" if path else "starting again from step 0"))
     return first
 
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from limner.models.embeddings import LearnedEmbeddings
 
 
+_PARTS_OF_LAYERS = (".weight", ".bias", ".alpha")
+"""Ends of tensor names that no word has."""
+
+
 class TextualInversion:
     Options = EmbeddingOptions
     makes = "adapter"
@@ -58,8 +62,9 @@ class TextualInversion:
         return f"pipeline = {base}\n{usage(name, facts, subject)}"
 
     def recognises(self, names: Collection[str]) -> bool:
+        """Recognise the names of A1111 and ComfyUI, and a single tensor, which diffusers names like the word."""
         known = {"emb_params", "clip_l", "clip_g", "t5"}
-        return set(names) <= known or (len(names) == 1 and "." not in next(iter(names)))
+        return set(names) <= known or (len(names) == 1 and not next(iter(names)).endswith(_PARTS_OF_LAYERS))
 
     def applied(self, pipeline: Any, facts: Facts, uses: Sequence[WeightedFile]) -> AbstractContextManager[None]:
         from limner.models.embeddings import embeddings_applied
