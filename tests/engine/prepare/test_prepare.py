@@ -19,6 +19,7 @@ from limner.core.errors import Interrupted
 from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
+from limner.engine.prepare.staging import Staging
 from limner.store.files import sha256_of
 
 CLEAN = 10
@@ -309,9 +310,35 @@ def test_no_usable_image_is_a_one_line_error(prepare, tmp_path):
 def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.txt").write_text("mine")
-    with pytest.raises(LimnerError, match="holds files that Limner did not write"):
+    with pytest.raises(LimnerError, match="exists already"):
         prepare(few, out=tmp_path / "set", size=128)
     assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("more", [{}, {"ban": ("dog",)}, {"captions": "set/captions.csv"}], ids=["same", "other", "own"])
+def test_a_dataset_and_its_edits_are_never_overwritten(prepare, few, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    out = prepare(few, out=tmp_path / "set", size=64)
+    table = (out / "captions.csv").read_text(encoding="utf-8-sig")
+    (out / "captions.csv").write_text(table.replace("number 1 is a dog", "my own words"), encoding="utf-8")
+    before = sha256_of(out)
+    with pytest.raises(LimnerError, match=r"exists already; choose another --out.*, add --captions .*/set/captions\.csv$"):
+        prepare(few, out=out, size=64, **more)
+    assert sha256_of(out) == before and not list(tmp_path.glob(".limner-*"))
+    edited = prepare(few, out=tmp_path / "second", size=64, captions="set/captions.csv")
+    assert rows(edited)[0]["text"] == "my own words"
+
+
+def test_a_dataset_that_was_complete_when_the_program_stopped_is_left_as_it_is(prepare, few, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "remove", lambda self: (_ for _ in ()).throw(Interrupted("killed")))
+        with pytest.raises(Interrupted):
+            prepare(few, out=tmp_path / "set", size=64)
+    (tmp_path / "set" / "captions.csv").write_text("mine")
+    with pytest.raises(LimnerError, match="exists already"):
+        prepare(few, out=tmp_path / "set", size=64, ban=("dog",))
+    out = prepare(few, out=tmp_path / "set", size=64)
+    assert (out / "captions.csv").read_text() == "mine" and not list(tmp_path.glob(".limner-*"))
 
 
 def test_an_image_that_refuses_training_is_used_with_a_reason(prepare, tmp_path):
