@@ -315,14 +315,18 @@ def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
     assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("more", [{}, {"ban": ("dog",)}, {"captions": "set/captions.csv"}], ids=["same", "other", "own"])
+@pytest.mark.parametrize(
+    "more", [{}, {"ban": ("dog",)}, {"captions": "set/captions.csv"}], ids=["same", "other", "own"]
+)
 def test_a_dataset_and_its_edits_are_never_overwritten(prepare, few, tmp_path, monkeypatch, more):
     monkeypatch.chdir(tmp_path)
     out = prepare(few, out=tmp_path / "set", size=64)
     table = (out / "captions.csv").read_text(encoding="utf-8-sig")
     (out / "captions.csv").write_text(table.replace("number 1 is a dog", "my own words"), encoding="utf-8")
     before = sha256_of(out)
-    with pytest.raises(LimnerError, match=r"exists already; choose another --out.*, add --captions .*/set/captions\.csv$"):
+    with pytest.raises(
+        LimnerError, match=r"exists already; choose another --out.*, add --captions .*/set/captions\.csv$"
+    ):
         prepare(few, out=out, size=64, **more)
     assert sha256_of(out) == before and not list(tmp_path.glob(".limner-*"))
     edited = prepare(few, out=tmp_path / "second", size=64, captions="set/captions.csv")
