@@ -67,7 +67,9 @@ def is_unfinished_jpeg(data: bytes) -> bool:
 def verified_png_info(data: bytes) -> dict[str, Any]:
     """The texts and other metadata of a PNG, after its checksums were verified; no pixel is decoded.
 
-    Texts beyond the limits of `without_large_texts` are missing. Raises PIL.UnidentifiedImageError for other files, and nearly any exception for a damaged PNG.
+    Texts beyond the limits of `without_large_texts` are missing.
+
+    Raises PIL.UnidentifiedImageError for other files, and nearly any exception for a damaged PNG.
     """
     with Image.open(BytesIO(without_large_texts(data)), formats=("PNG",)) as image:
         info = {str(key): value for key, value in image.info.items()}

@@ -38,7 +38,7 @@ def _large_texts(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _unpacked_length(kind: bytes, chunk: bytes, most: int) -> int | None:
-    """The bytes of the text in a chunk (PNG, third edition, 11.3.3); None if it is packed and unpacks to over `most`."""
+    """The bytes of the text in a chunk (PNG, third edition, 11.3.3); None if it unpacks to more than `most`."""
     _, _, rest = chunk.partition(b"\0")
     if kind == b"tEXt" or (kind == b"iTXt" and rest[:1] == b"\0"):
         return len(rest)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from limner.core.datasets import Rights
+from limner.core.datasets import ByteSource, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.data.entries.annotations import read_text, text_value
+from limner.data.entries.annotations import Annotation, caption_value
 from limner.data.entries.byte_sources import FileBytes
+from limner.data.entries.sidecars import NO_CAPTION, UNREADABLE, Sidecars, suffix_of
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
 from limner.imaging.decode import decode
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
@@ -32,7 +34,7 @@ NAMED = 20
 class ImageFile:
     """A readable image file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
 
-    caption: from a text file of the same name beside it ("01.txt" beside "01.jpg"), or from the folder's table. mask:
+    caption: from a file of the same name beside it (`Sidecars`), or from the folder's table. mask:
     an image of the same name in the folder "masks" beside it, or the one that the table names, white where the
     subject is, and mask_sha256 its hash. weight, rights, override: from the table. prepared: whether the table states
     the image's size, as `limner prepare` does.
@@ -52,7 +54,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Scan:
-    """The images of a folder, sorted by name, and a one-line reason for every file that was left out.
+    """The images of a folder, sorted by name, and a line about the files that were left out or are not used.
 
     validation: images that a prepared dataset sets aside, not to be trained on.
     """
@@ -117,7 +119,8 @@ def scan(path: str | Path) -> Scan:
     if not os.path.lexists(path):
         raise _missing(path)
     if not path.is_dir():
-        return Scan((_image(path),))
+        sidecars = _FolderSidecars([path])
+        return Scan((_image(path, NO_ROW, sidecars.of(path)),), tuple(sidecars.unused()))
     place, beside = split_of(path), path / VALIDATION
     found = _scan_folder(place)
     if place == path or not (beside / TABLE).is_file():
@@ -144,12 +147,6 @@ def _entries(folder: Path, rows: Mapping[Path, MetadataRow]) -> tuple[list[Path]
             paths.add(entry)
         elif suffix not in SIDECAR_SUFFIXES:
             skipped.append(f"{quoted(entry)} has no image suffix; save it as JPEG or PNG to use it")
-    for path, row in rows.items():
-        if row.refused is not None:
-            paths.discard(path)
-            skipped.append(
-                f"{quoted(path)} is not to be trained on ({row.refused}); prepare it with --despite to say why"
-            )
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix()), skipped
 
 
@@ -178,26 +175,81 @@ def _folder_notice(folder: Path) -> list[str]:
 def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping[Path, MetadataRow]) -> Scan:
     """The scan of these files, without unreadable ones and exact duplicates."""
     images: dict[str, ImageFile] = {}
+    sidecars = _FolderSidecars(paths)
     with ThreadPoolExecutor(2) as threads:
-        for found in threads.map(_attempt, paths, (rows.get(path, NO_ROW) for path in paths)):
+        described = ((path, rows.get(path, NO_ROW), sidecars.of(path)) for path in paths)
+        for found in threads.map(_attempt, described):
             if isinstance(found, LimnerError):
                 skipped.append(str(found))
             elif (first := images.setdefault(found.sha256, found)) is not found:
                 skipped.append(f"{quoted(found.path)} is the same file as {quoted(first.path)} and is left out")
     if not images:
         raise _nothing(folder, skipped)
-    return Scan(tuple(images.values()), tuple(skipped))
+    return Scan(tuple(images.values()), (*skipped, *sidecars.unused()))
 
 
-def _attempt(path: Path, row: MetadataRow) -> ImageFile | LimnerError:
+class _FolderSidecars:
+    """The files that describe images, in the folders of these images, and which of them are not used."""
+
+    def __init__(self, images: Collection[Path]) -> None:
+        folders: dict[Path, list[str]] = {}
+        for image in images:
+            folders.setdefault(image.parent, []).append(image.name)
+        self._sidecars = {folder: Sidecars(_other_files(folder), names) for folder, names in folders.items()}
+        self._unused: dict[str, set[str]] = {}
+        for sidecars in self._sidecars.values():
+            self._add(sidecars.unused())
+
+    def of(self, image: Path) -> Annotation:
+        """What the files beside an image say, with the faults of text files only."""
+        beside = self._sidecars[image.parent].of(image.name)
+        found = beside.annotation
+        self._add(beside.unused.items())
+        objects = {name: part for name, part in beside.parts.items() if suffix_of(name) == ".json"}
+        self._add((name, UNREADABLE) for name, part in objects.items() if part.faults)
+        if not found.caption:
+            self._add((name, NO_CAPTION) for name, part in objects.items() if not part.faults)
+        texts = (part.faults for name, part in beside.parts.items() if name not in objects)
+        return replace(found, faults=tuple(chain.from_iterable(texts)))
+
+    def _add(self, unused: Iterable[tuple[str, str]]) -> None:
+        for name, reason in unused:
+            self._unused.setdefault(reason, set()).add(name)
+
+    def unused(self) -> Iterator[str]:
+        """A line for each reason why captions are not used, with the first three files."""
+        for reason, names in sorted(self._unused.items()):
+            shown, more = ", ".join(map(quoted, sorted(names)[:3])), len(names) - 3
+            yield f"{'each of ' if len(names) > 1 else ''}{shown}{f' and {more} more' if more > 0 else ''} {reason}"
+
+
+def _other_files(folder: Path) -> dict[str, ByteSource]:
+    """The regular files of a folder by name, without images and hidden files; none if it cannot be listed."""
     try:
-        return _image(path, row)
+        with os.scandir(folder) as entries:
+            return {
+                entry.name: FileBytes(folder / entry.name)
+                for entry in entries
+                if suffix_of(entry.name) not in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+            }
+    except OSError:
+        return {}
+
+
+def _attempt(described: tuple[Path, MetadataRow, Annotation]) -> ImageFile | LimnerError:
+    try:
+        return _image(*described)
     except LimnerError as error:
         return error
 
 
-def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
-    """Read and decode one image file with its row of the table; raises LimnerError."""
+def _image(path: Path, row: MetadataRow, beside: Annotation) -> ImageFile:
+    """Read and decode one image file with its row of the table and the files beside it; raises LimnerError."""
+    for fault in beside.faults:
+        raise LimnerError(f"{quoted(path)} is left out: {fault.message}")
+    row = replace(row, rights=beside.rights.over(row.rights))
+    if row.refused is not None:
+        raise _refused(path, row)
     data = read_file(path)
     size = decode(data, path).size
     mask = next(
@@ -207,7 +259,7 @@ def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
         path,
         hashlib.sha256(data).hexdigest(),
         size,
-        _caption(path, row.text),
+        beside.caption or _table_caption(path, row.text),
         mask,
         hashlib.sha256(read_file(mask)).hexdigest() if mask else None,
         row.weight,
@@ -217,12 +269,15 @@ def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
     )
 
 
-def _caption(image: Path, text: str | None) -> str | None:
-    """The text file beside an image, or else the table's text, as one line; LimnerError where it is not a caption."""
-    path = image.with_suffix(".txt")
+def _refused(path: Path, row: MetadataRow) -> LimnerError:
+    problem = f"{quoted(path)} is not to be trained on ({row.refused})"
+    return LimnerError(problem, "prepare it with --despite to say why")
+
+
+def _table_caption(image: Path, text: str | None) -> str | None:
+    """The caption in the folder's table, as one line; LimnerError if it is not a caption."""
     try:
-        beside = text_value(read_text(FileBytes(path)), f"the caption in {quoted(path)}") if path.is_file() else None
-        return beside or text_value(text, f"the caption in {quoted(TABLE)}")
+        return caption_value(text, f"the caption in {quoted(TABLE)}")
     except LimnerError as error:
         raise LimnerError(f"{quoted(image)} is left out: {error.problem}", error.remedy) from error
 

@@ -65,7 +65,7 @@ class FolderWalk:
             else:
                 problem = f"{quoted(name)} is a link to a folder that is read already; remove it"
                 lost.append(Skipped(key, Fault("stray", problem)))
-        return FolderListing(files, folders, lost)
+        return FolderListing(files, folders, lost, os.path.lexists(at / MARKER))
 
     def _is_new(self, folder: Path) -> bool:
         """Whether to list a folder: it is not a link, or a link to a folder that is not read otherwise."""
