@@ -16,7 +16,7 @@ from PIL import Image
 import planted
 from limner import LimnerError, Studio
 from limner.core.errors import Interrupted
-from limner.core.events import ArtifactCreated
+from limner.core.events import ArtifactCreated, Notice
 from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
 from limner.engine.prepare.staging import Staging
@@ -30,10 +30,10 @@ PHOTOGRAPHS = Path(__file__).parents[3] / "../shared/data/dreambench"
 def prepare(home):
     """Prepare in one process, without an encoder unless one is given; returns the folder."""
 
-    def run(*sources, out, studio=None, stop=lambda: False, **fields):
+    def run(*sources, out, studio=None, stop=lambda: False, listener=lambda event: None, **fields):
         fields = {"workers": 1, "encoder": None, **fields}
         request, execution = parse_body({"kind": "prepare", "sources": tuple(map(str, sources)), **fields})
-        (studio or Studio()).run(request, out, stop=stop, execution=execution)
+        (studio or Studio()).run(request, out, stop=stop, listener=listener, execution=execution)
         return out
 
     return run
@@ -253,6 +253,47 @@ def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
         writer.writerows(table)
     three = prepare(few, out=tmp_path / "three", size=128, captions=str(tmp_path / "edited.csv"))
     assert next(row["text"] for row in rows(three) if row["original"] == table[0]["picture"]) == "my own words"
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "a photo of {a bred}",
+            r"unknown field of the caption template 'bred'; did you mean 'breed'\? choose one of: ",
+        ),
+        ("a photo[ of {a class}[, {bred}]]", "'bred'; did you mean 'breed'"),
+        ("a {Light} photo", "'Light'; did you mean 'light'"),
+        ("{identifer} {class}", "'identifer'; did you mean 'identifier'"),
+        (
+            "a photo of {qqq}",
+            "'qqq'; choose one of: background, breed, caption, class, extras, folder, identifier, light",
+        ),
+    ],
+)
+def test_a_misspelt_field_of_the_template_is_an_error(prepare, few, tmp_path, template, message):
+    (tmp_path / "fields.csv").write_text("name,light\ncats,dim\n")
+    with pytest.raises(LimnerError, match=message):
+        prepare(few, out=tmp_path / "set", size=64, caption=template, fields=str(tmp_path / "fields.csv"))
+    assert not (tmp_path / "set").exists() and list(tmp_path.glob(".limner-prepare-*")), "the images are kept"
+
+
+def test_fields_that_no_image_has_are_named(prepare, few, tmp_path):
+    events = []
+    template = "a photo of {a folder}[ with {extras}][, {breed}]"
+    out = prepare(few, out=tmp_path / "set", size=64, caption=template, written=False, listener=events.append)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "no image has the fields breed, extras of the caption template; there are: folder"
+    ]
+    assert {row["text"] for row in rows(out)} == {"a photo of a cats", "a photo of a dogs"}
+
+
+def test_a_field_that_only_images_left_out_have_is_not_misspelt(prepare, few, tmp_path):
+    (few.parent / "fields.csv").write_text("name,light\nbad,dim\n")
+    (few / "bad.png").write_bytes(b"no image")
+    fields = str(few.parent / "fields.csv")
+    out = prepare(few, out=tmp_path / "set", size=64, caption="{a folder}[ in {light}]", written=False, fields=fields)
+    assert {row["text"] for row in rows(out)} == {"a cats", "a dogs"}
 
 
 def test_a_dataset_can_be_prepared_again(prepare, few, tmp_path):

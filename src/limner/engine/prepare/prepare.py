@@ -21,7 +21,7 @@ from limner.data.captions import caption_file
 from limner.data.entries.byte_sources import held_bytes
 from limner.data.entries.text_tables import FieldTable, read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
-from limner.engine.prepare.captions import CaptionTable, caption_images, open_captioner, run_captioner
+from limner.engine.prepare.captions import CaptionTable, caption_images, missing_fields, open_captioner, run_captioner
 from limner.engine.prepare.columns import StagedImages, encode_images, read_journal
 from limner.engine.prepare.dataset import CAPTIONS, write_dataset
 from limner.engine.prepare.diversity import measure_diversity
@@ -154,7 +154,7 @@ def _analyse(
     remaining = np.array([at for at in range(len(staged)) if not plan.drops(comparison.faults.get(at, ()))])
     generated = run_captioner(request, staged, remaining, workspace, emit)
     captions = caption_images(staged, remaining, generated, edits, request)
-    _check_captions(captions, edits, request, workspace, emit)
+    _check_captions(captions, staged.staging, edits, request, workspace, emit)
     family, sharpness = comparison.family[remaining], staged.columns.sharpness[remaining]
     splits = choose_splits(captions.keys, family, captions.groups, captions.repeats, sharpness, request)
     diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
@@ -182,14 +182,25 @@ def _features(request: PrepareRequest, staged: StagedImages, workspace: Workspac
 
 
 def _check_captions(
-    captions: CaptionTable, edits: dict[str, str], request: PrepareRequest, workspace: Workspace, emit: Emit
+    captions: CaptionTable,
+    staging: Staging,
+    edits: dict[str, str],
+    request: PrepareRequest,
+    workspace: Workspace,
+    emit: Emit,
 ) -> None:
-    """Moderate the captions, and warn of a template or of edits that were not used."""
+    """Moderate the captions, and warn of a template or of edits that were not used. Raises LimnerError for a misspelt
+    field of the template.
+    """
     if workspace.screen is not None:
         workspace.screen.admit_captions(image.caption for image in captions.rows() if image.caption)
-    if request.caption is not None and not captions.origins.get("template"):
-        fields = ", ".join(captions.names) or "none"
-        text = f"no image has all fields that the caption template needs; there are: {fields}"
+    there_are = f"there are: {', '.join(captions.names) or 'none'}"
+    if missing := missing_fields(request, captions, staging.records()):
+        text = f"no image has the field {missing[0]!r} of the caption template"
+        text = text if len(missing) == 1 else f"no image has the fields {', '.join(missing)} of the caption template"
+        emit(Notice(text=f"{text}; {there_are}", level="warning"))
+    elif request.caption is not None and not captions.origins.get("template"):
+        text = f"no image has all fields that the caption template needs; {there_are}"
         emit(Notice(text=text, level="warning"))
     if strangers := caption_file.unknown_images(edits, (image.key for image in captions.rows())):
         emit(_unused_rows(strangers, "--captions"))
