@@ -126,7 +126,19 @@ class Source(Protocol):
         ...
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
-        """All its entries, always in the same order, streamed in little memory."""
+        """All its entries, always in the same order, streamed in little memory.
+
+        A symbolic link that leads out of a folder is not followed, but yielded as Skipped.
+        """
+        ...
+
+
+@runtime_checkable
+class LinkedSource(Source, Protocol):
+    """A source that can follow symbolic links."""
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        """All its entries, also those behind links that lead out of a folder."""
         ...
 
 
