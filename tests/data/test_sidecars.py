@@ -53,7 +53,7 @@ def strays(folder: Path) -> list[str]:
 def test_training_reads_the_captions_that_prepare_reads(photos: Path, name: str, text: str) -> None:
     (photos / name).write_text(text, encoding="utf-8")
     assert trained(photos) == prepared(photos) == {"a.png": "a dog", "b.png": None, "c.png": None}
-    assert scan(photos).skipped == () and strays(photos) == []
+    assert scan(photos).unused == () and strays(photos) == []
 
 
 def test_captions_are_preferred_in_one_order(photos: Path) -> None:
@@ -89,7 +89,7 @@ def test_captions_are_preferred_in_one_order(photos: Path) -> None:
 def test_what_looks_like_a_caption_and_is_not_used_is_named(photos: Path, name: str, text: str, reason: str) -> None:
     (photos / "a.txt").write_text("a cat")
     (photos / name).write_text(text)
-    for found in (scan(photos).skipped, strays(photos)):
+    for found in (scan(photos).unused, strays(photos)):
         assert len(found) == 1 and found[0].startswith(f"{name!r} ") and reason in found[0]
 
 
@@ -97,13 +97,13 @@ def test_what_is_no_caption_is_not_named(photos: Path) -> None:
     for name in ("a.xmp", "a.log", "report.json", "README.md", "subjects.csv", "b.json", ".captions.csv"):
         (photos / name).write_text('{"text": "a cat"}')
     (photos / "b.txt").write_text("a cat")
-    assert scan(photos).skipped == () and strays(photos) == []
+    assert scan(photos).unused == () and strays(photos) == []
 
 
 def test_many_unused_captions_are_one_line(photos: Path) -> None:
     for number in range(5):
         (photos / f"{number}.txt").write_text("a dog")
-    assert scan(photos).skipped == (
+    assert scan(photos).unused == (
         "each of '0.txt', '1.txt', '2.txt' and 2 more belongs to no image here; give it the name of its image",
     )
 
@@ -114,7 +114,7 @@ def test_json_that_is_no_caption_leaves_the_image_in(photos: Path) -> None:
     (photos / "c.json").write_text('{"version": "5.1", "shapes": []}')
     found = scan(photos)
     assert [image.caption for image in found.images] == [None, None, None]
-    assert found.skipped == (
+    assert found.unused == (
         "'c.json' has no caption under text, caption or prompt",
         "each of 'a.json', 'b.json' is not used; it is not a JSON object, or a value in it is too long",
     )

@@ -54,14 +54,16 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Scan:
-    """The images of a folder, sorted by name, and a line about the files that were left out or are not used.
+    """The images of a folder, sorted by name, and a one-line reason for every file that was left out.
 
-    validation: images that a prepared dataset sets aside, not to be trained on.
+    validation: images that a prepared dataset sets aside, not to be trained on. unused: lines about files that look
+    like captions and are not used.
     """
 
     images: tuple[ImageFile, ...]
     skipped: tuple[str, ...] = ()
     validation: tuple[ImageFile, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def bucketed(self) -> bool:
@@ -120,13 +122,14 @@ def scan(path: str | Path) -> Scan:
         raise _missing(path)
     if not path.is_dir():
         sidecars = _FolderSidecars([path])
-        return Scan((_image(path, NO_ROW, sidecars.of(path)),), tuple(sidecars.unused()))
+        return Scan((_image(path, NO_ROW, sidecars.of(path)),), unused=tuple(sidecars.unused()))
     place, beside = split_of(path), path / VALIDATION
     found = _scan_folder(place)
     if place == path or not (beside / TABLE).is_file():
         return found
     validation = _scan_folder(beside)
-    return Scan(found.images, found.skipped + validation.skipped, validation.images)
+    unused = found.unused + validation.unused
+    return Scan(found.images, found.skipped + validation.skipped, validation.images, unused)
 
 
 def _scan_folder(folder: Path) -> Scan:
@@ -185,7 +188,7 @@ def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping
                 skipped.append(f"{quoted(found.path)} is the same file as {quoted(first.path)} and is left out")
     if not images:
         raise _nothing(folder, skipped)
-    return Scan(tuple(images.values()), (*skipped, *sidecars.unused()))
+    return Scan(tuple(images.values()), tuple(skipped), unused=tuple(sidecars.unused()))
 
 
 class _FolderSidecars:

@@ -15,8 +15,8 @@ def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
     """Scan the request's folder of images, and emit what is odd about it. LimnerError where every mask is missing."""
     found = scan(request.data)
     for reason in found.skipped:
-        emit(Notice(text=reason, level="warning"))
-    for warning in found.warnings:
+        emit(Notice(text=f"skipped {reason}", level="warning"))
+    for warning in (*found.unused, *found.warnings):
         emit(Notice(text=warning, level="warning"))
     bare = [quoted(image.path) for image in found.images if image.mask is None]
     if request.masked and len(bare) == len(found.images):
