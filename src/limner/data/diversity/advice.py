@@ -55,23 +55,21 @@ def advise_on_subject(
     licences: Sequence[str | None] = (),
     looked_at_faces: bool = False,
 ) -> list[Advice]:
-    """Advice on images of one subject, warnings first.
+    """Advice on images of one subject, warnings first, and then what hurts the result most.
 
     copies, captions, licences: one per image, or empty to skip the check; near duplicates have the same number in
     `copies`. looked_at_faces: whether a face detector was used.
     """
     found = [
         *on_number(len(scenes)),
+        *([] if looked_at_faces else on_framing(scenes)),
         *on_copies(copies),
         *on_backgrounds(scenes),
-        *on_light(scenes),
         *on_views(scenes, looked_at_faces),
-        *([] if looked_at_faces else on_framing(scenes)),
+        *on_light(scenes),
         *on_captions(Counter(captions)),
         *on_licences([at for at, licence in enumerate(licences) if not licence], len(licences)),
     ]
-    if scenes and not looked_at_faces:
-        found.append(Advice("info", "expressions were not checked: that needs a face detector"))
     return sort_advice(found)
 
 
@@ -198,7 +196,7 @@ def on_licences(without: Sequence[int], total: int, count: int | None = None) ->
         problem = "no licence is known for any image"
     else:
         problem = f"the licence is not known for {missing} of {_images(total)}"
-    return [Advice("warning", f"{problem}: set it with --licence if you may use them", tuple(without))]
+    return [Advice("info", f"{problem}: set it with --licence if you may use them", tuple(without))]
 
 
 def on_balance(table: ValueCounts) -> list[Advice]:
