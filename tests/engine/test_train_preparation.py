@@ -405,7 +405,9 @@ def test_class_images_count_their_steps_and_stop_when_asked(monkeypatch: pytest.
         return events
 
     stage, progress = run(tmp_path)
-    assert stage == Stage(name="class images", total=16 * 5) and progress == Progress(done=7), "in whole batches"
+    assert stage == Stage(name="class images", total=16 * 5, unit="steps") and progress == Progress(done=7), (
+        "in whole batches"
+    )
     assert run(tmp_path) == [] and run(tmp_path, guidance=3.0) and run(tmp_path, vae="other"), "of other settings anew"
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped", stop=lambda: True)

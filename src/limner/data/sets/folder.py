@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from limner.core.datasets import ByteSource, Rights
+from limner.core.datasets import SUBJECT_IMAGES, ByteSource, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
 from limner.data.entries.annotations import Annotation, caption_value
@@ -109,7 +109,9 @@ class Scan:
         if count >= FEW:
             return ()
         images = "image" if count == 1 else "images"
-        return (f"only {count} {images}: use 5 to 20, with different views and light",)
+        return (
+            f"only {count} {images}: use {SUBJECT_IMAGES[0]} to {SUBJECT_IMAGES[1]}, with different views and light",
+        )
 
 
 def scan(path: str | Path) -> Scan:
@@ -298,7 +300,7 @@ def _missing(path: Path) -> LimnerError:
 
 def _nothing(folder: Path, reasons: list[str]) -> LimnerError:
     """The error for a folder without one readable image: it is empty, or the first three reasons."""
-    remedy = "put 5 to 20 images of the subject into it"
+    remedy = f"put {SUBJECT_IMAGES[0]} to {SUBJECT_IMAGES[1]} images of the subject into it"
     if not reasons:
         what = "holds no image" if _listed(folder) else "is empty"
         return LimnerError(f"the folder {str(folder)!r} {what}", remedy)
