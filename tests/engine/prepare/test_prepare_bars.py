@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def plan(folder: Path, **asked: object) -> ImagePlan:
     return plan_of(PrepareRequest.model_validate(request), folder)
 
 
-def record_of(folder: Path, data: bytes, mask: bytes | None = None, **asked: object) -> Record:
+def record_of(folder: Path, data: bytes, mask: bytes | None = None, **asked: Any) -> Record:
     masked = None if mask is None else BytesInMemory("mask.png", mask)
     return prepare_image((0, Entry("a", BytesInMemory("a", data), mask=masked), "s"), plan(folder, **asked))
 
@@ -100,7 +101,7 @@ def test_a_crop_lies_within_the_bars(tmp_path: Path, crop: str) -> None:
     ],
 )
 def test_the_request_may_keep_bars(
-    tmp_path: Path, asked: dict[str, object], kinds: list[str], box: tuple[int, int, int, int]
+    tmp_path: Path, asked: dict[str, Any], kinds: list[str], box: tuple[int, int, int, int]
 ) -> None:
     record = record_of(tmp_path, encoded(framed(200, 120, (0, 40, 0, 40))), **asked)
     assert [fault.kind for fault in record.faults] == kinds and record.box == box
@@ -139,7 +140,8 @@ def test_masks_are_made_of_what_is_within_the_bars(tmp_path: Path) -> None:
 
 
 def test_an_image_without_bars_is_the_same_to_the_bit(tmp_path: Path) -> None:
-    for number, asked in enumerate(({}, {"flag": ["border"]})):
+    kept: dict[str, Any] = {"flag": ["border"]}
+    for number, asked in enumerate(({}, kept)):
         (tmp_path / str(number)).mkdir()
         record_of(tmp_path / str(number), encoded(scene(300, 200), "JPEG"), crop="subject", **asked)
     files = [{path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in "01"]
