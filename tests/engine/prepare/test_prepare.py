@@ -154,9 +154,12 @@ def test_an_unusable_caption_is_a_fault_of_its_image(sorted_out):
 
 def test_faults_are_counted_for_kept_images_and_where_they_drop_one(sorted_out):
     report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
-    counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] == "flag"}
-    lines = [line for line in outcomes(sorted_out).values() if line["outcome"] == "flagged"]
+    actions = {each["fault"]: each["action"] for each in report["faults"]}
+    counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] in ("flag", "cut")}
+    lines = [line for line in outcomes(sorted_out).values() if line["outcome"] in ("flagged", "kept")]
     assert counts and counts == Counter(fault["fault"] for line in lines for fault in line["faults"])
+    assert actions["border"] == "cut" and counts["border"] == 1, "bars that were cut away leave nothing to look at"
+    assert outcomes(sorted_out)["bars.jpg"]["outcome"] == "kept" and "bars cut away from 1" in report["verdict"]
 
 
 @pytest.fixture(scope="session")
