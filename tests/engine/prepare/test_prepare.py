@@ -158,8 +158,7 @@ def test_faults_are_counted_for_kept_images_and_where_they_drop_one(sorted_out):
     counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] in ("flag", "cut")}
     lines = [line for line in outcomes(sorted_out).values() if line["outcome"] in ("flagged", "kept")]
     assert counts and counts == Counter(fault["fault"] for line in lines for fault in line["faults"])
-    assert actions["border"] == "cut" and counts["border"] == 1, "bars that were cut away leave nothing to look at"
-    assert outcomes(sorted_out)["bars.jpg"]["outcome"] == "kept" and "bars cut away from 1" in report["verdict"]
+    assert actions["border"] == "cut" and counts["border"] == 1 and "bars cut away from 1" in report["verdict"]
 
 
 @pytest.fixture(scope="session")
