@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from limner import GenerateRequest, Studio
-from limner.cli.app import application
+from limner.cli.app import application, main
 from limner.cli.flags import flag_of
 from limner.core.execution import Execution, body_model
 from limner.plugins import registry
@@ -203,3 +204,12 @@ def test_a_prompt_names_adapters_as_in_a1111(limner, tiny_sd, tmp_path, monkeypa
     said = limner("generate", "a cat <lora:maxx:0.8>", "--model", tiny_sd)
     assert said.code == 2 and said.error.startswith("unknown adapter ") and "maxx" in said.error
     assert "the prompt is empty" in limner("generate", "<lora:rex:0.8>").error
+
+
+@pytest.mark.parametrize("chosen", [None, "ACTIVE"])
+def test_threads_that_wait_sleep_unless_the_user_chooses(monkeypatch, capsys, chosen):
+    variables = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    monkeypatch.setattr(os, "environ", variables | ({"OMP_WAIT_POLICY": chosen} if chosen else {}))
+    with pytest.raises(SystemExit):
+        main(["nonsense"])
+    assert os.environ["OMP_WAIT_POLICY"] == (chosen or "PASSIVE") and "nonsense" in capsys.readouterr().err

@@ -27,8 +27,11 @@ def test_it_prints_the_verdict_and_the_report(limner, photos, tmp_path):
     verdict, page = output.out.splitlines()
     assert verdict == "all 3 images are in the dataset" and page == str(tmp_path / "set" / "report.html")
     again = limner("prepare", "photos", *flags, "--encoder", "none")
-    assert again.code == 0 and "prepare" in limner("runs").out
-    assert json.loads((tmp_path / "set" / "report.json").read_text())["variety"] == {}
+    assert again.code == 2 and "exists already; choose another --out" in again.error
+    assert again.error.endswith("set/captions.csv")
+    other = limner("prepare", "photos", *flags[:-4], "--encoder", "none", "--out", "other")
+    assert other.code == 0 and "prepare" in limner("runs").out
+    assert json.loads((tmp_path / "other" / "report.json").read_text())["variety"] == {}
 
 
 def test_a_recipe_works_too(limner, photos, tmp_path):
@@ -57,7 +60,7 @@ def test_a_recipe_works_too(limner, photos, tmp_path):
         (["photos", "--fields", "none.csv"], "none.csv"),
         (["photos", "--captions", "none.csv"], "none.csv"),
         (["photos", "--masks", "nothing"], "'nothing' is not a folder of masks"),
-        (["photos", "--out", "mine"], "holds files that Limner did not write"),
+        (["photos", "--out", "mine"], "exists already; choose another --out"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

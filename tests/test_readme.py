@@ -12,6 +12,7 @@ import pytest
 from cyclopts import App, CycloptsError
 
 from limner.cli.app import application
+from limner.core.datasets import SUBJECT_IMAGES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
@@ -52,6 +53,12 @@ LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 def python(page: Path) -> list[str]:
     """Its blocks of Python."""
     return [block for kind, block in blocks(page.read_text()) if kind == "python"]
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "src/limner/reports/demo.html"], ids=lambda page: page.name)
+def test_pages_recommend_one_number_of_photos(page):
+    found = re.findall(r"(\d+) (?:to|or|[-\u2013]) (\d+) (?:photo|image|picture)", page.read_text(encoding="utf-8"))
+    assert {tuple(map(int, each)) for each in found} <= {SUBJECT_IMAGES}
 
 
 def links(page: Path) -> list[str]:

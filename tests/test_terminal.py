@@ -65,10 +65,10 @@ def test_lines_count_and_tell_the_time_left(screen, capsys):
 def test_a_stage_shows_no_figures_of_the_one_before(screen, capsys):
     screen.show(Stage(name="training", total=1))
     screen.show(Progress(done=1, total=1, figures={"loss": 0.25}))
-    screen.show(Stage(name="results", total=2))
+    screen.show(Stage(name="results", total=2, unit="steps"))
     screen.show(Progress(done=1, total=2))
     screen.end()
-    assert capsys.readouterr().err.splitlines()[-1] == "results 1/2, took 0:00"
+    assert capsys.readouterr().err.splitlines()[-1] == "results 1/2 steps, took 0:00"
 
 
 def test_no_line_follows_the_end(screen, capsys):

@@ -82,7 +82,6 @@ def test_a_text_file_beside_a_picture_is_its_caption(album):
     assert [photo.caption for photo in plain.images] == [None] * 3
     (album / "b.txt").write_text("\ufeffa photo of sks dog\n  asleep \n", encoding="utf-8")
     (album / "c.txt").write_text(" \n")
-    (album / "other.txt").write_text("no picture is called so")
     found = scan(album)
     assert [photo.caption for photo in found.images] == [None, "a photo of sks dog asleep", None]
     assert found.digest != plain.digest and found.skipped == ()

@@ -123,7 +123,9 @@ def test_requests_of_one_batch_key_go_together_and_have_one_progress(tmp_path: P
     assert [list(each) for each in images] == [[5, 6, 7]] * 3
     assert images[1][6] == tmp_path / "1" / "6.png"
     stages = [event for event in events if isinstance(event, Stage)]
-    assert stages == [Stage(name="painting", total=3 * 10 + 3 * 10 + 3 * 4)], "once, with the steps of all"
+    assert stages == [Stage(name="painting", total=3 * 10 + 3 * 10 + 3 * 4, unit="steps")], (
+        "once, with the steps of all"
+    )
     assert [event.done for event in events if isinstance(event, Progress)] == [10 * n for n in range(1, 10)]
     assert [event.text for event in events if isinstance(event, Notice)] == ["the same for all"], "once"
     made = [event.details for event in events if isinstance(event, ArtifactCreated)]
@@ -164,4 +166,4 @@ def test_joint_progress_emits_a_stage_only_when_work_begins() -> None:
     receive = JointProgress("painting", events.append, total=0).receiver(0, {})
     for event in (Stage(name="loading"), Stage(name="generating", total=3), Stage(name="generating", total=9)):
         receive(event)
-    assert events == [Stage(name="painting", total=None)]
+    assert events == [Stage(name="painting", total=None, unit="steps")]

@@ -202,8 +202,7 @@ def test_a_picture_is_trained_with_its_own_caption(learn, painted, monkeypatch, 
     assert torch.equal(rows, subject.text["prompt_embeds"][[1, 0]]) and not torch.equal(rows[0], rows[1])
     warnings = [event.text for event in events if isinstance(event, Notice) and event.level == "warning"]
     assert warnings == [
-        f"captions without the identifier 'sks': 1, such as {second.with_suffix('.txt').name!r}; "
-        "write 'sks dog' into them"
+        f"captions without the identifier 'sks': 1, such as of {second.name!r}; write 'sks dog' into them"
     ]
 
 

@@ -44,7 +44,7 @@ def plan_of(**fields: Any) -> Any:
 
 
 def scan_of(*images: ImageFile, **fields: Any) -> Any:
-    plain = {"images": images, "skipped": (), "warnings": (), "validation": ()}
+    plain = {"images": images, "skipped": (), "warnings": (), "validation": (), "unused": ()}
     return SimpleNamespace(**plain | fields)
 
 
@@ -52,12 +52,15 @@ def scan_of(*images: ImageFile, **fields: Any) -> Any:
 
 
 def test_what_is_odd_about_a_dataset_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = scan_of(image(1, mask=True), image(2), image(3), skipped=("a.txt: no image",), warnings=("small",))
+    found = scan_of(
+        image(1, mask=True), image(2), image(3), skipped=("a.txt: no image",), unused=("b",), warnings=("small",)
+    )
     monkeypatch.setattr(dataset_notices, "scan", lambda data: found)
     events: list[Any] = []
     assert scan_dataset(request_of(), events.append) is found
     assert [(event.text, event.level) for event in events] == [
         ("skipped a.txt: no image", "warning"),
+        ("b", "warning"),
         ("small", "warning"),
     ]
     scan_dataset(request_of(masked=True), events.append)
@@ -77,7 +80,7 @@ def test_a_run_is_described_by_its_plan() -> None:
     images = [image(n, "sks dog" if n < 2 else None) for n in range(5)]
     shapes = plan_of(held_out=(4,), shape_of=lambda image: (64, 32 if image.sha256 == "0" else 64))
     assert described(shapes, scan_of(*images), steps=9) == [
-        "5 images, 1 of them held out, 2 with a caption of their own; 30 steps of 4 at 64 px in 2 sizes, learning rate "
+        "5 images, 1 of them held out, 2 with a caption; 30 steps of 4 at 64 px in 2 sizes, learning rate "
         '0.0001; use it as "a photo of sks dog"'
     ]
     assert described(plan_of(validation=True), scan_of(image(1), validation=images[:3])) == [
@@ -88,7 +91,7 @@ def test_a_run_is_described_by_its_plan() -> None:
 def test_captions_without_the_identifier_are_counted() -> None:
     images = [image(0, "sks dog"), image(1, "a dog"), image(2), image(3, "my dog")]
     assert described(plan_of(), scan_of(*images))[1] == (
-        "captions without the identifier 'sks': 2, such as '1.png'; write 'sks dog' into them"
+        "captions without the identifier 'sks': 2, such as of '1.png'; write 'sks dog' into them"
     )
     assert len(described(plan_of(), scan_of(image(0, "sks dog"), image(2)))) == 1
 
@@ -402,7 +405,9 @@ def test_class_images_count_their_steps_and_stop_when_asked(monkeypatch: pytest.
         return events
 
     stage, progress = run(tmp_path)
-    assert stage == Stage(name="class images", total=16 * 5) and progress == Progress(done=7), "in whole batches"
+    assert stage == Stage(name="class images", total=16 * 5, unit="steps") and progress == Progress(done=7), (
+        "in whole batches"
+    )
     assert run(tmp_path) == [] and run(tmp_path, guidance=3.0) and run(tmp_path, vae="other"), "of other settings anew"
     with pytest.raises(Interrupted):
         run(tmp_path / "stopped", stop=lambda: True)

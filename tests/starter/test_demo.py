@@ -207,7 +207,9 @@ def test_progress_is_of_all_images_and_notices_come_once_a_column(tmp_path, reco
     monkeypatch.setattr(demo, "PROMPTS", PROMPTS[:2])
     events = []
     generate_grid(recording, [(None, 3.0), (None, 5.0)], tmp_path, events.append, never)
-    assert events[0] == Stage(name="results", total=120) and not any(isinstance(e, Stage) for e in events[1:])
+    assert events[0] == Stage(name="results", total=120, unit="steps") and not any(
+        isinstance(e, Stage) for e in events[1:]
+    )
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 30, 31, 60, 61, 90, 91, 120]
     assert [event.text for event in events if isinstance(event, Notice)] == ["guidance 3", "guidance 5"]
 

@@ -47,7 +47,7 @@ def test_each_prompt_has_its_own_seed_from_42_on(sampled):
     ((pipeline, encoded, seeds, settings, size, batch),) = sampled
     assert (pipeline, encoded, seeds) == ("pipeline", ("family", "components", ["a cat", "a dog"]), [42, 43])
     assert (settings, size, batch) == ({"steps": 3, "guidance": 0.0, "guidance_rescale": 0.7}, (128, 128), 16)
-    assert events == [Stage(name="guidance 0", total=6), Progress(done=1), Progress(done=2)]
+    assert events == [Stage(name="guidance 0", total=6, unit="steps"), Progress(done=1), Progress(done=2)]
 
 
 def test_without_a_guidance_it_is_the_models_own(sampled):

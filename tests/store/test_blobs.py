@@ -233,5 +233,5 @@ def test_files_are_stored_on_disks_without_links_and_over_files_of_other_users(
     stored = local.put(write(tmp_path / "a", b"one"))
     assert local.path(stored).read_bytes() == b"one" and local.path(stored).stat().st_nlink == 1
     monkeypatch.setattr(os, "utime", denied)
-    monkeypatch.setattr(blobs_module, "atomic_file", denied)
+    monkeypatch.setattr(blobs_module, "_link_or_copy", denied)
     assert local.put(write(tmp_path / "b", b"one")) == stored, "it is there already"

@@ -12,7 +12,15 @@ import pytest
 
 from limner.core.errors import LimnerError
 from limner.store import files, paths
-from limner.store.files import atomic_file, atomic_folder, make_folder, recover_folder, sha256_of
+from limner.store.files import (
+    SYNC_ABOVE,
+    atomic_file,
+    atomic_folder,
+    make_folder,
+    recover_folder,
+    sha256_of,
+    write_files,
+)
 
 ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
@@ -349,3 +357,28 @@ def test_only_stale_temporary_files_are_removed(tmp_path: Path) -> None:
 def test_an_error_names_its_file(tmp_path: Path) -> None:
     with pytest.raises(LimnerError, match=r"other.* does not exist"), files.translate_disk_errors(tmp_path):
         (tmp_path / "other").read_bytes()
+
+
+def test_many_files_are_flushed_before_they_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    replace = os.replace
+    monkeypatch.setattr(os, "sync", lambda: calls.append("sync"))
+    monkeypatch.setattr(os, "fsync", lambda number: calls.append("fsync"))
+    monkeypatch.setattr(os, "replace", lambda *given: (calls.append("replace"), replace(*given))[1])
+    count = SYNC_ABOVE + 1
+    write_files({tmp_path / f"{number % 3}" / str(number): lambda at: at.write_text("a") for number in range(count)})
+    assert calls == ["sync", *["replace"] * count, *["fsync"] * 3]
+    assert sum(path.is_file() for path in tmp_path.rglob("*")) == count
+    calls.clear()
+    write_files({tmp_path / "one": lambda at: at.write_text("b")})
+    assert calls == ["fsync", "replace", "fsync"]
+    write_files({})
+
+
+def test_if_one_of_many_files_cannot_be_written_none_appears(tmp_path: Path) -> None:
+    def full(at: Path) -> None:
+        raise OSError(errno.ENOSPC, "full", str(at))
+
+    with pytest.raises(LimnerError, match=r"no space is left to write .*two"):
+        write_files({tmp_path / "one": lambda at: at.write_text("a"), tmp_path / "two": full})
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -136,6 +137,8 @@ def _parse_error(error: CycloptsError) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Entry point. Exit codes: 0 done, 1 a condition is not met, 2 an error that the user can fix, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Threads that spin while they wait for each other cost several times the time of the work if the machine is busy.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
         application(arguments)(arguments, exit_on_error=False, print_error=False)

@@ -59,6 +59,7 @@ class Screen:
             TextColumn("{task.description:14}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
@@ -99,7 +100,7 @@ class Screen:
             self._end_bar()
             self._start()
             self.figures = {}
-            self.bar = self.bars.add_task(event.name, total=event.total, note="")
+            self.bar = self.bars.add_task(event.name, total=event.total, note="", unit=event.unit)
         elif isinstance(event, Done) and self.bar is not None:
             self.figures |= event.figures
             note = ", ".join(form.format(self.figures[name]) for name, form in FIGURES.items() if name in self.figures)
@@ -128,7 +129,7 @@ class Screen:
                 self._print_line(task)
 
     def _print_line(self, task: Task, *, ended: bool = False) -> None:
-        count = "" if task.total is None else f" {task.completed:.0f}/{task.total:.0f}"
+        count = "" if task.total is None else f" {task.completed:.0f}/{task.total:.0f} {task.fields['unit']}".rstrip()
         if ended:
             when = f"took {_clock(task.elapsed or 0)}"
         elif task.time_remaining is None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+SUBJECT_IMAGES = (5, 20)
+"""How many images of one subject are recommended, at least and at most. DreamBooth's own sets have 4 to 6 (arXiv
+2208.12242); with fewer, the model learns what they share by accident."""
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels of the upright image; right and bottom are exclusive."""
 
@@ -126,7 +129,19 @@ class Source(Protocol):
         ...
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
-        """All its entries, always in the same order, streamed in little memory."""
+        """All its entries, always in the same order, streamed in little memory.
+
+        A symbolic link that leads out of a folder is not followed, but yielded as Skipped.
+        """
+        ...
+
+
+@runtime_checkable
+class LinkedSource(Source, Protocol):
+    """A source that can follow symbolic links."""
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        """All its entries, also those behind links that lead out of a folder."""
         ...
 
 

@@ -35,11 +35,12 @@ class ArtifactKind(StrEnum):
 
 
 class Stage(Frozen):
-    """A stage of the work begins. total: its steps, if known."""
+    """A stage of the work begins. total: its steps, if known. unit: what is counted, if the name does not say it."""
 
     kind: Literal["stage"] = "stage"
     name: str
     total: int | None = None
+    unit: str = ""
 
 
 class Progress(Frozen):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["drop", "flag", "ignore"]
+Action = Literal["drop", "flag", "ignore", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ FAULTS: dict[str, FaultKind] = {
     "pale": FaultKind("hardly any contrast", "flag", 0.2, "range of brightness (0 to 1) below which"),
     "grey": FaultKind("without colour", "ignore", 0.02, "colourfulness (0 to 1) below which"),
     "odd_shape": FaultKind("odd-shaped", "flag", 3.0, "longer side over shorter side above which"),
-    "border": FaultKind("framed by bars", "flag", 0.05, "share of bars above which"),
+    "border": FaultKind("framed by bars", "cut", 0.05, "share of bars above which"),
     "damaged": FaultKind("perhaps damaged", "flag"),
     "animated": FaultKind("animated", "flag"),
     "text": FaultKind("text in it", "flag", 0.5, "likelihood above which"),
@@ -46,4 +46,4 @@ FAULTS: dict[str, FaultKind] = {
     "mask": FaultKind("mask that cannot be used", "flag"),
     "stray": FaultKind("not an image", "ignore"),
 }
-"""By name. "drop" leaves the image out; "flag" lists the fault in the report."""
+"""By name. "drop" leaves the image out; "flag" lists the fault in the report; "cut" removes it and lists it."""

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from limner.core.errors import LimnerError
+from limner.imaging.png_texts import without_large_texts
 
 FEW = 64
 """This many extra bytes may be left there by a camera or a program."""
@@ -66,9 +67,11 @@ def is_unfinished_jpeg(data: bytes) -> bool:
 def verified_png_info(data: bytes) -> dict[str, Any]:
     """The texts and other metadata of a PNG, after its checksums were verified; no pixel is decoded.
 
+    Texts beyond the limits of `without_large_texts` are missing.
+
     Raises PIL.UnidentifiedImageError for other files, and nearly any exception for a damaged PNG.
     """
-    with Image.open(BytesIO(data), formats=("PNG",)) as image:
+    with Image.open(BytesIO(without_large_texts(data)), formats=("PNG",)) as image:
         info = {str(key): value for key, value in image.info.items()}
         image.verify()
     return info

@@ -18,6 +18,7 @@ from limner.imaging.colours import is_deep, stored_gamma, to_rgb
 from limner.imaging.damage import is_unfinished_jpeg
 from limner.imaging.decoding_cost import FRAMES, check_bytes, check_header, tiff_frames
 from limner.imaging.formats import SUFFIXES, damaged_image, format_title, misnamed, pillow_formats, unknown_format
+from limner.imaging.png_texts import without_large_texts
 
 __all__ = ["PIXEL_CAP", "SUFFIXES", "DecodedImage", "decode", "load_upright", "open_image", "open_stored", "read_image"]
 
@@ -163,7 +164,7 @@ def _header(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     # Pillow warns from 89 million pixels; PIXEL_CAP replaces that. Warning filters are process-wide: hence the lock.
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(BytesIO(data), formats=formats)
+        return Image.open(BytesIO(without_large_texts(data)), formats=formats)
 
 
 def _upright(image: Image.Image) -> Image.Image:

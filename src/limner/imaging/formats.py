@@ -42,6 +42,11 @@ SIDECAR_SUFFIXES = frozenset(
     (
         ".txt",
         ".caption",
+        ".text",
+        ".captions",
+        ".cap",
+        ".tags",
+        ".prompt",
         ".json",
         ".jsonl",
         ".md",

@@ -106,7 +106,7 @@ def generate_grid(
 ) -> list[list[Path]]:
     """Generate an image for every prompt and column, with one progress bar; return a row of paths per prompt."""
     steps = len(PROMPTS) * STEPS
-    listener(Stage(name="results", total=len(columns) * steps))
+    listener(Stage(name="results", total=len(columns) * steps, unit="steps"))
     paths: list[list[Path]] = []
     for number, column in enumerate(columns):
 

@@ -6,12 +6,13 @@ is that of its manifest.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import IO, Any, TypeVar, cast
 
 from limner.core.errors import LimnerError, Unavailable
 from limner.store import patterns
-from limner.store.files import MARKER, atomic_file, atomic_folder_once, make_folder, sha256_of
+from limner.store.files import MARKER, atomic_file, atomic_folder_once, make_folder, sha256_of, write_files
 from limner.store.manifests import MANIFEST_BYTES, check_size, parse_manifest, write_manifest
 from limner.store.remote import open_file_system, translate_remote_errors, without_secrets
 from limner.store.removal import discard, remove
@@ -76,14 +77,22 @@ class Blobs:
 
     def put(self, file: Path) -> str:
         """Store a file; returns its SHA-256. A file that is stored already is not written again."""
-        sha256 = sha256_of(file)
-        place = self._place(sha256)
+        return self._put_all([file])[0]
+
+    def _put_all(self, files: Sequence[Path]) -> list[str]:
+        """Store files; returns the SHA-256 of each."""
+        if not self._local:
+            return self._each(self._put_remote, files)
+        hashes = [sha256_of(file) for file in files]
+        places = {Path(self._place(sha256)): file for sha256, file in zip(hashes, files, strict=True)}
         with self._writing():
-            if self._local:
-                if not _touched(Path(place)):
-                    with atomic_file(Path(place)) as partial:
-                        _link_or_copy(file, partial)
-            elif not self._fresh(place):  # an upload appears there only when it is complete
+            write_files({at: functools.partial(_link_or_copy, file) for at, file in places.items() if not _touched(at)})
+        return hashes
+
+    def _put_remote(self, file: Path) -> str:
+        place = self._place(sha256 := sha256_of(file))
+        with self._writing():
+            if not self._fresh(place):  # an upload appears there only when it is complete
                 self._files.put_file(str(file), place)
         return sha256
 
@@ -93,7 +102,7 @@ class Blobs:
             return f"sha256:{self.put(path)}"
         files = [file for file in sorted(path.rglob("*")) if file.is_file() and file.name != MARKER]
         names = [file.relative_to(path).as_posix() for file in files]
-        hashes = dict(zip(names, self._each(self.put, files), strict=True))
+        hashes = dict(zip(names, self._put_all(files), strict=True))
         with tempfile.TemporaryDirectory() as folder:
             return f"folder:{self.put(write_manifest(hashes, Path(folder) / 'files.json'))}"
 

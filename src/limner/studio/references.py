@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from limner.core.errors import LimnerError
 from limner.core.requests import Request, references_of, replace_references
+from limner.data.entries.references import suffix_by_content
 from limner.plugins.registry import aliases
 from limner.store.blobs import REFERENCE
 
@@ -45,9 +47,12 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 """OWNER/NAME, or a file in it; no part starts with a dot."""
 
 
-def suffix_of(request: Request, reference: str) -> str:
-    """The suffix that the name of a referenced file needs, so that its format is recognised."""
-    suffixes = {_SUFFIXES.get(kind, "") for kind, named in references_of(request) if named == reference}
+def suffix_of(request: Request, reference: str, head: Callable[[], bytes] = bytes) -> str:
+    """The suffix that the name of a referenced file needs, so that its format is recognised. head: its first bytes."""
+    kinds = {kind for kind, named in references_of(request) if named == reference}
+    if kinds == {"pictures"} and reference.startswith("sha256:"):
+        return suffix_by_content(head())
+    suffixes = {_SUFFIXES.get(kind, "") for kind in kinds}
     return suffixes.pop() if len(suffixes) == 1 else ""
 
 

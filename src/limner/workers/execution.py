@@ -76,7 +76,9 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         """The path of a stored file or folder on this machine."""
         if REFERENCE.fullmatch(reference) is None:
             return reference
-        path = str(studio.files.local_path(reference, suffix_of(run.request, reference)))
+        sha256 = reference.partition(":")[2]
+        suffix = suffix_of(run.request, reference, lambda: studio.files.read(sha256, 0, 512))
+        path = str(studio.files.local_path(reference, suffix))
         names[path] = reference
         return path
 

@@ -16,9 +16,10 @@ from PIL import Image
 import planted
 from limner import LimnerError, Studio
 from limner.core.errors import Interrupted
-from limner.core.events import ArtifactCreated
+from limner.core.events import ArtifactCreated, Notice
 from limner.core.execution import Execution, parse_body
 from limner.core.requests import PrepareRequest
+from limner.engine.prepare.staging import Staging
 from limner.store.files import sha256_of
 
 CLEAN = 10
@@ -29,10 +30,10 @@ PHOTOGRAPHS = Path(__file__).parents[3] / "../shared/data/dreambench"
 def prepare(home):
     """Prepare in one process, without an encoder unless one is given; returns the folder."""
 
-    def run(*sources, out, studio=None, stop=lambda: False, **fields):
+    def run(*sources, out, studio=None, stop=lambda: False, listener=lambda event: None, **fields):
         fields = {"workers": 1, "encoder": None, **fields}
         request, execution = parse_body({"kind": "prepare", "sources": tuple(map(str, sources)), **fields})
-        (studio or Studio()).run(request, out, stop=stop, execution=execution)
+        (studio or Studio()).run(request, out, stop=stop, listener=listener, execution=execution)
         return out
 
     return run
@@ -153,9 +154,11 @@ def test_an_unusable_caption_is_a_fault_of_its_image(sorted_out):
 
 def test_faults_are_counted_for_kept_images_and_where_they_drop_one(sorted_out):
     report = json.loads((sorted_out / "report.json").read_text(encoding="utf-8"))
-    counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] == "flag"}
-    lines = [line for line in outcomes(sorted_out).values() if line["outcome"] == "flagged"]
+    actions = {each["fault"]: each["action"] for each in report["faults"]}
+    counts = {each["fault"]: each["count"] for each in report["faults"] if each["action"] in ("flag", "cut")}
+    lines = [line for line in outcomes(sorted_out).values() if line["outcome"] in ("flagged", "kept")]
     assert counts and counts == Counter(fault["fault"] for line in lines for fault in line["faults"])
+    assert actions["border"] == "cut" and counts["border"] == 1 and "bars cut away from 1" in report["verdict"]
 
 
 @pytest.fixture(scope="session")
@@ -254,6 +257,47 @@ def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
     assert next(row["text"] for row in rows(three) if row["original"] == table[0]["picture"]) == "my own words"
 
 
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (
+            "a photo of {a bred}",
+            r"unknown field of the caption template 'bred'; did you mean 'breed'\? choose one of: ",
+        ),
+        ("a photo[ of {a class}[, {bred}]]", "'bred'; did you mean 'breed'"),
+        ("a {Light} photo", "'Light'; did you mean 'light'"),
+        ("{identifer} {class}", "'identifer'; did you mean 'identifier'"),
+        (
+            "a photo of {qqq}",
+            "'qqq'; choose one of: background, breed, caption, class, extras, folder, identifier, light",
+        ),
+    ],
+)
+def test_a_misspelt_field_of_the_template_is_an_error(prepare, few, tmp_path, template, message):
+    (tmp_path / "fields.csv").write_text("name,light\ncats,dim\n")
+    with pytest.raises(LimnerError, match=message):
+        prepare(few, out=tmp_path / "set", size=64, caption=template, fields=str(tmp_path / "fields.csv"))
+    assert not (tmp_path / "set").exists() and list(tmp_path.glob(".limner-prepare-*")), "the images are kept"
+
+
+def test_fields_that_no_image_has_are_named(prepare, few, tmp_path):
+    events = []
+    template = "a photo of {a folder}[ with {extras}][, {breed}]"
+    out = prepare(few, out=tmp_path / "set", size=64, caption=template, written=False, listener=events.append)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "no image has the fields breed, extras of the caption template; there are: folder"
+    ]
+    assert {row["text"] for row in rows(out)} == {"a photo of a cats", "a photo of a dogs"}
+
+
+def test_a_field_that_only_images_left_out_have_is_not_misspelt(prepare, few, tmp_path):
+    (few.parent / "fields.csv").write_text("name,light\nbad,dim\n")
+    (few / "bad.png").write_bytes(b"no image")
+    fields = str(few.parent / "fields.csv")
+    out = prepare(few, out=tmp_path / "set", size=64, caption="{a folder}[ in {light}]", written=False, fields=fields)
+    assert {row["text"] for row in rows(out)} == {"a cats", "a dogs"}
+
+
 def test_a_dataset_can_be_prepared_again(prepare, few, tmp_path):
     one = prepare(few, out=tmp_path / "one", size=128)
     two = prepare(one / "train", out=tmp_path / "two", size=64)
@@ -309,9 +353,39 @@ def test_no_usable_image_is_a_one_line_error(prepare, tmp_path):
 def test_a_foreign_folder_is_not_overwritten(prepare, few, tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.txt").write_text("mine")
-    with pytest.raises(LimnerError, match="holds files that Limner did not write"):
+    with pytest.raises(LimnerError, match="exists already"):
         prepare(few, out=tmp_path / "set", size=128)
     assert (tmp_path / "set" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"ban": ("dog",)}, {"captions": "set/captions.csv"}], ids=["same", "other", "own"]
+)
+def test_a_dataset_and_its_edits_are_never_overwritten(prepare, few, tmp_path, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    out = prepare(few, out=tmp_path / "set", size=64)
+    table = (out / "captions.csv").read_text(encoding="utf-8-sig")
+    (out / "captions.csv").write_text(table.replace("number 1 is a dog", "my own words"), encoding="utf-8")
+    before = sha256_of(out)
+    with pytest.raises(
+        LimnerError, match=r"exists already; choose another --out.*, add --captions .*/set/captions\.csv$"
+    ):
+        prepare(few, out=out, size=64, **more)
+    assert sha256_of(out) == before and not list(tmp_path.glob(".limner-*"))
+    edited = prepare(few, out=tmp_path / "second", size=64, captions="set/captions.csv")
+    assert rows(edited)[0]["text"] == "my own words"
+
+
+def test_a_dataset_that_was_complete_when_the_program_stopped_is_left_as_it_is(prepare, few, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "remove", lambda self: (_ for _ in ()).throw(Interrupted("killed")))
+        with pytest.raises(Interrupted):
+            prepare(few, out=tmp_path / "set", size=64)
+    (tmp_path / "set" / "captions.csv").write_text("mine")
+    with pytest.raises(LimnerError, match="exists already"):
+        prepare(few, out=tmp_path / "set", size=64, ban=("dog",))
+    out = prepare(few, out=tmp_path / "set", size=64)
+    assert (out / "captions.csv").read_text() == "mine" and not list(tmp_path.glob(".limner-*"))
 
 
 def test_an_image_that_refuses_training_is_used_with_a_reason(prepare, tmp_path):

@@ -54,7 +54,7 @@ def request(**asked: object) -> PrepareRequest:
 
 def test_the_request_chooses_the_action_for_a_fault() -> None:
     usual, asked = actions_of(request()), actions_of(request(drop=["blurred"], flag=["small"], ignore=["border"]))
-    assert [usual[name] for name in ("blurred", "small", "border", "refused")] == ["flag", "drop", "flag", "drop"]
+    assert [usual[name] for name in ("blurred", "small", "border", "refused")] == ["flag", "drop", "cut", "drop"]
     assert [asked[name] for name in ("blurred", "small", "border", "refused")] == ["drop", "flag", "ignore", "drop"]
     assert actions_of(request(despite="they are mine"))["refused"] == "flag"
 

@@ -87,6 +87,9 @@ class PrepareRequest(Request):
         description="Folders, zip files, WebDataset shards, parquet files, tables of images and captions (CSV, JSONL), "
         "lists of URLs, or datasets on the Hugging Face hub.",
     )
+    follow_links: bool = Field(
+        default=False, description="Read symbolic links that lead out of the folders of images and masks."
+    )
     class_word: Annotated[Word | None, Flag("--class")] = Field(
         default=None, description="What the subject is, such as dog or teapot."
     )

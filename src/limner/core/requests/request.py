@@ -177,6 +177,20 @@ class Request(Frozen):
         kind: Any
         """The name of its kind, a literal in each class."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _none_for_no_reference(cls, value: Any) -> Any:
+        """Read the text "none" as null in a field that may be null and names a file or model, as flags do."""
+        if not isinstance(value, dict):
+            return value
+        fields = cast(dict[str, Any], value)
+        nulls = {
+            name: None
+            for name, field in cls.model_fields.items()
+            if fields.get(name) == "none" and reference_kind_of(field) and type(None) in get_args(field.annotation)
+        }
+        return {**fields, **nulls} if nulls else fields
+
     @property
     def texts(self) -> tuple[str, ...]:
         """The texts that describe what is generated, each once; these are moderated."""

@@ -9,13 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from limner.core.datasets import SUBJECT_IMAGES
 from limner.data.diversity.balance import NONE, ValueCounts
 from limner.data.diversity.diversity import clusters, mean_distance
 from limner.data.diversity.scenes import SceneDescription
 
-FEW = 5
-"""The least number of images of a subject. DreamBooth's own sets have 4 to 6 (arXiv 2208.12242); with fewer, the model
-learns what they share by accident."""
 APART = 0.6
 """Distance from which on backgrounds differ: of drawn images of one place 90% of pairs are below 0.4, of different
 places 95% above 0.7; photographs of one place in DreamBench have 0.2 to 0.6."""
@@ -55,23 +53,21 @@ def advise_on_subject(
     licences: Sequence[str | None] = (),
     looked_at_faces: bool = False,
 ) -> list[Advice]:
-    """Advice on images of one subject, warnings first.
+    """Advice on images of one subject, warnings first, and then what hurts the result most.
 
     copies, captions, licences: one per image, or empty to skip the check; near duplicates have the same number in
     `copies`. looked_at_faces: whether a face detector was used.
     """
     found = [
         *on_number(len(scenes)),
+        *([] if looked_at_faces else on_framing(scenes)),
         *on_copies(copies),
         *on_backgrounds(scenes),
-        *on_light(scenes),
         *on_views(scenes, looked_at_faces),
-        *([] if looked_at_faces else on_framing(scenes)),
+        *on_light(scenes),
         *on_captions(Counter(captions)),
         *on_licences([at for at, licence in enumerate(licences) if not licence], len(licences)),
     ]
-    if scenes and not looked_at_faces:
-        found.append(Advice("info", "expressions were not checked: that needs a face detector"))
     return sort_advice(found)
 
 
@@ -92,10 +88,11 @@ def sort_advice(found: Sequence[Advice]) -> list[Advice]:
 
 def on_number(count: int) -> list[Advice]:
     """Advice on the number of images."""
-    if count >= FEW:
+    least, most = SUBJECT_IMAGES
+    if count >= least:
         return []
     problem = "there is no image" if not count else f"there {'is' if count == 1 else 'are'} only {_images(count)}"
-    return [Advice("warning", f"{problem}: use {FEW} to 20 of one subject")]
+    return [Advice("warning", f"{problem}: use {least} to {most} of one subject")]
 
 
 def on_copies(copies: Sequence[int]) -> list[Advice]:
@@ -195,10 +192,10 @@ def on_licences(without: Sequence[int], total: int, count: int | None = None) ->
     if not missing:
         return []
     if missing == total:
-        problem = "no licence is known for any image"
+        problem, pictures = "no licence is known for any image", ()
     else:
-        problem = f"the licence is not known for {missing} of {_images(total)}"
-    return [Advice("warning", f"{problem}: set it with --licence if you may use them", tuple(without))]
+        problem, pictures = f"the licence is not known for {missing} of {_images(total)}", tuple(without)
+    return [Advice("info", f"{problem}: set it with --licence if you may use them", pictures)]
 
 
 def on_balance(table: ValueCounts) -> list[Advice]:

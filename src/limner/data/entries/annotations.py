@@ -41,6 +41,8 @@ _TECHNICAL = frozenset(
 )
 """Columns that img2dataset writes about each file, which are not fields of the content."""
 
+_NO_VALUE, _NO_TEXT = frozenset(("nan", "<na>")), frozenset(("nan", "<na>", "none", "null"))
+"""How programs write a missing value as text, in lower case. "None" may be what is known of a consent."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -82,7 +84,8 @@ def parse_annotation(row: Mapping[str, object], apart: Collection[str] = ()) -> 
         if column in apart:
             continue
         try:
-            if text := text_value(value, f"the {column}"):
+            text = text_value(value, f"the {column}")
+            if text and text.lower() not in (_NO_VALUE if column in _RIGHTS else _NO_TEXT):
                 texts[column] = text
         except LimnerError as error:
             faults.append(Fault("caption", str(error)))
@@ -128,6 +131,12 @@ def text_value(value: object, what: str = "the caption") -> str | None:
     return text or None
 
 
+def caption_value(value: object, what: str = "the caption") -> str | None:
+    """Like `text_value`, and None for the words of programs for a missing value, such as "nan"."""
+    text = text_value(value, what)
+    return None if text is None or text.lower() in _NO_TEXT else text
+
+
 def read_text(place: ByteSource) -> str:
     """The text of a small file. Raises LimnerError if it is too long or not UTF-8."""
     data = b"" if (size := getattr(place, "size", 0)) > TEXT_CAP else place.read()
@@ -142,7 +151,7 @@ def read_text(place: ByteSource) -> str:
 def read_caption_file(place: ByteSource) -> Annotation:
     """The annotation in a text file next to an image: its caption."""
     try:
-        return Annotation(text_value(read_text(place), f"the caption in {quoted(place.name)}"))
+        return Annotation(caption_value(read_text(place), f"the caption in {quoted(place.name)}"))
     except LimnerError as error:
         return Annotation(faults=(Fault("caption", str(error)),))
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 
 from limner.core.datasets import ByteSource, Entry, Fault, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
-from limner.data.entries.annotations import Annotation, parse_annotation, read_caption_file, read_json_file
+from limner.data.entries.annotations import Annotation, parse_annotation
 from limner.data.entries.byte_sources import escaped_name
+from limner.data.entries.sidecars import METADATA, NAMES, Sidecars, stem_of, suffix_of
 from limner.data.entries.text_tables import TableRow, read_rows
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-CAPTIONS = (".txt", ".caption")
-METADATA = ("metadata.jsonl", "metadata.csv")
-"""Tables of the images in a folder and below it, as in Hugging Face's imagefolder."""
-
-NAMES = ("file_name", "image_file_name")
 REPEATS = re.compile(r"([1-9]\d{0,2})_(\S.*)")
 """The name of a kohya folder: repeats of its images, and what they show."""
 
@@ -30,11 +26,12 @@ _MISSING = Annotation()
 
 @dataclass(frozen=True, slots=True)
 class FolderListing:
-    """The contents of one folder. files: by name. folders: names. lost: what cannot be read."""
+    """The contents of one folder. files: by name. folders: names. lost: what cannot be read. prepared: by Limner."""
 
     files: Mapping[str, ByteSource]
     folders: Sequence[str] = ()
     lost: Sequence[Skipped] = ()
+    prepared: bool = False
 
 
 @dataclass(slots=True)
@@ -49,8 +46,8 @@ def folder_entries(list_folder: Callable[[str], FolderListing], root: str = "") 
     """The images of a tree, those of a folder before those of its subfolders, by name.
 
     list_folder: lists a folder by its path in the tree, "" for the root. root: the name of the root. Next to an image
-    there may be its caption (.txt, .caption) and a .json file; a folder may have METADATA and a folder `masks`; a
-    folder named `10_sks dog` sets the repeats, and the caption of images without one.
+    there may be `Sidecars`; a folder may have METADATA and a folder `masks`; a folder named `10_sks dog` sets the
+    repeats, and the caption of images without one.
     """
     tables: list[_FolderTables] = []
     ahead: list[tuple[str, tuple[_FolderTables, ...]]] = [("", ())]
@@ -103,7 +100,7 @@ def _masks(
     listing: FolderListing, list_folder: Callable[[str], FolderListing], folder: str
 ) -> Generator[Skipped, None, tuple[dict[str, ByteSource], Sequence[str]]]:
     """Returns the masks by the names of their images without suffix, and the other folders."""
-    stems = {_stem(name) for name in listing.files if _is_image(name)}
+    stems = {stem_of(name) for name in listing.files if _is_image(name)}
     if not stems or MASKS not in listing.folders:
         return {}, listing.folders
     beside = list_folder(_joined(folder, MASKS))
@@ -112,8 +109,8 @@ def _masks(
     for name, place in sorted(beside.files.items()):
         if not _is_image(name):
             continue
-        if _stem(name) in stems:
-            masks.setdefault(_stem(name), place)
+        if stem_of(name) in stems:
+            masks.setdefault(stem_of(name), place)
         else:
             yield _lost(_joined(folder, f"{MASKS}/{name}"), "mask", f"the mask {quoted(name)} belongs to no image here")
     return masks, [name for name in listing.folders if name != MASKS]
@@ -130,42 +127,42 @@ def _images(
     kohya = REPEATS.fullmatch(folder_name)
     repeats, shows = (int(kohya[1]), kohya[2]) if kohya else (1, None)
     keys: set[str] = set()
-    stems = {_stem(name) for name in listing.files if _is_image(name)}
+    sidecars = Sidecars(listing.files, [name for name in listing.files if _is_image(name)])
+    unused = dict(sidecars.unused(not listing.prepared))
     for name, place in sorted(listing.files.items()):
         path = _joined(folder, name)
         if not _is_image(name):
-            yield from _stray(name, path, stems)
+            yield from _stray(name, path, unused.get(name))
             continue
-        found = _annotation(listing, name, path, above)
+        beside = sidecars.of(name)
+        for other, reason in beside.unused.items():
+            yield _lost(_joined(folder, other), "stray", f"{quoted(other)} {reason}")
+        found = _from_tables(beside.annotation, path, above)
         key = escaped_name(path)
         while key in keys:
             key += "~"
         keys.add(key)
         caption = found.caption or (escaped_name(shows) if shows else None)
-        mask = masks.get(_stem(name))
+        mask = masks.get(stem_of(name))
         repeated = found.weight or repeats
         yield Entry(key, place, escaped_name(folder), caption, found.fields, found.rights, mask, repeated, found.faults)
 
 
-def _annotation(listing: FolderListing, name: str, path: str, above: tuple[_FolderTables, ...]) -> Annotation:
-    """The annotation of an image: from files of its own name, then from tables of the nearest folder."""
-    found = Annotation()
-    for suffix, read in (*((suffix, read_caption_file) for suffix in CAPTIONS), (".json", read_json_file)):
-        if beside := listing.files.get(_stem(name) + suffix):
-            found = found.over(read(beside))
+def _from_tables(found: Annotation, path: str, above: tuple[_FolderTables, ...]) -> Annotation:
+    """The annotation from the files next to an image, completed by the tables of the nearest folder, and so on."""
     for table in above:
         inside = path[len(table.folder) :].lstrip("/") if table.folder else path
         found = found.over(table.annotations.pop(inside, _MISSING))
     return found
 
 
-def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Skipped]:
-    """The fault of a file that is not an image, if any. stems: names of the images in its folder without suffix."""
-    suffix = posixpath.splitext(name)[1].lower()
+def _stray(name: str, path: str, unused: str | None) -> Iterator[Skipped]:
+    """The fault of a file that is not an image, if any. unused: why it is not used although it looks like a caption."""
+    suffix = suffix_of(name)
     if suffix in ARCHIVES:
         yield _lost(path, "stray", f"{quoted(name)} is an archive; name it as a source of its own")
-    elif suffix in CAPTIONS and stems and _stem(name) not in stems:
-        yield _lost(path, "stray", f"the text {quoted(name)} belongs to no image here; give it the name of its image")
+    elif unused is not None:
+        yield _lost(path, "stray", f"{quoted(name)} {unused}")
     elif suffix not in SIDECAR_SUFFIXES:
         yield _lost(
             path, "stray", f"{quoted(name)} does not have the suffix of an image; save it as JPEG or PNG to use it"
@@ -173,11 +170,7 @@ def _stray(name: str, path: str, stems: Collection[str]) -> Iterator[Skipped]:
 
 
 def _is_image(name: str) -> bool:
-    return posixpath.splitext(name)[1].lower() in SUFFIXES
-
-
-def _stem(name: str) -> str:
-    return posixpath.splitext(name)[0]
+    return suffix_of(name) in SUFFIXES
 
 
 def _joined(folder: str, name: str) -> str:

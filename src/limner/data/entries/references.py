@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
 from limner.data.entries.text_tables import TABLES
-from limner.imaging.decode import SUFFIXES
+from limner.imaging.formats import ENDINGS, SUFFIXES, media_type
 
 Kind = Literal["tree", "zip", "shards", "parquet", "table", "urls", "hub", "saved"]
 
@@ -28,6 +28,8 @@ _BY_SUFFIX: dict[str, Kind] = {
     **{suffix: "table" for suffix in TABLES},
     **{suffix: "tree" for suffix in SUFFIXES},
 }
+_CONTENTS = ((b"PK\x03\x04", 0, ".zip"), (b"PAR1", 0, ".parquet"), (b"\x1f\x8b", 0, ".tar.gz"), (b"ustar", 257, ".tar"))
+"""Magic bytes, where they are, and the suffix of such a file."""
 _SAVED = ("state.json", "dataset_dict.json")
 _DEPTH, _FOLDERS = 3, 64
 _SECRET = re.compile(r"sig|token|key|secret|pass|cred|auth", re.I)
@@ -46,6 +48,21 @@ def reference_kind(reference: str) -> Kind | None:
     if found := _BY_SUFFIX.get(path.suffix.lower()):
         return found
     return "hub" if HUB_ID.fullmatch(reference) and not os.path.lexists(path) else None
+
+
+def suffix_by_content(head: bytes) -> str:
+    """The suffix of a source's file by its first bytes, at least 512 if it has them; "" for what is no source.
+
+    Of text files only lists of URLs are told from tables, and JSON lines from CSV.
+    """
+    if found := next((suffix for magic, at, suffix in _CONTENTS if head[at : at + len(magic)] == magic), None):
+        return found
+    if kind := media_type(head):
+        return next(suffix for suffix, title in ENDINGS.items() if title.lower() == kind.removeprefix("image/"))
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not text or b"\0" in text:
+        return ""
+    return ".jsonl" if text.startswith(b"{") else ".txt" if is_url(text[:16].decode("latin-1")) else ".csv"
 
 
 def local_path(reference: str) -> Path:

@@ -1,14 +1,21 @@
-"""Measures bars of one colour around an image: letterbox, pillarbox and frames."""
+"""Finds bars of one colour around an image: letterbox, pillarbox and frames."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from PIL import Image
+
+from limner.core.datasets import Box
 
 TOLERANCE = 20
 """The most that a bar's pixels deviate from its colour, of 255 levels: JPEG causes ripples next to its edge."""
 
 _PURE = 0.97
 _ENDING = 0.6
+_MIXED = 0.9
+"""A row beside a bar is mixed with it if it is nearer to the bar's colour than this part of the next row's distance."""
 
 
 def border_share(pixels: np.ndarray) -> float:
@@ -18,9 +25,42 @@ def border_share(pixels: np.ndarray) -> float:
     and has a counterpart on the opposite side, unlike a sky.
     """
     height, width = pixels.shape[:2]
-    top, bottom = _pair(pixels)
-    left, right = _pair(pixels[top : height - bottom].swapaxes(0, 1))
+    top, bottom, left, right = _bars(pixels)
     return 1 - (height - top - bottom) * (width - left - right) / (height * width)
+
+
+def box_without_bars(image: Image.Image, reduced: Image.Image) -> Box:
+    """The box of an image within its bars, in its pixels. reduced: the same image, reduced, in which bars are found."""
+    top, bottom, left, right = _bars(np.asarray(reduced))
+    pixels = np.asarray(image)
+    across, down = image.width / reduced.width, image.height / reduced.height
+    top, bottom = _exact(pixels, top, down), image.height - _exact(pixels[::-1], bottom, down)
+    columns = pixels[top:bottom].swapaxes(0, 1)
+    return _exact(columns, left, across), top, image.width - _exact(columns[::-1], right, across), bottom
+
+
+def _bars(pixels: np.ndarray) -> tuple[int, int, int, int]:
+    """The thickness of the bars at the top, bottom, left and right of an image (h, w, 3)."""
+    top, bottom = _pair(pixels)
+    return top, bottom, *_pair(pixels[top : len(pixels) - bottom].swapaxes(0, 1))
+
+
+def _exact(rows: np.ndarray, count: int, scale: float) -> int:
+    """The number of first rows of an image that are a bar or mixed with it. count: of the image reduced by `scale`."""
+    if not count:
+        return 0
+    colour = np.median(rows[0], axis=0).astype(np.int16)
+    end, last = max(0, math.floor((count - 1) * scale)), min(len(rows) - 1, math.ceil((count + 1) * scale))
+    while end < last and _alike(rows[end], colour) >= _PURE:
+        end += 1
+    while end < last and _distance(rows[end], colour) < _MIXED * _distance(rows[end + 1], colour):
+        end += 1
+    return end
+
+
+def _distance(row: np.ndarray, colour: np.ndarray) -> float:
+    """The mean distance of a row (n, 3) from a colour."""
+    return float(np.abs(row.astype(np.int16) - colour).mean())
 
 
 def _pair(rows: np.ndarray) -> tuple[int, int]:

@@ -65,8 +65,7 @@ def quality_faults(measured: Mapping[str, float], limits: Mapping[str, float]) -
     for kind, (measure, is_least, problem) in _CHECKS.items():
         value, edge = measured[measure], limit(kind)
         if (value < edge) if is_least else (value > edge):
-            bound = "least" if is_least else "most"
-            found.append(Fault(kind, f"{problem} {_figure(value, edge)}, and {edge:g} is the {bound}", value))
+            found.append(Fault(kind, f"{problem} {_bounded(kind, value, edge, is_least)}", value))
     plain = {fault.kind for fault in found} & {"flat", "dark", "bright"}
     return [fault for fault in found if not (plain and fault.kind in _FOLLOWING)]
 
@@ -79,12 +78,19 @@ _CHECKS: dict[str, tuple[str, bool, str]] = {
     "pale": ("contrast", True, "hardly any contrast: range of brightness"),
     "grey": ("colour", True, "without colour: colourfulness"),
     "odd_shape": ("aspect", False, "odd-shaped: longer side over shorter side"),
-    "border": ("bars", False, "framed by bars: share of the image"),
+    "border": ("bars", False, "bars of one colour cover"),
 }
 """By fault: its measure, whether the limit is a minimum (or a maximum), and the message."""
 
 _FOLLOWING = ("pale", "blurred", "grey")
 """Faults that follow from an image of one colour or without light, and are not reported then."""
+
+
+def _bounded(kind: str, value: float, edge: float, is_least: bool) -> str:
+    """A value beside its limit, in percent for a share of the image."""
+    if kind == "border":
+        return f"{_figure(100 * value, 100 * edge)}% of the image (limit {100 * edge:g}%)"
+    return f"{_figure(value, edge)}, and {edge:g} is the {'least' if is_least else 'most'}"
 
 
 def _figure(value: float, edge: float) -> str:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from limner.core.datasets import Rights
+from limner.core.datasets import SUBJECT_IMAGES, ByteSource, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
-from limner.data.entries.annotations import read_text, text_value
+from limner.data.entries.annotations import Annotation, caption_value
 from limner.data.entries.byte_sources import FileBytes
+from limner.data.entries.sidecars import NO_CAPTION, UNREADABLE, Sidecars, suffix_of
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
 from limner.imaging.decode import decode
 from limner.imaging.formats import MASKS, SIDECAR_SUFFIXES, SUFFIXES
@@ -32,7 +34,7 @@ NAMED = 20
 class ImageFile:
     """A readable image file; `sha256` is of its bytes, `size` is (width, height) in pixels, upright.
 
-    caption: from a text file of the same name beside it ("01.txt" beside "01.jpg"), or from the folder's table. mask:
+    caption: from a file of the same name beside it (`Sidecars`), or from the folder's table. mask:
     an image of the same name in the folder "masks" beside it, or the one that the table names, white where the
     subject is, and mask_sha256 its hash. weight, rights, override: from the table. prepared: whether the table states
     the image's size, as `limner prepare` does.
@@ -54,12 +56,14 @@ class ImageFile:
 class Scan:
     """The images of a folder, sorted by name, and a one-line reason for every file that was left out.
 
-    validation: images that a prepared dataset sets aside, not to be trained on.
+    validation: images that a prepared dataset sets aside, not to be trained on. unused: lines about files that look
+    like captions and are not used.
     """
 
     images: tuple[ImageFile, ...]
     skipped: tuple[str, ...] = ()
     validation: tuple[ImageFile, ...] = ()
+    unused: tuple[str, ...] = ()
 
     @property
     def bucketed(self) -> bool:
@@ -105,7 +109,9 @@ class Scan:
         if count >= FEW:
             return ()
         images = "image" if count == 1 else "images"
-        return (f"only {count} {images}: use 5 to 20, with different views and light",)
+        return (
+            f"only {count} {images}: use {SUBJECT_IMAGES[0]} to {SUBJECT_IMAGES[1]}, with different views and light",
+        )
 
 
 def scan(path: str | Path) -> Scan:
@@ -117,13 +123,15 @@ def scan(path: str | Path) -> Scan:
     if not os.path.lexists(path):
         raise _missing(path)
     if not path.is_dir():
-        return Scan((_image(path),))
+        sidecars = _FolderSidecars([path])
+        return Scan((_image(path, NO_ROW, sidecars.of(path)),), unused=tuple(sidecars.unused()))
     place, beside = split_of(path), path / VALIDATION
     found = _scan_folder(place)
     if place == path or not (beside / TABLE).is_file():
         return found
     validation = _scan_folder(beside)
-    return Scan(found.images, found.skipped + validation.skipped, validation.images)
+    unused = found.unused + validation.unused
+    return Scan(found.images, found.skipped + validation.skipped, validation.images, unused)
 
 
 def _scan_folder(folder: Path) -> Scan:
@@ -144,12 +152,6 @@ def _entries(folder: Path, rows: Mapping[Path, MetadataRow]) -> tuple[list[Path]
             paths.add(entry)
         elif suffix not in SIDECAR_SUFFIXES:
             skipped.append(f"{quoted(entry)} has no image suffix; save it as JPEG or PNG to use it")
-    for path, row in rows.items():
-        if row.refused is not None:
-            paths.discard(path)
-            skipped.append(
-                f"{quoted(path)} is not to be trained on ({row.refused}); prepare it with --despite to say why"
-            )
     return sorted(paths, key=lambda path: path.relative_to(folder).as_posix()), skipped
 
 
@@ -178,26 +180,81 @@ def _folder_notice(folder: Path) -> list[str]:
 def _readable(folder: Path, paths: list[Path], skipped: list[str], rows: Mapping[Path, MetadataRow]) -> Scan:
     """The scan of these files, without unreadable ones and exact duplicates."""
     images: dict[str, ImageFile] = {}
+    sidecars = _FolderSidecars(paths)
     with ThreadPoolExecutor(2) as threads:
-        for found in threads.map(_attempt, paths, (rows.get(path, NO_ROW) for path in paths)):
+        described = ((path, rows.get(path, NO_ROW), sidecars.of(path)) for path in paths)
+        for found in threads.map(_attempt, described):
             if isinstance(found, LimnerError):
                 skipped.append(str(found))
             elif (first := images.setdefault(found.sha256, found)) is not found:
                 skipped.append(f"{quoted(found.path)} is the same file as {quoted(first.path)} and is left out")
     if not images:
         raise _nothing(folder, skipped)
-    return Scan(tuple(images.values()), tuple(skipped))
+    return Scan(tuple(images.values()), tuple(skipped), unused=tuple(sidecars.unused()))
 
 
-def _attempt(path: Path, row: MetadataRow) -> ImageFile | LimnerError:
+class _FolderSidecars:
+    """The files that describe images, in the folders of these images, and which of them are not used."""
+
+    def __init__(self, images: Collection[Path]) -> None:
+        folders: dict[Path, list[str]] = {}
+        for image in images:
+            folders.setdefault(image.parent, []).append(image.name)
+        self._sidecars = {folder: Sidecars(_other_files(folder), names) for folder, names in folders.items()}
+        self._unused: dict[str, set[str]] = {}
+        for sidecars in self._sidecars.values():
+            self._add(sidecars.unused())
+
+    def of(self, image: Path) -> Annotation:
+        """What the files beside an image say, with the faults of text files only."""
+        beside = self._sidecars[image.parent].of(image.name)
+        found = beside.annotation
+        self._add(beside.unused.items())
+        objects = {name: part for name, part in beside.parts.items() if suffix_of(name) == ".json"}
+        self._add((name, UNREADABLE) for name, part in objects.items() if part.faults)
+        if not found.caption:
+            self._add((name, NO_CAPTION) for name, part in objects.items() if not part.faults)
+        texts = (part.faults for name, part in beside.parts.items() if name not in objects)
+        return replace(found, faults=tuple(chain.from_iterable(texts)))
+
+    def _add(self, unused: Iterable[tuple[str, str]]) -> None:
+        for name, reason in unused:
+            self._unused.setdefault(reason, set()).add(name)
+
+    def unused(self) -> Iterator[str]:
+        """A line for each reason why captions are not used, with the first three files."""
+        for reason, names in sorted(self._unused.items()):
+            shown, more = ", ".join(map(quoted, sorted(names)[:3])), len(names) - 3
+            yield f"{'each of ' if len(names) > 1 else ''}{shown}{f' and {more} more' if more > 0 else ''} {reason}"
+
+
+def _other_files(folder: Path) -> dict[str, ByteSource]:
+    """The regular files of a folder by name, without images and hidden files; none if it cannot be listed."""
     try:
-        return _image(path, row)
+        with os.scandir(folder) as entries:
+            return {
+                entry.name: FileBytes(folder / entry.name)
+                for entry in entries
+                if suffix_of(entry.name) not in SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+            }
+    except OSError:
+        return {}
+
+
+def _attempt(described: tuple[Path, MetadataRow, Annotation]) -> ImageFile | LimnerError:
+    try:
+        return _image(*described)
     except LimnerError as error:
         return error
 
 
-def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
-    """Read and decode one image file with its row of the table; raises LimnerError."""
+def _image(path: Path, row: MetadataRow, beside: Annotation) -> ImageFile:
+    """Read and decode one image file with its row of the table and the files beside it; raises LimnerError."""
+    for fault in beside.faults:
+        raise LimnerError(f"{quoted(path)} is left out: {fault.message}")
+    row = replace(row, rights=beside.rights.over(row.rights))
+    if row.refused is not None:
+        raise _refused(path, row)
     data = read_file(path)
     size = decode(data, path).size
     mask = next(
@@ -207,7 +264,7 @@ def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
         path,
         hashlib.sha256(data).hexdigest(),
         size,
-        _caption(path, row.text),
+        beside.caption or _table_caption(path, row.text),
         mask,
         hashlib.sha256(read_file(mask)).hexdigest() if mask else None,
         row.weight,
@@ -217,12 +274,15 @@ def _image(path: Path, row: MetadataRow = NO_ROW) -> ImageFile:
     )
 
 
-def _caption(image: Path, text: str | None) -> str | None:
-    """The text file beside an image, or else the table's text, as one line; LimnerError where it is not a caption."""
-    path = image.with_suffix(".txt")
+def _refused(path: Path, row: MetadataRow) -> LimnerError:
+    problem = f"{quoted(path)} is not to be trained on ({row.refused})"
+    return LimnerError(problem, "prepare it with --despite to say why")
+
+
+def _table_caption(image: Path, text: str | None) -> str | None:
+    """The caption in the folder's table, as one line; LimnerError if it is not a caption."""
     try:
-        beside = text_value(read_text(FileBytes(path)), f"the caption in {quoted(path)}") if path.is_file() else None
-        return beside or text_value(text, f"the caption in {quoted(TABLE)}")
+        return caption_value(text, f"the caption in {quoted(TABLE)}")
     except LimnerError as error:
         raise LimnerError(f"{quoted(image)} is left out: {error.problem}", error.remedy) from error
 
@@ -240,7 +300,7 @@ def _missing(path: Path) -> LimnerError:
 
 def _nothing(folder: Path, reasons: list[str]) -> LimnerError:
     """The error for a folder without one readable image: it is empty, or the first three reasons."""
-    remedy = "put 5 to 20 images of the subject into it"
+    remedy = f"put {SUBJECT_IMAGES[0]} to {SUBJECT_IMAGES[1]} images of the subject into it"
     if not reasons:
         what = "holds no image" if _listed(folder) else "is empty"
         return LimnerError(f"the folder {str(folder)!r} {what}", remedy)

@@ -1,19 +1,24 @@
-"""The table of a prepared folder, `metadata.jsonl`, a row for each image (Hugging Face's imagefolder format)."""
+"""The tables of a folder, metadata.jsonl and .csv, a row for each image (Hugging Face's imagefolder format)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import read_file, short_line
+from limner.data.entries.annotations import CAPTIONS
+from limner.data.entries.sidecars import METADATA, NAMES
+from limner.data.entries.text_tables import read_rows
 from limner.provenance.rights import rights_from_fields
 
-TABLE = "metadata.jsonl"
+TABLE = METADATA[0]
+_NUMBERS = ("weight", "width", "height")
 TRAIN, VALIDATION = "train", "validation"
 
 
@@ -51,39 +56,66 @@ def split_of(folder: Path) -> Path:
 
 
 def rows_of(folder: Path) -> dict[Path, MetadataRow]:
-    """Image -> its row, in the table's order; empty where the folder has no table.
+    """Image -> its row, in the order of the tables; empty where the folder has none. The first table to name it counts.
 
     Raises LimnerError for a line that is not an object with a file_name, and for names that lead out of the folder.
     """
-    table = folder / TABLE
-    if not table.is_file():
-        return {}
     found: dict[Path, MetadataRow] = {}
+    for name in METADATA:
+        if (table := folder / name).is_file():
+            here: dict[Path, MetadataRow] = {}
+            for where, values in (_objects if name == TABLE else _cells)(table):
+                path, row = _row(values, folder, where)
+                if path in here:
+                    raise _wrong(where, f"names {short_line(path.name)!r} a second time")
+                here[path] = row
+            found = {**here, **found}
+    return found
+
+
+def _objects(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where each line of JSON is, and its object."""
     try:
         text = read_file(table).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise LimnerError(f"{_named(table)} is not UTF-8 text", "save it as UTF-8") from error
     for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            path, row = _row(line, folder, f"line {number} of {_named(table)}")
-            if path in found:
-                raise _wrong(f"line {number} of {_named(table)}", f"names {short_line(path.name)!r} a second time")
-            found[path] = row
-    return found
+        if not line.strip():
+            continue
+        where = f"line {number} of {_named(table)}"
+        try:
+            values: Any = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _wrong(where, "is not JSON") from error
+        if not isinstance(values, dict):
+            raise _wrong(where, "is not a JSON object")
+        yield where, values
 
 
-def _row(line: str, folder: Path, where: str) -> tuple[Path, MetadataRow]:
+def _cells(table: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where each row of a CSV table is, and its cells by column, with numbers where a number is meant."""
+    for row in read_rows(BytesIO(read_file(table)), table.name):
+        if isinstance(row, LimnerError):
+            raise row
+        numbers = {name: number for name in _NUMBERS if (number := _number(row.values.get(name))) is not None}
+        yield f"line {row.line} of {_named(table)}", {**row.values, **numbers}
+
+
+def _number(cell: object) -> float | int | None:
     try:
-        values: Any = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(where, "is not JSON") from error
-    if not isinstance(values, dict):
-        raise _wrong(where, "is not a JSON object")
-    name, mask = _text(values, "file_name", where), _text(values, "mask_file_name", where)
+        number = float(str(cell))
+    except ValueError:
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def _row(values: Mapping[str, Any], folder: Path, where: str) -> tuple[Path, MetadataRow]:
+    mask = _text(values, "mask_file_name", where)
+    name = next((name for column in NAMES if (name := _text(values, column, where))), None)
     if name is None:
         raise _wrong(where, "has no file_name")
     return _inside(folder, name, where), MetadataRow(
-        text=_text(values, "text", where),
+        text=next((text for column in CAPTIONS if (text := _text(values, column, where))), None),
         size=_size(values),
         weight=_weight(values, where),
         mask=None if mask is None else _inside(folder, mask, where),
@@ -107,7 +139,7 @@ def _size(values: Mapping[str, Any]) -> tuple[int, int] | None:
 
 def _weight(values: Mapping[str, Any], where: str) -> float:
     value = values.get("weight")
-    if value is None:
+    if value in (None, ""):
         return 1.0
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1e-6 <= value <= 1e6:
         raise _wrong(where, f"has the weight {short_line(json.dumps(value), 40)}, not a number from 1e-6 to 1e6")

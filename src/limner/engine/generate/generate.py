@@ -54,7 +54,7 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
             with job.isolated():
                 job.conditioning = session.conditioning(job.request)
                 steps = job.request.count * session.sampling["steps"] * (1 + len(seconds))
-                job.emit(Stage(name="generating", total=steps))
+                job.emit(Stage(name="generating", total=steps, unit="steps"))
         yield from _write_images(session, jobs, seconds)
     if not active(jobs):
         raise AllJobsFailed

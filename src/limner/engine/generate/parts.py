@@ -74,7 +74,7 @@ class JointProgress:
     def _start(self, event: Stage) -> None:
         if event.total is not None and not self.started:
             self.started = True
-            self.emit(Stage(name=self.name, total=self.total or None))
+            self.emit(Stage(name=self.name, total=self.total or None, unit="steps"))
 
 
 def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Workspace, emit: Emit) -> list[ImagesBySeed]:

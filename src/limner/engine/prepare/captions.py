@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
 from limner.core.datasets import Speaker
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
 from limner.core.requests.request import digest_of
-from limner.core.templates import Template, default_template
+from limner.core.templates import SUBJECT_FIELDS, Template, default_template
 from limner.core.workspace import Workspace
 from limner.data.captions.caption_file import CaptionOrigin, caption_key
 from limner.data.captions.trigger_words import apply_trigger_words
@@ -30,6 +30,8 @@ from limner.models.devices import pick_device
 from limner.plugins.registry import captioners
 
 BATCH = 16
+OWN_FIELDS = ("caption", "folder", "identifier", "class")
+"""Fields of a template that every image has, if empty ones."""
 FILE, OTHER = "captions.jsonl", "…"
 
 
@@ -120,6 +122,22 @@ def _default_groups(counts: FieldCounts) -> tuple[str, ...]:
     return next(((name,) for name in ("class", "folder") if name in tables and len(tables[name].rows) > 1), ())
 
 
+def missing_fields(request: PrepareRequest, captions: CaptionTable, records: Iterable[Record]) -> list[str]:
+    """The fields of the request's template that no captioned image has, sorted.
+
+    records: of all entries. Raises LimnerError for a field that no entry has at all, and that is not known otherwise:
+    it is misspelt.
+    """
+    template = Template.read(request.caption or "")
+    missing = sorted(template.names.difference(OWN_FIELDS, captions.names))
+    if unknown_names := [name for name in missing if name not in SUBJECT_FIELDS]:
+        known = {*OWN_FIELDS, *SUBJECT_FIELDS, *captions.names, *chain.from_iterable(each.fields for each in records)}
+        for name in unknown_names:
+            if name not in known:
+                raise unknown("field of the caption template", name, known)
+    return missing
+
+
 def subject_words(fields: Mapping[str, str], request: PrepareRequest) -> tuple[str | None, str | None]:
     """Identifier and class word of an image: its own, or those of the request."""
     return fields.get("identifier") or request.identifier, fields.get("class") or request.class_word
@@ -154,13 +172,9 @@ def _caption(
     """The caption and its origin. words: identifier and class word."""
     identifier, class_word = words
     folder = PurePosixPath(record.folder).name.replace("_", " ")
-    values = {
-        "caption": (record.caption if request.written else None) or generated or "",
-        "folder": folder,
-        **fields,
-        "identifier": identifier or "",
-        "class": class_word or folder,
-    }
+    written = (record.caption if request.written else None) or generated or ""
+    own = (written, folder, identifier or "", class_word or folder)
+    values = {**dict(zip(OWN_FIELDS, own, strict=True)), **fields}
     template = None if request.caption is None else Template.read(request.caption)
     if template is not None and not all(values.get(name) for name in template.needs):
         template = None

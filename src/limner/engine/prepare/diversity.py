@@ -131,9 +131,9 @@ def _advice(images: _InDataset, request: PrepareRequest) -> list[Advice]:
         found = advise_on_subject(images.surroundings(places), images.family[places].tolist(), texts, licences, faces)
         return _at_places(found, places)
     uneven = [tables[name] for name in captions.by if name in tables and request.balance == "off"]
-    found = advise_on_dataset(uneven, captions.captions, captions.unlicensed, int(captions.captions.total()))
     others = [each for name, table in tables.items() if name not in captions.by for each in on_balance(table)]
-    found += [replace(each, level="info") for each in others if each.level == "warning"]
+    found = [replace(each, level="info") for each in others if each.level == "warning"]
+    found += advise_on_dataset(uneven, captions.captions, captions.unlicensed, int(captions.captions.total()))
     if 1 < len(subjects) <= MAX_SUBJECTS and max(map(len, subjects.values())) <= MAX_IMAGES:
         for name, rows in subjects.items():
             theirs = places[rows]

@@ -8,13 +8,15 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import cast
 
-from limner.core.datasets import ByteSource, Entry, Rights, Skipped, Source, TrainingRefused
+from limner.core.datasets import ByteSource, Entry, LinkedSource, Rights, Skipped, Source, TrainingRefused
 from limner.core.errors import LimnerError
 from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
-from limner.data.entries.byte_sources import BytesInMemory, FileBytes, UnreadableBytes
+from limner.data.entries.byte_sources import BytesInMemory, FileBytes, UnreadableBytes, escaped_name
+from limner.data.entries.links import LinkPolicy
 from limner.data.entries.text_tables import FieldTable, apply_field_table
 from limner.engine.prepare.image import Job
 from limner.imaging.decode import decode
@@ -51,9 +53,12 @@ def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Wor
 
     With several sources, each key begins with the name of its source.
     """
-    masks = None if request.masks is None else Path(request.masks).expanduser()
+    masks = None if request.masks is None else LinkPolicy(Path(request.masks).expanduser(), request.follow_links)
     for reference, prefix in zip(request.sources, prefixes([*map(workspace.called, request.sources)]), strict=True):
-        for item in source_of(reference).entries(reference):
+        source = source_of(reference)
+        follows = isinstance(source, LinkedSource) and request.follow_links
+        entries = cast(LinkedSource, source).linked_entries if follows else source.entries
+        for item in entries(reference):
             item = replace(item, key=prefix + item.key)
             if isinstance(item, Entry):
                 item = item if table is None else apply_field_table(table, item)
@@ -72,10 +77,14 @@ def prefixes(references: list[str]) -> list[str]:
     return found
 
 
-def _mask(folder: Path, entry: Entry) -> ByteSource | None:
+def _mask(masks: LinkPolicy, entry: Entry) -> ByteSource | None:
     """The mask with an entry's name in the folder of masks."""
-    place = find_mask(folder, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
-    return None if place is None else FileBytes(place)
+    place = find_mask(masks.root, str(PurePosixPath(entry.folder, PurePosixPath(entry.key).name)))
+    if place is None:
+        return None
+    below = (at for at in (place, *place.parents) if masks.root in at.parents)
+    fault = next((fault for at in below if (fault := masks.fault(at))), None)
+    return FileBytes(place) if fault is None else UnreadableBytes(escaped_name(place.name), *fault.message.split("; "))
 
 
 def screened(jobs: Iterable[Job], screen: ImageScreen | None) -> Iterator[Job]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from limner.core.datasets import Box, Entry, Fault, Finder, Rights, Skipped, Tra
 from limner.core.errors import LimnerError
 from limner.data.diversity.scenes import describe_scene
 from limner.data.duplicates.signatures import signature
+from limner.data.quality.borders import box_without_bars
 from limner.data.quality.measures import measure_quality, quality_faults, reduce_image
 from limner.data.quality.text import text_likelihood
 from limner.engine.prepare.plan import ImagePlan
@@ -81,8 +83,12 @@ def _smallest_size(plan: ImagePlan) -> tuple[int, int]:
 
 def _check(number: int, entry: Entry, record: Record, data: bytes, reading: DecodedImage, plan: ImagePlan) -> Record:
     """Find the faults of an image, and write it unless they drop it."""
-    image, reduced = reading.image, reduce_image(reading.image)
-    found = measure_quality(reduced, reading.size)
+    whole = reduce_image(reading.image)
+    found = measure_quality(whole, reading.size)
+    part, reduced = _without_bars(reading, whole, found["bars"], plan), whole
+    if part.size != reading.size:
+        reduced = reduce_image(part.image)
+        found = {**measure_quality(reduced, part.size), "bars": found["bars"]}
     marks = read_image_rights(data)
     rights = record.rights.over(marks.rights).over(plan.rights)
     every = [
@@ -93,10 +99,10 @@ def _check(number: int, entry: Entry, record: Record, data: bytes, reading: Deco
     ]
     if rights.training == "refused":
         every.append(Fault("refused", f"marked as not to be trained on ({rights.statement})"))
-    box, shape = _crop(reading.size, plan, None)
+    box, shape = _crop(part.size, plan, None)
     surveyed = number < SURVEYED
-    subject = _locate(plan, reduced) if surveyed or box != (0, 0, *reading.size) else None
-    box = box if subject is None else _crop(reading.size, plan, subject)[0]
+    subject = _locate(plan, reduced) if surveyed or box != (0, 0, *part.size) else None
+    box = box if subject is None else _crop(part.size, plan, subject)[0]
     every = [fault for fault in (*every, *_size_faults(box, shape, plan)) if plan.actions[fault.kind] != "ignore"]
     update = {
         "format": reading.format,
@@ -105,18 +111,44 @@ def _check(number: int, entry: Entry, record: Record, data: bytes, reading: Deco
         "measures": found,
         "rights": rights,
         "located": marks.has_location,
-        "box": box,
+        "box": part.outer(box),
         "shape": shape,
         "signature": _base64(signature(reduced)),
         "surroundings": _base64(describe_scene(reduced, subject).to_row()) if surveyed else "",
-        "thumbnail": _write_thumbnail(number, reduced, plan),
+        "thumbnail": _write_thumbnail(number, whole, plan),
     }
     record = record.model_copy(update=update)
     if not plan.drops(tuple(every)):
-        written, more = _write(number, entry, record, image, plan)
+        written, more = _write(number, entry, record, part, box, plan)
         record = record if plan.drops(tuple(more)) else written
         every += more
     return record.model_copy(update={"faults": tuple(every)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An image without its bars. image: perhaps decoded at less than its size. box: in the pixels of the original."""
+
+    image: Image.Image
+    box: Box
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.box[2] - self.box[0], self.box[3] - self.box[1]
+
+    def outer(self, box: Box) -> Box:
+        """A box of this part in the pixels of the original."""
+        left, top = self.box[:2]
+        return box[0] + left, box[1] + top, box[2] + left, box[3] + top
+
+
+def _without_bars(reading: DecodedImage, reduced: Image.Image, bars: float, plan: ImagePlan) -> _Part:
+    """The image without its bars, or all of it if the plan does not cut them. bars: their share."""
+    image, size = reading.image, reading.size
+    if plan.actions["border"] != "cut" or bars <= plan.limits["border"]:
+        return _Part(image, (0, 0, *size))
+    box = box_without_bars(image, reduced)
+    return _Part(image.crop(box), _scaled_box(box, image.size, size))
 
 
 def _base64(values: np.ndarray) -> str:
@@ -168,15 +200,15 @@ def _crop(size: tuple[int, int], plan: ImagePlan, subject: np.ndarray | None) ->
 
 
 def _write(
-    number: int, entry: Entry, record: Record, image: Image.Image, plan: ImagePlan
+    number: int, entry: Entry, record: Record, part: _Part, box: Box, plan: ImagePlan
 ) -> tuple[Record, list[Fault]]:
-    """Write the crop and its mask; returns the record and the faults of the mask."""
+    """Write the crop and its mask; returns the record and the faults of the mask. box: of the part."""
     assert record.box is not None and record.shape is not None and record.size is not None
-    box = _scaled_box(record.box, record.size, image.size)
     path = plan.folder / f"{number:08d}{SUFFIXES[plan.format]}"
-    _save(crop_and_resize(image, box, record.shape), path, plan.format, plan.quality)
+    cropped = crop_and_resize(part.image, _scaled_box(box, part.size, part.image.size), record.shape)
+    _save(cropped, path, plan.format, plan.quality)
     update: dict[str, object] = {"picture": path.name, "bytes": path.stat().st_size}
-    mask = _mask(entry, image, record.size, plan)
+    mask = _mask(entry, record, part, box, plan)
     if isinstance(mask, DrawnMask):
         update["notes"] = (*record.notes, *([f"a mask: {mask.note}"] if mask.note else []))
         mask = masks.crop_mask(mask.image, _scaled_box(record.box, record.size, mask.image.size), record.shape)
@@ -196,17 +228,21 @@ def _scaled_box(box: Box, size: tuple[int, int], decoded: tuple[int, int]) -> Bo
     return left, top, min(right, decoded[0]), min(bottom, decoded[1])
 
 
-def _mask(entry: Entry, image: Image.Image, size: tuple[int, int], plan: ImagePlan) -> DrawnMask | Fault | None:
-    """The mask of an entry, or one made by the detector if the plan says so."""
+def _mask(
+    entry: Entry, record: Record, part: _Part, box: Box, plan: ImagePlan
+) -> DrawnMask | Image.Image | Fault | None:
+    """The drawn mask of an entry, or a cropped one made by the detector if the plan says so. box: of the part."""
+    assert record.shape is not None and record.size is not None
     if entry.mask is not None:
         try:
-            return masks.read_mask(entry.mask.read(), entry.mask.name, size)
+            return masks.read_mask(entry.mask.read(), entry.mask.name, record.size)
         except LimnerError as error:
             return Fault("mask", str(error))
     if not plan.makes_masks:
         return None
-    made = masks.make_mask(image, finder(*plan.detector)(reduce_image(image), plan.words))
-    return made if isinstance(made, Fault) else DrawnMask(made)
+    made = masks.make_mask(part.image, finder(*plan.detector)(reduce_image(part.image), plan.words))
+    inner = _scaled_box(box, part.size, part.image.size)
+    return made if isinstance(made, Fault) else masks.crop_mask(made, inner, record.shape)
 
 
 def _write_thumbnail(number: int, reduced: Image.Image, plan: ImagePlan) -> str:

@@ -12,7 +12,7 @@ from limner.core.requests import PrepareRequest
 from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.imaging.buckets import Buckets
 
-VERSION = 2
+VERSION = 3
 """Of how images are processed; work that was interrupted under another version starts again."""
 
 

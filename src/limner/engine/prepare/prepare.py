@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,16 +21,16 @@ from limner.data.captions import caption_file
 from limner.data.entries.byte_sources import held_bytes
 from limner.data.entries.text_tables import FieldTable, read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
-from limner.engine.prepare.captions import CaptionTable, caption_images, open_captioner, run_captioner
+from limner.engine.prepare.captions import CaptionTable, caption_images, missing_fields, open_captioner, run_captioner
 from limner.engine.prepare.columns import StagedImages, encode_images, read_journal
-from limner.engine.prepare.dataset import write_dataset
+from limner.engine.prepare.dataset import CAPTIONS, write_dataset
 from limner.engine.prepare.diversity import measure_diversity
 from limner.engine.prepare.duplicates import compare_images
 from limner.engine.prepare.entries import check_sources, entries_of, screened
 from limner.engine.prepare.image import crashed_record, prepare_image
 from limner.engine.prepare.plan import ImagePlan, plan_of, reading_digest
 from limner.engine.prepare.pool import WorkerPool, map_in_order, open_pool
-from limner.engine.prepare.report import PAGE
+from limner.engine.prepare.report import NUMBERS, PAGE
 from limner.engine.prepare.splits import choose_splits
 from limner.engine.prepare.staging import Staging
 from limner.engine.prepare.summary import DatasetContents
@@ -40,34 +42,52 @@ from limner.store.files import atomic_folder, check_replaceable, sha256_of
 
 def prepare(request: PrepareRequest, workspace: Workspace, emit: Emit) -> None:
     """Write the dataset. Images that were read before an interruption are not read again."""
+    out, staging = workspace.out, Staging(workspace.out)
+    if not staging.has_written(request.digest):
+        _write(request, staging, workspace, emit)
+    staging.remove()
+    report = json.loads((out / NUMBERS).read_text(encoding="utf-8"))
+    details = {"verdict": report["verdict"], "pictures": report["pictures"]}
+    for what, path in ((ArtifactKind.REPORT, out / PAGE), (ArtifactKind.DATASET, out)):
+        emit(ArtifactCreated(what=what, path=str(path), sha256=sha256_of(path), details=details))
+
+
+def _write(request: PrepareRequest, staging: Staging, workspace: Workspace, emit: Emit) -> None:
     workers = worker_count(workspace, emit)
     check(request, workspace)
     table = None if request.fields is None else read_field_table(Path(request.fields))
     edits = {} if request.captions is None else caption_file.read_captions(Path(request.captions))
-    out, staging = workspace.out, Staging(workspace.out)
     with staging.opened(), open_pool(workspace.execution.executor, workers) as pool:
         staging.begin(reading_digest(request))
         plan = plan_of(request, staging.pictures)
         staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
         contents = _analyse(request, plan, staged, edits, workspace, emit)
-        with atomic_folder(out) as folder:
-            summary = write_dataset(folder, contents, pool, emit)
-    staging.remove()
-    details = {"verdict": summary.verdict, "pictures": summary.images}
-    for what, path in ((ArtifactKind.REPORT, out / PAGE), (ArtifactKind.DATASET, out)):
-        emit(ArtifactCreated(what=what, path=str(path), sha256=sha256_of(path), details=details))
+        with atomic_folder(workspace.out, lambda _: False) as folder:
+            write_dataset(folder, contents, pool, emit)
+            staging.note_written(request.digest)
 
 
 def check(request: PrepareRequest, workspace: Workspace) -> None:
     """Raise LimnerError now for what would fail after all images were read."""
     check_sources(request, workspace.out)
-    check_replaceable(workspace.out)
+    check_out(workspace.out)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:
         open_encoder(request.encoder, pick_device(workspace.execution.device))
     if request.captioner is not None:
         open_captioner(request.captioner, workspace.execution.device)
+
+
+def check_out(out: Path) -> None:
+    """Raise LimnerError unless out is absent or empty: an earlier dataset may have been edited."""
+    try:
+        check_replaceable(out, lambda _: False)
+    except LimnerError as error:
+        if not os.path.isfile(edited := out / CAPTIONS):
+            raise
+        remedy = f"{error.remedy}; to use its edited captions, add --captions {shlex.quote(str(edited))}"
+        raise LimnerError(error.problem, remedy) from error
 
 
 def worker_count(workspace: Workspace, emit: Emit) -> int:
@@ -134,7 +154,7 @@ def _analyse(
     remaining = np.array([at for at in range(len(staged)) if not plan.drops(comparison.faults.get(at, ()))])
     generated = run_captioner(request, staged, remaining, workspace, emit)
     captions = caption_images(staged, remaining, generated, edits, request)
-    _check_captions(captions, edits, request, workspace, emit)
+    _check_captions(captions, staged.staging, edits, request, workspace, emit)
     family, sharpness = comparison.family[remaining], staged.columns.sharpness[remaining]
     splits = choose_splits(captions.keys, family, captions.groups, captions.repeats, sharpness, request)
     diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
@@ -162,14 +182,25 @@ def _features(request: PrepareRequest, staged: StagedImages, workspace: Workspac
 
 
 def _check_captions(
-    captions: CaptionTable, edits: dict[str, str], request: PrepareRequest, workspace: Workspace, emit: Emit
+    captions: CaptionTable,
+    staging: Staging,
+    edits: dict[str, str],
+    request: PrepareRequest,
+    workspace: Workspace,
+    emit: Emit,
 ) -> None:
-    """Moderate the captions, and warn of a template or of edits that were not used."""
+    """Moderate the captions, and warn of a template or of edits that were not used. Raises LimnerError for a misspelt
+    field of the template.
+    """
     if workspace.screen is not None:
         workspace.screen.admit_captions(image.caption for image in captions.rows() if image.caption)
-    if request.caption is not None and not captions.origins.get("template"):
-        fields = ", ".join(captions.names) or "none"
-        text = f"no image has all fields that the caption template needs; there are: {fields}"
+    there_are = f"there are: {', '.join(captions.names) or 'none'}"
+    if missing := missing_fields(request, captions, staging.records()):
+        text = f"no image has the field {missing[0]!r} of the caption template"
+        text = text if len(missing) == 1 else f"no image has the fields {', '.join(missing)} of the caption template"
+        emit(Notice(text=f"{text}; {there_are}", level="warning"))
+    elif request.caption is not None and not captions.origins.get("template"):
+        text = f"no image has all fields that the caption template needs; {there_are}"
         emit(Notice(text=text, level="warning"))
     if strangers := caption_file.unknown_images(edits, (image.key for image in captions.rows())):
         emit(_unused_rows(strangers, "--captions"))

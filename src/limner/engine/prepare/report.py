@@ -27,7 +27,7 @@ from limner.reports.writer import data_url, write_json, write_page
 PAGE, NUMBERS = "report.html", "report.json"
 ROWS, CAPTIONS, MIN_CHART, SIDE, SMALL = 16, 24, 8, 200, 112
 """The most rows of a table and captions; images above which there are charts; longest sides in pixels."""
-ACTIONS: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "ignored"}
+ACTIONS: dict[Action, str] = {"drop": "left out", "flag": "kept, to look at", "ignore": "ignored", "cut": "cut away"}
 OUTCOMES: tuple[tuple[Outcome, str], ...] = (
     ("flagged", "to look at"),
     ("dropped", "left out"),
@@ -41,7 +41,7 @@ ORIGINS = {
     "edited": "edited by hand",
     "none": "empty",
 }
-CROPS = {"subject": " around the subject", "centre": " at the centre", "none": " (here, nothing was cut off)"}
+CROPS = {"subject": " around the subject", "centre": " at the centre", "none": " (here, only bars were cut off)"}
 
 
 def write_report(folder: Path, contents: DatasetContents, summary: Summary, sheets: list[str]) -> None:

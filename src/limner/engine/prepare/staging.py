@@ -16,10 +16,10 @@ from limner.core.datasets import Box, ByteSource, Entry, Fault, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.requests import Frozen
 from limner.core.requests.request import digest_of
-from limner.store.files import atomic_file, make_folder, sha256_of, translate_disk_errors
+from limner.store.files import MARKER, atomic_file, make_folder, sha256_of, translate_disk_errors
 from limner.store.removal import discard
 
-JOURNAL, SETTINGS, PICTURES = "journal.jsonl", "settings.json", "pictures"
+JOURNAL, SETTINGS, PICTURES, WRITTEN = "journal.jsonl", "settings.json", "pictures", "written"
 
 
 class Record(Frozen):
@@ -191,6 +191,18 @@ class Staging:
     def clear(self) -> None:
         """Remove the images and the journal."""
         discard(self.folder, self.place)
+
+    def note_written(self, digest: str) -> None:
+        """Record that the dataset of this request is complete and only needs its name."""
+        with atomic_file(self.folder / WRITTEN) as temporary:
+            temporary.write_text(digest)
+
+    def has_written(self, digest: str) -> bool:
+        """Whether this request's dataset was written, and the program stopped before it removed this folder."""
+        try:
+            return (self.out / MARKER).exists() and (self.folder / WRITTEN).read_text() == digest
+        except (OSError, UnicodeError):
+            return False
 
     def digest(self) -> str:
         """The hash of the journal."""

@@ -109,9 +109,10 @@ class Summary:
             "evened out": "set aside for balance",
             "flagged": "to look at",
         }
-        return "; ".join(
-            [result, *(f"{self.outcomes[name]:,} {text}" for name, text in more.items() if self.outcomes[name])]
-        )
+        parts = [f"{self.outcomes[name]:,} {text}" for name, text in more.items() if self.outcomes[name]]
+        if cut := sum(count for kind, count in self.by_fault.items() if self.actions[kind] == "cut"):
+            parts.append(f"bars cut away from {cut:,}")
+        return "; ".join([result, *parts])
 
     def outcome(self, faults: Sequence[Fault], kept: bool, is_entry: bool) -> Outcome:
         """The outcome of an entry with these faults. kept: whether it is in the dataset."""
@@ -121,7 +122,7 @@ class Summary:
             return "stray"
         if not kept:
             return "evened out"
-        return "flagged" if faults else "kept"
+        return "flagged" if any(self.actions[fault.kind] != "cut" for fault in faults) else "kept"
 
     def add(self, record: Record, entry: EntryOutcome) -> None:
         """Count one entry."""

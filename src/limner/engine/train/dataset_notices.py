@@ -19,7 +19,7 @@ def scan_dataset(request: TrainRequest, emit: Emit) -> Scan:
     found = scan(request.data)
     for reason in found.skipped:
         emit(Notice(text=f"skipped {reason}", level="warning"))
-    for warning in found.warnings:
+    for warning in (*found.unused, *found.warnings):
         emit(Notice(text=warning, level="warning"))
     bare = [quoted(image.path) for image in found.images if image.mask is None]
     if request.masked and len(bare) == len(found.images):
@@ -54,7 +54,7 @@ def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Em
     text = f"{len(images)} {'image' if len(images) == 1 else 'images'}"
     text += f", {len(plan.held_out)} of them held out" if plan.held_out else ""
     text += f", {len(dataset.validation)} more for validation" if plan.validation else ""
-    text += f", {captions} with a caption of their own" if captions else ""
+    text += f", {captions} with a caption" if captions else ""
     text += f"; {plan.steps} steps of {plan.batch} at {plan.resolution} px"
     text += f" in {sizes} sizes" if sizes > 1 else ""
     text += f", learning rate {plan.learning_rate:g}"
@@ -63,12 +63,12 @@ def describe_run(plan: TrainPlan, dataset: Scan, request: TrainRequest, emit: Em
     if request.identifier is None:
         return
     nameless = [
-        (beside if (beside := image.path.with_suffix(".txt")).is_file() else image.path).name
+        image.path.name
         for image in images
         if image.caption and not whole_words(request.identifier).search(image.caption)
     ]
     if nameless:
-        text = f"captions without the identifier {request.identifier!r}: {len(nameless)}, such as {nameless[0]!r}"
+        text = f"captions without the identifier {request.identifier!r}: {len(nameless)}, such as of {nameless[0]!r}"
         remedy = f"write '{request.identifier} {request.class_word}' into them"
         emit(Notice(text=f"{text}; {remedy}", level="warning"))
     if request.identifier not in request.instance_prompt:

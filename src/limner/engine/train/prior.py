@@ -73,7 +73,7 @@ def class_images(
     missing = [group * size + row for group in groups for row in range(size)]
     if not missing:
         return images
-    emit(Stage(name="class images", total=len(missing) * sampling["steps"]))
+    emit(Stage(name="class images", total=len(missing) * sampling["steps"], unit="steps"))
 
     def on_step(done: int) -> None:
         emit(Progress(done=done))

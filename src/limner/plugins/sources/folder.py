@@ -12,8 +12,9 @@ from limner.core.errors import LimnerError
 from limner.core.files import check_file, quoted
 from limner.data.entries.byte_sources import FileBytes, escaped_name
 from limner.data.entries.folders import FolderListing, folder_entries
+from limner.data.entries.links import LinkPolicy
 from limner.data.entries.references import local_path, reference_kind
-from limner.imaging.decode import SUFFIXES
+from limner.imaging.formats import MASKS, SUFFIXES
 from limner.store.files import MARKER
 
 SHEET = re.compile(r"contact-\d+\.jpg")
@@ -29,18 +30,27 @@ class FolderSource:
         return reference_kind(reference) == "tree"
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=False)
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=True)
+
+    def _entries(self, reference: str, follow: bool) -> Iterator[Entry | Skipped]:
         path = local_path(reference)
         if path.is_dir():
-            yield from folder_entries(FolderWalk(path).listing, path.resolve().name)
+            yield from folder_entries(FolderWalk(path, follow).listing, path.resolve().name)
         else:
-            yield from _single_file(path)
+            yield from _single_file(path, LinkPolicy(path.parent, follow))
 
 
 class FolderWalk:
-    """Lists the folders of a tree. A link to a folder is followed once, and never into the tree itself."""
+    """Lists the folders of a tree. A link to a folder is followed once, and never into the tree itself.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    follow: whether links that lead out of the tree are followed.
+    """
+
+    def __init__(self, root: Path, follow: bool = False) -> None:
+        self.root, self.links = root, LinkPolicy(root, follow)
         self.visited = [root.resolve()]
 
     def listing(self, folder: str) -> FolderListing:
@@ -51,6 +61,9 @@ class FolderWalk:
         lost: list[Skipped] = []
         for name in _names(at, folder, lost):
             key = escaped_name(f"{folder}/{name}" if folder else name)
+            if fault := self.links.fault(at / name):
+                lost.append(Skipped(key, fault))
+                continue
             if not (at / name).is_dir():
                 try:
                     _check(at / name)
@@ -65,7 +78,7 @@ class FolderWalk:
             else:
                 problem = f"{quoted(name)} is a link to a folder that is read already; remove it"
                 lost.append(Skipped(key, Fault("stray", problem)))
-        return FolderListing(files, folders, lost)
+        return FolderListing(files, folders, lost, os.path.lexists(at / MARKER))
 
     def _is_new(self, folder: Path) -> bool:
         """Whether to list a folder: it is not a link, or a link to a folder that is not read otherwise."""
@@ -99,17 +112,21 @@ def _check(path: Path) -> None:
         raise LimnerError(f"{quoted(path)} may not be read by you", f"allow it: chmod u+r {quoted(path)}")
 
 
-def _single_file(path: Path) -> Iterator[Entry | Skipped]:
-    """One image file, with its sidecar files."""
+def _single_file(path: Path, links: LinkPolicy) -> Iterator[Entry | Skipped]:
+    """One image file, which may be a link, with its sidecar files."""
     _check(path)
-    stem, masks = path.stem, ("masks",) if (path.parent / "masks").is_dir() else ()
+    beside_it = path.parent / MASKS
+    stem, masks = path.stem, (MASKS,) if beside_it.is_dir() and links.fault(beside_it) is None else ()
 
     def listing(folder: str) -> FolderListing:
         at = path.parent / folder
         names = [name for name in os.listdir(at) if Path(name).stem == stem and not (at / name).is_dir()]
+        faults = {name: fault for name in names if at / name != path and (fault := links.fault(at / name))}
+        names = [name for name in names if name not in faults]
         beside = [name for name in names if Path(name).suffix.lower() not in SUFFIXES]
         kept = names if folder else [path.name, *beside]
-        return FolderListing({name: FileBytes(at / name) for name in kept}, () if folder else masks)
+        lost = [Skipped(escaped_name(name), fault) for name, fault in faults.items()]
+        return FolderListing({name: FileBytes(at / name) for name in kept}, () if folder else masks, lost)
 
     yield from (found for found in folder_entries(listing) if isinstance(found, Entry) or found.fault.kind != "stray")
 

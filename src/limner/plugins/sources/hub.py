@@ -13,6 +13,7 @@ from limner.core.files import BYTE_CAP, quoted, read_file, short_line, too_large
 from limner.data.entries.annotations import normalized_columns, parse_annotation
 from limner.data.entries.byte_sources import BytesInMemory, escaped_name
 from limner.data.entries.image_tables import IMAGES, MASKS, class_name
+from limner.data.entries.links import LinkPolicy
 from limner.data.entries.references import HUB_ID, local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 
@@ -26,11 +27,17 @@ class HubSource:
         return reference_kind(reference) in ("hub", "saved")
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=False)
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=True)
+
+    def _entries(self, reference: str, follow: bool) -> Iterator[Entry | Skipped]:
         path = local_path(reference)
-        yield from _saved(path) if path.is_dir() else _streamed(reference)
+        yield from _saved(path, LinkPolicy(path, follow)) if path.is_dir() else _streamed(reference)
 
 
-def _saved(folder: Path) -> Iterator[Entry | Skipped]:
+def _saved(folder: Path, links: LinkPolicy) -> Iterator[Entry | Skipped]:
     """The rows of all splits of a saved dataset."""
     states = sorted(folder.glob("**/state.json"))
     if not states:
@@ -39,6 +46,9 @@ def _saved(folder: Path) -> Iterator[Entry | Skipped]:
         split = state.parent.relative_to(folder).as_posix()
         for number, name in enumerate(_files(state)):
             prefix = "" if split == "." else f"{escaped_name(split)}/"
+            if fault := links.fault(state) or links.fault(state.parent / name):
+                yield Skipped(f"{prefix}{escaped_name(name)}", fault)
+                continue
             yield from table_entries(state.parent / name, f"{prefix}{number:05d}/")
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from limner.core.datasets import Entry, Skipped
 from limner.data.entries.byte_sources import escaped_name
+from limner.data.entries.links import LinkPolicy
 from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.table_entries import table_entries
 
@@ -20,16 +20,21 @@ class ParquetSource:
         return reference_kind(reference) == "parquet"
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=False)
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=True)
+
+    def _entries(self, reference: str, follow: bool) -> Iterator[Entry | Skipped]:
         path = local_path(reference)
         if not path.is_dir():
             yield from table_entries(path, "")
             return
-        for file in sorted(at for at in path.rglob("*") if _is_parquet(at.relative_to(path))):
-            yield from table_entries(file, escaped_name(file.relative_to(path).with_suffix("").as_posix()) + "/")
-
-
-def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet" and not any(part.startswith(".") for part in path.parts)
+        for file in LinkPolicy(path, follow).files((".parquet",)):
+            if isinstance(file, Skipped):
+                yield file
+            elif not any(part.startswith(".") for part in file.relative_to(path).parts):
+                yield from table_entries(file, escaped_name(file.relative_to(path).with_suffix("").as_posix()) + "/")
 
 
 plugin = ParquetSource()

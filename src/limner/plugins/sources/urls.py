@@ -8,7 +8,7 @@ from pathlib import Path
 from limner.core.datasets import Entry, Fault, Rights, Skipped
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted
-from limner.data.entries.annotations import text_value
+from limner.data.entries.annotations import caption_value
 from limner.data.entries.byte_sources import UrlBytes, escaped_name
 from limner.data.entries.references import is_url, local_path, public_url, reference_kind, url_key
 from limner.data.entries.text_tables import read_lines
@@ -44,7 +44,7 @@ def _entries(path: Path) -> Iterator[Entry | Skipped]:
 def _entry(url: str, caption: str) -> Iterator[Entry | Skipped]:
     key, text = url_key(url), None
     try:
-        text = text_value(caption)
+        text = caption_value(caption)
     except LimnerError as error:
         yield Skipped(key, Fault("caption", str(error)))
     yield Entry(key, UrlBytes(url), caption=text, rights=Rights(source=public_url(url)))

@@ -19,6 +19,7 @@ from limner.core.files import BYTE_CAP, open_file, quoted, short_line
 from limner.data.entries.annotations import Annotation, read_caption_file, read_json_file
 from limner.data.entries.byte_sources import BytesInMemory, TarBytes, escaped_name, is_outside_archive
 from limner.data.entries.folders import ARCHIVES
+from limner.data.entries.links import LinkPolicy
 from limner.data.entries.references import SHARDS, local_path, reference_kind
 from limner.data.entries.unpacked_sizes import HEADER_BYTES, SAMPLE_BYTES, LimitedReader, archive_bytes
 from limner.data.keys import unique_entries
@@ -58,18 +59,25 @@ class WebDatasetSource:
         return reference_kind(reference) == "shards"
 
     def entries(self, reference: str) -> Iterator[Entry | Skipped]:
-        shards = _shards(reference)
-        for name, path in shards:
+        return self._entries(reference, follow=False)
+
+    def linked_entries(self, reference: str) -> Iterator[Entry | Skipped]:
+        return self._entries(reference, follow=True)
+
+    def _entries(self, reference: str, follow: bool) -> Iterator[Entry | Skipped]:
+        path = local_path(reference)
+        found = list(LinkPolicy(path, follow).files(SHARDS)) if path.is_dir() else []
+        yield from (each for each in found if isinstance(each, Skipped))
+        below = [each.relative_to(path) for each in found if isinstance(each, Path)]
+        shards = [(escaped_name(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in below]
+        shards = shards if path.is_dir() else _named_shards(path)
+        for name, shard in shards:
             prefix = "" if len(shards) == 1 else f"{name}/"
-            yield from unique_entries(_samples(path, prefix))
+            yield from unique_entries(_samples(shard, prefix))
 
 
-def _shards(reference: str) -> list[tuple[str, Path]]:
-    """The names without suffix and paths of the shards: in a folder, of a range such as {000..012}, or one."""
-    path = local_path(reference)
-    if path.is_dir():
-        found = sorted(at.relative_to(path) for at in path.rglob("*") if at.name.lower().endswith(SHARDS))
-        return [(escaped_name(at.with_name(at.name.split(".tar")[0]).as_posix()), path / at) for at in found]
+def _named_shards(path: Path) -> list[tuple[str, Path]]:
+    """The names without suffix and paths of the shards of a range such as {000..012}, or of one shard."""
     names = _expand_range(str(path))
     return [(escaped_name(Path(name).name.split(".tar")[0]), Path(name)) for name in names]
 

@@ -107,7 +107,7 @@ class ModelUnderTest:
         from limner.models.conditioning import conditioning
 
         sampling: dict[str, Any] = self.sampling if guidance is None else self.sampling | {"guidance": guidance}
-        self.listener(Stage(name=stage, total=len(prompts) * sampling["steps"]))
+        self.listener(Stage(name=stage, total=len(prompts) * sampling["steps"], unit="steps"))
 
         def on_step(done: int) -> None:
             self.listener(Progress(done=done))
