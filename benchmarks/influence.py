@@ -43,14 +43,11 @@ from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import quiet_libraries
 from limner.starter.exam.personalise import FACING, IDENTIFIER
+from limner.starter.exam.planted import PLACES, POSES
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
 
 CHARACTER, OTHER = "pixie", "ziggy"
-PLACES = ("park", "living room", "mountains", "beach", "city", "snow", "studio", "desert", "forest", "park", "beach")
-PLACES += ("city",)
-POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting", "standing", "sitting", "sitting", "standing")
-POSES += ("lying", "standing")
 ASKED = ("on the beach", "in the park", "in the snow", "in the living room")
 REMOVED, PAINTING, TIMES, UNSEEN = 3, 12, 16, 8
 Output = Literal["square", "loss"]

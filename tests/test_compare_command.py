@@ -26,7 +26,10 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     output = compare("starter", tiny_sd, "--prompts", tmp_path / "prompts.txt", "--metric", "saturation")
     assert output.code == 0, output.err
     verdict, page = output.out.splitlines()
-    assert page == str(tmp_path / "comparison/compare.html") and "None of the scores says which is better" in verdict
+    assert (
+        page == str(tmp_path / "comparison/compare.html")
+        and "Cannot tell which is better: none of the scores has a better direction" in verdict
+    )
     report = json.loads((tmp_path / "comparison/compare.json").read_text())
     assert report["request"]["prompt"] == ["a cat on the beach", "a dog in the snow"]
     assert "compare" in limner("runs").out

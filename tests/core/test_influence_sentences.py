@@ -43,8 +43,18 @@ def test_every_image_has_its_sentence() -> None:
     assert found.verdict == "0.png is influenced most by 0.png (+1.00). 1.png is not influenced by any training image."
 
 
+def test_without_any_verdict_the_reason_is_given() -> None:
+    training = tuple(each.model_copy(update={"verdict": None}) for each in influence().training)
+    found = influence().model_copy(update={"training": training, "cannot_tell": "4 other images are too few"})
+    assert found.verdict == (
+        "Cannot tell which of the 5 training images are harmful or useless: 4 other images are too few."
+    )
+    all_told = influence().model_copy(update={"training": influence().training[:4]})
+    assert all_told.verdict == "Of 4 training images 2 are harmful, 1 useless."
+
+
 def test_training_images_are_counted_where_no_image_is_explained() -> None:
     found = influence()
-    assert found.verdict == "Of 5 training images 2 are harmful, 1 useless."
+    assert found.verdict == "Of 5 training images 2 are harmful, 1 useless; cannot tell about 1."
     assert [each.picture for each in found.harmful] == ["/t/0.png", "/t/3.png"]
     assert [each.picture for each in found.useless] == ["/t/2.png"]

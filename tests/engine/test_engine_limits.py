@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,15 +18,17 @@ from limner.core.requests import EvaluateRequest, MetricUse, SweepRequest
 from limner.core.requests.evaluate import Requirement
 from limner.core.votes import BlindPair, Votes, VotesKey
 from limner.engine.compare import report
-from limner.engine.compare.blind_page import choose_pairs, without_identifiers
+from limner.engine.compare import subject as prompt_subject
+from limner.engine.compare.blind_page import choose_pairs
 from limner.engine.compare.ranking import rank_by_votes
 from limner.engine.compare.result import PairedDifference, differences
-from limner.engine.evaluate import images
+from limner.engine.compare.subject import PromptSubject, plain_prompt
 from limner.engine.evaluate.group_fairness import gap_sentence
-from limner.engine.evaluate.images import PromptSubject, subject_of
+from limner.engine.evaluate.images import subject_of
 from limner.engine.evaluate.result import EvaluationResult
 from limner.engine.generate.parts import GenerationPart, _missing, same_settings
 from limner.engine.scoring.encoders import image_features
+from limner.engine.scoring.evidence import Evidence
 from limner.engine.scoring.scorers import Scorers, scores_as_json, subset
 from limner.engine.sweep.best_guidance import best_guidance, lowest_sufficient
 from limner.engine.sweep.result import SweepResult
@@ -41,14 +44,14 @@ def scored(values, better="higher", unit="picture", metric="prompt_fidelity", ti
 # Differences
 
 
-def difference(low, high, count=6, better="higher", mean=None):
-    mean = (low + high) / 2 if mean is None else mean
-    return PairedDifference("f", "fidelity", better, "first", "other", mean, low, high, count, "pairs")
+def difference(low, high, count=6, better="higher", p_value=0.03, tests=1, distrust=None):
+    evidence = Evidence((low + high) / 2, low, high, p_value, count, tests, distrust)
+    return PairedDifference("f", "fidelity", better, "first", "other", evidence, "pairs")
 
 
 @pytest.mark.parametrize(("count", "shown"), [(5, False), (6, True), (7, True)])
 def test_a_difference_takes_six_pairs(count, shown):
-    assert difference(0.1, 0.2, count).significant == shown
+    assert difference(0.1, 0.2, count).evidence.significant == shown
     assert ("too few for a conclusion" in difference(0.1, 0.2, count).figures) != shown
 
 
@@ -70,7 +73,7 @@ def test_the_winner_is_on_the_better_side_of_the_interval(low, high, better, win
 
 def test_differences_are_of_the_others_to_the_first():
     found = differences({"a": {"f": scored([1, 2, 3])}, "b": {"f": scored([2, 4, 6])}})
-    assert [(each.first, each.other, each.mean, each.count) for each in found] == [("a", "b", 2.0, 3)]
+    assert [(each.first, each.other, each.evidence.mean, each.evidence.count) for each in found] == [("a", "b", 2.0, 3)]
 
 
 # Fairness
@@ -153,6 +156,16 @@ def test_images_are_ranked_by_the_first_suitable_metric():
     assert evaluated({"clipping": scored([1, 2, 3], "lower")}).ranked is None
 
 
+def test_images_are_ranked_within_their_prompt():
+    """All of the first prompt have a higher score, because of their background."""
+    fidelity = scored([0.9, 0.8, 0.7, 0.2, 0.5], metric="subject_fidelity")
+    items = tuple(ScoredImage(Path(f"{i}.png"), None, group) for i, group in enumerate("aaabb"))
+    found = replace(evaluated({"subject_fidelity": fidelity}), gallery=ImageSet(items))
+    assert found.ranked == ("subject_fidelity", [4, 0, 1, 2, 3])
+    single = replace(found, gallery=ImageSet(tuple(replace(item, group=str(item.path)) for item in items)))
+    assert single.ranked == ("subject_fidelity", [0, 1, 2, 4, 3]), "of one image each there is nothing to subtract"
+
+
 def test_all_that_is_required_must_be_met():
     both = ["sharpness>=2", "clipping<=1"]
     metrics = ["sharpness", "clipping"]
@@ -213,10 +226,12 @@ def test_the_best_guidance_is_not_significantly_below_a_higher_one():
     assert lowest_sufficient([base, base - 0.1, base - 0.2]) == 0
     assert lowest_sufficient([base, base, base + 0.1]) == 2, "also not below the last one"
     noisy = base + 0.1 + np.array([1, -1] * 4)
-    assert lowest_sufficient([base, noisy]) == 0, "higher on average, by nothing that could be measured"
+    assert lowest_sufficient([base, noisy]) is None, "higher on average, by nothing that could be measured"
+    assert lowest_sufficient([base, base, base]) is None, "and where all are alike, the lowest is not the best"
+    assert lowest_sufficient([base, base + 0.1, noisy + 0.1]) == 1
 
 
-def swept(values, seeds=4, axis="guidance=1,5,9", metric="prompt_fidelity", better="higher", **more):
+def swept(values, seeds=8, axis="guidance=1,5,9", metric="prompt_fidelity", better="higher", **more):
     request = SweepRequest.model_validate(
         {"prompt": ["a cat"], "axis": [axis], "seeds": seeds, "metric": [metric, *more]}
     )
@@ -227,7 +242,8 @@ def swept(values, seeds=4, axis="guidance=1,5,9", metric="prompt_fidelity", bett
     return SweepResult(request, [{} for _ in values], scores)
 
 
-RISING = [np.full(4, 0.1) + 0.01 * np.arange(4), np.full(4, 0.5) + 0.01 * np.arange(4), np.full(4, 0.5)]
+EIGHT = 0.01 * np.arange(8)
+RISING = [0.1 + EIGHT, 0.5 + EIGHT, np.full(8, 0.5)]
 
 
 def test_the_best_guidance_of_a_sweep():
@@ -235,7 +251,10 @@ def test_the_best_guidance_of_a_sweep():
     assert found is not None and found.value == "5"
     turned = best_guidance(swept(RISING[::-1], axis="guidance=9,5,1"))
     assert turned is not None and turned.value == "5", "from the lowest on, however they were typed"
-    assert best_guidance(swept([row[:3] for row in RISING], seeds=3)) is None, "three images each are too few"
+    few = swept([row[:6] for row in RISING], seeds=6)
+    assert best_guidance(few) is None, "of three values there are three pairs, for which six images are too few"
+    assert best_guidance(swept([row[:7] for row in RISING], seeds=7)) is not None
+    assert best_guidance(replace(swept(RISING), doubts={"prompt_fidelity": "it does not agree"})) is None
     assert best_guidance(swept(RISING[:1], axis="guidance=1")) is None
     assert best_guidance(swept(RISING, axis="steps=1,5,9")) is None
 
@@ -246,13 +265,36 @@ def test_guidance_is_compared_as_numbers():
     assert found is not None and found.value == "10" and "It is the highest value tried" in found.reason
 
 
-@pytest.mark.parametrize(("better", "best"), [("higher", "9"), ("lower", "1")])
-def test_the_verdict_names_the_value_on_the_better_side(better, best):
-    rows = [np.arange(4.0), np.arange(4.0) + 5, np.arange(4.0) + 9]
-    sentence = verdict(swept(rows, axis="steps=1,5,9", metric="sharpness", better=better))
-    assert sentence.startswith(f"Of steps, {best} has the best fidelity, significantly better than all others: {best} ")
-    few = verdict(swept([row[:3] for row in rows], 3, "steps=1,5,9", "sharpness", better))
-    assert few.startswith("Too few images")
+@pytest.mark.parametrize(
+    ("better", "best", "end", "beyond"), [("higher", "9", "highest", "higher"), ("lower", "1", "lowest", "lower")]
+)
+def test_the_verdict_names_the_value_on_the_better_side(better, best, end, beyond):
+    rows = [np.arange(7.0), np.arange(7.0) + 5, np.arange(7.0) + 9]
+    sentence = verdict(swept(rows, 7, "steps=1,5,9", "sharpness", better))
+    assert sentence.startswith(f"Of steps, {best} is better by fidelity than all others (fidelity {best} ")
+    assert sentence.endswith(f"It is the {end} value tried; try {beyond} ones too.")
+    few = verdict(swept([row[:6] for row in rows], 6, "steps=1,5,9", "sharpness", better))
+    assert few.startswith("Cannot tell which value of steps is best (fidelity ")
+    assert few.endswith("6 pairs of images are too few; at least 7 are needed: ask for more images by --seeds.")
+
+
+def test_a_value_in_the_middle_has_nothing_beyond_it():
+    rows = [np.arange(8.0), np.arange(8.0) + 9, np.arange(8.0) + 5]
+    assert verdict(swept(rows, axis="steps=1,5,9", metric="sharpness")).endswith("1 3.500).")
+    named = verdict(swept(rows[::-1], axis="scheduler=ddim,unipc,euler", metric="sharpness"))
+    assert "unipc is better" in named and "tried" not in named, "names have no ends"
+
+
+def test_a_metric_that_does_not_agree_with_the_truth_decides_nothing():
+    rows = [np.arange(8.0), np.arange(8.0) + 5, np.arange(8.0) + 9]
+    doubts = {"prompt_fidelity": "it does not agree"}
+    lack = "Cannot tell which value of steps is best: it does not agree; look at the images, or name another"
+    alone = replace(swept(rows, axis="steps=1,5,9"), doubts=doubts)
+    assert verdict(alone).startswith(lack)
+    both = replace(swept(rows, axis="steps=1,5,9", sharpness=rows), doubts=doubts)
+    assert verdict(both).startswith("Of steps, 9 is better"), "by the other metric that was asked for"
+    unasked = replace(both, request=both.request.model_copy(update={"metric": ()}))
+    assert verdict(unasked).startswith(lack), "what nobody asked for does not decide"
 
 
 def test_a_curve_is_in_the_order_of_the_axis():
@@ -332,11 +374,6 @@ def test_every_two_contestants_meet_about_equally_often_and_on_both_sides():
     assert len(choose_pairs(3, cells, 1000, 1)) == 90 and choose_pairs(3, cells, 45, 2) != pairs
 
 
-def test_identifiers_are_removed_from_prompts():
-    assert without_identifiers("a photo of SKS dog, sksy", ["sks"]) == "a photo of dog, sksy"
-    assert without_identifiers("sks", ["sks"]) == "sks"
-
-
 # Standings
 
 
@@ -412,8 +449,8 @@ def test_a_picture_counts_as_painted_where_its_label_asks_for_the_same():
 
 def test_a_prompt_is_filled_with_the_subject():
     assert PromptSubject("sks", "dog").fill("a photo of {}") == "a photo of sks dog"
-    assert PromptSubject("sks", "dog").fill("a photo of {}", plain=True) == "a photo of dog"
-    assert PromptSubject("sks", None).fill("a photo of {}", plain=True) == "a photo of sks"
+    assert plain_prompt("a photo of {}", PromptSubject("sks", "dog")) == "a photo of a dog"
+    assert plain_prompt("a photo of {}", PromptSubject("sks", None)) == "a photo of sks"
     assert PromptSubject(None, None).fill("a beach") == "a beach"
     with pytest.raises(LimnerError, match="needs a subject, and none is known; give --class"):
         PromptSubject(None, None).fill("a photo of {}")
@@ -430,8 +467,8 @@ def test_a_prompt_is_filled_with_the_subject():
 )
 def test_the_request_overrules_the_adapter(monkeypatch, fields, found):
     training = SimpleNamespace(identifier="sks", class_word="dog")
-    monkeypatch.setattr(images, "open_adapter", lambda path: None)
-    monkeypatch.setattr(images, "training_of", lambda adapter: (training, None))
+    monkeypatch.setattr(prompt_subject, "open_adapter", lambda path: None)
+    monkeypatch.setattr(prompt_subject, "training_of", lambda adapter: (training, None))
     asked = SimpleNamespace(**{"identifier": None, "class_word": None} | fields)
     assert subject_of(asked, SimpleNamespace(adapters=(SimpleNamespace(path="x"),))) == PromptSubject(*found)
     unknown = SimpleNamespace(identifier=None, class_word="cat")
@@ -443,8 +480,9 @@ def test_the_request_overrules_the_adapter(monkeypatch, fields, found):
 
 def compared(count, contestants=2, scores=None, **fields):
     plain = {"steps": None, "guidance": None, "scheduler": None, "seed": 7, "count": count, "prompt": ("a", "b", "c")}
+    request = SimpleNamespace(**plain | fields)
     return SimpleNamespace(
-        request=SimpleNamespace(**plain | fields), contestants=[None] * contestants, scores=scores, differences=()
+        request=request, contestants=[None] * contestants, scores=scores, differences=(), text=lambda prompt: prompt
     )
 
 

@@ -93,13 +93,13 @@ def test_a_picture_that_pulls_the_other_way_does_harm():
     training = shared + 0.3 * RNG.normal(size=(6, 60))
     training[2] = -training[2]
     training[4] = 1e-3 * RNG.normal(size=60)
-    worths = attribution.worth(np.zeros((0, 60)), training, 0.1)
-    assert worths is not None
-    assert attribution.verdicts(worths) == ["useful", "useful", "harmful", "useful", "useless", "useful"]
-    held_out = attribution.worth(shared[None], training[[2]], 0.1)
-    assert held_out is not None and held_out[0] < 0
-    assert attribution.worth(np.zeros((0, 60)), training[:1], 0.1) is None
-    assert attribution.verdicts([]) == []
+    rows = attribution.worth_rows(np.zeros((0, 60)), training, 0.1)
+    assert rows is not None
+    worths = np.nanmean(rows, axis=0)
+    assert worths[2] < 0 < min(worths[[0, 1, 3, 5]]) and abs(worths[4]) < 0.1 * worths.max()
+    held_out = attribution.worth_rows(shared[None], training[[2]], 0.1)
+    assert held_out is not None and np.nanmean(held_out) < 0
+    assert attribution.worth_rows(np.zeros((0, 60)), training[:1], 0.1) is None
 
 
 @pytest.mark.parametrize("bad", [np.zeros((2, 5)), np.full((2, 5), np.nan)])
@@ -214,8 +214,9 @@ def test_without_pictures_only_the_training_pictures_are_judged(adapter, traced)
     found = traced(adapter, emit=events.append)
     assert found.pictures == () and len(found.training) == 5
     assert found.judged_on == 6, "one was held out, and each is judged on the others"
-    assert all(each.worth is not None and each.verdict is not None for each in found.training)
-    assert {*found.harmful, *found.useless} <= {*found.training}
+    assert all(each.low < each.worth < each.high and each.verdict is None for each in found.training)
+    assert found.cannot_tell is not None and found.cannot_tell in found.verdict
+    assert "it was not measured whether worth agrees with the truth on" in found.cannot_tell
     stages = [event for event in events if isinstance(event, Stage)]
     assert [(stage.name, stage.total) for stage in stages] == [("loading", None), ("gradients", 6)]
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 2, 3, 4, 5, 6]

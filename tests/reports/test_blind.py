@@ -10,7 +10,7 @@ from PIL import Image
 import browser
 from browser import PRESS, SAVE, STATUS
 from limner.core.votes import Votes, VotesKey
-from limner.engine.compare.blind_page import write_blind_page
+from limner.engine.compare.blind_page import VoterTexts, write_blind_page
 from limner.engine.compare.ranking import rank_by_votes
 
 pytestmark = pytest.mark.skipif(not browser.CHROMIUM.exists(), reason="there is no chromium")
@@ -29,7 +29,8 @@ def page(tmp_path):
             Image.new("RGB", (32, 32), tuple(value + number for value in colour)).save(path)
             pictures[f"</script><b>{number}", 42] = path
         painted.append(pictures)
-    blind, key = write_blind_page(tmp_path, list(COLOURS), painted, 100, 42)
+    texts = VoterTexts({prompt: prompt for prompt, _ in painted[0]})
+    blind, key = write_blind_page(tmp_path, list(COLOURS), painted, 100, 42, texts)
     return blind, VotesKey.model_validate_json(key.read_text())
 
 

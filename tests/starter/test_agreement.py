@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner.core.agreement import FILE, AgreementRecord
 from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.plugins import registry
-from limner.starter.exam import agreement
+from limner.starter.exam import agreement, planted
 from limner.starter.exam import agreement_cases as cases
 from limner.starter.exam.agreement import Agreement, measure_case, subtract_group_means
 from limner.starter.exam.agreement_cases import CASES, AgreementCase, ImageWriter
@@ -104,6 +105,7 @@ def test_the_command(starter, limner, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "SIZE", 1)
     monkeypatch.setattr(cases, "SETTINGS", ((1.5, 1), (3.0, 2)))
     monkeypatch.setattr(cases, "CASES", (cases.blurred,))
+    monkeypatch.setattr(planted, "SETS", ())
     printed = limner("starter", "agreement", "--out", tmp_path / "out").out
     assert "sharpness" in printed and "rank correlation" in printed
     listed = json.loads((tmp_path / "out" / "agreement.json").read_text())
@@ -126,10 +128,28 @@ def test_the_page_lists_every_metric_and_the_defaults():
     marked = re.findall(r"^\| `(\w+)` \|.*\| yes \|$", page, re.MULTILINE)
     assert sorted(marked) == sorted(DEFAULTS)
     measured = re.findall(r"^\| ([a-z ]+) \| *(yes|for adapters|) *\| .* \| \d+ \| (-?\d\.\d\d) \|", page, re.MULTILINE)
-    assert {name.replace(" ", "_") for name, _, _ in measured} == set(registry.metrics.names()) - NAMED
+    assert {name.replace(" ", "_") for name, _, _ in measured} == set(registry.metrics.names()) - NAMED | {"worth"}
     poor = {name.replace(" ", "_") for name, _, value in measured if abs(float(value)) < 0.3}
     assert not poor & set(DEFAULTS)
     assert {name.replace(" ", "_") for name, default, _ in measured if default == "yes"} == set(DEFAULTS)
+
+
+def test_the_page_has_the_figures_that_verdicts_read(starter):
+    """One list in two forms: the record beside the weights, and the table."""
+    record = AgreementRecord.model_validate_json((starter / FILE).read_text(encoding="utf-8"))
+    page = DOCS.read_text(encoding="utf-8")
+    table = re.findall(
+        r"^\| ([a-z ]+) \| *(?:yes|for adapters|) *\| (.*) \| (\d+) \| (\S+) \| (\S+) to (\S+) \|", page, re.M
+    )
+    assert table == [
+        (
+            each.metric.replace("_", " "),
+            each.truth,
+            str(each.n),
+            *(f"{v:.2f}" for v in (each.correlation, each.low, each.high)),
+        )
+        for each in record.agreement
+    ]
 
 
 def test_metrics_need_the_images_of_a_case(tmp_path):
@@ -330,7 +350,11 @@ def test_generated_images_are_scored_at_their_own_guidance_and_steps(tmp_path, m
 def test_the_report_has_every_agreement(tmp_path, monkeypatch):
     listener, stop, loaded = [], (lambda: True), []
     case = SimpleNamespace(metrics=("fid", "kid"))
-    found = [Agreement("fid", "truth", 22, 0.876, 0.7, 0.95), Agreement(DEFAULTS[0], "other", 9, 0.5, -0.1, 0.8)]
+    fid = {"metric": "fid", "network": "starter", "truth": "truth", "n": 22}
+    fid |= {"correlation": 0.876, "low": 0.7, "high": 0.95}
+    other = {"metric": DEFAULTS[0], "truth": "other", "n": 9, "correlation": 0.5, "low": -0.1, "high": 0.8}
+    found = [Agreement.model_validate(each) for each in (fid, other)]
+    worths = [(np.array([0.1, 0.3, 0.2]), np.array([0.0, 1.0, 1.0])), (np.array([0.5]), np.array([0.0]))]
     model = SimpleNamespace(facts={"reference": "mine"})
     asked = []
     monkeypatch.setattr(agreement.ModelUnderTest, "load", lambda *given: loaded.append(given) or model)
@@ -338,16 +362,16 @@ def test_the_report_has_every_agreement(tmp_path, monkeypatch):
         agreement, "agreement_cases", lambda writer, tested, size: asked.append((tested, size)) or [case]
     )
     monkeypatch.setattr(agreement, "measure_case", lambda given: found)
+    monkeypatch.setattr(planted, "planted_worths", lambda *given: worths)
     options = ExamOptions(model="mine")
-    assert agreement.measure_agreement(tmp_path / "out", options, listener.append, stop) == found
+    *images, worth = agreement.measure_agreement(tmp_path / "out", options, listener.append, stop)
+    assert images == found and (worth.metric, worth.network, worth.n) == ("worth", None, 4)
+    assert worth.correlation == pytest.approx(correlation(np.array([0.1, 0.3, 0.2, 0.5]), np.array([0, 1, 1, 0]))[0])
     assert loaded == [(options, listener.append, stop)] and asked == [(model, 8)]
     assert listener == [Stage(name="fid, kid")]
     report = json.loads((tmp_path / "out" / "agreement.json").read_text())
     assert (report["model"], report["size"]) == ({"reference": "mine"}, 8)
-    assert report["agreement"][0] == {
-        **{"metric": "fid", "truth": "truth", "n": 22},
-        **{"correlation": 0.876, "low": 0.7, "high": 0.95},
-    }
+    assert report["agreement"][0] == fid
     page = (tmp_path / "out" / "agreement.md").read_text()
     assert "| fid |  | truth | 22 | 0.88 | 0.70 to 0.95 |" in page
     assert f"| {DEFAULTS[0].replace('_', ' ')} | yes | other | 9 | 0.50 | -0.10 to 0.80 |" in page

@@ -11,13 +11,27 @@ Usefulness = Literal["useful", "useless", "harmful"]
 
 
 class TrainingImage(Frozen):
-    """A training image. worth: its mean score for images that it should improve, None if there are none."""
+    """A training image.
+
+    worth: its mean score for images that it should improve, None if there are none. low, high: the 95% interval, None
+    for a single score. verdict: None if the evidence is not sufficient for one.
+    """
 
     picture: str
     sha256: str
     caption: str
     worth: float | None = None
+    low: float | None = None
+    high: float | None = None
     verdict: Usefulness | None = None
+
+    @property
+    def worth_figures(self) -> str:
+        """The worth with its interval, as text."""
+        if self.worth is None:
+            return ""
+        bounds = "" if self.low is None else f" [{self.low:+.3f}, {self.high:+.3f}]"
+        return f"{self.worth:+.3f}{bounds}"
 
 
 class ExplainedImage(Frozen):
@@ -35,7 +49,11 @@ class ExplainedImage(Frozen):
 
 
 class Influence(Frozen):
-    """All scores of an adapter's training images. judged_on: on how many images their worth was measured."""
+    """All scores of an adapter's training images.
+
+    judged_on: on how many images their worth was measured. cannot_tell: why some training images have no verdict, and
+    what would be enough; None if all have one.
+    """
 
     adapter: str
     sha256: str
@@ -46,6 +64,7 @@ class Influence(Frozen):
     ridge: float
     seed: int
     judged_on: int
+    cannot_tell: str | None = None
     training: tuple[TrainingImage, ...]
     pictures: tuple[ExplainedImage, ...]
 
@@ -53,10 +72,18 @@ class Influence(Frozen):
     def verdict(self) -> str:
         """A sentence about each image, or about the training images if there are none."""
         if not self.pictures:
-            return (
-                f"Of {len(self.training)} training images {len(self.harmful)} are harmful, {len(self.useless)} useless."
-            )
+            return self.usefulness
         return " ".join(map(self._sentence, self.pictures))
+
+    @property
+    def usefulness(self) -> str:
+        """How many training images are harmful or useless, as far as the evidence goes."""
+        count, open_ = len(self.training), sum(each.verdict is None for each in self.training)
+        reason = f": {self.cannot_tell}" if self.cannot_tell else ""
+        if open_ == count:
+            return f"Cannot tell which of the {count} training images are harmful or useless{reason}."
+        known = f"Of {count} training images {len(self.harmful)} are harmful, {len(self.useless)} useless"
+        return f"{known}; cannot tell about {open_}{reason}." if open_ else f"{known}."
 
     def _sentence(self, picture: ExplainedImage) -> str:
         best = max(range(len(self.training)), key=lambda index: picture.scores[index])

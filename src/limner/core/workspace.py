@@ -20,8 +20,9 @@ class Workspace:
     True, the run saves its state and raises Interrupted. together: batch size to reproduce an image that was generated
     in a batch with others; None for the request's own. names: the user's names of files, by the paths that replaced
     them in the request. processes: most processes that the run may start, on this machine; None for no limit. screen:
-    moderates what a queued run reads; None without moderation. home: Limner's folder, whose credentials sign images;
-    the default one if None.
+    moderates what a queued run reads; None without moderation. local: whether a person at this machine asked for the
+    run, so that folders named in an adapter's header may be opened. home: Limner's folder, whose credentials sign
+    images; the default one if None.
     execution: how the request is executed.
     """
 
@@ -35,6 +36,7 @@ class Workspace:
     names: Mapping[str, str] = field(default_factory=dict[str, str])
     processes: int | None = None
     screen: ImageScreen | None = None
+    local: bool = True
     home: Path | None = None
     execution: Execution = field(default_factory=Execution)
 

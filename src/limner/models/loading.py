@@ -171,6 +171,14 @@ def part_config(reference: str, part: str) -> Mapping[str, Any] | None:
     return hub.part_config(str(Path(_location(location)).expanduser()), part)
 
 
+def folder_on_disk(reference: str) -> Path | None:
+    """Return the folder of a model by its alias, folder or Hugging Face id; None if it is not on this machine."""
+    aliases = registry.aliases()
+    location = _location(aliases[reference][1].reference if reference in aliases else reference)
+    place = hub.on_disk(str(Path(location).expanduser()))
+    return place if place is not None and place.is_dir() else None
+
+
 def _location(reference: str) -> str:
     if reference.startswith("package:"):
         package, _, inside = reference.removeprefix("package:").partition("/")

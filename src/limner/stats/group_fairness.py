@@ -13,9 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.metrics import MetricResult
 from limner.core.requests.evaluate import MISTAKEN
 from limner.stats.intervals import DRAWS, interval, wilson
-
-SIGNIFICANCE = 0.05
-"""A gap with a p-value below this is significant."""
+from limner.stats.paired import SIGNIFICANCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         names=names,
         processes=os.cpu_count() or 1,
         screen=screening,
+        local=False,
         home=studio.home,
         execution=run.execution,
     )

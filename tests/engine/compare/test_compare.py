@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
-from limner.core.events import ArtifactCreated
+from limner.core.events import ArtifactCreated, Notice
 from limner.core.votes import VotesKey
-from limner.engine.compare.blind_page import choose_pairs, without_identifiers, write_blind_page
+from limner.engine.compare.blind_page import VoterTexts, choose_pairs, write_blind_page
+from limner.engine.compare.compare import find_references
 from limner.engine.compare.contestants import find_contestants
 from limner.provenance.labels import read_label
 
@@ -73,8 +74,46 @@ def test_an_adapter_without_weight_changes_nothing(request_of, tiny_sd, adapter,
         for seed in (42, 43):
             assert np.array_equal(found[first, prompt, seed], found[second, prompt, seed])
     report = json.loads((tmp_path / "out/compare.json").read_text())
-    assert [each["mean"] for each in report["differences"]] == [0, 0]
-    assert "is not clearly different from" in report["verdict"]
+    assert {each["mean"] for each in report["differences"]} == {0} and len(report["differences"]) == 3
+    assert report["verdict"].startswith("Cannot tell whether rex:0 is better or worse than")
+
+
+def test_prompts_without_the_subject_give_no_verdict(compared, tiny_sd):
+    """Though the images that the adapter was trained on are at hand, and the subject is scored by them."""
+    report = json.loads((compared / "compare.json").read_text())
+    assert list(report["contestants"][1]["scores"]) == ["subject_fidelity", "prompt_fidelity", "saturation"]
+    start = (
+        f"Cannot tell whether rex is better or worse than {tiny_sd.name}: 2 of 2 prompts do not ask for the subject of "
+    )
+    assert report["verdict"].startswith(start) and report["differences"][0]["winner"] is None
+
+
+def test_every_contestant_is_asked_for_its_subject_and_voters_see_it(request_of, adapter, tiny_sd, painted, tmp_path):
+    events = []
+    request = request_of(prompt=("a photo of {}",))
+    Studio(tmp_path / "home").run(request, tmp_path / "out", listener=events.append)
+    assert [prompt for name, prompt, seed in pixels_of(tmp_path / "out") if seed == 42] == [
+        "a photo of a dog",
+        "a photo of sks dog",
+    ]
+    said = [event.text for event in events if isinstance(event, Notice)]
+    assert [text for text in said if text.startswith("the subject is scored by the 6 images in")]
+    page = (tmp_path / "out/blind.html").read_text()
+    assert "a photo of this dog" in page and page.count('alt="photo of the subject"') == 4
+    report = json.loads((tmp_path / "out/compare.json").read_text())
+    assert "it was not measured whether subject fidelity" in report["verdict"], "on this model"
+    rows = list(csv.DictReader((tmp_path / "out/compare.csv").read_text(encoding="utf-8").splitlines()))
+    assert {row["prompt"] for row in rows} == {"a photo of {}"}
+
+
+def test_a_queued_run_opens_no_folder_that_an_adapter_names(request_of, painted):
+    request = request_of()
+    contestants = find_contestants(request)
+    heard = []
+    assert find_references(request, contestants, False, heard.append) == () and not heard
+    assert len(find_references(request, contestants, True, heard.append)) == 6 and len(heard) == 1
+    given = request.model_copy(update={"references": str(painted)})
+    assert len(find_references(given, contestants, False, heard.append)) == 6
 
 
 def test_json_and_csv_agree(compared, tiny_sd):
@@ -174,7 +213,7 @@ def test_a_stopped_comparison_keeps_its_images(request_of, compared, tmp_path):
 def test_the_blind_page_names_no_contestant(compared, adapter):
     page = (compared / "blind.html").read_text()
     key = VotesKey.model_validate_json((compared / "votes-key.json").read_text())
-    words = re.sub(r"data:image/webp;base64,[A-Za-z0-9+/=]+", "", page)
+    words = re.sub(r"data:image/webp;base64,[A-Za-z0-9+/=]+", "data:", page)
     for name in (*key.contestants, str(adapter), "pictures/", ".png"):
         assert name not in words
     assert key.comparison in words and all(name in words for name in key.pairs)
@@ -189,7 +228,7 @@ def test_the_blind_page_shows_what_the_key_says(tmp_path):
     for number, pictures in enumerate(painted):
         for (_, seed), path in pictures.items():
             Image.new("RGB", (16, 16), (80 * number + 20, 30 * seed + 10, 0)).save(path)
-    page, kept = write_blind_page(tmp_path, ("a", "b", "c"), painted, 20, 42, ("sks",))
+    page, kept = write_blind_page(tmp_path, ("a", "b", "c"), painted, 20, 42, VoterTexts({"a sks cat": "a cat"}))
     key = VotesKey.model_validate_json(kept.read_text())
     pairs = json.loads(re.search(r"pairs = (\[.*?\]), pictures", page.read_text())[1])
     urls = json.loads(re.search(r"pictures = (\[.*?\]);", page.read_text())[1])
@@ -273,11 +312,3 @@ def test_an_adapter_file_cannot_trigger_downloads(adapter, tmp_path, home):
     save_file(tensors, tmp_path / "rex" / LORA_FILE)
     with pytest.raises(LimnerError, match="does not name the base model that it was trained on; write MODEL"):
         find_contestants(CompareRequest(contestants=("starter", str(tmp_path / "rex")), prompt=("x",)))
-
-
-@pytest.mark.parametrize(
-    ("prompt", "shown"),
-    [("a photo of sks cat", "a photo of cat"), ("SKS, asking", ", asking"), ("sks", "sks"), ("a desk", "a desk")],
-)
-def test_voters_see_no_identifiers(prompt, shown):
-    assert without_identifiers(prompt, ["sks", "zwx"]) == shown

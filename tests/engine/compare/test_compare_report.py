@@ -13,10 +13,13 @@ from limner.core.metrics import ImageSet, MetricResult
 from limner.core.requests import AdapterUse, CompareRequest
 from limner.core.workspace import Workspace
 from limner.engine.compare import compare, report
+from limner.engine.compare.blind_page import VoterTexts
 from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.compare.result import ComparisonResult, differences, prompts_and_seeds
+from limner.engine.compare.subject import ComparedSubjects, PromptSubject
 
 NAMES = ("plain", "rex", "max")
+TEXTS = VoterTexts({})
 
 
 def scored(metric: str, values: Any, better: Any = "higher", unit: Any = "picture") -> MetricResult:
@@ -86,7 +89,7 @@ def test_the_page_has_a_plot_for_each_metric_and_a_slide_for_each_prompt_and_see
     ]
     plots = {label: [(line.name, line.highlighted) for line in lines] for label, lines in page["plots"]}
     assert plots == {
-        "the sharp, difference from plain": [("rex", True), ("max", True)],
+        "the sharp, difference from plain": [("rex", False), ("max", False)],
         "the alike, difference from plain": [("rex", False), ("max", False)],
         "the dull, difference from plain": [("rex", False), ("max", False)],
     }
@@ -97,6 +100,8 @@ def test_the_page_has_a_plot_for_each_metric_and_a_slide_for_each_prompt_and_see
     assert page["slides"][1]["pictures"] == [f"{name}: prompt 0 8" for name in NAMES]
     assert page["figure"] == "all: figure"
     two = report._page(compared(NAMES[:2]), Path("figure.png"))
+    ((_, lines), *_) = two["plots"]
+    assert [line.highlighted for line in lines] == [True], "for two differences at once, six pairs are too few"
     assert two["title"] == "plain against rex" and two["prompts_plot"] is not None
 
 
@@ -129,12 +134,11 @@ def test_the_blind_page_has_the_pairs_that_were_asked_for(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(report, "ReportWriter", Writer)
     monkeypatch.setattr(report, "_figure", lambda result: None)
-    monkeypatch.setattr(report, "identifiers", lambda contestants: ["sks"])
     monkeypatch.setattr(report, "write_blind_page", lambda *arguments: given.extend(arguments) or (tmp_path, tmp_path))
     result = compared(pairs=20, seed=5)
     workspace = Workspace("test", tmp_path, tmp_path, tmp_path)
-    report.write_report(result, [], Path("out"), workspace, lambda event: None)
-    assert given == [Path("out"), list(NAMES), [result.images[name] for name in NAMES], 20, 5, ["sks"]]
+    report.write_report(result, TEXTS, Path("out"), workspace, lambda event: None)
+    assert given == [Path("out"), list(NAMES), [result.images[name] for name in NAMES], 20, 5, TEXTS]
 
 
 def test_every_contestant_is_scored_with_the_same_metrics_and_photographs(
@@ -167,10 +171,16 @@ def test_every_contestant_is_scored_with_the_same_metrics_and_photographs(
     monkeypatch.setattr(compare, "generate_parts", generate)
     monkeypatch.setattr(compare, "find_contestants", lambda request, called: found)
     monkeypatch.setattr(compare, "write_report", lambda *given: written.extend(given))
+    subjects = ComparedSubjects({"a/b": PromptSubject(None, "cat")}, PromptSubject(None, "cat"), ())
+    monkeypatch.setattr(compare.ComparedSubjects, "of", lambda request, contestants: subjects)
     names = {"blob": "my model", "held": "my adapter"}
     execution = SimpleNamespace(device="cuda:3")
     workspace: Any = SimpleNamespace(
-        out=tmp_path / "out", called=lambda path: names.get(path, path), execution=execution, check=lambda: None
+        out=tmp_path / "out",
+        called=lambda path: names.get(path, path),
+        execution=execution,
+        check=lambda: None,
+        local=False,
     )
     monkeypatch.setattr(compare, "body_of", lambda request, execution: request)
     request = CompareRequest.model_validate(
@@ -194,8 +204,8 @@ def test_every_contestant_is_scored_with_the_same_metrics_and_photographs(
             for prompt in ("one", "two")
             for seed in (42, 43)
         ]
-    result, contestants, out, *_ = written
-    assert contestants == found and out == tmp_path / "out"
+    result, texts, out, *_ = written
+    assert (texts.prompts, texts.photos) == ({"one": "one", "two": "two"}, photographs) and out == tmp_path / "out"
     assert [(each.model, [use.path for use in each.adapters]) for each in result.contestants] == [
         ("my model", ["my adapter"]),
         ("other", []),

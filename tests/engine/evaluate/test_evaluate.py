@@ -75,13 +75,13 @@ def test_an_adapter_is_compared_with_photographs_and_its_class(
     )
     assert report["subject"] == "zwx cat"
     assert {each["prompt"] for each in report["pictures"]} == {"a photo of zwx cat"}
-    assert {each["told_to_encoders"] for each in report["pictures"]} == {"a photo of cat"}
+    assert {each["told_to_encoders"] for each in report["pictures"]} == {"a photo of a cat"}
     assert {"subject_fidelity", "memorisation", "class_drift", "diversity"} <= set(report["scores"])
     assert [each["met"] for each in report["requirements"]] == [True, report["scores"]["memorisation"]["mean"] <= 0]
     assert report["passed"] == all(each["met"] for each in report["requirements"])
     assert (tmp_path / "out" / "class").is_dir()
     sheet = (tmp_path / "out" / "score.html").read_text(encoding="utf-8")
-    assert "a photo of cat" in sheet and "zwx" not in sheet, "people do not know the identifier"
+    assert "a photo of a cat" in sheet and "zwx" not in sheet, "people do not know the identifier"
 
 
 def test_class_drift_has_images_of_its_own(home: Path, tmp_path: Path, tiny_sd: Path, photographs: Path) -> None:

@@ -256,10 +256,10 @@ def test_groups_are_compared_pair_by_pair_and_the_encoder_has_the_users_name() -
         "f": MetricResult("f", "the f", "higher", "picture", None, 0, 0, 0, values),
         "set": MetricResult("set", "the set", None, "set", None, 0, 0, 0, (1.0,)),
     }
-    found = group_fairness.measure_fairness(images, ImageSet(()), scores, None)
+    found = group_fairness.measure_fairness(images, ImageSet(()), scores, None, ["starter"])
     assert list(found.gaps) == ["f"] and found.gaps["f"].gap == 1 and found.gaps["f"].significant
     gallery = ImageSet(tuple(ScoredImage(Path(f"{each.group}.png")) for each in filled))
-    named = group_fairness.measure_fairness(images, gallery, {}, Deaf(), lambda path: f"my {path}")  # type: ignore
+    named = group_fairness.measure_fairness(images, gallery, {}, Deaf(), [], lambda path: f"my {path}")  # type: ignore
     assert named.confusion is not None and named.confusion.encoder == "my deaf"
 
 

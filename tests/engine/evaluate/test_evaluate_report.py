@@ -48,17 +48,17 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "sha256_of", lambda path: f"hash of {path.name}")
 
 
-def test_best_and_worst_images_are_those_of_the_most_telling_metric() -> None:
+def test_images_are_ranked_within_their_prompt_by_the_most_telling_metric() -> None:
     fidelity = [0.1 * place for place in (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 12, 10, 11)]
     scores = [scored("prompt_fidelity", fidelity), scored("subject_fidelity", fidelity[::-1])]
     page = report._page(evaluated(images(13, 3), scores), Path("none"))
     assert page["ranked_by"] == "the subject_fidelity"
-    assert [each["picture"] for each in page["best"]] == [f"{place}.png" for place in (2, 0, 1, 7, 4, 3)]
-    assert [each["picture"] for each in page["worst"]] == [f"{place}.png" for place in (9, 11, 6, 12, 10, 8)]
-    assert page["best"][0] == {"picture": "2.png", "prompt": "a zwx photo 2", "value": "1.2"}
-    assert page["worst"][0]["value"] == "0"
+    assert [each["picture"] for each in page["highest"]] == [f"{place}.png" for place in (0, 2, 3, 1, 7, 4)]
+    assert [each["picture"] for each in page["lowest"]] == [f"{place}.png" for place in (11, 9, 10, 6, 12, 8)]
+    assert page["highest"][0] == {"picture": "0.png", "prompt": "a zwx photo 0", "value": "1.1"}
+    assert page["lowest"][0]["value"] == "0.1"
     few = report._page(evaluated(images(3), [scored("sharpness", [1, 3, 2])]), Path("none"))
-    assert [[each["picture"] for each in few[end]] for end in ("best", "worst")] == [["1.png"], ["0.png"]]
+    assert [[each["picture"] for each in few[end]] for end in ("highest", "lowest")] == [["1.png"], ["0.png"]]
 
 
 def test_the_page_counts_images_and_prompts_and_states_what_is_required() -> None:

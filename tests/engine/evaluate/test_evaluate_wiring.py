@@ -15,9 +15,11 @@ from limner.core.metrics import ImageSet, MetricResult, ScoredImage
 from limner.core.requests import AdapterUse, EvaluateRequest, GenerateRequest, InfluenceRequest
 from limner.core.requests.evaluate import PLAIN
 from limner.core.workspace import Workspace
+from limner.engine.compare import subject as prompt_subject
 from limner.engine.compare.contestants import ModelWithAdapters
+from limner.engine.compare.subject import PromptSubject
 from limner.engine.evaluate import evaluate, image_folder, images, training_images
-from limner.engine.evaluate.images import PromptSubject, SubjectPrompt, generate_class_images, generate_images
+from limner.engine.evaluate.images import SubjectPrompt, generate_class_images, generate_images
 from limner.provenance.labels import Label, write_png
 
 REX = ModelWithAdapters("rex", "rex", "starter", "a vae", (AdapterUse(path="rex"),))
@@ -184,8 +186,9 @@ def test_groups_are_read_from_prompts_without_the_identifier(run: Any, monkeypat
     monkeypatch.setattr(evaluate, "confusion_encoder", lambda *asked: given.extend(asked) or "an encoder")
     monkeypatch.setattr(evaluate, "measure_fairness", lambda *asked: given.extend(asked))
     run(REX, prompt=["a {group} by {}"], groups=["dog", "cow"], encoder="my encoder", require=["mistaken<=1"])
-    groups, scorers, encoder, require, _, again, gallery, scores, judge, called = given
-    assert groups is again and dict(groups.texts) == {"dog": ["a dog by cat"] * 2, "cow": ["a cow by cat"] * 2}
+    groups, scorers, encoder, require, _, again, gallery, scores, judge, models, called = given
+    assert groups is again and dict(groups.texts) == {"dog": ["a dog by a cat"] * 2, "cow": ["a cow by a cat"] * 2}
+    assert models == [REX.model]
     assert dict(groups.rows) == {"dog": [0, 1], "cow": [2, 3]}
     assert scorers is Scorers.all[0] and (encoder, judge, called("blob")) == ("my encoder", "an encoder", "mine")
     assert [str(each) for each in require] == ["mistaken<=1"]
@@ -222,14 +225,15 @@ def test_images_that_moderation_withheld_are_counted(monkeypatch: pytest.MonkeyP
 
 
 def test_a_subject_is_completed_by_the_adapter_where_a_part_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "open_adapter", lambda path: path)
-    monkeypatch.setattr(images, "training_of", lambda adapter: (SimpleNamespace(identifier="zwx", class_word="dog"), 0))
+    monkeypatch.setattr(prompt_subject, "open_adapter", lambda path: path)
+    training = SimpleNamespace(identifier="zwx", class_word="dog")
+    monkeypatch.setattr(prompt_subject, "training_of", lambda adapter: (training, 0))
     assert images.subject_of(request_of(class_word=None), REX) == PromptSubject("sks", "dog")
 
     def foreign(adapter: Any) -> Any:
         raise LimnerError("no header", "train it")
 
-    monkeypatch.setattr(images, "training_of", foreign)
+    monkeypatch.setattr(prompt_subject, "training_of", foreign)
     assert images.subject_of(request_of(identifier=None), REX) == PromptSubject(None, "cat")
 
 

@@ -158,15 +158,10 @@ def test_hostile_prompts_are_only_text(home: Path, tmp_path: Path, tiny_sd: Path
 
 
 @pytest.mark.parametrize(
-    ("rising", "chosen"),
-    [
-        ([[0.1, 0.2, 0.15], [0.5, 0.6, 0.55], [0.51, 0.59, 0.55]], 1),
-        ([[0.5, 0.6, 0.55], [0.5, 0.6, 0.55], [0.1, 0.2, 0.15]], 0),
-        ([[0.1, 0.2], [0.3, 0.4], [0.5, 0.6]], 2),
-    ],
+    ("means", "chosen"), [((0.15, 0.55, 0.55), 1), ((0.55, 0.55, 0.15), 0), ((0.15, 0.35, 0.55), 2), ((0.5, 0.5), None)]
 )
-def test_the_best_guidance_is_where_fidelity_stops_rising(rising: list[list[float]], chosen: int) -> None:
-    assert lowest_sufficient([np.array(values) for values in rising]) == chosen
+def test_the_best_guidance_is_where_fidelity_stops_rising(means: tuple[float, ...], chosen: int | None) -> None:
+    assert lowest_sufficient([np.linspace(-0.05, 0.05, 8) + mean for mean in means]) == chosen
 
 
 @pytest.mark.parametrize(

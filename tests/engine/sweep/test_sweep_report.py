@@ -125,16 +125,17 @@ def test_curves_are_drawn_along_numbers_only() -> None:
     assert report.curves(swept(["guidance=1", "scheduler=euler,ddim"])) == []
 
 
-RISING = {"guidance=9,1,5": [[0.3, 0.31, 0.32, 0.33], [0.1, 0.11, 0.12, 0.13], [0.3, 0.31, 0.32, 0.33]]}
+EIGHT = 0.01 * np.arange(8)
+RISING = {"guidance=9,1,5": [0.3 + EIGHT, 0.1 + EIGHT, 0.3 + EIGHT]}
 
 
 def guided(**costs: Any) -> SweepResult:
     """Fidelity rises from guidance 1 to 5 and no more; typed out of order."""
     ((axis, fidelity),) = RISING.items()
-    result = swept([axis], seeds=4)
+    result = swept([axis], seeds=8)
     scores = [
         {"prompt_fidelity": scored("prompt_fidelity", row)}
-        | {name: scored(name, [rows[place]] * 4, "lower") for name, rows in costs.items()}
+        | {name: scored(name, [rows[place]] * 8, "lower") for name, rows in costs.items()}
         for place, row in enumerate(fidelity)
     ]
     return SweepResult(result.request, result.images, scores)
@@ -145,9 +146,9 @@ def test_the_best_guidance_is_marked_on_its_own_axis_and_explained() -> None:
     best = best_guidance(result)
     assert best is not None and best.value == "5"
     assert best.reason == (
-        "Guidance 5 is the best of those tried: it follows the prompt better than 1 (prompt fidelity 0.315 against "
-        "0.115, +0.200 [+0.200, +0.200]), and no higher value follows the prompt significantly better (prompt fidelity "
-        "0.315, 0.315 at 9), while other scores change up to 9: the clipping 5 to 9."
+        "Guidance 5 is the best of those tried: it follows the prompt better than 1 (prompt fidelity 0.335 against "
+        "0.135, +0.200 [+0.200, +0.200]), and no higher value follows the prompt significantly better (prompt fidelity "
+        "0.335, 0.335 at 9), while other scores change up to 9: the clipping 5 to 9."
     )
     assert report._numbers(result, Path("out"))["sweet_spot"] == "5"
     assert [(curve.title, curve.marked) for curve in report.curves(result)] == [
@@ -160,8 +161,8 @@ def test_the_best_guidance_is_marked_on_its_own_axis_and_explained() -> None:
 
 
 def test_what_the_best_is_better_than_is_compared_with_its_neighbour() -> None:
-    result = swept(["guidance=1,3,5,9"], seeds=4)
-    rows = [[0.1, 0.1, 0.1, 0.1], [0.2, 0.2, 0.2, 0.2], [0.4, 0.4, 0.4, 0.4], [0.4, 0.4, 0.4, 0.4]]
+    result = swept(["guidance=1,3,5,9"], seeds=8)
+    rows = [[mean] * 8 for mean in (0.1, 0.2, 0.4, 0.4)]
     scores = [{"prompt_fidelity": scored("prompt_fidelity", row)} for row in rows]
     best = best_guidance(SweepResult(result.request, result.images, scores))
     assert best is not None
@@ -169,12 +170,13 @@ def test_what_the_best_is_better_than_is_compared_with_its_neighbour() -> None:
 
 
 def test_the_verdict_names_only_values_that_are_significantly_worse() -> None:
-    rows = [[5.0, 6.0, 7.0, 8.0], [1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.1, 7.7]]
-    one = SweepResult(
-        swept(["steps=1,2,3"], seeds=4).request, [{}] * 3, [{"sharp": scored("sharp", row)} for row in rows]
-    )
+    rows = [np.arange(8.0) + 5, np.arange(8.0), np.arange(8.0) + 5 + np.tile([0.1, -0.2], 4)]
+    scores: list[Any] = [{"sharp": scored("sharp", row)} for row in rows]
+    one = SweepResult(swept(["steps=1,2,3"], seeds=8, metric=["sharpness"]).request, [{}] * 3, scores)
     assert verdict(one) == (
-        "Of steps, 1 has the best the sharp, significantly better than 2: 1 6.500, 3 6.450, 2 2.500."
+        "Of steps, 1 is better by the sharp than 2 (the sharp 1 8.500, 3 8.450, 2 3.500). Cannot tell whether it is "
+        "better than 3: the difference may be chance (probability 0.52 over 8 pairs of images); if it is not, about "
+        "83 would show it: ask for more images by --seeds. It is the lowest value tried; try lower ones too."
     )
 
 

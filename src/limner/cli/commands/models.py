@@ -73,13 +73,23 @@ def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> N
 
 
 @starter.command
-def agreement(*, out: Folder = Path("limner-agreement"), model: Starter = "starter") -> None:
+def agreement(
+    *,
+    out: Folder = Path("limner-agreement"),
+    model: Starter = "starter",
+    record: Annotated[
+        bool, Parameter(help="Save the figures beside the weights, where verdicts read them.", negative=())
+    ] = False,
+) -> None:
     """Compare the metrics with the truth: rank correlations on images whose content is known."""
     from limner.cli.terminal import Screen
-    from limner.starter.exam.agreement import print_agreement
+    from limner.starter.exam.agreement import print_agreement, record_agreement
 
+    options = ExamOptions(model=model)
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        show = print_agreement(out, ExamOptions(model=model), screen.show, stop)
+        show = print_agreement(out, options, screen.show, stop)
+        if record:
+            record_agreement(out, options)
         screen.end()
     show()
 

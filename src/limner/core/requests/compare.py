@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from limner.core.requests.request import MAX_METRICS, Flag, Name, Refers
-from limner.core.requests.trial import TrialRequest
+from limner.core.requests.request import MAX_METRICS, SUBJECT, Flag, Name, Prompt, Refers, Word, check_lengths
+from limner.core.requests.trial import MAX_PROMPTS, TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
 
@@ -22,22 +22,43 @@ class CompareRequest(TrialRequest):
         "++ for a "
         "+ in a name). The others are compared with the first.",
     )
+    prompt: tuple[Prompt, ...] = Field(
+        default=(), max_length=MAX_PROMPTS, description="What to generate, with {} for the subject; may be repeated."
+    )
     model: Annotated[Name | None, Refers("model")] = Field(
         default=None,
         description="Base model of adapters given without a model (default: the one each was trained on).",
     )
     metric: tuple[MetricUse, ...] = Field(
-        default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
-        min_length=1,
+        default=(),
         max_length=MAX_METRICS,
-        description="Metric, as NAME or NAME=MODEL; may be repeated.",
+        description="Metric, as NAME or NAME=MODEL; may be repeated; the first that agrees with the truth decides "
+        "(default: subject fidelity if photos of the subject are known, prompt fidelity and saturation).",
     )
     references: Annotated[Name | None, Refers("pictures")] = Field(
-        default=None, description="Folder with photos of the subject, for metrics that need them."
+        default=None,
+        description="Folder with photos of the subject (default: the images that the adapters were trained on, where "
+        "they are on this machine).",
+    )
+    identifier: Word | None = Field(
+        default=None, description="Made-up word for the subject (default: the one each adapter was trained with)."
+    )
+    class_word: Annotated[Word | None, Flag("--class")] = Field(
+        default=None, description="What the subject is (default: the class that the adapters were trained with)."
     )
     pairs: int = Field(
         default=100, ge=1, le=1000, description="Maximum number of image pairs on the page for blind votes."
     )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        named = tuple(filter(None, (self.identifier, self.class_word)))
+        return tuple(dict.fromkeys((*(prompt.replace(SUBJECT, " ".join(named)) for prompt in self.prompt), *named)))
+
+    @model_validator(mode="after")
+    def _subject_fits_prompts(self) -> CompareRequest:
+        check_lengths(self.prompt, {SUBJECT: f"{self.identifier or ''} {self.class_word or ''}"})
+        return self
 
     @model_validator(mode="after")
     def _has_prompts(self) -> CompareRequest:
@@ -55,4 +76,7 @@ class CompareRequest(TrialRequest):
 
     @property
     def unresolved(self) -> tuple[str, ...]:
-        return ("model",) if self.model is None and any(each.may_lack_base for each in self.contestants) else ()
+        lacks_base = self.model is None and any(each.may_lack_base for each in self.contestants)
+        subject = any(SUBJECT in prompt for prompt in self.prompt) and any(each.may_adapt for each in self.contestants)
+        open_ = [name for name in ("identifier", "class_word") if subject and getattr(self, name) is None]
+        return (*(("model",) if lacks_base else ()), *open_)

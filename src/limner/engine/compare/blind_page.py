@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations, zip_longest
 from pathlib import Path
 
+from limner.core.choice import evenly
 from limner.core.requests.request import digest_of
-from limner.core.text import whole_words
 from limner.core.votes import BlindPair, VotesKey
 from limner.engine.compare.ranking import KEY
 from limner.engine.compare.result import PromptSeed
@@ -17,6 +18,8 @@ from limner.store.files import atomic_file, sha256_of
 
 SIDE = 640
 """The longest side of an image on the page, in pixels."""
+PHOTOS, PHOTO_SIDE = 4, 240
+"""The most photos of the subject on the page, and their longest side in pixels."""
 PAGE = "blind.html"
 
 
@@ -38,18 +41,25 @@ def choose_pairs(contestants: int, images: Sequence[PromptSeed], most: int, seed
     ]
 
 
+@dataclass(frozen=True)
+class VoterTexts:
+    """What voters see beside the images. prompts: how each prompt reads, by the prompt as typed. photos: of the
+    subject; some of them are shown.
+    """
+
+    prompts: Mapping[str, str]
+    photos: Sequence[Path] = ()
+
+
 def write_blind_page(
     out: Path,
     names: Sequence[str],
     images: Sequence[Mapping[PromptSeed, Path]],
     most: int,
     seed: int,
-    identifiers: Sequence[str] = (),
+    texts: VoterTexts,
 ) -> tuple[Path, Path]:
-    """Write the page and the key that says whose the images are; returns their paths.
-
-    images: of each contestant. identifiers: tokens that mean nothing to voters, which are removed from the prompts.
-    """
+    """Write the page and the key that says whose the images are; returns their paths. images: of each contestant."""
     pairs = choose_pairs(len(names), list(images[0]), most, seed)
     sides = [tuple(images[number][pair.prompt, pair.seed] for number in (pair.left, pair.right)) for pair in pairs]
     comparison = digest_of([{"left": sha256_of(left), "right": sha256_of(right)} for left, right in sides])
@@ -59,25 +69,19 @@ def write_blind_page(
         partial.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     shown = _shuffled({path for both in sides for path in both}, seed)
     rows = [
-        {
-            "id": name,
-            "prompt": without_identifiers(pair.prompt, identifiers),
-            "left": shown.index(left),
-            "right": shown.index(right),
-        }
+        {"id": name, "prompt": texts.prompts[pair.prompt], "left": shown.index(left), "right": shown.index(right)}
         for name, pair, (left, right) in zip(ids, pairs, sides, strict=True)
     ]
-    urls = [file_data_url(path, SIDE) for path in shown]
-    write_page(out / PAGE, "blind.html", title="Which is better?", comparison=comparison, pairs=rows, pictures=urls)
+    write_page(
+        out / PAGE,
+        "blind.html",
+        title="Which is better?",
+        comparison=comparison,
+        pairs=rows,
+        pictures=[file_data_url(path, SIDE) for path in shown],
+        photos=[file_data_url(path, PHOTO_SIDE) for path in evenly(texts.photos, PHOTOS)],
+    )
     return out / PAGE, out / KEY
-
-
-def without_identifiers(prompt: str, identifiers: Sequence[str]) -> str:
-    """A prompt without identifier tokens; unchanged if nothing else is in it."""
-    text = prompt
-    for word in identifiers:
-        text = whole_words(word).sub("", text)
-    return " ".join(text.split()) or prompt
 
 
 def _shuffled(paths: set[Path], seed: int) -> list[Path]:

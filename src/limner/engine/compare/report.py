@@ -13,15 +13,15 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind, Emit, Stage
 from limner.core.metrics import MetricResult
 from limner.core.workspace import Workspace
-from limner.engine.compare.blind_page import write_blind_page
-from limner.engine.compare.contestants import ModelWithAdapters, identifiers
-from limner.engine.compare.result import MIN_PAIRS, ComparisonResult, PairedDifference, prompts_and_seeds, rounded
+from limner.engine.compare.blind_page import VoterTexts, write_blind_page
+from limner.engine.compare.result import ComparisonResult, PairedDifference, prompts_and_seeds, rounded
 from limner.engine.scoring.scorers import scores_as_json
 from limner.imaging.decode import open_image
 from limner.reports.figure import ColumnGroup, grid
 from limner.reports.interval_plots import MeanInterval, forest_svg
 from limner.reports.writer import ReportWriter, file_data_url
 from limner.stats.intervals import difference
+from limner.stats.paired import pairs_needed
 from limner.store.files import sha256_of
 
 PROMPTS, TWO_SEEDS = 12, 3
@@ -30,15 +30,12 @@ PROMPTS, TWO_SEEDS = 12, 3
 
 def write_report(
     result: ComparisonResult,
-    contestants: Sequence[ModelWithAdapters],
+    texts: VoterTexts,
     out: Path,
     workspace: Workspace,
     emit: Emit,
 ) -> None:
-    """Write all files of the report. contestants: with their files on this machine.
-
-    Raises LimnerError if moderation withheld the figure.
-    """
+    """Write all files of the report. texts: of the blind page. Raises LimnerError if moderation withheld the figure."""
     emit(Stage(name="writing"))
     report, request = ReportWriter(out, workspace, emit), result.request
     figure = report.figure("compare.png", _figure(result))
@@ -47,7 +44,7 @@ def write_report(
             "the figure of the comparison was withheld by moderation", "leave out the prompts that are refused"
         )
     images = [result.images[name] for name in result.names]
-    page, key = write_blind_page(out, result.names, images, request.pairs, request.seed, identifiers(contestants))
+    page, key = write_blind_page(out, result.names, images, request.pairs, request.seed, texts)
     report.json("compare.json", _numbers(result, out))
     header, rows = _table(result, out)
     report.csv("compare.csv", header, rows)
@@ -88,7 +85,7 @@ def _figure(result: ComparisonResult) -> Any:
     every = len(result.request.prompt)
     part = [f"{len(prompts)} of {every} prompts"] if len(prompts) < every else []
     caption = "; ".join([*part, settings(result), "made by AI"])
-    return grid(prompts, groups, cells, f"{caption[0].upper()}{caption[1:]}.", None)
+    return grid([result.text(prompt) for prompt in prompts], groups, cells, f"{caption[0].upper()}{caption[1:]}.", None)
 
 
 def _numbers(result: ComparisonResult, out: Path) -> dict[str, Any]:
@@ -149,7 +146,7 @@ def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
         "request": result.request,
         "contestants": result.contestants,
         "first": names[0],
-        "fewest": MIN_PAIRS,
+        "fewest": pairs_needed(),
         "metrics": [(each.title, each.better) for each in first.values()],
         "scores": [(name, [_figures(each) for each in scores.values()]) for name, scores in result.scores.items()],
         "differences": result.differences,
@@ -158,7 +155,7 @@ def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
         "figure": file_data_url(figure, 2200),
         "slides": [
             {
-                "prompt": prompt,
+                "prompt": result.text(prompt),
                 "seed": seed,
                 "pictures": [file_data_url(result.images[name][prompt, seed], 640) for name in names],
             }
@@ -176,7 +173,10 @@ def _figures(score: MetricResult) -> str:
 
 
 def _differences_plot(those: Sequence[PairedDifference]) -> str:
-    intervals = [MeanInterval(each.other, each.mean, each.low, each.high, each.significant) for each in those]
+    intervals = [
+        MeanInterval(each.other, each.evidence.mean, each.evidence.low, each.evidence.high, each.winner is not None)
+        for each in those
+    ]
     return forest_svg(intervals, f"{those[0].title}, difference from {those[0].first}")
 
 
@@ -194,10 +194,10 @@ def _prompts_plot(result: ComparisonResult) -> str | None:
         return None
     parts = [slice(index * count, (index + 1) * count) for index in range(len(prompts))]
     found = [difference(first[metric].values[part], second[metric].values[part]) for part in parts]
-    if count < MIN_PAIRS:
+    if count < pairs_needed():
         found = [(mean, -np.inf, np.inf) for mean, _, _ in found]
     intervals = [
-        MeanInterval(prompt, mean, low, high, low > 0 or high < 0)
+        MeanInterval(result.text(prompt), mean, low, high, low > 0 or high < 0)
         for prompt, (mean, low, high) in zip(prompts, found, strict=True)
     ]
     chosen = evenly(sorted(intervals, key=lambda each: -each.mean), 40)

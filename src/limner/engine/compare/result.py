@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +12,15 @@ import numpy as np
 from limner.core.metrics import MetricResult
 from limner.core.requests import CompareRequest
 from limner.engine.compare.contestants import ModelWithAdapters
-from limner.stats.intervals import difference
+from limner.engine.scoring.evidence import Evidence
 
 PromptSeed = tuple[str, int]
-"""A prompt and a seed: what one image of a contestant is generated from."""
-MIN_PAIRS = 6
-"""Pairs below which no difference is claimed: five coins show the same side in one throw of sixteen."""
-PAIRS = {"picture": "pairs of images", "group": "prompts", "set": "pair of sets"}
+"""A prompt as typed and a seed: what one image of a contestant is generated from."""
+PAIRS = {"picture": "pairs of images", "group": "prompts", "set": "pairs of sets"}
+MORE = "ask for more images by --count, or more prompts"
+INSTEAD = (
+    "name another metric by --metric, give photos of the subject by --references, or let people vote on blind.html"
+)
 
 
 def prompts_and_seeds(request: CompareRequest) -> list[PromptSeed]:
@@ -29,93 +31,114 @@ def prompts_and_seeds(request: CompareRequest) -> list[PromptSeed]:
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """A contestant's score minus that of the first for the same prompts and seeds, with its 95% interval.
-
-    count: number of pairs; the interval of a single pair is from minus to plus infinity. of: what the pairs are.
-    """
+    """A contestant's score minus that of the first for the same prompts and seeds. of: what the pairs are."""
 
     metric: str
     title: str
     better: Literal["higher", "lower"] | None
     first: str
     other: str
-    mean: float
-    low: float
-    high: float
-    count: int
+    evidence: Evidence
     of: str
 
     @property
-    def significant(self) -> bool:
-        """Whether the interval excludes zero and there are enough pairs."""
-        return self.count >= MIN_PAIRS and (self.low > 0 or self.high < 0)
+    def winner(self) -> str | None:
+        """The better contestant; None without sufficient evidence, or if the metric has no better direction."""
+        if not self.evidence.sufficient or self.better is None:
+            return None
+        return self.other if (self.evidence.mean > 0) == (self.better == "higher") else self.first
 
     @property
-    def winner(self) -> str | None:
-        """The better contestant; None without a significant difference, or if the metric has no better direction."""
-        if not self.significant or self.better is None:
-            return None
-        return self.other if (self.mean > 0) == (self.better == "higher") else self.first
+    def outcome(self) -> str:
+        """The winner, or why there is none, in a few words."""
+        if self.winner is not None:
+            return self.winner
+        if not self.evidence.significant:
+            return "no clear difference"
+        return "a matter of taste" if self.better is None else "cannot tell"
 
     @property
     def figures(self) -> str:
         """The difference, its interval and the number of pairs, as text."""
-        if not np.isfinite(self.low):
-            return f"{self.mean:+.3g}, from a single pair"
-        mean, low, high = rounded(self.mean, self.low, self.high)
-        few = ", too few for a conclusion" if self.count < MIN_PAIRS else ""
-        return f"{mean} [{low}, {high}] over {self.count} {self.of}{few}"
+        found = self.evidence
+        if not np.isfinite(found.low):
+            return f"{found.mean:+.3g}, from a single pair"
+        mean, low, high = rounded(found.mean, found.low, found.high)
+        few = "" if found.enough_pairs else ", too few for a conclusion"
+        return f"{mean} [{low}, {high}] over {found.count} {self.of}{few}"
+
+    @property
+    def lack(self) -> str | None:
+        """What is missing for a verdict, and what would be enough; None if nothing is."""
+        return self.evidence.lack(self.of, MORE, INSTEAD)
 
     def sentence(self) -> str:
         """The difference in plain English."""
-        if not self.significant:
+        if not self.evidence.significant:
             return f"{self.title}: no clear difference between {self.other} and {self.first}: {self.figures}"
         if self.winner is None:
-            more = "higher" if self.mean > 0 else "lower"
-            return f"{self.title}: {self.other} is {more} than {self.first}: {self.figures}"
+            more = "higher" if self.evidence.mean > 0 else "lower"
+            lack = f"; {self.lack}" if self.better is not None and self.lack else ""
+            return f"{self.title}: {self.other} is {more} than {self.first}: {self.figures}{lack}"
         loser = self.first if self.winner == self.other else self.other
         sign = "" if self.winner == self.other else f" ({self.other} minus {self.first})"
         return f"{self.title}: {self.winner} is better than {loser}: {self.figures}{sign}"
 
     def as_json(self) -> dict[str, object]:
         """The values by the keys of compare.json; the infinite interval of a single pair as null."""
-        bounds = {} if np.isfinite(self.low) else {"low": None, "high": None}
-        return {**asdict(self), **bounds, "winner": self.winner, "sentence": self.sentence()}
+        values = asdict(self)
+        evidence = values.pop("evidence")
+        bounds = {} if np.isfinite(self.evidence.low) else {"low": None, "high": None}
+        verdict = {"winner": self.winner, "sentence": self.sentence()}
+        return {**values, **evidence, **bounds, **verdict}
 
 
 @dataclass(frozen=True)
 class ComparisonResult:
-    """images, scores: by the contestants' names."""
+    """images, scores: by the contestants' names. texts: how prompts with {} read, by the prompt as typed."""
 
     request: CompareRequest
     contestants: tuple[ModelWithAdapters, ...]
     images: Mapping[str, Mapping[PromptSeed, Path]]
     scores: Mapping[str, Mapping[str, MetricResult]]
     differences: tuple[PairedDifference, ...]
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def names(self) -> list[str]:
         return [contestant.name for contestant in self.contestants]
+
+    def text(self, prompt: str) -> str:
+        """How a prompt reads on pages."""
+        return self.texts.get(prompt, prompt)
 
     @property
     def verdict(self) -> str:
         return verdict(self.differences)
 
 
-def differences(scores: Mapping[str, Mapping[str, MetricResult]]) -> list[PairedDifference]:
-    """Differences between every other contestant and the first, metric by metric. scores: by contestant and metric."""
+def differences(
+    scores: Mapping[str, Mapping[str, MetricResult]], doubts: Mapping[str, str] | None = None
+) -> list[PairedDifference]:
+    """Differences between every other contestant and the first, metric by metric.
+
+    scores: by contestant and metric. doubts: why a metric does not decide, for those that do not.
+    """
     first, *others = scores
     return [
-        _difference(scores[first][metric], scores[other][metric], first, other)
+        _difference(scores[first][metric], scores[other][metric], first, other, len(others), (doubts or {}).get(metric))
         for metric in scores[first]
         for other in others
     ]
 
 
-def _difference(before: MetricResult, after: MetricResult, first: str, other: str) -> PairedDifference:
-    figures = difference(before.values, after.values)
-    count, of = len(before.values), PAIRS[before.unit]
-    return PairedDifference(before.metric, before.title, before.better, first, other, *figures, count, of)
+def _difference(
+    before: MetricResult, after: MetricResult, first: str, other: str, tests: int, distrust: str | None
+) -> PairedDifference:
+    if before.unit == "set":
+        distrust = distrust or f"{before.title} is a single value for all images"
+    evidence = Evidence.of(before.values, after.values, tests, distrust)
+    return PairedDifference(before.metric, before.title, before.better, first, other, evidence, PAIRS[before.unit])
 
 
 def rounded(*values: float) -> list[str]:
@@ -126,18 +149,23 @@ def rounded(*values: float) -> list[str]:
 
 
 def verdict(found: Sequence[PairedDifference]) -> str:
-    """The result in a sentence: who is better than the first, by the first metric that has a better direction."""
+    """The result in sentences: who is better than the first, by the first metric that agrees with the truth.
+
+    Where there is no evidence, what is missing, and what would be enough.
+    """
     directed = [each for each in found if each.better is not None]
     if not directed:
-        return "None of the scores says which is better; look at the images, or let people vote on the blind page."
-    those = [each for each in directed if each.metric == directed[0].metric]
+        return f"Cannot tell which is better: none of the scores has a better direction; {INSTEAD}."
+    trusted = [each for each in directed if each.evidence.distrust is None]
+    metric = (trusted or directed)[0].metric
+    those = [each for each in directed if each.metric == metric]
     first = those[0].first
     better = [f"{each.other} is better than {first}: {each.figures}" for each in those if each.winner == each.other]
     worse = [f"{each.other} is worse than {first}: {each.figures}" for each in those if each.winner == each.first]
-    parts = better + worse
-    if rest := [each for each in those if each.winner is None]:
-        names = [each.other for each in rest]
-        figures = f": {rest[0].figures}" if len(rest) == 1 else ""
-        listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-        parts.append(f"{listed} {'is' if len(rest) == 1 else 'are'} not clearly different from {first}{figures}")
-    return f"By {directed[0].title}, {'; '.join(parts)}."
+    known = [f"By {those[0].title}, {'; '.join(better + worse)}."] if better or worse else []
+    return " ".join([*known, *(_open_sentence(each) for each in those if each.winner is None)])
+
+
+def _open_sentence(each: PairedDifference) -> str:
+    figures = "" if each.evidence.distrust else f" By {each.title} the difference is {each.figures}."
+    return f"Cannot tell whether {each.other} is better or worse than {each.first}: {each.lack}.{figures}"

@@ -15,11 +15,11 @@ from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import scan
 from limner.engine.compare.contestants import ModelWithAdapters, find_target
+from limner.engine.compare.subject import PromptSubject, plain_prompt
 from limner.engine.compare.targets import ImagesTarget, target_of
 from limner.engine.evaluate.group_fairness import PROMPT_FIDELITY, confusion_encoder, group_images, measure_fairness
 from limner.engine.evaluate.image_folder import folder_name, items_of_folder
 from limner.engine.evaluate.images import (
-    PromptSubject,
     SubjectPrompt,
     expected_items,
     generate_class_images,
@@ -67,9 +67,7 @@ def _evaluate_model(
         raise LimnerError("there are no prompts", "give --suite pets, --prompts FILE or --prompt TEXT")
     target = find_target(request.target, request.model, workspace.called)
     subject = subject_of(request, target)
-    prompts = [
-        SubjectPrompt(subject.fill(each.prompt), subject.fill(each.prompt, plain=True)) for each in request.filled
-    ]
+    prompts = [SubjectPrompt(subject.fill(each.prompt), plain_prompt(each.prompt, subject)) for each in request.filled]
     training_set = references if target.adapters else ()
     expected = ImageSet(expected_items(request, prompts), references, training_set)
     emit(Stage(name="loading scores"))
@@ -85,7 +83,9 @@ def _evaluate_model(
     )
     emit(Stage(name="scoring"))
     scores = scorers.score(gallery)
-    fairness = measure_fairness(groups, gallery, scores, encoder, workspace.called) if request.groups else None
+    fairness = None
+    if request.groups:
+        fairness = measure_fairness(groups, gallery, scores, encoder, [target.model], workspace.called)
     class_gallery = None
     if drift_scorers.ready:
         class_gallery = generate_class_images(request, target, str(subject.class_word), out, workspace, emit)

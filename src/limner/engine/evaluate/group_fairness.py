@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from limner.core.metrics import Encoder, ImageSet, MetricResult
 from limner.core.requests import Requirement
 from limner.core.requests.evaluate import MISTAKEN, FilledPrompt
 from limner.engine.scoring.scorers import Scorers, figures
+from limner.engine.scoring.trust import distrust_of
 from limner.models.features import check_reads_text, cosines
 from limner.reports.interval_plots import MeanInterval, Panel, panels_svg
 from limner.stats.group_fairness import GroupConfusion, GroupGap, group_confusion, group_gap, values_by_group
@@ -44,12 +45,15 @@ class GroupedImages:
 
 @dataclass(frozen=True)
 class GroupFairness:
-    """titles, gaps: by metric. confusion: None where the encoder cannot distinguish the prompts of two groups."""
+    """titles, gaps: by metric. confusion: None where the encoder cannot distinguish the prompts of two groups. doubts:
+    why a metric does not show which group is served worse, for those that do not.
+    """
 
     images: GroupedImages
     titles: Mapping[str, str]
     gaps: Mapping[str, GroupGap]
     confusion: GroupConfusion | None
+    doubts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def group_of(self) -> dict[int, str]:
@@ -73,6 +77,8 @@ class GroupFairness:
         if self.significant_gaps:
             return f"Groups are not served equally well: {'; '.join(self.significant_gaps)}."
         groups = ", ".join(self.images.rows)
+        if doubts := [reason for name, reason in self.doubts.items() if self.gaps[name].significant]:
+            return f"Cannot tell whether groups are served equally well: {doubts[0]}; name another metric by --metric."
         if any(gap.too_few for gap in self.gaps.values()):
             return f"There are too few images of {groups} to compare the groups."
         return f"No gap between {groups} is clearly more than chance."
@@ -158,22 +164,31 @@ def measure_fairness(
     gallery: ImageSet,
     scores: Mapping[str, MetricResult],
     encoder: Encoder | None,
+    models: Sequence[str],
     original_name: Callable[[str], str] = str,
 ) -> GroupFairness:
     """The gap of each per-image score between groups, and the images taken for another group.
 
-    encoder: decides which group an image shows; None if it cannot. original_name: how the user named a file.
+    encoder: decides which group an image shows; None if it cannot. models: references of the base models that
+    generated the images. original_name: how the user named a file.
     """
     chosen = {name: score for name, score in scores.items() if score.unit == "picture"}
+    doubts = {
+        name: reason
+        for name, score in chosen.items()
+        if score.better is not None and (reason := distrust_of(score, models, original_name)) is not None
+    }
     gaps = {
-        name: group_gap(name, values_by_group(images.rows, score), score.better, paired=True)
+        name: group_gap(
+            name, values_by_group(images.rows, score), None if name in doubts else score.better, paired=True
+        )
         for name, score in chosen.items()
     }
     confusion = None
     if encoder is not None:
         confusion = measure_confusion(encoder, images.files(gallery), images.texts)
         confusion = replace(confusion, encoder=original_name(confusion.encoder))
-    return GroupFairness(images, {name: score.title for name, score in chosen.items()}, gaps, confusion)
+    return GroupFairness(images, {name: score.title for name, score in chosen.items()}, gaps, confusion, doubts)
 
 
 def measure_confusion(

@@ -14,40 +14,14 @@ from limner.core.requests.evaluate import PLAIN
 from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.engine.compare.contestants import ModelWithAdapters
+from limner.engine.compare.subject import PromptSubject, trained_subject
 from limner.engine.generate.parts import GenerationPart, generate_parts
-from limner.engine.influence.restored import training_of
-from limner.models.adapters import open_adapter
-
-
-@dataclass(frozen=True)
-class PromptSubject:
-    """What {} in a prompt stands for. identifier: the rare token, if there is one. class_word: what the subject is."""
-
-    identifier: str | None
-    class_word: str | None
-
-    @property
-    def full(self) -> str:
-        return " ".join(filter(None, (self.identifier, self.class_word)))
-
-    def fill(self, template: str, plain: bool = False) -> str:
-        """The prompt with the subject in it. plain: without the identifier, which encoders do not know."""
-        word = self.class_word or self.full if plain else self.full
-        if SUBJECT in template and not word:
-            raise LimnerError(f"the prompt {template!r} needs a subject, and none is known", "give --class")
-        return template.replace(SUBJECT, word)
 
 
 def subject_of(request: EvaluateRequest, target: ModelWithAdapters) -> PromptSubject:
     """The subject that the request names, or else the one that the adapter was trained on."""
-    identifier, class_word = request.identifier, request.class_word
-    if target.adapters and (identifier is None or class_word is None):
-        try:
-            training, _ = training_of(open_adapter(target.adapters[0].path))
-        except LimnerError:  # made by another program
-            return PromptSubject(identifier, class_word)
-        identifier, class_word = identifier or training.identifier, class_word or training.class_word
-    return PromptSubject(identifier, class_word)
+    trained = trained_subject(target.adapters)
+    return PromptSubject(request.identifier or trained.identifier, request.class_word or trained.class_word)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from limner.reports.writer import ReportWriter, file_data_url, relative_to
 from limner.store.files import sha256_of
 
 ROWS, COLUMNS, CASES, COPIES, PHOTOGRAPHS = 12, 4, 6, 8, 12
-"""The most prompts and images per prompt in the figure; best and worst images, near copies and photographs on the
-page."""
+"""The most prompts and images per prompt in the figure; images of the highest and lowest score, near copies and
+photographs on the page."""
 
 
 def write_report(result: EvaluationResult, out: Path, workspace: Workspace, emit: Emit) -> None:
@@ -94,7 +94,7 @@ def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[An
 def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
     """What report.html shows."""
     metric, order = result.ranked or ("", [])
-    cases = min(CASES, len(result.gallery.items) // 2)  # no image is both among the best and the worst
+    cases = min(CASES, len(result.gallery.items) // 2)  # no image is among both
     return {
         "title": f"How good is {result.name}?",
         "verdict": result.verdict,
@@ -115,8 +115,8 @@ def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
         "figure": file_data_url(figure, 2400) if figure.exists() else None,
         "photographs": [file_data_url(path, 240) for path in evenly(result.gallery.references, PHOTOGRAPHS)],
         "ranked_by": result.scores[metric].title if metric else None,
-        "best": [_case(result, metric, index) for index in order[:cases]],
-        "worst": [_case(result, metric, index) for index in order[::-1][:cases]],
+        "highest": [_case(result, metric, index) for index in order[:cases]],
+        "lowest": [_case(result, metric, index) for index in order[::-1][:cases]],
         "groups": result.groups and result.groups.page(),
         "copies": _copies(result),
         "training": result.training and training_page(result.training),

@@ -15,7 +15,7 @@ from limner.core.requests.evaluate import DRIFT, MISTAKEN
 from limner.engine.evaluate.group_fairness import GroupFairness
 
 RANKED_BY = ("subject_fidelity", "prompt_fidelity", "preference", "aesthetic", "sharpness")
-"""Metrics by which the best and worst images are chosen: the first of these that was measured."""
+"""Metrics by which images are ranked: the first of these that was measured."""
 CHECKLIST = {
     "relevance": ("prompt_fidelity", "preference", "subject_fidelity", "class_drift"),
     "aesthetics": ("aesthetic", "saturation", "clipping"),
@@ -44,11 +44,19 @@ class EvaluationResult:
 
     @property
     def ranked(self) -> tuple[str, list[int]] | None:
-        """A metric of single images, and the indices of the images from the best to the worst by it."""
+        """A metric of single images, and the indices of the images from the highest to the lowest by it.
+
+        Each image counts relative to the mean of its prompt: otherwise the images in the places of the photos would
+        come first, because their backgrounds are similar.
+        """
         name = next((name for wanted in RANKED_BY for name in self.scores if name.split("=")[0] == wanted), None)
         if name is None:
             return None
         values = np.asarray(self.scores[name].values)
+        groups = list(self.gallery.groups.values())
+        if any(len(rows) > 1 for rows in groups):
+            for rows in groups:
+                values[rows] -= values[rows].mean()
         return name, np.argsort(-values, kind="stable").tolist()
 
     @property

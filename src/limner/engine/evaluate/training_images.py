@@ -1,4 +1,4 @@
-"""The training images of an evaluated adapter: which are useful, which are useless, and which do harm."""
+"""The training images of an evaluated adapter: their worth, and which are useful, useless or harmful."""
 
 from __future__ import annotations
 
@@ -78,26 +78,22 @@ def influence_as_json(found: Influence) -> dict[str, Any]:
         {"name": Path(each.picture).name, **each.model_dump(exclude={"picture"})}
         for each in sorted(found.training, key=_worth)
     ]
-    return {"judged_on": found.judged_on, **_counts(found), "pictures": images}
+    counts = {"harmful": len(found.harmful), "useless": len(found.useless), "cannot_tell": found.cannot_tell}
+    return {"judged_on": found.judged_on, **counts, "pictures": images}
 
 
 def training_page(found: Influence) -> dict[str, Any]:
-    """What reports/training_images.html shows: harmful and useless images, and the most useful ones."""
+    """What reports/training_images.html shows: the images of the lowest and of the highest worth."""
     order = sorted(found.training, key=_worth)
     bad = [each for each in order if each.verdict != "useful"]
-    good = [each for each in reversed(order) if each.verdict == "useful"]
+    good = [each for each in reversed(order) if each not in bad[:LOWEST]]
     return {
-        "count": len(order),
+        "verdict": found.usefulness,
         "judged_on": found.judged_on,
-        **_counts(found),
         "bad": [_shown(each) for each in bad[:LOWEST]],
         "good": [_shown(each) for each in good[:HIGHEST]],
         "more": max(0, len(bad) - LOWEST),
     }
-
-
-def _counts(found: Influence) -> dict[str, int]:
-    return {"harmful": len(found.harmful), "useless": len(found.useless)}
 
 
 def _worth(each: TrainingImage) -> float:
@@ -109,6 +105,6 @@ def _shown(each: TrainingImage) -> dict[str, Any]:
         "picture": file_data_url(each.picture, SIDE),
         "name": Path(each.picture).name,
         "caption": each.caption,
-        "worth": f"{each.worth:+.3f}",
-        "verdict": each.verdict,
+        "worth": each.worth_figures,
+        "verdict": each.verdict or "",
     }

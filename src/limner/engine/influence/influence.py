@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,8 @@ from limner.data.sets.pixels import CroppedFiles
 from limner.engine.influence import attribution
 from limner.engine.influence.gradients import Gradients
 from limner.engine.influence.restored import LESS_MEMORY, RestoredAdapter, restored, training_of
+from limner.engine.scoring.evidence import Evidence
+from limner.engine.scoring.trust import distrust
 from limner.engine.train.batches import generator_for
 from limner.engine.train.examples import Examples, encode
 from limner.engine.train.plan import TrainPlan, make_plan
@@ -75,7 +77,7 @@ def trace(request: InfluenceRequest, workspace: Workspace, emit: Emit) -> Influe
         kept = [query for index, query in enumerate(every) if index not in plan.held_out]
         held_out = [every[index] for index in plan.held_out]
         features = features_of(request, opened, plan, (kept, held_out, asked), workspace, emit)
-    return result_of(request, adapter, opened, dataset, (kept, asked), features)
+    return result_of(request, adapter, opened, dataset, (kept, asked), features, workspace.called)
 
 
 def training_images(adapter: Adapter, training: TrainRequest, data: str | None) -> Scan:
@@ -172,13 +174,16 @@ def result_of(
     dataset: Scan,
     groups: tuple[Sequence[Query], Sequence[Query]],
     features: Sequence[np.ndarray],
+    original_name: Callable[[str], str],
 ) -> Influence:
-    """The scores and worths, from the features of the images trained on, held out and asked for."""
+    """The scores and worths, from the features of the images trained on, held out and asked for.
+
+    original_name: the user's name for a file.
+    """
     (kept, asked), (training, held_out, images) = groups, features
-    worths = attribution.worth(held_out, training, request.ridge)
-    judged = [(None, None)] * len(kept)
-    if worths is not None:
-        judged = list(zip(worths.tolist(), attribution.verdicts(worths), strict=True))
+    scored = attribution.worth_rows(held_out, training, request.ridge)
+    reason = distrust("worth", "worth", [opened.model.reference], None, original_name)
+    judged = [] if scored is None else attribution.judged(scored, reason)
     rows = attribution.scores(images, training, request.ridge).tolist()
     return Influence(
         adapter=request.adapter,
@@ -189,16 +194,16 @@ def result_of(
         timesteps=request.timesteps,
         ridge=request.ridge,
         seed=request.seed,
-        judged_on=0 if worths is None else len(held_out) + (len(kept) if len(kept) > 1 else 0),
+        judged_on=0 if scored is None else len(held_out) + (len(kept) if len(kept) > 1 else 0),
+        cannot_tell=next((lack_of(each.worth) for each in judged if each.verdict is None), None),
         training=tuple(
             TrainingImage(
                 picture=str(query.image.path),
                 sha256=query.image.sha256,
                 caption=query.prompt,
-                worth=worth,
-                verdict=verdict,
+                **worth_of(judged[index]) if judged else {},
             )
-            for query, (worth, verdict) in zip(kept, judged, strict=True)
+            for index, query in enumerate(kept)
         ),
         pictures=tuple(
             ExplainedImage(
@@ -211,6 +216,20 @@ def result_of(
             for query, row in zip(asked, rows, strict=True)
         ),
     )
+
+
+def lack_of(worth: Evidence) -> str:
+    """Why there is no verdict on a worth, and what would be enough."""
+    instead = "train again without those of the lowest worth, and compare the two adapters (limner compare)"
+    lack = worth.lack("other images", "train on more of them, or hold some out (--held-out)", instead)
+    return lack or f"the difference from the other training images may be chance; {instead}"
+
+
+def worth_of(judged: attribution.Judged) -> dict[str, Any]:
+    """The fields of a training image about its worth."""
+    worth, known = judged.worth, np.isfinite(judged.worth.low)
+    bounds = {"low": worth.low, "high": worth.high} if known else {}
+    return {"worth": worth.mean, "verdict": judged.verdict, **bounds}
 
 
 def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
@@ -255,7 +274,7 @@ def page_of(found: Influence, workspace: Workspace) -> dict[str, Any]:
                 "src": url(each.picture),
                 "name": Path(each.picture).name,
                 "caption": each.caption,
-                "worth": f"{each.worth:+.3f}",
+                "worth": each.worth_figures,
                 "verdict": each.verdict,
             }
             for each in judged

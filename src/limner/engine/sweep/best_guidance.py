@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
-from limner.engine.scoring.scorers import MIN_IMAGES
+from limner.engine.scoring.evidence import Evidence
+from limner.engine.sweep.edge import edge_of
 from limner.engine.sweep.result import Interval, SweepResult
-from limner.stats.intervals import difference
 
 FIDELITY = "prompt_fidelity"
 COSTS = ("diversity", "clipping", "saturation", "sharpness")
@@ -25,35 +26,52 @@ class BestGuidance:
 
 
 def best_guidance(result: SweepResult) -> BestGuidance | None:
-    """The lowest guidance whose prompt fidelity is not significantly below that of any higher one.
+    """The lowest guidance than which no higher one has a significantly better prompt fidelity.
 
-    Above it, only the costs of guidance increase. None if guidance was not varied, or prompt fidelity was not measured
-    on enough images of each value.
+    Above it, only the costs of guidance increase. None without evidence: if prompt fidelity was not measured, does not
+    agree with the truth on the model, has too few images, or does not differ significantly between neighbours.
     """
     axis = next((axis for axis in result.request.axes if axis.field == "guidance"), None)
-    if axis is None or FIDELITY not in result.metrics or len(axis.values) < 2:
+    if axis is None or FIDELITY not in result.metrics or FIDELITY in result.doubts or len(axis.values) < 2:
         return None
     ordered = sorted(range(len(axis.values)), key=lambda place: float(axis.values[place]))
     along = result.along(axis, FIDELITY)
     fidelity = [along[place] for place in ordered]
-    if len({len(values) for values in fidelity}) > 1 or len(fidelity[0]) < MIN_IMAGES:
+    if len({len(values) for values in fidelity}) > 1 or not len(fidelity[0]):
+        return None
+    chosen = lowest_sufficient(fidelity)
+    if chosen is None:
         return None
     names = [f"{float(axis.values[place]):g}" for place in ordered]
-    chosen = lowest_sufficient(fidelity)
     costs = {
         result.metrics[name].title: [result.curve(axis, name)[place] for place in ordered]
         for name in COSTS
         if name in result.metrics
     }
-    return BestGuidance(axis.values[ordered[chosen]], _reason(names, fidelity, chosen, costs))
+    value = axis.values[ordered[chosen]]
+    edge = edge_of(axis, value)
+    return BestGuidance(value, " ".join(filter(None, [_reason(names, fidelity, chosen, costs), edge])))
 
 
-def lowest_sufficient(rising: Sequence[np.ndarray]) -> int:
-    """The index of the first array of values than which no later one is significantly higher, pair by pair."""
-    for index, values in enumerate(rising):
-        if not any(difference(values, later)[1] > 0 for later in rising[index + 1 :]):
-            return index
-    raise AssertionError("nothing comes after the last one")
+def lowest_sufficient(rising: Sequence[np.ndarray]) -> int | None:
+    """The index of the first array of values than which no later one is significantly higher, pair by pair.
+
+    None without evidence that it is better than the one before it, or, as the first, than any later one.
+    """
+    tests = comb(len(rising), 2)
+
+    def gain(before: np.ndarray, after: np.ndarray) -> float:
+        """The mean difference, 0 where it may be chance."""
+        found = Evidence.of(before, after, tests)
+        return found.mean if found.sufficient else 0.0
+
+    def improved(index: int) -> bool:
+        return any(gain(rising[index], later) > 0 for later in rising[index + 1 :])
+
+    chosen = next(index for index in range(len(rising)) if not improved(index))
+    if chosen:
+        return chosen if gain(rising[chosen - 1], rising[chosen]) > 0 else None
+    return chosen if any(gain(rising[0], later) < 0 for later in rising[1:]) else None
 
 
 def _reason(
@@ -63,13 +81,14 @@ def _reason(
     last = len(names) - 1
     parts = [f"Guidance {names[chosen]} is the best of those tried:"]
     if chosen > 0:
-        mean, low, high = difference(fidelity[chosen - 1], fidelity[chosen])
+        found = Evidence.of(fidelity[chosen - 1], fidelity[chosen])
         parts.append(
             f"it follows the prompt better than {names[chosen - 1]} (prompt fidelity {means[chosen]:.3f} against "
-            f"{means[chosen - 1]:.3f}, {mean:+.3f} [{low:+.3f}, {high:+.3f}])" + (", and" if chosen < last else ".")
+            f"{means[chosen - 1]:.3f}, {found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}])"
+            + (", and" if chosen < last else ".")
         )
     if chosen == last:
-        return " ".join([*parts, "It is the highest value tried; try higher ones too."])
+        return " ".join(parts)
     higher = [f"{mean:.3f} at {name}" for name, mean in zip(names[chosen + 1 :], means[chosen + 1 :], strict=True)]
     listed = ", ".join([f"prompt fidelity {means[chosen]:.3f}", *higher])
     changed = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +20,14 @@ UNKNOWN: Interval = (float("nan"), float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class SweepResult:
-    """Images and scores by cell. scores: empty for a cell of which images were withheld."""
+    """Images and scores by cell. scores: empty for a cell of which images were withheld. doubts: why a metric does not
+    decide which value is better, for those that do not.
+    """
 
     request: SweepRequest
     images: Sequence[ImagesBySeed]
     scores: Sequence[Mapping[str, MetricResult]]
+    doubts: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def cells(self) -> tuple[Cell, ...]:

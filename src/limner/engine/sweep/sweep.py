@@ -13,6 +13,7 @@ from limner.core.requests import Cell, MetricUse, SweepRequest, replace_referenc
 from limner.core.workspace import Workspace
 from limner.engine.generate.parts import GenerationPart, generate_parts
 from limner.engine.scoring.scorers import Scorers
+from limner.engine.scoring.trust import distrust_of
 from limner.engine.sweep.report import write_report
 from limner.engine.sweep.result import SweepResult
 from limner.store.files import make_folder
@@ -45,7 +46,14 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
         scores.append(scorers.score(gallery) if complete else {})
         emit(Progress(done=number))
     body = body_of(replace_references(request, workspace.called), workspace.execution)
-    write_report(SweepResult(body, images, scores), out, workspace, emit)
+    measured = next((each for each in scores if each), {})
+    models = [cell.request.model for cell in request.cells]
+    doubts = {
+        name: reason
+        for name, score in measured.items()
+        if (reason := distrust_of(score, models, workspace.called)) is not None
+    }
+    write_report(SweepResult(body, images, scores, doubts), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:

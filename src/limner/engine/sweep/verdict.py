@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import comb
+
+import numpy as np
+
+from limner.core.metrics import MetricResult
+from limner.core.requests import Axis
 from limner.core.text import shorten
-from limner.engine.scoring.scorers import MIN_IMAGES
-from limner.engine.sweep.best_guidance import best_guidance
+from limner.engine.scoring.evidence import Evidence
+from limner.engine.sweep.best_guidance import FIDELITY, best_guidance
+from limner.engine.sweep.edge import edge_of
 from limner.engine.sweep.result import SweepResult
-from limner.stats.intervals import difference
+
+MORE = "ask for more images by --seeds"
+INSTEAD = "look at the images, or name another metric by --metric"
 
 
 def verdict(result: SweepResult) -> str:
-    """The recommendation and its reason: the best guidance, or else the best value of the first axis."""
+    """The recommendation and its reason, or why there is none and what would be enough.
+
+    The best guidance, or else the best value of the first axis by the first metric that agrees with the truth; by
+    prompt fidelity alone if the request names no metric.
+    """
     if (best := best_guidance(result)) is not None:
         return best.reason
-    name, score = next(((name, each) for name, each in result.metrics.items() if each.better is not None), ("", None))
-    if score is None:
-        return "None of the metrics has a better direction; look at the images."
-    axis = result.request.axes[0]
+    directed = {name: score for name, score in result.metrics.items() if score.better is not None}
+    if not directed:
+        return f"Cannot tell which value is best: none of the metrics has a better direction; {INSTEAD}."
+    trusted = [name for name in directed if name not in result.doubts and (result.request.metric or name == FIDELITY)]
+    name = (trusted or list(directed))[0]
+    return _verdict_by(result, result.request.axes[0], name, directed[name])
+
+
+def _verdict_by(result: SweepResult, axis: Axis, name: str, score: MetricResult) -> str:
+    """The best value of an axis by one metric."""
+    cannot = f"Cannot tell which value of {axis.field} is best"
     along = zip(axis.values, result.along(axis, name), strict=True)
     complete = [(value, values) for value, values in along if len(values)]
     if not complete or len({len(values) for _, values in complete}) > 1:
-        return "Images were withheld by moderation, so the cells cannot be compared; look at the remaining images."
+        return f"{cannot}: images were withheld by moderation; look at the remaining images."
     sign = 1 if score.better == "higher" else -1
     ranked = sorted(complete, key=lambda each: -sign * float(each[1].mean()))
-    (best_value, best_values), *others = ranked
-    listed = ", ".join(f"{shorten(value, 48)} {float(values.mean()):.3f}" for value, values in ranked)
-    if not others:
-        return f"{score.title}: {listed}."
-    if len(best_values) < MIN_IMAGES:
-        return f"Too few images to compare the values of {axis.field} by {score.title}: {listed}."
-    worse = [value for value, values in others if difference(sign * values, sign * best_values)[1] > 0]
-    if not worse:
-        return f"No clear difference in {score.title} between the values of {axis.field}: {listed}."
-    rest = "all others" if len(worse) == len(others) else ", ".join(shorten(value, 48) for value in worse)
-    return (
-        f"Of {axis.field}, {shorten(best_value, 48)} has the best {score.title}, significantly better than {rest}: "
-        f"{listed}."
+    (best, best_values), *others = ranked
+    listed = (
+        f"{score.title} {', '.join(f'{shorten(value, 48)} {float(values.mean()):.3f}' for value, values in ranked)}"
     )
+    if not others:
+        return f"{listed[:1].upper()}{listed[1:]}."
+    found = [_evidence(values, best_values, len(ranked), result.doubts.get(name)) for _, values in others]
+    worse = [value for (value, _), evidence in zip(others, found, strict=True) if evidence.sufficient]
+    open_ = [(value, evidence) for (value, _), evidence in zip(others, found, strict=True) if not evidence.sufficient]
+    lack = open_[0][1].lack("pairs of images", MORE, INSTEAD) if open_ else None
+    if not worse:
+        figures = "" if name in result.doubts else f" ({listed})"
+        return f"{cannot}{figures}: {lack}."
+    rest = _listed(worse) if open_ else "all others"
+    edge = edge_of(axis, best)
+    known = f"Of {axis.field}, {shorten(best, 48)} is better by {score.title} than {rest} ({listed})."
+    doubt = f" Cannot tell whether it is better than {_listed([value for value, _ in open_])}: {lack}." if open_ else ""
+    return f"{known}{doubt}{f' {edge}' if edge else ''}"
+
+
+def _evidence(values: np.ndarray, best: np.ndarray, count: int, distrust: str | None) -> Evidence:
+    """Evidence that the best of `count` values differs from another: any two might have been compared."""
+    return Evidence.of(values, best, comb(count, 2), distrust)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(shorten(value, 48) for value in values)

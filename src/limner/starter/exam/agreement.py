@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from limner.core.agreement import FILE, Agreement, AgreementRecord
 from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
 from limner.core.requests.evaluate import DRIFT
 from limner.engine.scoring.scorers import Scorers
+from limner.starter.exam import planted
 from limner.starter.exam.agreement_cases import AgreementCase, ImageWriter, agreement_cases
 from limner.starter.exam.exam import write_report
 from limner.starter.exam.model import Listener, ModelUnderTest, Stop
 from limner.starter.exam.options import ExamOptions
 from limner.starter.exam.scoring import Rows, markdown, print_table
 from limner.stats.intervals import correlation
-from limner.store.files import make_folder
+from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
 
 SIZE = 8
 COLUMNS = ("default", "agrees with", "n", "rank correlation", "95% interval")
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Spearman's correlation of n values of a metric with the truth, negated if they should fall, so that 1 is best.
-
-    low and high: its 95% interval (percentile bootstrap over the pairs).
-    """
-
-    metric: str
-    truth: str
-    n: int
-    correlation: float
-    low: float
-    high: float
 
 
 def measure_case(case: AgreementCase) -> list[Agreement]:
@@ -52,8 +39,18 @@ def measure_case(case: AgreementCase) -> list[Agreement]:
         values, truth = (-values if name in case.falling else values), np.array(case.values)
         if case.groups:
             values, truth = subtract_group_means(values, case.groups), subtract_group_means(truth, case.groups)
-        agreements.append(Agreement(name, case.truth, len(values), *correlation(values, truth)))
+        agreements.append(agreement_with(truth, values, name, scores[0][name].model, case.truth))
     return agreements
+
+
+def agreement_with(
+    truth: np.ndarray, values: np.ndarray, metric: str, network: str | None, description: str
+) -> Agreement:
+    """The agreement of values (n,) with the truth (n,)."""
+    found, low, high = correlation(values, truth)
+    return Agreement(
+        metric=metric, network=network, truth=description, n=len(values), correlation=found, low=low, high=high
+    )
 
 
 def subtract_group_means(values: np.ndarray, groups: Sequence[int]) -> np.ndarray:
@@ -72,9 +69,20 @@ def measure_agreement(out: Path, options: ExamOptions, listener: Listener, stop:
         for case in agreement_cases(ImageWriter(Path(folder)), model, SIZE):
             listener(Stage(name=", ".join(case.metrics), total=None))
             agreements += measure_case(case)
-    report = {"model": model.facts, "size": SIZE, "agreement": [asdict(each) for each in agreements]}
-    write_report(out, "agreement", report, markdown("metric", COLUMNS, rows(agreements)))
+        if found := list(planted.planted_worths(Path(folder), options.model, listener, stop)):
+            worths, truth = (np.concatenate(column) for column in zip(*found, strict=True))
+            agreements.append(agreement_with(truth, worths, "worth", None, planted.TRUTH))
+    record = AgreementRecord(model=model.facts, size=SIZE, agreement=tuple(agreements))
+    write_report(out, "agreement", record.model_dump(mode="json"), markdown("metric", COLUMNS, rows(agreements)))
     return agreements
+
+
+def record_agreement(out: Path, options: ExamOptions) -> None:
+    """Copy the record in `out` to the folder of the model, where verdicts read it."""
+    from limner.models import loading
+
+    with atomic_file(Path(loading.resolve(options.model).location) / FILE) as partial:
+        shutil.copyfile(out / FILE, partial)
 
 
 def rows(agreements: Sequence[Agreement]) -> Rows:
@@ -100,6 +108,6 @@ def print_agreement(out: Path, options: ExamOptions, listener: Listener, stop: S
 
     def print_rows() -> None:
         print_table("metric", COLUMNS, rows(agreements))
-        print(f"\n{out / 'agreement.json'}")
+        print(f"\n{out / FILE}")
 
     return print_rows

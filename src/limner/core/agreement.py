@@ -1,0 +1,40 @@
+"""How far metrics agree with the truth, as a model's agreement.json records it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from limner.core.requests import Frozen
+
+AGREES = 0.3
+"""Rank correlation with the truth from which on a metric is a default and decides a verdict."""
+FILE = "agreement.json"
+"""The record's name in the folder of a model."""
+
+
+class Agreement(Frozen):
+    """Spearman's correlation of n values of a metric with the truth, negated if they should fall, so that 1 is best.
+
+    network: of the metric, None if it uses none. low, high: the 95% interval (percentile bootstrap over the pairs).
+    """
+
+    metric: str
+    network: str | None = None
+    truth: str
+    n: int
+    correlation: float
+    low: float
+    high: float
+
+
+class AgreementRecord(Frozen):
+    """The agreement of all metrics on images of a model. model: what identifies it. size: number of images per case."""
+
+    model: dict[str, Any]
+    size: int
+    agreement: tuple[Agreement, ...]
+
+    def lowest(self, metric: str, network: str | None) -> float | None:
+        """The lowest correlation of a metric by a network with any truth; None if it was not measured."""
+        those = (each for each in self.agreement if (each.metric, each.network) == (metric, network))
+        return min((each.correlation for each in those), default=None)
