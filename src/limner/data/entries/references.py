@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from limner.core.files import expand_home
 from limner.data.entries.text_tables import TABLES
 from limner.imaging.decode import SUFFIXES
 
@@ -50,7 +51,7 @@ def reference_kind(reference: str) -> Kind | None:
 
 def local_path(reference: str) -> Path:
     """A reference as a path, with ~ expanded."""
-    return Path(os.path.expanduser(reference))
+    return expand_home(reference)
 
 
 def _folder_kind(folder: Path) -> Kind | None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
-from limner.core.files import quoted, read_file
+from limner.core.files import expand_home, quoted, read_file
 from limner.data.entries.annotations import read_text, text_value
 from limner.data.entries.byte_sources import FileBytes
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
@@ -113,7 +113,7 @@ def scan(path: str | Path) -> Scan:
 
     Raises LimnerError where no image is left.
     """
-    path = Path(os.path.expanduser(path))
+    path = expand_home(path)
     if not os.path.lexists(path):
         raise _missing(path)
     if not path.is_dir():
