@@ -199,7 +199,7 @@ def print_runs(runs: Sequence[Run]) -> None:
     whole = (Column(name, no_wrap=True) for name in ("run", "kind", "status", "started", "took"))
     table = Table(*whole, "summary", box=None, pad_edge=False)
     for run in runs:
-        cut = Text(clean_line(run.request.summary, 60), no_wrap=True, overflow="ellipsis")
+        cut = Text(clean_line(run.request.summary[:240])[:60], no_wrap=True, overflow="ellipsis")
         table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
     Terminal().print(table)
 
