@@ -38,7 +38,7 @@ LAYER = {package: number for number, packages in enumerate(LAYERS) for package i
 PARTS = {
     "engine": ("scoring", "generate", "train", "influence", "prepare", "sweep", "compare", "evaluate", "execute"),
     "data": ("", "quality", "duplicates", "entries", "captions", "diversity", "sets"),
-    "cli": ("flags", "terminal", "recipes", "commands", "app", "", "__main__"),
+    "cli": ("output", "flags", "terminal", "recipes", "commands", "app", "", "__main__"),
 }
 """The parts of packages, likewise."""
 PLUGINS = (

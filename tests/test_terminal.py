@@ -1,17 +1,24 @@
-"""Progress without a terminal: lines with the time left, also while nothing happens. What tables and lists show."""
+"""Output: lines of progress without a terminal, what tables and lists show, and no text that controls the terminal."""
 
 from __future__ import annotations
 
+import ast
+import io
 import json
+import logging
 import re
 import shlex
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from limner.cli import terminal
+from limner import Studio
+from limner.cli import output, terminal
+from limner.core import logs
 from limner.core.accounts import Key, Limits, Role
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
@@ -19,6 +26,7 @@ from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage
 from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Artifact, Run
+from limner.core.text import printable
 from limner.engine.compare.ranking import Rank
 from limner.models.catalog import NamedModel
 from limner.provenance.verify import LabelSummary, Verification, VerificationState, WatermarkSummary
@@ -352,3 +360,102 @@ def test_the_command_for_an_adapter_names_it(name):
     command = shlex.split(terminal.generate_command(made))
     used = AdapterUse.model_validate(command[command.index("--adapter") + 1])
     assert (used.path, used.weight) == (f"/tmp/{name}", 1)
+
+
+HOSTILE = "x\x1b]0;title\x07\x1b[2J\x9b31m\x08\x7f\r\u202e\u2028\udcffy"
+STORED = HOSTILE.replace("\udcff", "")
+"""As requests and events may hold it: without a lone surrogate, which only file names have."""
+STYLE = re.compile(r"\x1b\[[\d;]*m")
+"""The escape sequences of styles, which rich writes itself."""
+
+
+def controls_in(text):
+    """The characters of a text that a terminal may obey, or that cannot be written."""
+    return {char for char in STYLE.sub("", text) if not char.isprintable() and char != "\n"}
+
+
+def test_unprintable_characters_are_written_as_in_json():
+    assert printable("a\x1b[2J\x9b\u202e\udcff\U000e0001\n") == "a\\u001b[2J\\u009b\\u202e\\udcff\\udb40\\udc01\n"
+    assert printable("né 猫 \u0645\u06cc\u200c\u062e 👩\u200d🚀") == "né 猫 \u0645\u06cc\u200c\u062e 👩\u200d🚀"
+
+
+@pytest.mark.parametrize("colours", [False, True])
+def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colours):
+    monkeypatch.setenv("COLUMNS", "2000")
+    monkeypatch.setenv("FORCE_COLOR" if colours else "NO_COLOR", "1")
+    now, request = datetime.now(UTC), GenerateRequest(prompt=STORED, negative_prompt=STORED, model=STORED)
+    some = {"id": "1", "kind": "generate", "created": now, "started": now, "finished": now}
+    run = SimpleNamespace(**some, request=request, execution=None, status=SimpleNamespace(value=HOSTILE), error=HOSTILE)
+    monkeypatch.setattr(terminal, "body_of", lambda request, execution: request)
+    artifact = SimpleNamespace(kind=HOSTILE, path=HOSTILE, sha256=HOSTILE, details={"seed": HOSTILE})
+    image = SimpleNamespace(
+        id=HOSTILE, created=now, mean=None, favourite=True, request=request, reference=None, path=HOSTILE
+    )
+    key = SimpleNamespace(
+        account=HOSTILE, role=HOSTILE, id=HOSTILE, created=now, revoked=None, expires=None, limits=Limits()
+    )
+    rank = SimpleNamespace(contestant=HOSTILE, wins=1, ties=1, losses=1, low=1, high=2, elo=1, preferred=0.5)
+    model = SimpleNamespace(name=HOSTILE, family=HOSTILE, gigabytes=1, memory=1, licence=HOSTILE, place=None)
+    label = SimpleNamespace(version=HOSTILE, model=HOSTILE, adapters=[HOSTILE], seed=1)
+    mark = SimpleNamespace(name=HOSTILE, mirrored=False, chance=0.0, run=HOSTILE)
+    verdict = SimpleNamespace(
+        good=True, state=HOSTILE, message=HOSTILE, label=label, mark=mark, problems=[HOSTILE], software=HOSTILE,
+        signer=HOSTILE, signed=now, source=HOSTILE, run=HOSTILE,
+    )  # fmt: skip
+    details = {"seed": 1, "say": STORED, "base": STORED, "vae": STORED}
+    with terminal.Screen() as screen:
+        screen.note(HOSTILE)
+        screen.show(Stage(name=STORED, total=1))
+        screen.show(Notice(text=STORED))
+        screen.show(Progress(done=1, total=1))
+        screen.show(ArtifactCreated(what=ArtifactKind.ADAPTER, path=STORED, sha256="0" * 64, details=details))
+        screen.finish(run)
+    terminal.print_runs([run])
+    terminal.print_run(run, [artifact], [(1, now, Notice(text=STORED))])
+    terminal.print_images([image])
+    terminal.print_keys([key])
+    terminal.print_ranking([rank])
+    terminal.print_models([model])
+    terminal.print_verdict(Path(HOSTILE), verdict)
+    output.print_line(f"{HOSTILE}\n")
+    shown = capsys.readouterr()
+    printed = {name for name in vars(terminal) if name.startswith("print_")} - {"print_line"}
+    assert printed == {f"print_{name}" for name in ("runs", "run", "images", "keys", "ranking", "models", "verdict")}
+    assert controls_in(shown.out) == set() and "\x1b[2J" not in shown.err and "\x1b]0" not in shown.err
+    assert colours or controls_in(shown.err) == set()  # the bars of a terminal move its cursor
+    assert (STYLE.search(shown.out) is not None) == colours
+    assert shown.out.count("2J") >= 20
+
+
+def test_stored_texts_of_others_do_not_control_the_terminal(limner):
+    run = Studio().enqueue(GenerateRequest(prompt=STORED))
+    for command in (("runs",), ("show", run.id), ("show", HOSTILE), ("rate", HOSTILE, 3), (HOSTILE,)):
+        done = limner(*command)
+        assert "2J" in done.out + done.err and controls_in(done.out) == controls_in(done.err) == set(), command
+
+
+def test_lines_of_the_log_do_not_control_the_terminal():
+    record = logging.LogRecord("limner.x", logging.INFO, "x.py", 1, "failed: %s", (HOSTILE,), None)
+    for form in ("text", "json"):
+        logs.configure(form)
+        (handler,) = logging.getLogger("limner").handlers
+        line = handler.format(record)
+        assert "2J" in line and controls_in(line) == set()
+
+
+def test_letters_that_the_encoding_lacks_are_escaped(monkeypatch):
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding="ascii", write_through=True))
+    output.escape_unencodable()
+    output.print_line("猫 \udcff")
+    assert file.getvalue() == b"\\u732b \\udcff\n"
+
+
+def test_the_command_line_prints_in_one_way():
+    """Only `print_line` calls `print`, and only `Terminal` is a console."""
+    found = {}
+    for path in Path(terminal.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "Console"):
+                found.setdefault(path.name, []).append(node.func.id)
+    assert found == {"output.py": ["print"]}

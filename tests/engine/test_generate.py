@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from functools import partial
+from pathlib import Path
 
 import diffusers
 import numpy as np
@@ -14,11 +15,13 @@ from PIL import Image
 from limner import AdapterUse, GenerateRequest, LimnerError, Studio, TrainRequest
 from limner.core.events import ArtifactCreated, Notice, Progress
 from limner.core.execution import Execution, split_body
-from limner.core.requests import ControlUse
+from limner.core.requests import ControlUse, reference_fields
+from limner.engine.generate import reproduce
 from limner.engine.generate.schedulers import SCHEDULERS
 from limner.models import loading
 from limner.models.options import LORA_FILE
 from limner.provenance.labels import read_label, write_png
+from limner.store.files import sha256_of
 
 PLAINLY = {"guidance": 7.5, "guidance_rescale": 0.0}
 
@@ -250,7 +253,85 @@ def test_a_label_alone_starts_no_download(paint, tmp_path):
         stranger = label.request.model_copy(update=change)
         write_png(Image.open(path), tmp_path / "stranger.png", label.model_copy(update={"request": stranger}))
         with pytest.raises(LimnerError, match=r"generated with 'who/what', which is not on disk; if you trust"):
-            Studio().reproduce(tmp_path / "stranger.png", tmp_path / "again")
+            Studio().reproduce(tmp_path / "stranger.png", tmp_path / "again", read_files=True)
+
+
+def strange(path, to, inputs=None, **change):
+    """Write an image that is not known here, with another request in its label."""
+    label = read_label(path)
+    request = label.request.model_copy(update=change)
+    marks = tuple(
+        {"name": "x", "path": use.path, "sha256": sha256_of(Path(use.path)), "weight": 1.0} for use in request.adapter
+    )
+    changed = {"request": request, "adapters": marks, "inputs": label.inputs if inputs is None else inputs}
+    with Image.open(path) as image:
+        write_png(image, to, label.model_copy(update=changed))
+    return to
+
+
+def test_a_stranger_s_image_reads_no_file_that_its_label_names(paint, tiny_sd, tmp_path, monkeypatch):
+    (path,), _ = paint()
+    mine = tmp_path / "mine.png"
+    Image.new("RGB", (64, 64)).save(mine)
+    named = str(mine)
+    changes = [
+        {"image": named},
+        {"image": named, "mask": named},
+        {"control": (ControlUse(kind="given", path=named),)},
+        {"control": (ControlUse(kind="given", path="gone"),), "control_model": (named,)},
+        {"adapter": (AdapterUse(path=named),)},
+        *({name: named} for name in ("model", "vae", "refiner")),
+        {"inputs": {named: "0" * 64}},
+    ]
+    covered = {name for change in changes for name in change} - {"inputs"}
+    assert covered == {n for n in reference_fields(GenerateRequest) if n in GenerateRequest.model_fields}
+    opened = []
+    monkeypatch.setattr(reproduce, "sha256_of", lambda file: opened.append(file))
+    monkeypatch.setattr(loading, "load", lambda *given: pytest.fail("the model was loaded"))
+    for change in changes:
+        stranger = strange(path, tmp_path / "stranger.png", **{"model": "starter", **change})
+        with pytest.raises(LimnerError, match="not generated here, and its label names files") as caught:
+            Studio().reproduce(stranger, tmp_path / "again")
+        assert caught.value.problem.endswith(f"files of this machine: {named!r}"), change
+        assert caught.value.remedy == "if it may read all of them, add --read-files"
+    assert not opened and not (tmp_path / "again").exists() and len(Studio().runs.list()) == 1
+
+
+def test_every_file_that_a_stranger_s_image_names_is_listed(paint, adapter, tiny_sd, tmp_path):
+    (path,), _ = paint(adapter=(AdapterUse(path=str(adapter)),))
+    moved = tmp_path / "moved"
+    adapter.rename(moved)
+    studio = Studio()
+    label = read_label(path)
+    studio.store.add_artifact(studio.runs.list()[0].id, "adapter", moved, label.adapters[0]["sha256"])
+    Image.new("RGB", (64, 64)).save(tmp_path / "mine.png")
+    inputs = {str(tmp_path / "mine.png"): "0" * 64, str(tmp_path / ("x" * 3000)): "0" * 64}
+    with Image.open(path) as image:
+        write_png(image, tmp_path / "stranger.png", label.model_copy(update={"inputs": inputs}))
+    with pytest.raises(LimnerError) as caught:
+        studio.reproduce(tmp_path / "stranger.png", tmp_path / "again")
+    listed = caught.value.problem.partition("machine: ")[2].split(", ")
+    assert listed == [repr(str(name)) for name in (tiny_sd, tmp_path / "mine.png", moved)]
+
+
+def test_a_stranger_s_image_is_reproduced_where_its_files_may_be_read(paint, tiny_sd, tmp_path, limner):
+    mine = tmp_path / "mine.png"
+    Image.effect_noise((64, 64), 60).convert("RGB").save(mine)
+    (path,), _ = paint(image=str(mine), strength=0.9)
+    stranger = strange(path, tmp_path / "stranger.png")
+    refused = limner("run", stranger, "--out", tmp_path / "again")
+    assert refused.code == 2 and refused.err.count("\n") == 1 and str(mine) in refused.err
+    done = limner("run", stranger, "--read-files", "--out", tmp_path / "again")
+    assert done.code == 0, done.err
+    assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
+
+
+def test_a_stranger_s_image_without_files_is_reproduced(starter, home, tmp_path):
+    studio = Studio()
+    studio.run(GenerateRequest(prompt="a cat", steps=2), tmp_path / "out")
+    path = tmp_path / "out" / "0001.png"
+    studio.reproduce(strange(path, tmp_path / "stranger.png"), tmp_path / "again")
+    assert np.array_equal(pixels(path), pixels(tmp_path / "again" / "0001.png"))
 
 
 @pytest.mark.parametrize("change", ["gone", "changed"])

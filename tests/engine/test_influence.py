@@ -296,6 +296,16 @@ def with_header(adapter, place, **facts):
     return place
 
 
+@pytest.mark.parametrize("part", ["model", "vae"])
+def test_the_header_of_an_adapter_starts_no_download(adapter, traced, tmp_path, part):
+    """An adapter may come from a stranger."""
+    with safe_open(adapter / LORA_FILE, framework="pt") as file:
+        request = json.loads(file.metadata()["limner"])["request"]
+    stranger = with_header(adapter, tmp_path / "stranger", request=request | {part: "who/what"})
+    with pytest.raises(LimnerError, match=f"'who/what', which is not on disk; .* add --{part} who/what"):
+        traced(stranger)
+
+
 @pytest.mark.parametrize(
     "facts",
     [

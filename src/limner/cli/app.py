@@ -10,12 +10,15 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from difflib import get_close_matches
+from pathlib import Path
 
 from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
 
 # Absolute imports: the process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
+from limner.cli.output import escape_unencodable, print_line
 from limner.core.errors import Interrupted, LimnerError, invalid, unknown
+from limner.core.files import file_error
 from limner.core.kinds import KINDS
 
 COMMANDS = {
@@ -139,8 +142,10 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     # Threads that spin while they wait for each other cost several times the time of the work if the machine is busy.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    escape_unencodable()
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
+        _check_encoding(arguments)
         application(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(_parse_error(error))
@@ -152,19 +157,31 @@ def main(arguments: list[str] | None = None) -> None:
         if not isinstance(error, ValidationError):
             raise
         _fail(str(invalid(error, _flag_name)))
+    except OSError as error:
+        if not isinstance(error.filename, str | Path):
+            raise
+        _fail(str(file_error(Path(error.filename), error)))
     except (Interrupted, KeyboardInterrupt) as error:
-        print(f"limner: {error or 'stopped'}", file=sys.stderr)
+        print_line(f"limner: {error or 'stopped'}", sys.stderr)
         kind = KINDS.get(next(iter(arguments), ""))
         if kind is not None and kind.resumed_by is not None:
             again = [*arguments, *(flag for flag in kind.resumed_by if flag not in arguments)]
-            print(f"limner: to resume: limner {shlex.join(again)}", file=sys.stderr)
+            print_line(f"limner: to resume: limner {shlex.join(again)}", sys.stderr)
         sys.exit(130)
+
+
+def _check_encoding(arguments: Sequence[str]) -> None:
+    """Raise LimnerError for an argument that is not valid UTF-8, which neither requests nor the database can hold."""
+    for argument in arguments:
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            name = argument.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise LimnerError(f"{name[:80]!r} is not valid UTF-8", "rename the file, or type the text again")
 
 
 def _fail(line: str) -> None:
     """Print an error, with the names of fields as flags, and exit with 2."""
     field = r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])"
-    print(f"limner: {re.sub(field, lambda found: _flag_name(found.group()), line)}", file=sys.stderr)
+    print_line(f"limner: {re.sub(field, lambda found: _flag_name(found.group()), line)}", sys.stderr)
     sys.exit(2)
 
 

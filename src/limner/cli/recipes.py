@@ -9,6 +9,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.execution import body_model
+from limner.core.files import expand_home
 
 LONGEST = 2**20
 """The largest recipe that is read, in bytes."""
@@ -18,7 +19,7 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
     """The fields of each request of a kind in a file; raises LimnerError."""
     import yaml
 
-    place = Path(path).expanduser()
+    place = expand_home(path)
     if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
         raise LimnerError(
             f"recipe {str(path)!r} is a folder, a device or a file of over {LONGEST} bytes", "give a YAML file"

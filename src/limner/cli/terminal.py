@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -23,9 +23,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 
+from limner.cli.output import print_line
 from limner.core.accounts import Key
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
@@ -35,7 +37,7 @@ from limner.core.execution import body_of
 from limner.core.feedback import GeneratedImage
 from limner.core.requests.parsing import join_weight
 from limner.core.runs import Artifact, Run
-from limner.core.text import clean_line
+from limner.core.text import clean_line, printable
 
 EVERY = 5.0
 """Seconds between two lines of progress without a terminal."""
@@ -47,6 +49,14 @@ def escape_text(text: str) -> str:
     return escape(clean_line(text))
 
 
+class Terminal(Console):
+    """A console in which only styles control the terminal, whatever the texts contain."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for part in super().render(renderable, options):
+            yield part if part.control else part._replace(text=printable(part.text))
+
+
 class Screen:
     """Shows the events of one run as progress bars; without a terminal, as a line every few seconds.
 
@@ -54,7 +64,7 @@ class Screen:
     """
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True)
+        self.console = Terminal(stderr=True)
         self.bars = Progress(
             TextColumn("{task.description:14}"),
             BarColumn(),
@@ -154,7 +164,7 @@ class Screen:
         self.end()
         for made in self.made:
             if made.what not in (ArtifactKind.PREVIEW, ArtifactKind.GUIDE):
-                print(made.path)
+                print_line(made.path)
         seeds = [str(made.details["seed"]) for made in self.made if made.what is ArtifactKind.IMAGE]
         if seeds:
             self.console.print(
@@ -186,14 +196,14 @@ def generate_command(made: ArtifactCreated) -> str:
 def print_runs(runs: Sequence[Run]) -> None:
     """Print a table of runs."""
     if not runs:
-        print('there are no runs yet; try: limner generate "a photo of a cat on the beach"')
+        print_line('there are no runs yet; try: limner generate "a photo of a cat on the beach"')
         return
     whole = (Column(name, no_wrap=True) for name in ("run", "kind", "status", "started", "took"))
     table = Table(*whole, "summary", box=None, pad_edge=False)
     for run in runs:
-        cut = Text(run.request.summary[:60], no_wrap=True, overflow="ellipsis")
+        cut = Text(clean_line(run.request.summary[:240])[:60], no_wrap=True, overflow="ellipsis")
         table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
-    Console().print(table)
+    Terminal().print(table)
 
 
 def print_models(entries: Sequence[Any]) -> None:
@@ -205,8 +215,11 @@ def print_models(entries: Sequence[Any]) -> None:
     for entry in entries:
         needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
         table.add_row(entry.name, entry.family, *needs, escape_text(entry.licence), "yes" if entry.place else "no")
-    Console().print(table)
-    print("\nlimner models get NAME downloads one; --model also takes a Hugging Face id, folder or .safetensors file")
+    Terminal().print(table)
+    print_line("")
+    print_line(
+        "limner models get NAME downloads one; --model also takes a Hugging Face id, folder or .safetensors file"
+    )
 
 
 def print_keys(keys: Sequence[Key]) -> None:
@@ -218,12 +231,12 @@ def print_keys(keys: Sequence[Key]) -> None:
             f"{value:,} {name.replace('_', ' ')}" for name, value in key.limits.model_dump(exclude_none=True).items()
         ]
         table.add_row(key.account, key.role, key.id, _time(key.created), until, ", ".join(limits) or "none")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
     """Print everything known of one run."""
-    console = Console(soft_wrap=True)
+    console = Terminal(soft_wrap=True)
     console.print(
         f"[bold]run {run.id}[/]  {run.request.kind}, {run.status.value}, "
         f"started {_time(run.created)}, took {_took(run)}"
@@ -253,7 +266,7 @@ def print_ranking(ranks: Sequence[Any]) -> None:
         counts = map(str, (each.wins, each.ties, each.losses))
         interval = f"{each.low:.0f} to {each.high:.0f}"
         table.add_row(escape_text(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
-    Console().print(table)
+    Terminal().print(table)
 
 
 def print_images(pictures: Sequence[GeneratedImage]) -> None:
@@ -264,12 +277,12 @@ def print_images(pictures: Sequence[GeneratedImage]) -> None:
         words = [picture.request.model, picture.reference or picture.path, picture.request.prompt]
         heart = " *" if picture.favourite else ""
         table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(escape_text, words))
-    Console().print(table if pictures else "no image meets the conditions", soft_wrap=True)
+    Terminal().print(table if pictures else "no image meets the conditions", soft_wrap=True)
 
 
 def print_verdict(picture: Path, verdict: Any) -> None:
     """Print what is known of an image: the verdict, then its grounds."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Terminal(soft_wrap=True, highlight=False)
     colour = "green" if verdict.good else "yellow"
     console.print(f"{escape_text(str(picture))}: [{colour}]{verdict.state}[/], {escape_text(verdict.message)}")
     label, mark = verdict.label, verdict.mark

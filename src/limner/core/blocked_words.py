@@ -4,40 +4,52 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
 
-_CYRILLIC = dict(zip("авгеёкмнопрстухіїјѕԁԛԝһ", "abreekmhonpctyxiijsdqwh", strict=True))
-_GREEK = dict(zip("αβγεηικμνορςτυχω", "abyenikuvopstuxw", strict=True))
-_SMALL = dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢıɑɡɩłøđħ", "abcdefghijklmnoprstuvwyziagilodh", strict=True))
-_SIGNS = {
-    chr(first + number): letter
-    for first in (0x1F150, 0x1F170, 0x1F1E6)  # letters in black circles and squares, and regional indicators
-    for number, letter in enumerate("abcdefghijklmnopqrstuvwxyz")
-}
-_LOOK_ALIKE = str.maketrans(_CYRILLIC | _GREEK | _SMALL | _SIGNS)
+from limner.core.look_alikes import DIGITS, I_OR_L, LOOK_ALIKES
+
+_LOOK_ALIKE = str.maketrans(LOOK_ALIKES)
+_DIGIT_IN_WORD = re.compile(rf"(?<=[^\W\d_])[{''.join(DIGITS)}]|[{''.join(DIGITS)}](?=[^\W\d_])")
 _BLANKS = re.compile("[\u115f\u1160\u3164\uffa0\u2800]")
 """Letters and signs without a visible shape."""
 _INVISIBLE = ("Mn", "Me", "Cf", "Cc")
 _CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
-_FIGURES = dict(zip("0345789@$€+", "oeastbgaset", strict=True))
-_LEET = [str.maketrans(_FIGURES | dict.fromkeys("1!|", letter)) for letter in "il"]
+_FIGURES = str.maketrans(dict(zip("023456789@$€+", "ozeasgtbgaset", strict=True)) | dict.fromkeys("1!|", I_OR_L))
+_LETTER = re.compile(r"[^\W\d_]")
+_FIGURE_WORDS = re.compile(r"(?<!\S)[0-9@$€+!|]+(?: [0-9@$€+!|]+)+(?![^\s.,;:?])")
+_GLUE = "\u017f"
+"""A letter that no folded text has: stands for a space between words that count only together."""
 _ENDS = "!?.,;:"
 _DIGITS = str.maketrans("", "", "0123456789")
-_WEIGHT = re.compile(r":\s*[\d.]+\s*(?=[)\]])")
-_MANY = re.compile(r"(.)\1{2,}")
+_WEIGHT = re.compile(r":\s*[+-]?[\d.]+\s*(?=[)\]}])")
+_SPELT_WORD = re.compile(r"(?<!\S)(?<!(?<!\S)\S )\w(?: \w)+(?= {2}| \w\w| ?$)")
 _SPELT = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
+_RUN = re.compile(r"(.)\1{5,}")
+_DOUBLE = re.compile(r"([a-z])\1")
+_STRETCHED = re.compile(r"(.)\1\1|\b(.)\2|([ahijkquvwxy])\3")
+"""Where a word is not spelt as in English: three of a letter, two at its beginning, or two that are rarely doubled."""
+_LONG = 7
+"""Letters from which a doubled letter makes no other word, as in "raping" and "rapping"."""
 
 
 def fold(text: str) -> str:
-    """The text in lower case and compatibility form (NFKC), without accents, invisible characters and look-alikes of
-    Latin letters.
+    """The text in lower case and compatibility form (NFKC), with ASCII digits, without accents, invisible characters
+    and look-alikes of Latin letters.
     """
     if text.isascii():
         return text.lower().translate(_CONTROLS)
-    text = unicodedata.normalize("NFKC", text).translate(_LOOK_ALIKE)  # black squares have no lower case
-    parts = unicodedata.normalize("NFD", _BLANKS.sub("", text).casefold())
-    kept = "".join(sign for sign in parts if sign.isspace() or unicodedata.category(sign) not in _INVISIBLE)
+    # Capitals are replaced first: the small letter of a look-alike may look like another letter.
+    text = _DIGIT_IN_WORD.sub(lambda found: DIGITS[found[0]], text).translate(_LOOK_ALIKE)
+    parts = _BLANKS.sub("", unicodedata.normalize("NFKD", text))
+    kept = "".join(map(_visible, parts)).translate(_LOOK_ALIKE).casefold()
     return unicodedata.normalize("NFKC", kept).translate(_LOOK_ALIKE)
+
+
+def _visible(sign: str) -> str:
+    """A character; an ASCII digit for other decimal digits, and nothing for what is invisible."""
+    category = unicodedata.category(sign)
+    if category == "Nd":
+        return str(unicodedata.decimal(sign))
+    return "" if category in _INVISIBLE and not sign.isspace() else sign
 
 
 def plain(text: str) -> str:
@@ -46,38 +58,91 @@ def plain(text: str) -> str:
 
 
 def variants(text: str) -> tuple[str, ...]:
-    """The texts that this one may stand for, each as `plain` writes it, the most literal first.
+    """The texts that this one may stand for, the most literal first; `pattern_of` finds words in them.
 
     They undo, one or two at a time: digits for letters (h3llo), signs inside words (he-llo), spaced letters
-    (h e l l o), repeated letters (hellooo), digits at the end (hello2) and prompt weights.
+    (h e l l o), digits at the end (hello2) and prompt weights. A doubled letter of a word that is spelt as in English
+    is a capital in them, so that only other words may be read with fewer letters.
     """
-    base = _WEIGHT.sub(" ", fold(text))
+    base = _WEIGHT.sub("", fold(text))
     found: dict[str, None] = {}
-    for form in dict.fromkeys(
-        (base, *(_replace_figures(base, table) for table in _LEET), _replace_figures(base, _DIGITS))
-    ):
+    for form in dict.fromkeys((base, *_replace_figures(base), _without_digits(base))):
         apart = re.sub(r"[\W_]", " ", form)
         joined = re.sub(r"[^\w\s]+|_+", "", form)
         for read in dict.fromkeys(" ".join(each.split()) for each in (apart, joined, *_join_spelt(apart))):
-            if read not in found:
-                found |= dict.fromkeys((read, _MANY.sub(r"\1", read), _MANY.sub(r"\1\1", read)))
+            found[_mark_doubled(read)] = None
     return tuple(found)
 
 
-def _replace_figures(text: str, table: Mapping[int, str | int | None]) -> str:
-    """The text with digits and signs replaced in words that hold letters too."""
-    if not any(sign in text for sign in (*_ENDS, *map(chr, table))):
-        return text
+def pattern_of(words: str) -> str:
+    """The regular expression that finds folded words in `variants`.
 
-    def replace(found: re.Match[str]) -> str:
-        word = found[0].rstrip(_ENDS)
-        return word.translate(table) if re.search(r"[^\W\d_]", word) else found[0]
+    Each letter may be repeated, an i or l may be a figure or a look-alike of both, and spaces may be missing.
+    """
+    return "".join(_run_pattern(found[0]) for found in re.finditer(r"([a-z])\1*|[^a-z]", words))
 
-    return re.sub(r"\S+", replace, text)
+
+def _run_pattern(run: str) -> str:
+    """The pattern of a space, of any other character, or of a letter one or more times."""
+    if not run.isascii() or not run.isalpha():
+        return f"[ {_GLUE}]?" if run == " " else re.escape(run)
+    letter = f"[{run[0]}{I_OR_L}]" if run[0] in "il" else run[0]
+    repeated = letter * len(run) + f"{letter}*"  # not +: it begins with a literal, which the search skips to
+    return f"(?:{repeated}|{run[0].upper()})" if len(run) == 2 else repeated
+
+
+def _mark_doubled(text: str) -> str:
+    """The text with at most five of a character in a row, and doubled letters as capitals in words that are not
+    stretched.
+    """
+    text = _RUN.sub(r"\1\1\1\1\1", text)
+    return re.sub(r"\w+", _mark_word, text) if _DOUBLE.search(text) else text
+
+
+def _mark_word(found: re.Match[str]) -> str:
+    word = found[0]
+    short = _DOUBLE.sub(r"\1", word)
+    if len(short) == len(word) or len(short) >= _LONG or _STRETCHED.search(word):
+        return word
+    return _DOUBLE.sub(lambda double: double[1].upper(), word)
+
+
+def _replace_figures(text: str) -> dict[str, None]:
+    """The text with digits and signs replaced in words that hold letters too; and also in the words beside those; and
+    in words of figures alone, glued, so that none of them is read as a word by itself.
+
+    Signs that end a word are punctuation, or letters.
+    """
+    found = {_FIGURE_WORDS.sub(lambda words: words[0].replace(" ", _GLUE).translate(_FIGURES), text): None}
+    words = re.split(r"(\s+)", text)
+    for ends in (_ENDS, ""):
+        read = [word.rstrip(ends).translate(_FIGURES) for word in words]
+        mixed = [bool(_LETTER.search(word)) and new != word.rstrip(ends) for word, new in zip(words, read, strict=True)]
+        beside = [any(mixed[max(0, place - 2) : place + 3 : 2]) for place in range(len(words))]
+        for changed in (mixed, beside):
+            chosen = (new if change else word for word, new, change in zip(words, read, changed, strict=True))
+            found["".join(chosen)] = None
+    return found
+
+
+def _without_digits(text: str) -> str:
+    """The text without digits in words that hold letters too."""
+
+    def remove(found: re.Match[str]) -> str:
+        return found[0].translate(_DIGITS) if _LETTER.search(found[0]) else found[0]
+
+    return re.sub(r"\S+", remove, text)
 
 
 def _join_spelt(text: str) -> list[str]:
-    """The text with words that are spelt letter by letter joined; also without a word "a" or "i" before them."""
-    whole = _SPELT.sub(lambda found: found[0].replace(" ", ""), text)
+    """The text with letters apart joined: to words with more than one space between them, or to one word, also without
+    a word "a" or "i" before it.
+    """
+    words = _SPELT_WORD.sub(_joined, text)
+    whole = _SPELT.sub(_joined, text)
     after = _SPELT.sub(lambda found: re.sub(r"^[ai] ", "", found[0]).replace(" ", ""), text)
-    return [whole, after] if whole != text else []
+    return [words, whole, after] if whole != text else []
+
+
+def _joined(found: re.Match[str]) -> str:
+    return found[0].replace(" ", "")

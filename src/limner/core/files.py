@@ -30,6 +30,11 @@ def quoted(path: str | Path) -> str:
     return repr(Path(path).name or str(path))
 
 
+def expand_home(path: str | Path) -> Path:
+    """The path with ~ or ~USER at its start replaced by a home folder; as it is where there is no such user."""
+    return Path(os.path.expanduser(path))  # pathlib's raises RuntimeError for an unknown user
+
+
 def short_line(text: str, limit: int = 160) -> str:
     """At most `limit` characters of a text of unknown origin, on one line and without control characters."""
     return clean_line(text, limit)
@@ -58,7 +63,7 @@ def open_file(path: str | Path) -> Generator[BinaryIO]:
             _regular(path, os.fstat(file.fileno()))
             yield file
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise file_error(path, error) from error
 
 
 def check_file(path: Path) -> None:
@@ -68,7 +73,7 @@ def check_file(path: Path) -> None:
     except LimnerError:
         raise
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+        raise file_error(path, error) from error
 
 
 def _regular(path: Path, status: os.stat_result) -> None:
@@ -82,8 +87,8 @@ def too_large(path: str | Path) -> LimnerError:
     return LimnerError(f"{quoted(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
 
 
-def _unreadable(path: Path, error: OSError | ValueError) -> LimnerError:
-    """The error for a file that the system does not let us read."""
+def file_error(path: Path, error: OSError | ValueError) -> LimnerError:
+    """The error for a file or folder that the system does not let us use."""
     name = quoted(path)
     if isinstance(error, PermissionError):
         return LimnerError(f"you have no permission to read {name}", f"allow it: chmod u+r {name}")

@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Literal
 
+from limner.core.text import printable
+
 LogFormat = Literal["text", "json"]
 CALL: ContextVar[str] = ContextVar("call", default="")
 RUN: ContextVar[str] = ContextVar("run", default="")
@@ -31,10 +33,17 @@ class _Json(logging.Formatter):
         return json.dumps({key: value for key, value in fields.items() if value not in ("", None)}, default=str)
 
 
+class _Plain(logging.Formatter):
+    """Formats a record as lines of text that a terminal may show."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def configure(form: LogFormat) -> None:
     """Log to stderr: everything as JSON; or as text, API calls and uvicorn only from warnings."""
     handler = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(name)s %(message)s")
+    plain = _Plain("%(asctime)s %(name)s %(message)s")
     handler.setFormatter(_Json() if form == "json" else plain)
     for name, level in (("limner", logging.INFO), ("uvicorn", logging.WARNING)):
         root = logging.getLogger(name)

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 from limner.core.requests import Frozen, Name
 
 
 def _absolute(reference: str) -> str:
-    place = Path(reference).expanduser()
+    place = expand_home(reference)
     return str(place.resolve()) if place.exists() else reference
 
 

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from limner.core.errors import LimnerError, unknown
+from limner.core.files import expand_home
 
 PETS = (
     "a photo of {} in the park",
@@ -43,7 +44,7 @@ LONGEST = 2**20
 
 def read_prompts(path: str | Path) -> list[str]:
     """The lines of a text file that are not blank, each once; raises LimnerError."""
-    place = Path(path).expanduser()
+    place = expand_home(path)
     remedy = "give a text file with a prompt in each line"
     if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
         raise LimnerError(f"{str(path)!r} is a folder, a device or a file of over {LONGEST} bytes", remedy)
@@ -83,7 +84,7 @@ def _dreambench(dataset: str | None) -> tuple[tuple[str, ...], str]:
         raise LimnerError(problem, "give its prompts by --prompt")
     if dataset is None:
         raise LimnerError("the suite dreambench needs the folder of a subject", remedy)
-    folder = Path(dataset).expanduser().resolve()
+    folder = expand_home(dataset).resolve()
     page = folder.parent / DREAMBENCH
     try:
         text = page.read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
@@ -23,6 +24,17 @@ def clean_line(text: str, limit: int | None = None) -> str:
     visible = "".join(char if char.isprintable() or char in _JOINERS else " " for char in part)
     line = " ".join(unicodedata.normalize("NFC", visible).split())
     return line if limit is None else shorten(line, limit)
+
+
+def printable(text: str) -> str:
+    """The text as a terminal may show it: characters that are not printable, except line ends, written as in JSON.
+
+    So a text of unknown origin cannot move the cursor, change the title or reverse what follows.
+    """
+    if text.isprintable():
+        return text
+    kept = _JOINERS + "\n"
+    return "".join(char if char.isprintable() or char in kept else json.dumps(char)[1:-1] for char in text)
 
 
 def shorten(text: str, limit: int) -> str:

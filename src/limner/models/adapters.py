@@ -13,6 +13,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
+from limner.core.files import expand_home
 from limner.core.protocols import Facts, WeightedFile
 from limner.core.requests.parsing import join_weight
 from limner.models.loading import PICKLES, Model, unload_all
@@ -93,7 +94,7 @@ def _method_of(file: Path, names: Sequence[str]) -> str:
 
 def _file_of(path: str) -> Path:
     """Return the adapter file of a path."""
-    place = Path(path).expanduser()
+    place = expand_home(path)
     if not place.exists():
         raise unknown("adapter", path, [join_weight(name, 1) for name in _adapters_in(place.parent)])
     file = _file_in(place, path) if place.is_dir() else place

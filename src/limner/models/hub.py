@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 
 
 def is_repository(reference: str) -> bool:
@@ -115,7 +116,7 @@ def hub_errors(reference: str, what: str = "model", location: str | None = None)
     except (OSError, ValueError, errors.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        place, reason = Path(location).expanduser(), str(error)[:160]
+        place, reason = expand_home(location), str(error)[:160]
         pickled = "safetensors" in str(error) and place.is_dir() and any(place.rglob("*.bin"))
         if place.is_file():
             raise LimnerError(

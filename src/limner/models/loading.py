@@ -17,6 +17,7 @@ import torch
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
+from limner.core.files import expand_home
 from limner.core.protocols import Alias, Components, Family, ModelSource
 from limner.models import hub
 from limner.models.cache import MODELS
@@ -108,7 +109,7 @@ def _weights_sha256(file: Path, changed: int) -> str:
 
 def needs_download(reference: str) -> bool:
     """Whether this is a Hugging Face id whose weights are not on disk. False for aliases, which are trusted."""
-    if reference in registry.aliases() or Path(reference).expanduser().exists():
+    if reference in registry.aliases() or expand_home(reference).exists():
         return False
     if not (hub.is_repository(reference) or hub.file_of(reference)):
         return False
@@ -122,7 +123,7 @@ def resolve(reference: str, vae: str | None = None) -> Model:
     if reference in aliases:
         family_name, alias = aliases[reference]
         return Model(reference, _location(alias.reference), family_name, alias, alias.licence, vae or alias.vae)
-    place = Path(reference).expanduser()
+    place = expand_home(reference)
     if place.is_file():
         return Model(reference, str(place.resolve()), _family_of_file(reference, place), None, "unknown", vae)
     if place.exists():
@@ -168,7 +169,7 @@ def part_config(reference: str, part: str) -> Mapping[str, Any] | None:
     """Return the configuration of a part of a model that is not loaded, such as "scheduler"; None if unknown."""
     aliases = registry.aliases()
     location = aliases[reference][1].reference if reference in aliases else reference
-    return hub.part_config(str(Path(_location(location)).expanduser()), part)
+    return hub.part_config(str(expand_home(_location(location))), part)
 
 
 def folder_on_disk(reference: str) -> Path | None:

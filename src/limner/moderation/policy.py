@@ -8,6 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError, invalid
+from limner.core.files import read_file
 from limner.core.moderation import Check, CheckStage, CheckUse, Policy
 from limner.plugins.registry import checks
 
@@ -18,8 +19,10 @@ def read_policy(path: Path | None = None) -> Policy:
     """Read a policy, or the one that comes with Limner, with the options of its checks completed and validated."""
     path = path or SHIPPED
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_file(path))
+    except LimnerError as error:
+        raise LimnerError(f"policy {str(path)!r} cannot be read: {error.problem}", error.remedy) from error
+    except yaml.YAMLError as error:
         raise LimnerError(
             f"policy {str(path)!r} cannot be read: {error}", "check its name and its indentation"
         ) from error

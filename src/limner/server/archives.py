@@ -18,6 +18,7 @@ from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_nam
 DIRECTORY_BYTES = 400 * MAX_FILES
 """Largest central directory of a zip."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
+_NAMES = "use relative names inside the {}, with at most 255 bytes between slashes"
 
 
 class _BoundedFile(io.FileIO):
@@ -63,7 +64,7 @@ def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size
     """Unpack one file and return `size`, the bytes unpacked before, plus its bytes."""
     name = member.filename[:80]
     if not is_safe_name(member.filename) or (member.external_attr >> 16) & 0o170000 == 0o120000:
-        raise LimnerError(f"the zip has the file name {name!r}", "use relative names inside the zip, and no links")
+        raise LimnerError(f"the zip has the file name {name!r}", f"{_NAMES.format('zip')}, and no links")
     if member.compress_type not in ZIP_METHODS:
         raise LimnerError(f"{name!r} in the zip is neither stored nor deflated", "create the zip again with deflate")
     place = folder / member.filename
@@ -123,7 +124,7 @@ def write_form_files(files: Sequence[object], folder: Path) -> int:
     for file in files:
         name = (file.filename or "") if isinstance(file, UploadFile) else ""
         if not isinstance(file, UploadFile) or not is_safe_name(name):
-            raise LimnerError(f"the form has the file name {name[:80]!r}", "use relative names inside the folder")
+            raise LimnerError(f"the form has the file name {name[:80]!r}", _NAMES.format("folder"))
         place = folder / name
         try:
             place.parent.mkdir(parents=True, exist_ok=True)

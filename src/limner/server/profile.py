@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
+from limner.core.files import expand_home, read_file
 from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name, replace_references
 from limner.studio.files import REFERENCE
 from limner.studio.references import is_model
@@ -129,8 +130,10 @@ def read_profile(path: Path | None) -> Profile:
     """Read a profile from a YAML file, or the one that comes with Limner."""
     path = path or SHIPPED
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(read_file(path))
+    except LimnerError as error:
+        raise LimnerError(f"profile {str(path)!r} cannot be read: {error.problem}", error.remedy) from error
+    except yaml.YAMLError as error:
         raise LimnerError(
             f"profile {str(path)!r} cannot be read: {error}", "check its name and its indentation"
         ) from error
@@ -185,7 +188,7 @@ def _reference(studio: Studio, name: str) -> str:
         if found[2] not in studio.files:
             raise LimnerError(f"the profile uses {name!r}, which is not stored here", "upload it, or write its path")
         return name
-    place = Path(name).expanduser()
+    place = expand_home(name)
     if not place.exists():
         raise LimnerError(f"the profile uses {name!r}, which does not exist", "check the path, or write sha256:HASH")
     return studio.files.upload(place)  # belongs to no account, so that no deletion of unused uploads removes it

@@ -39,6 +39,7 @@ _REASONS = {
     errno.EEXIST: ("{path} should be a folder but is a file", "move that file away, or choose another folder"),
     errno.EISDIR: ("{path} should be a file but is a folder", "move that folder away, or choose another name"),
     errno.ENAMETOOLONG: ("the name {path} is too long", "choose a shorter name"),
+    errno.EIO: ("{path} cannot be read", "check the disk"),
     errno.ENOENT: ("{path} does not exist", "check its name"),
 }
 

@@ -20,6 +20,8 @@ FOLDER_BYTES = 64 * 2**30
 REPEATED_BYTES = 2**28
 """The most bytes of repeated files: a manifest could name one large file many times."""
 _SHA256 = re.compile(SHA256)
+PART_BYTES = 255
+"""The most bytes of a name in a folder, on Linux and macOS."""
 _PART = re.compile(r"[^\x00-\x1f/\\:]{1,255}")
 
 
@@ -58,4 +60,5 @@ def is_safe_name(name: str) -> bool:
     parts = PurePosixPath(name).parts
     if any("\ud800" <= letter <= "\udfff" for letter in name):  # surrogates: no file name has them
         return False
-    return bool(parts) and len(name) < 1000 and ".." not in parts and all(_PART.fullmatch(part) for part in parts)
+    fits = len(name.encode()) < 1000 and all(len(part.encode()) <= PART_BYTES for part in parts)
+    return fits and bool(parts) and ".." not in parts and all(_PART.fullmatch(part) for part in parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 from limner.store import patterns
 from limner.store.files import make_folder
 
@@ -16,7 +17,7 @@ from limner.store.files import make_folder
 def home() -> Path:
     """The absolute home folder: $LIMNER_HOME, or the platform's folder for user data. Not created."""
     chosen = os.environ.get("LIMNER_HOME")
-    return Path(chosen).expanduser().absolute() if chosen else user_data_path("limner", appauthor=False)
+    return expand_home(chosen).absolute() if chosen else user_data_path("limner", appauthor=False)
 
 
 def database_file(home: Path) -> Path:

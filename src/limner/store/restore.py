@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Progress, Stage
+from limner.core.files import check_file
 from limner.store.backup import MANIFEST, TABLES, Manifest
 from limner.store.blobs import CHUNK_BYTES, Blobs
 from limner.store.database import HEAD
@@ -55,6 +56,7 @@ def restore_backup(store: Store, blobs: Blobs, path: Path, replace: bool, emit: 
 @contextmanager
 def _opened(path: Path) -> Generator[zipfile.ZipFile]:
     """The archive; errors of zipfile are raised as LimnerError."""
+    check_file(path)
     with translate_disk_errors(path):
         try:
             with zipfile.ZipFile(path) as archive:

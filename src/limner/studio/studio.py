@@ -16,6 +16,7 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, invalid
 from limner.core.events import Event
 from limner.core.execution import Execution
+from limner.core.files import expand_home
 from limner.core.moderation import Policy
 from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths
 from limner.core.runs import Run
@@ -37,6 +38,8 @@ from limner.studio.runs import QUEUE, StudioRuns
 from limner.studio.service import Accounts, IdempotencyRecords, ImageCollections, Verdicts, Webhooks, shared_secret
 
 Listener = Callable[[Event], None]
+MAX_DEPTH = 400
+"""Most folders of a path, which Python creates by recursion."""
 
 
 def _ignore(event: Event) -> None:
@@ -210,14 +213,20 @@ class Studio:
         image: str | Path,
         out: str | Path | None = None,
         *,
+        read_files: bool = False,
         listener: Listener = _ignore,
         stop: Callable[[], bool] = _never,
     ) -> Run:
-        """Execute the request in an image's label again: the same pixels on the same machine."""
+        """Execute the request in an image's label again: the same pixels on the same machine.
+
+        read_files: read the files that the label names even if the image was not made here. A stranger's image may
+        name any file; without this, LimnerError lists them.
+        """
         from limner.engine.generate.reproduce import request_of_image
 
-        request, execution, batch = request_of_image(Path(image), self._paths, listener)
-        known = self.store.artifacts(sha256=sha256_of(Path(image)), limit=1)
+        path = Path(image)
+        request, execution, batch = request_of_image(path, self._paths, listener, read_files=read_files)
+        known = self.store.artifacts(sha256=sha256_of(path), limit=1)
         run = self.submit(request, out, known[0].run if known else None, execution)
         return self.execute(run, batch=batch, listener=listener, stop=stop)
 
@@ -304,7 +313,12 @@ class Studio:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(Path(path).expanduser().resolve())
+    place = expand_home(path)
+    if len(place.parts) > MAX_DEPTH:
+        raise LimnerError(
+            f"{str(path)[:80]!r} has {len(place.parts):,} folders in one another", "choose a shorter path"
+        )
+    return str(place.resolve())
 
 
 def methods() -> list[str]:

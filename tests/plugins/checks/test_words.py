@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 import random
+import re
 import unicodedata
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from hostile import within
 from limner.core.blocked_words import plain, variants
 from limner.core.errors import LimnerError
+from limner.core.look_alikes import I_OR_L, LOOK_ALIKES
 from limner.plugins.checks.words import ADDED, LIST, Category, compile_phrases, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 
@@ -91,6 +94,53 @@ def test_all_categories_are_tested() -> None:
 )
 def test_disguised_words_are_found(text: str) -> None:
     assert category_of(text) == "hate"
+
+
+def written_in(script: str) -> dict[str, str]:
+    """A look-alike of each Latin letter that a script has one of."""
+    found: dict[str, str] = {}
+    for sign, letter in LOOK_ALIKES.items():
+        if unicodedata.name(sign, "").startswith(script):
+            for read in "il" if letter == I_OR_L else letter:
+                found.setdefault(read, sign)
+    assert len(found) >= 8
+    return found
+
+
+def all_figures(phrase: str) -> str:
+    return phrase.translate(str.maketrans("aeilostbg", "431105789"))
+
+
+DISGUISES = {
+    "letters apart": lambda phrase: "  ".join(" ".join(word) for word in phrase.split()),
+    "letters apart, words joined": lambda phrase: " ".join(phrase.replace(" ", "")),
+    "hyphens": lambda phrase: "-".join(phrase.replace(" ", "")),
+    "words joined": lambda phrase: phrase.replace(" ", ""),
+    "letters three times": lambda phrase: re.sub(r"(\S)", r"\1\1\1", phrase),
+    "vowels three times": lambda phrase: re.sub(r"([aeiou])", r"\1\1\1", phrase),
+    "doubled": lambda phrase: re.sub(r"(\S)", r"\1\1", phrase),
+    "figures": lambda phrase: phrase.translate(str.maketrans("aeiost", "431057")),
+    "all figures": all_figures,
+    "signs": lambda phrase: phrase.translate(str.maketrans("ailst", "@!|$+")),
+    "weight of the end": lambda phrase: f"{phrase[: len(phrase) // 2]}({phrase[len(phrase) // 2 :]}:1.3)",
+    "weight of the start": lambda phrase: f"({phrase[: len(phrase) // 2]}:1.3){phrase[len(phrase) // 2 :]}",
+    "weight inside": lambda phrase: f"{phrase[0]}({phrase[1:-1]}:1.3){phrase[-1]}",
+    **{
+        script: lambda phrase, script=script: phrase.translate(str.maketrans(written_in(script)))
+        for script in ("LISU", "ARMENIAN", "CHEROKEE", "COPTIC", "CYRILLIC", "GREEK", "CANADIAN", "WARANG")
+    },
+}
+
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("form", ["{}", "a photo of {}, highly detailed"])
+def test_each_disguise_of_the_whole_list(disguise: str, form: str) -> None:
+    """At most 2 of 98 pass, of words that no disguise leaves with a letter, such as 1011 for "loli"."""
+    content = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    phrases = [phrase for kind in content.values() for phrase in kind["phrases"] if "*" not in phrase]
+    passed = [phrase for phrase in phrases if JUDGE(form.format(DISGUISES[disguise](phrase))).category is None]
+    assert len(phrases) == 98
+    assert passed == (["loli", "lolis"] if disguise == "all figures" else [])
 
 
 @pytest.mark.parametrize("text", INNOCENT)
@@ -175,8 +225,6 @@ def test_any_characters_are_judged() -> None:
 
 def test_phrases_of_the_list_are_normalised() -> None:
     """A phrase that is not normalised would never match."""
-    import yaml
-
     content = yaml.safe_load(LIST.read_text(encoding="utf-8"))
     phrases = [
         phrase
@@ -196,7 +244,27 @@ def test_the_first_reading_is_the_normalised_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "a ", "bad ", "kid ", "1a ", "h3ll0! ", "h e l l o ", "a.", "\u1e17", "the cat, "]
+    "piece",
+    [
+        "a",
+        "a ",
+        "bad ",
+        "kid ",
+        "1a ",
+        "h3ll0! ",
+        "h e l l o ",
+        "a.",
+        "\u1e17",
+        "the cat, ",
+        "1l",
+        "spi1l",
+        "9",
+        "! ",
+        "aa ",
+        "1 ",
+        ": ",
+        ":1",
+    ],
 )
 def test_long_texts_are_judged_fast(piece: str) -> None:
     judge = plugin.ready(plugin.Options())

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import Out, stop_on_signal
 from limner.cli.flags import command_for
+from limner.cli.output import print_line
 from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import ImageQuery, Rating, Reason
 
@@ -17,13 +18,21 @@ feedback = App(name="feedback")
 
 
 def run(
-    picture: Annotated[Path, Parameter(help="A PNG that Limner generated.")], *, out: Out = Path("pictures")
+    picture: Annotated[Path, Parameter(help="A PNG that Limner generated.")],
+    *,
+    out: Out = Path("pictures"),
+    read_files: Annotated[
+        bool,
+        Parameter(
+            help="Read the files that an image of someone else names: input images, adapters, models.", negative=()
+        ),
+    ] = False,
 ) -> None:
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        screen.finish(Studio().reproduce(picture, out, listener=screen.show, stop=stop))
+        screen.finish(Studio().reproduce(picture, out, read_files=read_files, listener=screen.show, stop=stop))
 
 
 def runs(*, count: Annotated[int, Parameter(help="Number of runs.")] = 20) -> None:
@@ -85,7 +94,7 @@ def rate(
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)
     rating = Rating(stars=int(stars), reasons=tuple(map(Reason, reason)), comment=comment)
-    print(*Studio().feedback.rate_named(pictures, rating))
+    print_line(" ".join(map(str, Studio().feedback.rate_named(pictures, rating))))
 
 
 @feedback.command
@@ -108,4 +117,4 @@ def export(
     from limner.studio.studio import Studio
 
     Studio().feedback.export_file(file, kind, stars, embed)
-    print(file)
+    print_line(file)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from limner.cli.output import print_line
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 
 if TYPE_CHECKING:
     from limner.studio.maintenance import ErasureResult
@@ -28,9 +30,9 @@ def backup(file: Archive) -> None:
     from limner.studio.studio import Studio
 
     with Screen() as screen:
-        Studio().maintenance.backup(file.expanduser().absolute(), screen.show)
+        Studio().maintenance.backup(expand_home(file).absolute(), screen.show)
         screen.end()
-    print(file)
+    print_line(file)
 
 
 def restore(
@@ -42,7 +44,7 @@ def restore(
     from limner.studio.studio import Studio
 
     with Screen() as screen:
-        Studio().maintenance.restore(file.expanduser().absolute(), replace=replace, listener=screen.show)
+        Studio().maintenance.restore(expand_home(file).absolute(), replace=replace, listener=screen.show)
         screen.end()
 
 
@@ -97,11 +99,11 @@ def parse_age(text: str) -> timedelta:
 def _print_erasure(done: ErasureResult, verb: str) -> None:
     for title, items in (("run", done.runs), ("derived run", done.derived), ("upload", done.uploads)):
         for item in items[:SHOWN]:
-            print(f"{title} {item}")
+            print_line(f"{title} {item}")
         if len(items) > SHOWN:
-            print(f"and {len(items) - SHOWN:,} more")
+            print_line(f"and {len(items) - SHOWN:,} more")
     for path in done.left:
-        print(f"not erased: {path}")
+        print_line(f"not erased: {path}")
     orphans = f", {done.orphans:,} files that nothing referred to" if done.orphans else ""
     runs = len(done.runs) + len(done.derived)
-    print(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")
+    print_line(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import Folder, stop_on_signal
 from limner.cli.flags import command_for
+from limner.cli.output import print_line
 from limner.starter.exam.options import ExamOptions
 
 models, starter = App(name="models"), App(name="starter")
@@ -33,7 +34,7 @@ def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> N
     with Screen() as screen:
         place = Studio().fetch(model, listener=screen.show)
         screen.end()
-    print(place)
+    print_line(place)
 
 
 def _exam(
@@ -69,7 +70,7 @@ def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> N
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         page = write_showcase(out, screen.show, stop, model)
         screen.end()
-    print(page)
+    print_line(page)
 
 
 @starter.command
@@ -101,4 +102,4 @@ def demo(*, out: Folder = Path("limner-demo")) -> None:
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         page = run_demo(out, screen.show, stop)
         screen.end()
-    print(page)
+    print_line(page)

@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from limner.cli.commands.shared import stop_on_signal
 from limner.cli.flags import command_for
+from limner.cli.output import print_line
 from limner.core.accounts import Limits, Role
 from limner.core.logs import LogFormat
 from limner.server.settings import Settings
@@ -83,7 +84,7 @@ def add(
 
     limits = Limits(per_minute=per_minute, pictures_per_day=pictures_per_day, kept_bytes=kept_bytes)
     _, secret = Studio().accounts.add_key(account, role, limits, days)
-    print(secret)
+    print_line(secret)
 
 
 @keys.default
@@ -100,7 +101,7 @@ def revoke(key: Annotated[str, Parameter(help="Id of the key, as `limner keys` l
     """Revoke a key."""
     from limner.studio.studio import Studio
 
-    print(f"{Studio().accounts.revoke(key).id} is revoked")
+    print_line(f"{Studio().accounts.revoke(key).id} is revoked")
 
 
 @keys.command

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from limner.cli.output import print_line
 from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution
 from limner.core.requests import KnownRequest
@@ -27,8 +28,8 @@ def run_and_report(request: KnownRequest, execution: Execution, out: Path, what:
         Studio().run(request, out, listener=screen.show, stop=stop, execution=execution)
         screen.end()
     page = next(made for made in screen.made if made.what == what)
-    print(page.details["verdict"])
-    print(page.path)
+    print_line(page.details["verdict"])
+    print_line(page.path)
     return page
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from limner.cli.output import print_line
 from limner.core.errors import LimnerError
 
 
@@ -21,7 +22,7 @@ def rank(
         raise LimnerError("no file of votes is given", "limner rank votes.json --comparison FOLDER")
     ranking = rank(votes, comparison)
     print_ranking(ranking.ranks)
-    print(ranking.verdict)
+    print_line(ranking.verdict)
 
 
 def opinions(
@@ -33,5 +34,5 @@ def opinions(
     if not scores:
         raise LimnerError("no file of scores is given", "limner opinions scores.json --evaluation FOLDER")
     found, page = summarise_opinions(scores, evaluation)
-    print(found.verdict)
-    print(page)
+    print_line(found.verdict)
+    print_line(page)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union
 
 from pydantic import Field, TypeAdapter
 
+from limner.core.files import expand_home
 from limner.core.kinds import KINDS
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
@@ -97,7 +97,7 @@ def absolute_paths(request: Asked, names: Container[str] = ()) -> Asked:
 
     def absolute(path: str) -> str:
         try:
-            place = Path(path).expanduser()
+            place = expand_home(path)
             return str(place.resolve()) if place.exists() and path not in names else path
         except (OSError, RuntimeError, ValueError):
             return path

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from limner.core.files import expand_home
 from limner.data.entries.text_tables import TABLES
 from limner.imaging.formats import ENDINGS, SUFFIXES, media_type
 
@@ -67,7 +68,7 @@ def suffix_by_content(head: bytes) -> str:
 
 def local_path(reference: str) -> Path:
     """A reference as a path, with ~ expanded."""
-    return Path(os.path.expanduser(reference))
+    return expand_home(reference)
 
 
 def _folder_kind(folder: Path) -> Kind | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from limner.core.datasets import SUBJECT_IMAGES, ByteSource, Rights
 from limner.core.errors import LimnerError
-from limner.core.files import quoted, read_file
+from limner.core.files import expand_home, quoted, read_file
 from limner.data.entries.annotations import Annotation, caption_value
 from limner.data.entries.byte_sources import FileBytes
 from limner.data.entries.sidecars import NO_CAPTION, UNREADABLE, Sidecars, suffix_of
@@ -119,7 +119,7 @@ def scan(path: str | Path) -> Scan:
 
     Raises LimnerError where no image is left.
     """
-    path = Path(os.path.expanduser(path))
+    path = expand_home(path)
     if not os.path.lexists(path):
         raise _missing(path)
     if not path.is_dir():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.core.errors import LimnerError, unknown
+from limner.core.files import expand_home
 from limner.core.requests import AdapterUse, Contestant
 from limner.models import hub, loading
 from limner.models.adapters import open_adapter
@@ -44,7 +45,7 @@ def target_of(contestant: Contestant) -> Target:
         return AdapterTarget(contestant.adapter)
     if reference in aliases():
         return ModelTarget(reference, contestant.adapter)
-    place = Path(reference).expanduser()
+    place = expand_home(reference)
     with_adapter = AdapterTarget((AdapterUse(path=reference), *contestant.adapter))
     if place.is_dir():
         if (place / "model_index.json").exists():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.files import read_file
+from limner.core.files import expand_home, read_file
 from limner.core.protocols import Control
 from limner.core.requests import GenerateRequest
 from limner.imaging.crop import fit
@@ -110,8 +109,8 @@ def fit_inputs(request: GenerateRequest, opened: OpenedInputs, side: int, multip
     sources = tuple(fit(images[use.path], size) for use in request.control)
     guides = tuple(maker.guide(source) for maker, source in zip(opened.makers, sources, strict=True))
     named = (*images, *([request.mask] if request.mask else ()))
-    files = {path: sha256_of(Path(path).expanduser()) for path in named}
-    foreign = request.image is not None and not is_fully_generated(read_file(Path(request.image).expanduser()))
+    files = {path: sha256_of(expand_home(path)) for path in named}
+    foreign = request.image is not None and not is_fully_generated(read_file(expand_home(request.image)))
     return Inputs(size, image, mask, sources, guides, files, foreign)
 
 

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit, Notice
 from limner.core.execution import Execution, split_body
-from limner.core.requests import GenerateRequest
+from limner.core.files import expand_home, read_file
+from limner.core.requests import GenerateRequest, references_of
 from limner.models.loading import needs_download, resolve
-from limner.provenance.labels import read_label
+from limner.plugins import registry
+from limner.provenance.labels import Label, parse_label
 from limner.store.files import sha256_of
 
 
 def request_of_image(
-    image: Path, places: Callable[[str], list[str]], emit: Emit
+    image: Path, places: Callable[[str], list[str]], emit: Emit, *, read_files: bool = False
 ) -> tuple[GenerateRequest, Execution, int | None]:
     """Return the request that generated an image, how it was executed, and the size of its batch.
 
-    places: returns the paths of artifacts with a hash. Raises LimnerError if a file that is needed is missing or was
-    changed.
+    places: returns the paths of artifacts with a hash. read_files: whether an image that was not made here may name
+    files of this machine. Raises LimnerError if it may not, or if a file that is needed is missing or was changed.
     """
-    label = read_label(image)
+    data = read_file(image)
+    label = parse_label(data, image)
     if label is None:
         raise LimnerError(
             f"{str(image)!r} carries no Limner request", "only images that Limner generated can be run again"
@@ -32,6 +37,8 @@ def request_of_image(
         raise LimnerError(
             f"the label of {str(image)!r} is not that of a generated image", "use an image as Limner wrote it"
         )
+    if not read_files and not places(hashlib.sha256(data).hexdigest()):
+        _refuse_files(image, request, label, places)
     for reference in (request.model, request.vae, request.refiner, *request.control_model):
         if reference is not None:
             _refuse_download(reference)
@@ -45,6 +52,23 @@ def request_of_image(
     _check_inputs(label.inputs)
     _warn_of_other_weights(request.model, label.model["sha256"], emit)
     return request, execution, label.together
+
+
+def _refuse_files(image: Path, request: GenerateRequest, label: Label, places: Callable[[str], list[str]]) -> None:
+    """Refuse the label of an image that may come from a stranger if it names files of this machine."""
+    named = [name for _, name in references_of(request) if name not in registry.aliases()]
+    known = [place for mark in label.adapters for place in places(mark["sha256"])]
+    if found := [name for name in dict.fromkeys((*named, *label.inputs, *known)) if _is_local(name)]:
+        raise LimnerError(
+            f"{str(image)!r} was not generated here, and its label names files of this machine: "
+            + ", ".join(map(repr, found)),
+            "if it may read all of them, add --read-files",
+        )
+
+
+def _is_local(name: str) -> bool:
+    """Whether a file of this machine has this name."""
+    return os.path.exists(expand_home(name))  # pathlib's raises OSError for a name that is too long
 
 
 def _refuse_download(model: str) -> None:

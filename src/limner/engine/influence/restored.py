@@ -84,6 +84,13 @@ def resolve_base(adapter: Adapter, training: TrainRequest, model: str | None, va
     """The base model, by default that of the training; LimnerError where it is not available."""
     if model is None:
         model, vae = training.model, vae or training.vae
+        # The file may come from a stranger: it must not make us download anything.
+        for flag, part in (("--model", model), ("--vae", vae)):
+            if part is not None and loading.needs_download(part):
+                raise LimnerError(
+                    f"adapter {adapter.name!r} was trained on {part!r}, which is not on disk",
+                    f"if you trust that model, add {flag} {part}",
+                )
     try:
         return loading.resolve(model, vae)
     except LimnerError as error:

@@ -12,6 +12,7 @@ from typing import cast
 
 from limner.core.datasets import ByteSource, Entry, LinkedSource, Rights, Skipped, Source, TrainingRefused
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 from limner.core.moderation import ImageScreen
 from limner.core.requests import PrepareRequest
 from limner.core.workspace import Workspace
@@ -30,7 +31,7 @@ def source_of(reference: str) -> Source:
         if source.claims(reference):
             return source
     titles = ", ".join(source.title for source in sources.all().values())
-    exists = os.path.lexists(os.path.expanduser(reference))
+    exists = os.path.lexists(expand_home(reference))
     problem = "is not a source of images" if exists else "does not exist"
     raise LimnerError(f"{reference!r} {problem}", f"give one of these: {titles}")
 
@@ -39,12 +40,12 @@ def check_sources(request: PrepareRequest, out: Path) -> None:
     """Raise LimnerError for a reference that is not a source, and for a result inside its own source."""
     for reference in request.sources:
         source_of(reference)
-        place, target = Path(reference).expanduser().resolve(), out.resolve()
+        place, target = expand_home(reference).resolve(), out.resolve()
         if place.exists() and (target.is_relative_to(place) or place.is_relative_to(target)):
             raise LimnerError(
                 f"the dataset {str(out)!r} and its source {reference!r} are inside each other", "choose another --out"
             )
-    if request.masks is not None and not Path(request.masks).expanduser().is_dir():
+    if request.masks is not None and not expand_home(request.masks).is_dir():
         raise LimnerError(f"{request.masks!r} is not a folder of masks", "give a folder")
 
 
@@ -53,7 +54,7 @@ def entries_of(request: PrepareRequest, table: FieldTable | None, workspace: Wor
 
     With several sources, each key begins with the name of its source.
     """
-    masks = None if request.masks is None else LinkPolicy(Path(request.masks).expanduser(), request.follow_links)
+    masks = None if request.masks is None else LinkPolicy(expand_home(request.masks), request.follow_links)
     for reference, prefix in zip(request.sources, prefixes([*map(workspace.called, request.sources)]), strict=True):
         source = source_of(reference)
         follows = isinstance(source, LinkedSource) and request.follow_links

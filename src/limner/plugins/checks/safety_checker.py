@@ -6,9 +6,9 @@ It compares an image's CLIP embedding with those of 20 concepts, which are not p
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from limner.core.files import expand_home
 from limner.core.moderation import Finding, JudgeFunction, ModelReference
 from limner.core.requests import Frozen
 
@@ -33,7 +33,7 @@ class SafetyChecker:
 
         from limner.models.classifiers import checked, load_model, load_processor
 
-        in_pipeline = (Path(options.model).expanduser() / "safety_checker").is_dir()
+        in_pipeline = (expand_home(options.model) / "safety_checker").is_dir()
         folders = ({"subfolder": "safety_checker"}, {"subfolder": "feature_extractor"}) if in_pipeline else ({}, {})
         model = load_model(StableDiffusionSafetyChecker, options.model, **folders[0])
         processor = load_processor(AutoImageProcessor, options.model, backend="pil", **folders[1])

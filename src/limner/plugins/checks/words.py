@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from limner.core.blocked_words import fold, plain, variants
+from limner.core.blocked_words import fold, pattern_of, plain, variants
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, JudgeFunction
 from limner.core.requests import Frozen, Name
@@ -24,7 +24,8 @@ LIST = Path(__file__).with_name("words.yaml")
 ADDED = "words that the policy of this server forbids"
 """Category of the words that a policy adds."""
 _TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-_AGE = rf"(?:[1-9]|1[0-7]|{'|'.join(f'one two three four five six seven eight nine {_TEENS}'.split())})"
+_NUMBERS = f"one two three four five six seven eight nine {_TEENS}".split()
+_AGE = rf"(?:[1-9]|1[0-7]|{'|'.join(map(pattern_of, _NUMBERS))})"
 _LOCK = Lock()
 """Matching holds the interpreter's lock: several threads would only slow down the server's event loop."""
 _NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\ud7ff\uf900-\ufaff]")
@@ -82,7 +83,8 @@ def _phrase_pattern(phrase: str) -> tuple[str, bool]:
         raise LimnerError(f"{phrase!r} has * inside a word", "put it at the beginning or end of the word")
     if _NO_SPACES.search(text):
         return re.escape(text.replace("*", "")).replace(r"\ ", " "), False
-    return re.escape(text).replace(r"\{age\}", _AGE).replace(r"\*", r"\w*").replace(r"\ ", " "), True
+    parts = {"{age}": _AGE, "*": r"\w*"}
+    return "".join(parts.get(part) or pattern_of(part) for part in re.split(r"(\{age\}|\*)", text)), True
 
 
 @cache

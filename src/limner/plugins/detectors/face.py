@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 from limner.imaging.opencv import opencv
 
 SIDE = 640
@@ -31,7 +32,7 @@ class FaceDetector:
         """The finder of faces with the weights in a file. Raises LimnerError if they cannot be loaded."""
         if not model:
             raise LimnerError("the detector 'face' needs YuNet's weights", REMEDY)
-        path = Path(model).expanduser()
+        path = expand_home(model)
         if not path.is_file():
             raise LimnerError(f"there is no file {model!r}", REMEDY)
         finder = FaceFinder(path)

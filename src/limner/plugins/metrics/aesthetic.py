@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from limner.core.errors import LimnerError
+from limner.core.files import expand_home
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_image
 from limner.models.classifiers import load_model, load_processor
@@ -107,7 +108,7 @@ def read_head(reference: str) -> tuple[torch.Tensor, float]:
 
 
 def _file(reference: str) -> Path:
-    place = Path(reference).expanduser()
+    place = expand_home(reference)
     if place.is_dir():
         files = sorted(place.glob("*.safetensors"))
         if len(files) != 1:

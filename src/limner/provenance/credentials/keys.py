@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.files import short_line
+from limner.core.files import expand_home, short_line
 from limner.store import paths
 from limner.store.files import atomic_folder_once, translate_disk_errors
 
@@ -46,7 +46,7 @@ def load_credentials(home: Path | None = None) -> Credentials:
     """
     chosen = os.environ.get(FOLDER)
     if chosen:
-        return read_credentials(Path(chosen).expanduser())
+        return read_credentials(expand_home(chosen))
     own = _own_folder(home)
     create_own_key(own)
     return read_credentials(own)
