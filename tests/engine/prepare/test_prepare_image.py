@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -75,7 +76,7 @@ def rights_of(folder: Path, embedded: str = "", beside: Rights = UNKNOWN, **aske
 def test_rights_beside_an_image_count_first_then_those_in_it_then_the_requests(
     tmp_path: Path, fact: str, flag: str
 ) -> None:
-    embedded, beside, asked = EMBEDDED.get(fact, ""), Rights(**{fact: "beside it"}), {flag: "asked"}
+    embedded, beside, asked = EMBEDDED.get(fact, ""), replace(UNKNOWN, **{fact: "beside it"}), {flag: "asked"}
     assert getattr(rights_of(tmp_path, embedded, beside, **asked), fact) == "beside it"
     assert getattr(rights_of(tmp_path, embedded, **asked), fact) == ("in the file" if embedded else "asked")
     assert getattr(rights_of(tmp_path, **asked), fact) == "asked"
