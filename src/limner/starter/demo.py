@@ -134,8 +134,8 @@ def generate_column(
             listener(Progress(done=sum(done.values())))
         elif isinstance(event, ArtifactCreated):
             paths[number] = folder / Path(event.path).name
-        elif not isinstance(event, Stage) and number == 0:  # each request gets the same notices
-            listener(event)
+        elif not isinstance(event, Stage) and number == 0 and adapter:  # each request gets the same notices
+            listener(event)  # without the adapter, that the identifier is unknown, which is to be shown
 
     studio.run_batch(requests, folder, listener=forward, stop=stop)
     return [paths[number] for number in range(len(requests))]

@@ -16,6 +16,7 @@ from limner.engine.generate.inputs import Inputs
 from limner.engine.generate.output import write_image
 from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
 from limner.engine.generate.session import Session, check_request
+from limner.models.known_words import notify_unknown_words
 from limner.models.prompts import warn_if_truncated, warn_of_weights
 
 
@@ -45,9 +46,8 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
     session = Session.open(check_request(jobs[0].request, jobs[0].workspace.execution), partial(emit_to_all, jobs))
     for job in jobs:
         job.request = session.complete(job.request)
-        if not session.setup.facts.long_prompts:
-            with job.isolated():
-                _warn_of_prompt(session, job)
+        with job.isolated():
+            _warn_of_prompt(session, job)
     with session.applied():
         seconds = second_passes(session.setup.request, session.base, session.setup.strengths)
         for job in jobs:
@@ -61,9 +61,15 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def _warn_of_prompt(session: Session, job: Job) -> None:
+    setup = session.setup
     prompt = job.request.prompt
+    if not job.checked:
+        notify_unknown_words(setup.model, "prompt", [prompt], job.emit, setup.adapters)
+        notify_unknown_words(setup.model, "negative prompt", [job.request.negative_prompt], job.emit, setup.adapters)
+    if setup.facts.long_prompts:
+        return
     warn_of_weights(prompt, job.emit)
-    tokenizer, limit = session.setup.model.family.tokenizer(session.components)
+    tokenizer, limit = setup.model.family.tokenizer(session.components)
     warn_if_truncated(tokenizer, limit, "prompt", prompt, job.emit)
 
 
