@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner import LimnerError, TrainRequest
+from limner import AdapterUse, LimnerError, TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
 from limner.starter import demo
@@ -203,13 +203,14 @@ def test_columns_are_the_base_model_and_the_adapter_at_each_guidance(tmp_path, h
         assert pair in page
 
 
-def test_progress_is_of_all_images_and_notices_come_once_a_column(tmp_path, recording, monkeypatch):
+def test_progress_is_of_all_images_and_notices_come_once_a_column_with_an_adapter(tmp_path, recording, monkeypatch):
     monkeypatch.setattr(demo, "PROMPTS", PROMPTS[:2])
     events = []
-    generate_grid(recording, [(None, 3.0), (None, 5.0)], tmp_path, events.append, never)
+    columns = [(None, 3.0), (AdapterUse(path="a"), 5.0)]
+    generate_grid(recording, columns, tmp_path, events.append, never)
     assert events[0] == Stage(name="results", total=120) and not any(isinstance(e, Stage) for e in events[1:])
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 30, 31, 60, 61, 90, 91, 120]
-    assert [event.text for event in events if isinstance(event, Notice)] == ["guidance 3", "guidance 5"]
+    assert [event.text for event in events if isinstance(event, Notice)] == ["guidance 5"]
 
 
 @pytest.mark.parametrize("when", ["training", "generating"])
