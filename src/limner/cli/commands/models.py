@@ -102,4 +102,4 @@ def demo(*, out: Folder = Path("limner-demo")) -> None:
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         page = run_demo(out, screen.show, stop)
         screen.end()
-    print(page)
+    print(f"{page}\nOpen it in a browser: {page.resolve().as_uri()}")

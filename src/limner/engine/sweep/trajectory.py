@@ -68,10 +68,25 @@ def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit)
             inputs["guidance_rescale"] = sampling["guidance_rescale"]
         denoiser = _Denoiser(session.pipeline, inputs)
         latents = denoiser.latents(request.seed, steps)
-        shown = sorted({round(step) for step in np.linspace(1, len(latents), FRAMES)})
+        shown = changing_steps(latents)
         frames = [denoiser.decode(latents[step - 1]) for step in shown]
     workspace.check()
     return shown, frames
+
+
+def changing_steps(latents: Sequence[torch.Tensor]) -> list[int]:
+    """At most `FRAMES` of the steps, the first is 1, at even distances of similarity to the last latents.
+
+    Evenly spaced steps would show much of the same noise: at first only the direction to the image changes.
+    """
+    if len(latents) <= FRAMES:
+        return list(range(1, len(latents) + 1))
+    last = latents[-1].float().flatten()
+    likeness = [float(torch.cosine_similarity(each.float().flatten(), last, dim=0)) for each in latents]
+    reached = np.maximum.accumulate(likeness)
+    places = np.searchsorted(reached, np.linspace(reached[0], reached[-1], FRAMES))
+    places[-1] = len(latents) - 1
+    return sorted({int(place) + 1 for place in places})
 
 
 @dataclass
