@@ -8,7 +8,6 @@ from limner.core.events import Emit, Notice
 from limner.core.unknown_words import describe_words, unknown_words, words_of
 from limner.models.adapters import Adapter
 from limner.models.loading import Model
-from limner.models.prompts import parse_weights
 
 
 def notify_unknown_words(
@@ -24,7 +23,7 @@ def notify_unknown_words(
         return
     known = words_of(phrase for phrases in domain.phrases().values() for phrase in phrases)
     known |= words_of(str(word) for adapter in adapters for word in _called(adapter))
-    found = [words for text in texts if (words := unknown_words(_without_weights(text), known))]
+    found = [words for text in texts if (words := unknown_words(text, known))]
     if not found:
         return
     subject = f"the {what} has" if len(texts) == 1 else f"{len(found)} of {len(texts)} {what}s have"
@@ -32,10 +31,6 @@ def notify_unknown_words(
     named = describe_words(dict.fromkeys(word for words in found for word in words), known, domain.synonyms)
     text = f"{subject} words that {model.reference!r} does not know{unless}: {named}"
     emit(Notice(text=f"{text}; all that it knows: {domain.listing}", level="warning"))
-
-
-def _without_weights(text: str) -> str:
-    return " ".join(part for part, _ in parse_weights(text))
 
 
 def _called(adapter: Adapter) -> list[object]:
