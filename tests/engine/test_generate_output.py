@@ -47,7 +47,11 @@ class FakeSession:
 
     def __init__(self, batch: int = 8) -> None:
         self.passes: list[list[int]] = []
-        self.setup = SimpleNamespace(request=SimpleNamespace(batch=batch, prompt="the first"))
+        self.setup = SimpleNamespace(
+            request=SimpleNamespace(batch=batch, prompt="the first"),
+            adapters=(),
+            facts=SimpleNamespace(long_prompts=False),
+        )
         self.inputs, self.sampling = Inputs((6, 4), None, None, (), (), {}), {}
 
     def sample(self, conditioning: Any, seeds: Any, on_step: Any) -> Any:
@@ -138,7 +142,7 @@ def test_warnings_are_of_each_jobs_own_prompt() -> None:
     fake: Any = FakeSession()
     fake.components, fake.setup.model = (
         None,
-        SimpleNamespace(family=SimpleNamespace(tokenizer=lambda components: (tokenizer, 3))),
+        SimpleNamespace(family=SimpleNamespace(tokenizer=lambda components: (tokenizer, 3)), domain=None),
     )
     fake.setup.facts = SimpleNamespace(long_prompts=False)
     (short, none), (long, some) = (

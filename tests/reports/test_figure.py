@@ -1,5 +1,7 @@
 """The labelled grid shows every picture at its place."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -131,11 +133,16 @@ def test_headings_stand_over_their_columns_and_names_over_their_cells(written):
     assert written[-1] == ("below", (28, 76 + 28 + 2 * 106 + 40 - 30), "lm")
 
 
-def test_long_headings_and_captions_are_cut_to_their_width(written):
-    grid(("a",), (ColumnGroup("wide " * 50, ("x",)),), [[flat((0, 0, 0))]], "wide " * 99, 100)
-    heading, caption = written[0][0], written[-1][0]
-    for text, size, width in ((heading, 19, 100), (caption, 14, 28 + 200 + 100 + 28 - 56)):
-        assert 0.6 * width < font_for(text, size)[0].getlength(text) <= width
+def test_a_long_heading_is_cut_and_a_long_caption_wrapped(written):
+    words = [f"word{number}" for number in range(40)] + ["w" * 300]
+    figure = grid(("a",), (ColumnGroup("wide " * 50, ("x",)),), [[flat((0, 0, 0))]], " ".join(words), 100)
+    heading, lines = written[0][0], [each for each in written if each[0].startswith("w") and each[2] == "lm"]
+    assert 60 < font_for(heading, 19)[0].getlength(heading) <= 100
+    assert all(font_for(line, 14)[0].getlength(line) <= 300 for line, *_ in lines)
+    assert " ".join(line for line, *_ in lines).split()[:-1] == words[:-1] and lines[-1][0].endswith("w…")
+    tops = [place[1] for _, place, _ in lines]
+    assert {below - above for above, below in pairwise(tops)} == {20}
+    assert figure.height == tops[-1] + 30
 
 
 def test_a_row_whose_letters_no_font_has_is_numbered_from_one(written, monkeypatch):

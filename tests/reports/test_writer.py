@@ -89,7 +89,7 @@ def test_the_other_files_are_told_in_order_with_details_of_the_page(report, monk
 
 def test_a_page_escapes_what_it_is_given_and_needs_all_of_it(tmp_path):
     values = {"taught": {}, "pairs": [SimpleNamespace(prompt="<b>", base="", personalised="")]}
-    values |= {"title": "<i>", "curve": "", "shown": "", "train_command": "", "minutes": 1}
+    values |= {"title": "<i>", "curve": "", "shown": "", "train_command": "", "minutes": 1, "activate": None}
     page = write_page(tmp_path / "a.html", "demo.html", **values).read_text()
     assert "<title>&lt;i&gt;</title>" in page and "<b>&" not in page and "<figcaption>&lt;b&gt;" in page
     del values["minutes"]

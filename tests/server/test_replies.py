@@ -44,7 +44,7 @@ def test_names_of_windows_paths() -> None:
 
 def test_the_execution_of_a_run_is_shown_with_its_request() -> None:
     run = Run(id="x", request=GenerateRequest(prompt="a"), execution=Execution(memory="low"), created=NOW, parent="y")
-    reply = RunReply.of(run, [])
+    reply = RunReply.of(run, [], [])
     assert reply.model_dump()["request"]["memory"] == "low" and (reply.url, reply.parent) == ("/v1/runs/x", "y")
 
 
@@ -52,7 +52,7 @@ def test_artifacts_of_a_run_are_listed_oldest_first() -> None:
     run = Run(
         id="x", request=GenerateRequest(prompt="a"), created=NOW, out="/srv/out", owner="ann", key="k", policy="p"
     )
-    reply = RunReply.of(run, [artifact(3), artifact(2), artifact(1)])  # as the store lists them, newest first
+    reply = RunReply.of(run, [artifact(3), artifact(2), artifact(1)], [])  # as the store lists them, newest first
     assert [made.name for made in reply.artifacts] == ["0001.png", "0002.png", "0003.png"]
     assert reply.url == "/v1/runs/x" and "/srv" not in reply.model_dump_json()
 

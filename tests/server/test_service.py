@@ -48,6 +48,21 @@ def test_generate_image(call: Client, tmp_path: Path) -> None:
     assert again != reply.json["generated_image_url"], "each call has its own seed"
 
 
+def test_unknown_words_are_named_over_http(call: Client) -> None:
+    """In the answer, in the run, in the list of runs and in its events; what the model knows can be asked."""
+    reply = call("POST", "/generate-image", CALL | {"prompt": "an astronaut on the beech"})
+    (notice,) = reply.json["notices"]
+    assert "does not know: 'astronaut', 'beech' (nearest: 'beach')" in notice and "/v1/models/starter/words" in notice
+    listed = call("GET", "/v1/runs?limit=1").json[0]
+    assert listed["notices"] == [notice] == call("GET", listed["url"]).json["notices"]
+    events = parsed(call("GET", f"{listed['url']}/events").body)
+    assert [json.loads(event["data"])["text"] for event in events if event.get("event") == "notice"] == [notice]
+    words = call("GET", "/v1/models/starter/words").json
+    assert "cat" in words["subject"] and "on the beach" in words["place"]
+    assert call("GET", "/v1/models/sdxl/words").json == {}, "more than can be listed"
+    assert call("GET", "/v1/models/nosuch/words").status == 404
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner import LimnerError, TrainRequest
+from limner import AdapterUse, LimnerError, TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
 from limner.starter import demo
@@ -203,15 +203,15 @@ def test_columns_are_the_base_model_and_the_adapter_at_each_guidance(tmp_path, h
         assert pair in page
 
 
-def test_progress_is_of_all_images_and_notices_come_once_a_column(tmp_path, recording, monkeypatch):
+def test_progress_is_of_all_images_and_notices_come_once_a_column_with_an_adapter(tmp_path, recording, monkeypatch):
     monkeypatch.setattr(demo, "PROMPTS", PROMPTS[:2])
     events = []
-    generate_grid(recording, [(None, 3.0), (None, 5.0)], tmp_path, events.append, never)
-    assert events[0] == Stage(name="results", total=120, unit="steps") and not any(
-        isinstance(e, Stage) for e in events[1:]
-    )
+    columns = [(None, 3.0), (AdapterUse(path="a"), 5.0)]
+    generate_grid(recording, columns, tmp_path, events.append, never)
+    assert events[0] == Stage(name="results", total=120, unit="steps")
+    assert not any(isinstance(event, Stage) for event in events[1:])
     assert [event.done for event in events if isinstance(event, Progress)] == [1, 30, 31, 60, 61, 90, 91, 120]
-    assert [event.text for event in events if isinstance(event, Notice)] == ["guidance 3", "guidance 5"]
+    assert [event.text for event in events if isinstance(event, Notice)] == ["guidance 5"]
 
 
 @pytest.mark.parametrize("when", ["training", "generating"])
@@ -240,7 +240,7 @@ def test_an_empty_folder_is_used_and_a_file_or_a_folder_in_use_is_not(tmp_path, 
     assert len(list((tmp_path / "empty" / "pictures").iterdir())) == count
 
 
-def test_the_loss_curve_is_smoothed_and_scaled_to_the_highest_loss():
+def test_the_loss_curve_is_smoothed_and_fills_the_axis():
     """720 x 220: the plot is 654 wide from 52 on, and 174 high from 12 on."""
     lines = [
         {"step": 10, "loss": 1.0, "held_out_loss": 3.0},
@@ -248,20 +248,21 @@ def test_the_loss_curve_is_smoothed_and_scaled_to_the_highest_loss():
         {"step": 40, "loss": 0.6, "held_out_loss": 2.0},
     ]
     drawing = loss_curve(lines)
-    top, mean, expected = 4.0 * 1.05, 1.0, []
+    low, high = 0.75 - 0.05 * 3.25, 4.0 + 0.05 * 3.25  # of the smoothed losses 1, 0.8, 0.75 and the held-out ones
+    mean, expected = 1.0, []
     for line in lines:
         mean += 0.25 * (line["loss"] - mean)
-        expected.append((52 + 654 * line["step"] / 40, 12 + 174 * (1 - mean / top)))
+        expected.append((52 + 654 * line["step"] / 40, 12 + 174 * (1 - (mean - low) / (high - low))))
     points = [tuple(map(float, pair.split(","))) for pair in drawing.split('points="')[1].split('"')[0].split()]
     assert np.allclose(points, expected, atol=0.06)
     dots = [tuple(map(float, pair)) for pair in re.findall('cx="([0-9.]+)" cy="([0-9.]+)"', drawing)]
     assert np.allclose(
         dots,
-        [(215.5, 12 + 174 * (1 - 3 / top)), (379, 12 + 174 * (1 - 4 / top)), (706, 12 + 174 * (1 - 2 / top))],
+        [(x, 12 + 174 * (1 - (loss - low) / (high - low))) for x, loss in ((215.5, 3), (379, 4), (706, 2))],
         atol=0.06,
     )
     labels = re.findall('y="([0-9.]+)" text-anchor="end">([0-9.]+)<', drawing)
-    assert labels == [("190.0", "0.00"), ("103.0", "2.10"), ("24.7", "3.99")]
+    assert labels == [("182.1", "0.750"), ("103.0", "2.375"), ("23.9", "4.000")]
     assert "step 40" in drawing and loss_curve(lines[:2]) and not loss_curve(lines[:1])
 
 
@@ -281,3 +282,33 @@ def test_the_characters_training_images_are_these(tmp_path):
     assert len(texts) == len(places)
     for text, place, pose in zip(texts, places, poses, strict=True):
         assert text.startswith(f"a photo of sks cat {pose}") and place in text
+
+
+def test_the_command_ends_with_the_address_of_the_page(limner, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "run_demo", lambda out, listener, stop: out / "index.html")
+    said = limner("demo", "--out", "my demo").out.splitlines()
+    assert said == ["my demo/index.html", f"Open it in a browser: file://{tmp_path}/my%20demo/index.html"]
+
+
+def test_the_page_says_how_to_activate_the_environment(tmp_path, monkeypatch):
+    script = tmp_path / "my env" / "bin" / "activate"
+    monkeypatch.setattr(demo.sys, "prefix", str(tmp_path / "my env"))
+    assert demo.activation(tmp_path) is None, "a script that is not there"
+    script.parent.mkdir(parents=True)
+    script.touch()
+    assert demo.activation(tmp_path) == "source 'my env/bin/activate'"
+    assert demo.activation(tmp_path / "elsewhere") == f"source '{script}'"
+    monkeypatch.setattr(demo.sys, "base_prefix", str(tmp_path / "my env"))
+    assert demo.activation(tmp_path) is None, "no environment"
+
+
+def test_commands_on_the_page_follow_the_activation(tmp_path, monkeypatch):
+    (tmp_path / "metrics.jsonl").write_text("\n".join(map(json.dumps, LINES)))
+    for command, shown in (("source .venv/bin/activate", True), (None, False)):
+        monkeypatch.setattr(demo, "activation", lambda folder, command=command: command)
+        pairs = [PromptPair("a", "a.png", "b.png")]
+        write_demo_page(tmp_path, {"one.png": "a"}, pairs, tmp_path / "metrics.jsonl", "limner train x", 1.0)
+        page = (tmp_path / "index.html").read_text()
+        assert ("<code>source .venv/bin/activate</code>" in page) is shown
+        assert not shown or page.index("source .venv") < page.index("limner generate")

@@ -179,6 +179,16 @@ def test_events_are_read_in_order(store: Store) -> None:
     assert [number for number, _, _ in store.events(run.id, after=2)] == [3, 4]
 
 
+def test_the_first_notices_of_several_runs_each_once(store: Store) -> None:
+    one, two, three = (store.create(PAINT).id for _ in range(3))
+    for text in ("b", "a", "b", "c"):
+        store.add_event(one, Notice(text=text))
+        store.add_event(one, Stage(name=text))
+    store.add_event(two, Notice(text="other"))
+    assert store.notices_of([one, two]) == {one: ["b", "a", "c"], two: ["other"]}
+    assert store.notices_of([one, three], limit=2) == {one: ["b", "a"], three: []}
+
+
 def test_events_of_several_threads_and_stores_are_all_stored(store: Store, database: str | None) -> None:
     run = store.create(PAINT)
     second = Store(store.home, database)

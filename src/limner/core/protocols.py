@@ -25,7 +25,8 @@ class Alias:
     model's page. gigabytes: size of the download, in half precision where that exists. memory: gigabytes of GPU memory
     that generating in half precision needs. config: for a single file, the id of a diffusers model of the same shape.
     vae: autoencoder to use in place of the model's own. terms: what a user must know about the licence before using
-    the images. defaults: values for request fields that are left open.
+    the images. defaults: values for request fields that are left open. domain: module whose `domain` is the `Domain`
+    of a model that was trained on images of one kind only.
     """
 
     name: str
@@ -37,6 +38,27 @@ class Alias:
     vae: str | None = None
     terms: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    domain: str | None = None
+
+
+class Domain(Protocol):
+    """What a model knows that was trained on images of one kind only.
+
+    images: the kind of its training images, in the plural, for people. synonyms: words that it does not know -> words
+    of the same meaning that it knows. listing: where all its words are listed.
+    """
+
+    images: str
+    synonyms: Mapping[str, str]
+    listing: str
+
+    def phrases(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what prompts may say, by kind, such as "colour". A model knows the words of these phrases only."""
+        ...
+
+    def resemblance(self, images: Sequence[Image]) -> list[float]:
+        """Return how sure it is that each RGB image is of the kind of its training images, 0 to 1."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

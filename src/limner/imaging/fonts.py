@@ -50,6 +50,18 @@ def truncate(text: str, font: Font, width: float) -> str:
     return text + "…"
 
 
+def wrap_words(text: str, font: Font, width: float) -> list[str]:
+    """The text in lines of at most `width` pixels, broken between words; a word that is wider is shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and font.getlength(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(truncate(word, font, width))
+    return lines
+
+
 def wrap(text: str, font: Font, width: float, lines: int) -> str:
     """The text in at most `lines` lines of at most `width` pixels, shortened if it does not fit."""
     for columns in range(24, 3, -1):

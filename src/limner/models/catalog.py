@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+import torch
 
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Progress, Stage
@@ -40,6 +44,64 @@ def list_models() -> list[NamedModel]:
         place = loading.resolve(name).on_disk()
         models.append(NamedModel(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
     return sorted(models, key=lambda model: (model.gigabytes, model.name))
+
+
+TRAINING = 2
+"""Memory for training an adapter, as a multiple of that for generating: a rule of thumb, not measured."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """gpu: gigabytes of the largest GPU, 0 without one. disk: gigabytes that are free for downloads."""
+
+    gpu: float
+    disk: float
+
+    @classmethod
+    def this(cls) -> Machine:
+        """Ask this machine; a GPU that shares the machine's memory may use three quarters of it."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        cache = Path(HF_HUB_CACHE).expanduser().absolute()
+        place = next(folder for folder in (cache, *cache.parents) if folder.exists())
+        gpu = 0.0
+        if torch.cuda.is_available():
+            count = torch.cuda.device_count()
+            gpu = max(torch.cuda.get_device_properties(number).total_memory for number in range(count))
+        elif torch.backends.mps.is_available():
+            gpu = 0.75 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return cls(gpu / 1e9, shutil.disk_usage(place).free / 1e9)
+
+    def lacks(self, model: NamedModel) -> str:
+        """What it lacks for training an adapter on a model; "" if nothing."""
+        if not self.gpu:
+            return "this machine has no GPU"
+        if self.gpu < TRAINING * model.memory:
+            return f"the GPU of this machine has {self.gpu:.1f} GB"
+        if model.place is None and self.disk < model.gigabytes:
+            return f"{self.disk:.1f} GB of disk are free"
+        return ""
+
+
+def model_for_photos(machine: Machine) -> NamedModel:
+    """Return the largest named model of photos that an adapter can be trained on here; the smallest if none fits.
+
+    Models that were distilled to few steps, or have terms of their own, are left out.
+    """
+    aliases = {name: alias for name, (_, alias) in registry.aliases().items()}
+    plain = [
+        model
+        for model in list_models()
+        if (alias := aliases[model.name]).domain is None and alias.terms is None and "guidance" not in alias.defaults
+    ]
+    ranked = sorted(plain, key=lambda model: (model.memory, model.gigabytes), reverse=True)
+    return next((model for model in ranked if not machine.lacks(model)), ranked[-1])
+
+
+def needs(model: NamedModel) -> str:
+    """What training an adapter on a model needs, in words."""
+    download = "" if model.place else f" and a download of {model.gigabytes:g} GB"
+    return f"{model.name} needs a GPU of {TRAINING * model.memory:g} GB{download}"
 
 
 def fetch(reference: str, emit: Emit) -> Path:

@@ -18,7 +18,7 @@ import torch
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
 from limner.core.files import expand_home
-from limner.core.protocols import Alias, Components, Family, ModelSource
+from limner.core.protocols import Alias, Components, Domain, Family, ModelSource
 from limner.models import hub
 from limner.models.cache import MODELS
 from limner.models.logging import quiet_libraries
@@ -33,7 +33,7 @@ class Model:
     """A base model that a request names.
 
     alias: its alias, if the reference is one. vae: an autoencoder in place of its own. own_defaults: request values
-    that a model trained by Limner stores about itself.
+    that a model trained by Limner stores about itself. trained_from: reference of the model that it was trained from.
     """
 
     reference: str
@@ -43,6 +43,7 @@ class Model:
     licence: str
     vae: str | None = None
     own_defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    trained_from: str | None = None
 
     def source(self, quantised: str | None = None) -> ModelSource:
         """Return where it is loaded from; a file on the hub is downloaded first."""
@@ -56,6 +57,12 @@ class Model:
     @property
     def family(self) -> Family:
         return registry.families.get(self.family_name)
+
+    @property
+    def domain(self) -> Domain | None:
+        """What it was trained on, where that is images of one kind only."""
+        alias = self.alias or registry.aliases().get(self.trained_from or "", ("", None))[1]
+        return registry.load_domain(alias)
 
     @property
     def defaults(self) -> Mapping[str, Any]:
@@ -201,21 +208,33 @@ def _from_folder(reference: str, folder: Path) -> Model:
             f"model {reference!r} has an unreadable model_index.json: {error}", "copy the folder again"
         ) from error
     licence = hub.card_licence(folder / "README.md")
-    defaults = _own_defaults(folder / "limner.json")
+    facts = _own_facts(folder / "limner.json")
+    base = facts.get("base")
+    trained_from = str(base.get("reference")) if isinstance(base, dict) else None
     family = _family_of(reference, contents)
-    return Model(reference, str(folder.resolve()), family, None, licence, own_defaults=defaults)
+    place = str(folder.resolve())
+    return Model(reference, place, family, None, licence, own_defaults=_own_defaults(facts), trained_from=trained_from)
 
 
-def _own_defaults(file: Path) -> Mapping[str, Any]:
-    """Read the sampling settings of a model that Limner trained: those of its base model."""
+def _own_facts(file: Path) -> Mapping[str, Any]:
+    """Read what a model that Limner trained stores about itself; empty for other models."""
     try:
-        sampling = json.loads(file.read_text(encoding="utf-8"))["sampling"]
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _own_defaults(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the sampling settings of a model that Limner trained: those of its base model."""
+    try:
+        sampling = facts["sampling"]
         return {
             "denoising_steps": int(sampling["steps"]),
             "guidance": float(sampling["guidance"]),
             "guidance_rescale": float(sampling["guidance_rescale"]),
         }
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return {}
 
 

@@ -12,7 +12,7 @@ from limner.core.datasets import Captioner, Detector, Source
 from limner.core.errors import LimnerError, unknown
 from limner.core.metrics import Metric
 from limner.core.moderation import Check
-from limner.core.protocols import Alias, Control, Family, Method
+from limner.core.protocols import Alias, Control, Domain, Family, Method
 
 T = TypeVar("T")
 
@@ -82,6 +82,11 @@ captioners: PluginGroup[Captioner] = PluginGroup("limner.captioners", "captioner
 def aliases() -> dict[str, tuple[str, Alias]]:
     """The aliases of all families: name -> (family name, alias)."""
     return {alias.name: (name, alias) for name, family in families.all().items() for alias in family.aliases}
+
+
+def load_domain(alias: Alias | None) -> Domain | None:
+    """The domain of a model with an alias; None for models of all kinds of images."""
+    return None if alias is None or alias.domain is None else importlib.import_module(alias.domain).domain
 
 
 def family_of_pipeline(class_name: str) -> str | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageOps
 
-from limner.imaging.fonts import font_for, truncate, wrap
+from limner.imaging.fonts import font_for, truncate, wrap, wrap_words
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 BLANK = (236, 236, 236)
 GAP, GROUP_GAP, MARGIN, ROW_LABEL, HEADER = 6, 22, 28, 200, 76
-HEADING_SIZE, LABEL_SIZE, CAPTION_SIZE = 19, 16, 14
+HEADING_SIZE, LABEL_SIZE, CAPTION_SIZE, CAPTION_LINE = 19, 16, 14, 20
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,19 @@ def grid(
 ) -> Image.Image:
     """Draw the figure.
 
-    images: by row and column; None leaves a cell grey. caption: below the grid. side: width of a cell in pixels, None
-    for that of the first image, from 128 to 256; its height follows from the shape of the first image.
+    images: by row and column; None leaves a cell grey. caption: below the grid, wrapped. side: width of a cell in
+    pixels, None for that of the first image, from 128 to 256; its height follows from the shape of the first image.
     """
     first = next((image for line in images for image in line if image is not None), Image.new("RGB", (64, 64)))
     side = min(256, max(128, first.width)) if side is None else side
     shape = first.size
     height = max(1, round(side * shape[1] / shape[0]))
     lefts = _column_positions(groups, side)
-    size = lefts[-1] + side + MARGIN, HEADER + MARGIN + len(rows) * (height + GAP) + 40
+    width = lefts[-1] + side + MARGIN
+    font, text = font_for(caption, CAPTION_SIZE)
+    lines = wrap_words(text, font, width - 2 * MARGIN) or [""]
+    bottom = HEADER + MARGIN + len(rows) * (height + GAP) + 10
+    size = width, bottom + CAPTION_LINE * (len(lines) - 1) + 30
     figure = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(figure)
     _draw_headings(draw, groups, lefts, side)
@@ -50,8 +54,8 @@ def grid(
         for left, image in zip(lefts, line, strict=True):
             cell = Image.new("RGB", first.size, BLANK) if image is None else image.convert("RGB")
             figure.paste(ImageOps.pad(cell, (side, height), Image.Resampling.LANCZOS, color=PAPER), (left, top))
-    font, text = font_for(caption, CAPTION_SIZE)
-    draw.text((MARGIN, size[1] - 30), truncate(text, font, size[0] - 2 * MARGIN), FAINT, font, anchor="lm")
+    for number, line in enumerate(lines):
+        draw.text((MARGIN, bottom + CAPTION_LINE * number), line, FAINT, font, anchor="lm")
     return figure
 
 

@@ -19,6 +19,8 @@ CLUSTERS = ("#0f8f88", "#e4572e", "#3b6fb5", "#e0a100", "#8a4fae", "#5d8c2e", "#
 REST = "#b4b8c0"
 CURVES = 3
 """Curves in a row."""
+ROW_GAP = 0.14
+"""Space above and below each plot in inches, so that a label below one does not look like the next one's title."""
 BINS = 30
 MAX_DOTS = 2_000
 """Dots that a map shows, evenly chosen, so that a page stays small."""
@@ -87,6 +89,7 @@ def _curves_figure(curves: Sequence[Curve]) -> Iterator[Any]:
     columns = min(CURVES, len(curves))
     rows = -(-len(curves) // columns)
     with new_figure(3.4 * columns, 2.6 * rows) as figure:
+        figure.get_layout_engine().set(h_pad=ROW_GAP)
         for number, curve in enumerate(curves, 1):
             _draw_curve(figure.add_subplot(rows, columns, number), curve)
         yield figure

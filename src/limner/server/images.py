@@ -20,7 +20,7 @@ from limner.core.accounts import Caller
 from limner.core.execution import body_model, split_body
 from limner.core.protocols import Alias
 from limner.core.runs import Artifact, Run
-from limner.plugins.registry import aliases
+from limner.plugins.registry import aliases, load_domain
 from limner.provenance.credentials import sign
 from limner.provenance.xmp import source_type
 from limner.server.auth import CallerDep
@@ -91,10 +91,21 @@ def list_models() -> ModelList:
 @router.get("/models/{model}")
 def show_model(model: str) -> ModelReply:
     """Show one base model."""
-    if model not in aliases():
-        problem = f"there is no model {model[:80]!r}"
+    return _model_reply(model, _named_model(model))
+
+
+@router.get("/models/{model}/words")
+def list_words(model: str) -> dict[str, tuple[str, ...]]:
+    """List what prompts for a model may say, by kind. Empty for models that know more than can be listed."""
+    domain = load_domain(_named_model(model))
+    return {} if domain is None else dict(domain.phrases())
+
+
+def _named_model(name: str) -> Alias:
+    if name not in aliases():
+        problem = f"there is no model {name[:80]!r}"
         raise HTTPError(HTTPStatus.NOT_FOUND, problem, "GET /v1/models lists them", pointer="/model")
-    return _model_reply(model, aliases()[model][1])
+    return aliases()[name][1]
 
 
 def _model_reply(name: str, alias: Alias) -> ModelReply:

@@ -59,13 +59,14 @@ class MarketingRequest(BaseModel):
 
 
 class MarketingResponse(BaseModel):
-    """URL of the image, and how long it took, such as "3.2s"."""
+    """URL of the image, and how long it took, such as "3.2s". notices: what to know about it; absent if nothing."""
 
     generated_image_url: str
     generation_time: str = Field(pattern=r"^\d+\.\ds$", examples=["3.2s"])
+    notices: list[str] | None = None
 
 
-@router.post("/generate-image", responses={409: {}, 504: {}})
+@router.post("/generate-image", responses={409: {}, 504: {}}, response_model_exclude_none=True)
 async def generate_image(
     call: MarketingRequest, request: Request, state: StateDep, caller: CallerDep
 ) -> MarketingResponse:
@@ -82,7 +83,9 @@ async def generate_image(
     path = ArtifactReply.of(artifacts[-1]).url
     path = path if state.links is None else await run_sync(state.links.sign, path)
     url = str(request.base_url).rstrip("/") + path
-    return MarketingResponse(generated_image_url=url, generation_time=f"{monotonic() - began:.1f}s")
+    notices = (await run_sync(state.studio.runs.notices_of, [run.id]))[run.id]
+    seconds = f"{monotonic() - began:.1f}s"
+    return MarketingResponse(generated_image_url=url, generation_time=seconds, notices=notices or None)
 
 
 @router.get("/industries")

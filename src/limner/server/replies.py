@@ -45,7 +45,7 @@ class ArtifactReply(BaseModel):
 
 
 class RunReply(BaseModel):
-    """A run with its status, progress and artifacts."""
+    """A run with its status, progress and artifacts. notices: the first ones, each once; its events have all."""
 
     id: str
     status: Status
@@ -56,6 +56,7 @@ class RunReply(BaseModel):
     progress: Progress | None
     tags: dict[str, str]
     error: str | None
+    notices: list[str]
     created: datetime
     started: datetime | None
     finished: datetime | None
@@ -63,12 +64,16 @@ class RunReply(BaseModel):
     artifacts: list[ArtifactReply] = Field(default_factory=list[ArtifactReply])
 
     @staticmethod
-    def of(run: Run, artifacts: list[Artifact]) -> RunReply:
+    def of(run: Run, artifacts: list[Artifact], notices: list[str]) -> RunReply:
         """Return a run with its artifacts, which come newest first and are returned oldest first."""
-        fields = run.model_dump(include=set(RunReply.model_fields) - {"request"})
+        fields = run.model_dump(include=set(RunReply.model_fields) - {"request", "notices"})
         replies = [ArtifactReply.of(artifact) for artifact in reversed(artifacts)]
         return RunReply(
-            **fields, request=body_of(run.request, run.execution), url=f"/v1/runs/{run.id}", artifacts=replies
+            **fields,
+            request=body_of(run.request, run.execution),
+            url=f"/v1/runs/{run.id}",
+            notices=notices,
+            artifacts=replies,
         )
 
 

@@ -62,7 +62,8 @@ def list_runs(
         find_run(before, state, caller)
     runs = state.studio.runs.list(limit, kind, status, before, QUEUE, caller.scope)
     artifacts = state.studio.runs.artifacts_of(run.id for run in runs)
-    return [RunReply.of(run, artifacts[run.id]) for run in runs]
+    notices = state.studio.runs.notices_of(run.id for run in runs)
+    return [RunReply.of(run, artifacts[run.id], notices[run.id]) for run in runs]
 
 
 @router.get("/{run_id}")
@@ -113,8 +114,8 @@ async def stream_run_events(
 
 
 def run_reply(studio: Studio, run: Run) -> RunReply:
-    """Return a run with its artifacts."""
-    return RunReply.of(run, studio.runs.artifacts(run.id))
+    """Return a run with its artifacts and notices."""
+    return RunReply.of(run, studio.runs.artifacts(run.id), studio.runs.notices_of([run.id])[run.id])
 
 
 def wait_seconds(prefer: str | None, limit: float) -> float:

@@ -19,7 +19,7 @@ from standardwebhooks import Webhook as Signer
 from limner import fetch
 from limner.core.errors import LimnerError
 from limner.core.webhooks import Delivery
-from limner.server.replies import RunReply
+from limner.server.runs import run_reply
 from limner.studio.studio import Studio
 
 TIMEOUT = 15.0
@@ -81,8 +81,7 @@ class WebhookSender:
 
     def _post(self, delivery: Delivery, url: str, secret: bytes) -> int:
         """Send a delivery and return the HTTP status. The timestamp is the attempt's: receivers refuse old ones."""
-        run, artifacts = self.studio.runs.show(delivery.run)
-        data = RunReply.of(run, artifacts).model_dump(mode="json")
+        data = run_reply(self.studio, self.studio.runs.get(delivery.run)).model_dump(mode="json")
         body = json.dumps({"type": delivery.event, "timestamp": delivery.created.isoformat(), "data": data})
         now = datetime.now(UTC)
         headers = {

@@ -6,7 +6,7 @@ It is trained on images of the painter only, so its caption of any other image i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from limner.starter.painter import ATTRIBUTES, BREEDS, Scene, caption
@@ -57,14 +57,18 @@ class JudgeCaptions:
 
     def fields(self, images: Sequence[Image]) -> list[dict[str, str]]:
         """The attributes of each image that are sure, by name; none for one that does not look like the painter's."""
+        return [_fields(readings, index) for readings in self._read(images) for index in range(len(readings))]
+
+    def resemblance(self, images: Sequence[Image]) -> list[float]:
+        """How sure the judge is of what each image shows, 0 to 1: above 0.8 for those of the painter."""
+        return [_resemblance(readings, index) for readings in self._read(images) for index in range(len(readings))]
+
+    def _read(self, images: Sequence[Image]) -> Iterator[Readings]:
+        """Yield readings of the images, batch by batch."""
         import numpy as np
 
-        fields: list[dict[str, str]] = []
         for start in range(0, len(images), _BATCH):
-            pixels = np.stack([np.asarray(_small(image)) for image in images[start : start + _BATCH]])
-            readings = self._judge.read(pixels)
-            fields += [_fields(readings, index) for index in range(len(readings))]
-        return fields
+            yield self._judge.read(np.stack([np.asarray(_small(image)) for image in images[start : start + _BATCH]]))
 
 
 class StarterCaptioner:
@@ -94,18 +98,24 @@ def _small(image: Image) -> Image:
     return image.convert("RGB").resize((SIDE, SIDE), method, (left, top, left + side, top + side))
 
 
+def _resemblance(readings: Readings, index: int) -> float:
+    """The product of the probabilities of the attributes that one image must have."""
+    animal = readings.likeliest(index, "subject") in BREEDS
+    probability = 1.0
+    for name in (*ALWAYS, *(OF_ANIMALS if animal else ("colour",))):
+        probability *= float(readings.values[name][index].max())
+    return probability
+
+
 def _fields(readings: Readings, index: int) -> dict[str, str]:
     """The attributes of one image that are sure; empty if it does not look like the painter's."""
     from limner.starter.judge.attributes import COLOURLESS, NATURAL, NONE
 
+    if _resemblance(readings, index) < MIN_IMAGE_PROBABILITY:
+        return {}
     names = (*ATTRIBUTES, *(name for name in OF_ANIMALS if name not in ATTRIBUTES))
     read = {name: (readings.likeliest(index, name), float(readings.values[name][index].max())) for name in names}
     animal = read["subject"][0] in BREEDS
-    probability = 1.0
-    for name in (*ALWAYS, *(OF_ANIMALS if animal else ("colour",))):
-        probability *= read[name][1]
-    if probability < MIN_IMAGE_PROBABILITY:
-        return {}
     sure = {name: value for name, (value, chance) in read.items() if chance >= MIN_PROBABILITY and value != NONE}
     left_out = {*OF_ANIMALS} - {"pose"}
     left_out |= {"colour"} if animal else {"breed", "pose", "extra", "extra_colour"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shlex
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -134,8 +135,8 @@ def generate_column(
             listener(Progress(done=sum(done.values())))
         elif isinstance(event, ArtifactCreated):
             paths[number] = folder / Path(event.path).name
-        elif not isinstance(event, Stage) and number == 0:  # each request gets the same notices
-            listener(event)
+        elif not isinstance(event, Stage) and number == 0 and adapter:  # each request gets the same notices
+            listener(event)  # without the adapter, that the identifier is unknown, which is to be shown
 
     studio.run_batch(requests, folder, listener=forward, stop=stop)
     return [paths[number] for number in range(len(requests))]
@@ -174,12 +175,21 @@ def write_demo_page(
         "demo.html",
         title="Limner: a first portrait",
         shown=shlex.quote(folder.name),
+        activate=activation(folder.resolve().parent),
         taught=captions,
         pairs=pairs,
         curve=loss_curve(lines),
         train_command=train_command,
         minutes=minutes,
     )
+
+
+def activation(folder: Path) -> str | None:
+    """The command that activates the environment of this program, for a terminal in a folder; None outside one."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if sys.prefix == sys.base_prefix or not script.is_file():
+        return None
+    return f"source {shlex.quote(str(script.relative_to(folder) if script.is_relative_to(folder) else script))}"
 
 
 def loss_curve(lines: Sequence[dict[str, float]]) -> str:
@@ -189,22 +199,27 @@ def loss_curve(lines: Sequence[dict[str, float]]) -> str:
     held_out = [(line["step"], line["held_out_loss"]) for line in lines if "held_out_loss" in line]
     if len(losses) < 2:
         return ""
-    top = max(value for _, value in losses + held_out) * 1.05
+    smoothed, mean = list[tuple[float, float]](), losses[0][1]
+    for step, value in losses:
+        mean += 0.25 * (value - mean)
+        smoothed.append((step, mean))
+    # Most of a denoising loss is noise that no model can predict: an axis from 0 would hide what was learned.
+    values = [value for _, value in smoothed + held_out]
+    margin = 0.05 * (max(values) - min(values)) or 0.05
+    low, high = min(values) - margin, max(values) + margin
     last = max(step for step, _ in losses)
 
     def position(step: float, value: float) -> tuple[float, float]:
-        return left + (width - left - 14) * step / last, 12 + (height - bottom - 12) * (1 - value / top)
+        part = (value - low) / (high - low)
+        return left + (width - left - 14) * step / last, 12 + (height - bottom - 12) * (1 - part)
 
-    points, mean = [], losses[0][1]
-    for step, value in losses:
-        mean += 0.25 * (value - mean)
-        points.append("{:.1f},{:.1f}".format(*position(step, mean)))
+    points = ["{:.1f},{:.1f}".format(*position(*point)) for point in smoothed]
     dots = "".join(
         '<circle cx="{:.1f}" cy="{:.1f}" r="3.5" fill="#e4572e"/>'.format(*position(*point)) for point in held_out
     )
     labels = "".join(
-        f'<text x="{left - 8}" y="{position(0, top * part)[1] + 4:.1f}" text-anchor="end">{top * part:.2f}</text>'
-        for part in (0, 0.5, 0.95)
+        f'<text x="{left - 8}" y="{position(0, value)[1] + 4:.1f}" text-anchor="end">{value:.3f}</text>'
+        for value in (low + margin, (low + high) / 2, high - margin)
     )
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="training loss over steps">'

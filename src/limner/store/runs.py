@@ -21,7 +21,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Event, Progress, Restarted
+from limner.core.events import Event, Notice, Progress, Restarted
 from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.requests import AnyRequest, parse_request
@@ -212,6 +212,20 @@ class Store(Database):
                 except ValidationError:
                     log.warning("event %d of run %s cannot be read", row.seq, run_id)
         return found
+
+    def notices_of(self, run_ids: Iterable[str], limit: int = 20) -> dict[str, builtins.list[str]]:
+        """The texts of the first notices of several runs by run id, each text once. limit: notices of each run."""
+        found: dict[str, dict[str, None]] = {run_id: {} for run_id in run_ids}
+        place = func.row_number().over(partition_by=EventRow.run, order_by=EventRow.seq).label("place")
+        notices = select(EventRow.run, EventRow.payload, place).where(
+            EventRow.run.in_(found), EventRow.kind == Notice.model_fields["kind"].default
+        )
+        first = notices.subquery()
+        query = select(first.c.run, first.c.payload).where(first.c.place <= limit).order_by(first.c.run, first.c.place)
+        with self.session() as session:
+            for run, payload in session.execute(query):
+                found[run][str(payload.get("text", ""))] = None
+        return {run: builtins.list(texts) for run, texts in found.items()}
 
     def add_artifact(
         self,

@@ -50,6 +50,10 @@ class StudioRuns:
         """Number, time and event of those numbered above `after`, in order."""
         return self._store.events(run_id, after)
 
+    def notices_of(self, run_ids: Iterable[str]) -> dict[str, builtins.list[str]]:
+        """The texts of the first notices of several runs by run id."""
+        return self._store.notices_of(run_ids)
+
     def artifacts(self, run_id: str, kind: str | None = None) -> builtins.list[Artifact]:
         """The artifacts of a run, newest first."""
         return self._store.artifacts(run_id, kind=kind)

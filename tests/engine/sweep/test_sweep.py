@@ -22,7 +22,7 @@ from limner.core.workspace import Workspace
 from limner.engine.generate import parts
 from limner.engine.sweep import sweep
 from limner.engine.sweep.best_guidance import lowest_sufficient
-from limner.engine.sweep.trajectory import denoising_frames
+from limner.engine.sweep.trajectory import FRAMES, changing_frames, denoising_frames
 from limner.provenance import watermark
 from limner.provenance.labels import read_label
 
@@ -191,3 +191,14 @@ def test_a_cell_with_a_withheld_image_is_not_scored(home: Path, tmp_path: Path, 
     report = swept(home, tmp_path / "out", tiny_sd, axis=["guidance=1.5,4"])
     means = [place["mean"] for place in report["along"]["guidance"]["saturation"]]
     assert means[0] is None and means[1] is not None
+
+
+def test_frames_of_a_trajectory_are_where_the_image_changes() -> None:
+    """Of 30 frames, the first 20 are the same noise."""
+    noise, image = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3))
+    frames = [noise + (image - noise) * max(0, place - 19) / 10 for place in range(30)]
+    shown = changing_frames(frames)
+    assert (shown[0], shown[-1]) == (0, 29) and FRAMES - 1 <= len(shown) <= FRAMES
+    assert sum(place < 20 for place in shown) == 1, "evenly spaced, 6 of 10 would be"
+    assert changing_frames(frames[:FRAMES]) == list(range(FRAMES)), "few frames are all shown"
+    assert changing_frames([noise] * 30) == [0, 29]

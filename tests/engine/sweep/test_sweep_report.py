@@ -86,7 +86,10 @@ def test_of_one_axis_a_row_is_a_seed(drawn: list[Any]) -> None:
     rows, (group,), cells, caption, _ = drawn
     assert rows == ["seed 5", "seed 6", "seed 7"] and cells[1] == ["0/6", "1/6", "2/6"]
     assert (group.heading, group.columns) == ("guidance scale", ("1", "2", "3"))
-    assert caption.startswith('"a cat", model starter, seed 5 and following. Made by AI')
+    assert caption == 'Shown: 3 of 5 seeds; "a cat", model starter, seed 5 and following. Made by AI.'
+    drawn.clear()
+    report._figure(swept([f"guidance={','.join(map(str, range(1, 21)))}"], seeds=3))
+    assert drawn[3].startswith('Shown: 16 of 20 values of guidance scale; "a cat"'), "all three seeds are shown"
     drawn.clear()
     report._figure(swept(["seed=8,9"], seeds=1))
     assert drawn[0] == [""] and drawn[2] == [["0/8", "1/9"]] and "seed" not in drawn[3]
@@ -108,7 +111,7 @@ def test_the_last_axis_is_across_and_the_middle_one_in_groups(drawn: list[Any]) 
         ("steps 4; guidance", ("1", "2")),
     ]
     assert drawn[2] == [["0/5", "1/5", "2/5", "3/5"], ["4/5", "5/5", "6/5", "7/5"]]
-    assert drawn[3] == "model starter, seed 5 and following. Made by AI."
+    assert drawn[3] == "Shown: 1 of 2 seeds; model starter, seed 5 and following. Made by AI."
     drawn.clear()
     values = ",".join(map(str, range(1, 41)))
     report._figure(swept([f"guidance={values}", f"steps={values}"], seeds=1))

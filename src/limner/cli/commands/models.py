@@ -62,6 +62,17 @@ starter.command(command_for(ExamOptions, _exam), name="exam")
 
 
 @starter.command
+def words() -> None:
+    """List what prompts for the starter may say; it knows no other words."""
+    from textwrap import fill
+
+    from limner.starter.painter.phrases import phrases
+
+    for kind, texts in phrases().items():
+        print(fill(f"{kind}: {'; '.join(texts)}", 100, subsequent_indent="    "))
+
+
+@starter.command
 def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> None:
     """Generate a contact sheet: 32 prompts, one image each, seeds from 42."""
     from limner.cli.terminal import Screen
@@ -103,3 +114,4 @@ def demo(*, out: Folder = Path("limner-demo")) -> None:
         page = run_demo(out, screen.show, stop)
         screen.end()
     print_line(page)
+    print_line(f"Open it in a browser: {page.resolve().as_uri()}")

@@ -26,13 +26,14 @@ class AllJobsFailed(Exception):
 class Job:
     """A request, the folder for its results, and the receiver of its events.
 
-    conditioning: the pipeline's arguments for its prompt, one row. done: steps done, summed over its images. failure:
-    why it ended early.
+    checked: whether the words of its prompt were checked together with those of other requests. conditioning: the
+    pipeline's arguments for its prompt, one row. done: steps done, summed over its images. failure: why it ended early.
     """
 
     request: GenerateRequest
     workspace: Workspace
     emit: Emit
+    checked: bool = False
     conditioning: Mapping[str, Any] = field(default_factory=dict[str, Any])
     done: int = 0
     failure: Exception | None = None

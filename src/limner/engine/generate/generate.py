@@ -17,6 +17,7 @@ from limner.engine.generate.inputs import Inputs
 from limner.engine.generate.output import write_image
 from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
 from limner.engine.generate.session import Session, check_request
+from limner.models.known_words import notify_unknown_words
 from limner.models.prompts import warn_if_truncated, warn_of_weights
 
 
@@ -61,15 +62,19 @@ def _finished_jobs(jobs: Sequence[Job]) -> Iterator[Job]:
 
 
 def _warn_of_prompt(session: Session, job: Job) -> None:
+    setup = session.setup
     prompt = job.request.prompt
-    weighted = session.setup.facts.long_prompts
+    weighted = setup.facts.long_prompts
     lines = [*notices_of(prompt, weighted), *notices_of(job.request.negative_prompt, weighted)]
     for text in dict.fromkeys(lines):
         job.emit(Notice(text=text, level="warning"))
+    if not job.checked:
+        notify_unknown_words(setup.model, "prompt", [prompt], job.emit, setup.adapters)
+        notify_unknown_words(setup.model, "negative prompt", [job.request.negative_prompt], job.emit, setup.adapters)
     if weighted:
         return
     warn_of_weights(prompt, job.emit)
-    tokenizer, limit = session.setup.model.family.tokenizer(session.components)
+    tokenizer, limit = setup.model.family.tokenizer(session.components)
     warn_if_truncated(tokenizer, limit, "prompt", prompt, job.emit)
 
 

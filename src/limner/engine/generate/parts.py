@@ -19,6 +19,7 @@ from limner.engine.generate.batching import Job
 from limner.engine.generate.generate import generate_batch
 from limner.models import loading
 from limner.models.adapters import open_adapter
+from limner.models.known_words import notify_unknown_words
 from limner.provenance.labels import Label, read_label
 
 ImagesBySeed = dict[int, Path]
@@ -87,6 +88,7 @@ def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Worksp
         emit(Notice(text=f"{name}: {known} of {sum(part.request.count for part in parts)} images exist already"))
     progress = JointProgress(name, emit)
     waiting = [(number, request) for number, part in enumerate(parts) for request in _missing(part, images[number])]
+    _notify_unknown_words([request for _, request in waiting], emit)
     progress.total = sum(request.count * _steps(request) for _, request in waiting)
     whole = Counter[str | None]()
     for part in parts:
@@ -100,6 +102,7 @@ def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Worksp
                 request,
                 replace(workspace, out=parts[number].folder, together=size),
                 progress.receiver(number * 10_000 + place, {"part": number, **parts[number].details}),
+                checked=True,
             )
             for place, (number, request) in enumerate(group)
         ]
@@ -110,6 +113,19 @@ def generate_parts(name: str, parts: Sequence[GenerationPart], workspace: Worksp
         if path.is_file():
             images[receiver // 10_000][seed] = path
     return images
+
+
+def _notify_unknown_words(requests: Sequence[GenerateRequest], emit: Emit) -> None:
+    """Emit one notice for all prompts of a model and its adapters."""
+    groups: dict[tuple[str, str | None, tuple[str, ...]], list[GenerateRequest]] = {}
+    for request in requests:
+        used = request.model, request.vae, tuple(use.path for use in request.adapter)
+        groups.setdefault(used, []).append(request)
+    for (reference, vae, paths), group in groups.items():
+        model, adapters = loading.resolve(reference, vae), [open_adapter(path) for path in paths]
+        for what, field_name in (("prompt", "prompt"), ("negative prompt", "negative_prompt")):
+            texts = list(dict.fromkeys(getattr(request, field_name) for request in group))
+            notify_unknown_words(model, what, texts, emit, adapters)
 
 
 def existing_images(request: GenerateRequest, folder: Path, memory: str = "high") -> ImagesBySeed:

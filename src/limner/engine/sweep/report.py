@@ -108,7 +108,18 @@ def _figure(result: SweepResult) -> Image.Image:
             [_image(result, tuple(filter(None, (row, group, value))), 0) for group in middle for value in picked[-1]]
             for row in picked[0]
         ]
-    return grid(rows, groups, cells, f"{settings(result)}. Made by AI.", None)
+    return grid(rows, groups, cells, f"{_shown(result, picked)}{settings(result)}. Made by AI.", None)
+
+
+def _shown(result: SweepResult, picked: Sequence[Sequence[str]]) -> str:
+    """What part of the images the figure shows, such as "Shown: 3 of 8 seeds; "; "" if it shows all."""
+    axes, seeds = result.request.axes, result.request.seeds
+    shown = min(SEEDS, seeds) if len(axes) == 1 else 1
+    parts = [f"{shown} of {seeds} seeds"] if shown < seeds else []
+    for axis, values in zip(axes, picked, strict=True):
+        if len(values) < len(axis.values):
+            parts.append(f"{len(values)} of {len(axis.values)} values of {_title(axis)}")
+    return f"Shown: {', '.join(parts)}; " if parts else ""
 
 
 def _image(result: SweepResult, values: tuple[str, ...], number: int) -> Image.Image | None:

