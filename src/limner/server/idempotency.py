@@ -9,6 +9,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import IO
 
+from anyio import CancelScope
 from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -84,7 +85,7 @@ class IdempotencyMiddleware:
             await self.app(scope, receive, record)
         finally:
             if not complete:
-                with suppress(LimnerError):
+                with suppress(LimnerError), CancelScope(shield=True):
                     await run_sync(self.answers.forget, account, key)
 
     async def _store(self, account: str, key: str, answer: StoredResponse, fits: bool) -> None:
