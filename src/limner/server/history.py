@@ -16,7 +16,7 @@ from limner.core.feedback import Collection, GeneratedImage, ImageQuery, Rating
 from limner.core.requests import Frozen
 from limner.provenance.labels import Label, read_label
 from limner.server.dependencies import ImageDep, StudioDep, ViewDep
-from limner.server.problems import HTTPError
+from limner.server.problems import http_status
 from limner.server.replies import public_details, url_of
 
 router = APIRouter(prefix="/v1", tags=["history"])
@@ -103,10 +103,8 @@ class CollectionRequest(Frozen):
 
 def find_collection(collection: Annotated[int, Path(ge=1, lt=2**31)], studio: StudioDep, view: ViewDep) -> Collection:
     """Return a collection of the caller; raises HTTPError (404) for any other."""
-    try:
+    with http_status(HTTPStatus.NOT_FOUND, "GET /v1/collections lists your collections"):
         return studio.collections.get(view, collection)
-    except LimnerError as error:
-        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/collections lists your collections") from error
 
 
 CollectionDep = Annotated[Collection, Depends(find_collection)]

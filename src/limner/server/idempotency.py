@@ -15,7 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from limner.core.errors import LimnerError
+from limner.core.disk import is_disk_error
+from limner.core.errors import LimnerError, Unavailable
 from limner.server.problems import HTTPError, error_response
 from limner.studio.service import IdempotencyRecords, InFlight, StoredResponse
 
@@ -51,6 +52,10 @@ class IdempotencyMiddleware:
                 stored = await run_sync(self.answers.begin, account, key, digest)
             except ClientDisconnect:
                 return None
+            except OSError as error:
+                if not is_disk_error(error):
+                    raise
+                return await error_response(Unavailable(str(error)))(scope, receive, send)
             except InFlight as error:
                 conflict = HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy)
                 return await error_response(conflict)(scope, receive, send)
