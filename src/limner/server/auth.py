@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from math import ceil
@@ -137,13 +137,14 @@ class SignedLinks:
 
     def verify(self, request: Request) -> bool:
         """Return whether a request reads the path of a valid link that has not expired."""
-        until, signature = (request.query_params.get(name, "") for name in ("until", "signature"))
-        if request.method not in LINK_METHODS or not (signature and until.isascii() and until.isdigit()):
+        return request.method in LINK_METHODS and self.opens(request.url.path, request.query_params)
+
+    def opens(self, path: str, query: Mapping[str, str]) -> bool:
+        """Return whether the query of a link to a path is valid and has not expired."""
+        until, signature = (query.get(name, "") for name in ("until", "signature"))
+        if not (signature and until.isascii() and until.isdigit()) or len(until) > 12 or int(until) < self._clock():
             return False
-        if len(until) > 12 or int(until) < self._clock():
-            return False
-        expected = self._signature(request.url.path, int(until))
-        return hmac.compare_digest(expected.encode(), signature.encode())
+        return hmac.compare_digest(self._signature(path, int(until)).encode(), signature.encode())
 
     def _signature(self, path: str, until: int) -> str:
         return hmac.new(self._secret(), f"{path}\n{until}".encode(), hashlib.sha256).hexdigest()
