@@ -60,8 +60,10 @@ StudioDep = Annotated[Studio, Depends(current_studio)]
 
 
 async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
-    """Return what the caller sees of the image history: runs of the queue only, not those of the command line."""
-    return Viewer(caller.account, caller.scope, QUEUE)
+    """Return what the caller sees of the image history. Images of the command line belong to no account, so admins
+    see them, and every caller where no key is needed.
+    """
+    return Viewer(caller.account, caller.scope, stored=True)
 
 
 ViewDep = Annotated[Viewer, Depends(current_view)]

@@ -26,7 +26,6 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.server.waiting import wait_until_done
 from limner.studio.images import Viewer
-from limner.studio.runs import QUEUE
 
 DOWNLOADS = CapacityLimiter(16)
 """Requests with a base image use their own threads, so that slow addresses do not block the others."""
@@ -133,7 +132,7 @@ def _submit(state: ServerState, call: MarketingRequest, caller: Caller, http_req
     adapters = profile.adapters(call.industry, image)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
-        ratings = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags.get("industry"))
+        ratings = studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}
