@@ -21,7 +21,7 @@ from limner.core.errors import LimnerError
 from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
-from limner.server import marketing, uploads
+from limner.server import base_images, marketing, uploads
 from limner.server import waiting as waiting_module
 from limner.server.app import create_app
 from limner.server.bandit import choose_adapter
@@ -152,7 +152,7 @@ class Call:
             return studio.files.upload(home / "base", caller)
 
         monkeypatch.setattr(marketing, "wait_until_done", done)
-        monkeypatch.setattr(marketing, "store_image_from_url", store_image)
+        monkeypatch.setattr(base_images, "store_image_from_url", store_image)
 
     def __call__(self, **fields: Any) -> tuple[Run, dict[str, Any]]:
         reply = self.client.post("/generate-image", json=CALL | fields)

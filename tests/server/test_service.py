@@ -34,7 +34,7 @@ def call(service: Service) -> Client:
 def test_generate_image(call: Client, tmp_path: Path) -> None:
     reply = call("POST", "/generate-image", CALL)
     assert reply.status == 200, reply.body
-    assert reply.json.keys() == {"generated_image_url", "generation_time"}
+    assert reply.json.keys() == {"generated_image_url", "generated_image_urls", "generation_time", "seed"}
     assert re.fullmatch(r"\d+\.\ds", reply.json["generation_time"])
     assert reply.json["generated_image_url"].startswith(call.address)
     picture = call("GET", reply.json["generated_image_url"].removeprefix(call.address))
