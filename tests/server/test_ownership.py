@@ -248,7 +248,12 @@ def test_a_rating_is_deleted_by_its_account_only(setup: Setup) -> None:
 
 def test_a_comparison_is_stored_as_it_was_sent(setup: Setup) -> None:
     run = setup.ann.post("/v1/runs", json=PAINT).json()["id"]
-    first, other = (picture_of(setup.studio, run, name.encode()) for name in "ef")
+    first, other = (
+        setup.studio.store.add_artifact(
+            run, "picture", f"/{name}.png", name * 64, {"width": 8, "height": 8, "reference": f"sha256:{name * 64}"}
+        ).id
+        for name in "ef"
+    )
     body = {"better": first, "worse": other, "tie": True, "reasons": ["blurred"], "comment": "hm"}
     assert setup.ann.post("/v1/comparisons", json=body).json() == body
     row = setup.ann.get("/v1/feedback/export?kind=pairs").json()
