@@ -41,7 +41,8 @@ def test_generate_image(call: Client, tmp_path: Path) -> None:
     assert picture.headers["Content-Type"] == "image/png"
     (tmp_path / "a.png").write_bytes(picture.body)
     label = read_label(tmp_path / "a.png")
-    assert label is not None and label.request.prompt == "a watercolour painting of a red mug on the beach"
+    prompt = "a watercolour painting of a red mug on the beach, against an orange wall"
+    assert label is not None and label.request.prompt == prompt
     run = call("GET", "/v1/runs?limit=1").json[0]
     assert run["tags"] == {"industry": "food", "style": "watercolour"}
     again = call("POST", "/generate-image", CALL).json["generated_image_url"]
