@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -14,12 +15,12 @@ import pytest
 
 from limner.cli.commands import service
 from limner.cli.commands.shared import stop_on_signal
-from limner.core.errors import Interrupted, LimnerError
+from limner.core.errors import Interrupted, LimnerError, Unavailable
 from limner.core.events import Notice, Progress
 from limner.core.execution import Execution
 from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.requests import GenerateRequest
-from limner.core.runs import INTERNAL_ERROR, Run, Status
+from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.prune import owner_file
 from limner.store.queue import Queue
@@ -68,6 +69,8 @@ def executed(
         (LimnerError("no such scheduler", "choose another"), Status.FAILED, "no such scheduler; choose another"),
         (KeyError("x"), Status.FAILED, f"{INTERNAL_ERROR} (KeyError); see the worker's log"),
         (MemoryError(), Status.FAILED, f"{INTERNAL_ERROR} (MemoryError); see the worker's log"),
+        (OSError(errno.ENOSPC, "full", "/srv/secret"), Status.FAILED, STORAGE_ERROR),
+        (Unavailable("no space is left to write /srv/secret"), Status.FAILED, STORAGE_ERROR),
     ],
 )
 def test_status_by_failure(
@@ -75,7 +78,7 @@ def test_status_by_failure(
 ) -> None:
     run = executed(studio, monkeypatch, fails)
     assert (run.status, run.error, run.attempt) == (status, error, 1) and run.finished is not None
-    assert run.internal_error == (error is not None and error.startswith(INTERNAL_ERROR))
+    assert run.internal_error == (error is not None and error.startswith((INTERNAL_ERROR, STORAGE_ERROR)))
 
 
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])

@@ -171,3 +171,20 @@ def test_an_idle_stream_tells_how_long_it_was_idle(home: Path, monkeypatch: pyte
     assert [event["event"] for event in parsed(client.get(f"{run['url']}/events").content)] == ["end"]
     assert idle == [1, 2, 3]
     studio.close()
+
+
+def test_a_blank_last_event_id_is_none(home: Path) -> None:
+    studio = Studio(home)
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    run = client.post("/v1/runs", json={"kind": "generate", "prompt": "a cat"}).json()["id"]
+    Queue(studio.store).cancel(run)
+
+    def stream(number: str) -> tuple[int, bytes]:
+        reply = client.get(f"/v1/runs/{run}/events", headers={"Last-Event-ID": number})
+        return reply.status_code, reply.content
+
+    whole = client.get(f"/v1/runs/{run}/events")
+    for blank in ("", " ", "\t", "0"):
+        assert stream(blank) == (200, whole.content), repr(blank)
+    assert [stream(number)[0] for number in ("x", "-1", "1.5", str(2**63))] == [422] * 4
+    studio.store.close()

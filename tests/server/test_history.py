@@ -196,10 +196,11 @@ def test_a_marketing_image_is_rated_by_its_url(call: Client) -> None:
 def test_command_line_images_are_rated_by_file(limner: Any, tmp_path: Path, starter: Path) -> None:
     limner("generate", "a dog", "--steps", 1, "--count", 2)
     limner("generate", "a cat", "--steps", 1)
-    assert limner("rate", "pictures/0001.png", 5).out.split() == ["1"]
+    assert limner("rate", "pictures/0001.png", 5).out == "Rated image 1 with 5 stars.\n"
     run = limner("history", "--search", "DOG").out
     assert "5.0 (1)" in run and "a cat" not in run
-    assert limner("rate", "2", "3", 1, "--reason", "blurred", "--comment", "dull").out.split() == ["2", "3"]
+    rated = limner("rate", "2", "3", 1, "--reason", "blurred", "--comment", "dull").out
+    assert rated == "Rated 2 images (2, 3) with 1 star.\n"
     assert limner("history", "--at-least", 6).error.startswith("--at-least")
     assert "unknown reason 'ugly'" in limner("rate", "1", "2", "--reason", "ugly").error
     assert "give images or runs" in limner("rate", "1").error
@@ -214,6 +215,103 @@ def test_command_line_images_are_rated_by_file(limner: Any, tmp_path: Path, star
     (row,) = parquet.read_table(tmp_path / "all.parquet").to_pylist()
     assert row["jpg_0"] == (tmp_path / "pictures/0001.png").read_bytes()
     assert "neither a .jsonl nor a .parquet" in limner("feedback", "export", "all.csv").error
+
+
+def test_the_command_line_and_the_service_have_one_history(limner: Any, tmp_path: Path, starter: Path) -> None:
+    from fastapi.testclient import TestClient
+
+    from limner.core.accounts import Role
+    from limner.core.requests import AdapterUse, GenerateRequest
+    from limner.server.app import create_app
+    from limner.server.settings import Settings
+    from limner.studio.studio import Studio
+
+    assert limner("generate", "a dog", "--steps", 1).code == 0
+    studio, file = Studio(), tmp_path / "pictures" / "0001.png"
+    client = TestClient(create_app(studio, Settings()), base_url="http://127.0.0.1")
+    (listed,) = client.get("/v1/pictures").json()
+    written = file.read_bytes()
+    assert listed["request"]["prompt"] == "a dog" and client.get(listed["url"]).content == written
+    file.write_bytes(b"edited")  # in place: the stored copy stays
+    assert client.get(listed["url"]).content == written
+    assert limner("favourite", listed["id"]).code == 0
+    assert client.get(f"/v1/pictures/{listed['id']}").json()["favourite"]
+    client.put(f"/v1/pictures/{listed['id']}/rating", json={"stars": 4}).raise_for_status()
+    assert "4.0 (1)" in limner("history").out
+    made = studio.enqueue(GenerateRequest(prompt="a cat of the service"))
+    studio.store.add_artifact(made.id, "picture", "/srv/1.png", "a" * 64, {"reference": "sha256:" + "a" * 64})
+    assert "no image" not in limner("history", "--search", "of the service").out
+
+    use = AdapterUse(path=str(tmp_path / "secret" / "rex"))
+    run = studio.store.create(GenerateRequest(prompt="a pet", model=str(tmp_path / "secret" / "mine"), adapter=(use,)))
+    studio.store.add_artifact(run.id, "picture", tmp_path / "1.png", "b" * 64, {"reference": "sha256:" + "b" * 64})
+    reply = client.get("/v1/pictures?search=pet").json()[0]["request"]
+    assert (reply["model"], reply["adapter"][0]["path"]) == ("mine", "rex"), "names, no paths"
+    old = studio.store.create(GenerateRequest(prompt="of an older version"))
+    studio.store.add_artifact(old.id, "picture", tmp_path / "2.png", "c" * 64)
+    assert client.get("/v1/pictures?search=older").json() == [], "its file is not stored"
+
+    app = create_app(studio, Settings(accounts=True))
+    found = {}
+    for name, role in (("root", Role.ADMIN), ("ann", Role.MAKER)):
+        bearer = {"Authorization": f"Bearer {studio.accounts.add_key(name, role)[1]}"}
+        found[name] = TestClient(app, base_url="http://127.0.0.1", headers=bearer).get("/v1/pictures").json()
+    assert len(found["root"]) == 3 and found["ann"] == []
+    studio.store.close()
+
+
+def test_an_image_that_cannot_be_stored_is_reported(limner: Any, starter: Path, monkeypatch: Any) -> None:
+    from limner.core.errors import Unavailable
+    from limner.store.blobs import Blobs
+
+    def fail(*_: object) -> str:
+        raise Unavailable("the files at 's3://away' cannot be reached")
+
+    monkeypatch.setattr(Blobs, "save", fail)
+    said = limner("generate", "a dog", "--steps", 1)
+    assert said.code == 0 and "the service will not list 0001.png: the files at 's3://away'" in said.err
+
+
+def test_favourites_and_collections_of_the_command_line(limner: Any) -> None:
+    from limner.core.requests import GenerateRequest
+    from limner.studio.studio import Studio
+
+    studio = Studio()
+    for digit, prompt in (("a", "a cat"), ("b", "a dog")):
+        run = studio.store.create(GenerateRequest(prompt=prompt)).id
+        studio.store.add_artifact(run, "picture", f"/nowhere/{prompt}.png", digit * 64)
+    studio.store.close()
+
+    def listed(*conditions: object) -> list[bool]:
+        out = limner("history", *conditions).out
+        return ["a cat" in out, "a dog" in out]
+
+    assert limner("favourite", "1").out == "Added image 1 to the favourites.\n"
+    assert listed("--favourite") == [True, False]
+    assert limner("favourite", "1", "2").out == "Added 2 images (1, 2) to the favourites.\n"
+    assert limner("favourite", "1", "--remove").out == "Removed image 1 from the favourites.\n"
+    assert listed("--favourite") == [False, True]
+    assert "there is no collection; create one" in limner("collection").out
+    assert limner("collection", "create", " Summer ").out == "Created the collection 'Summer' (id 1).\n"
+    added = limner("collection", "add", "Summer", "1", "2", "1").out
+    assert added == "Added 2 images (1, 2) to the collection 'Summer', which has 2 images.\n"
+    removed = limner("collection", "remove", 1, "2").out
+    assert removed == "Removed image 2 from the collection 'Summer', which has 1 image.\n"
+    assert listed("--collection", 1) == [True, False]
+    assert limner("collection", "rename", "Summer", "Beach").out == "Renamed the collection 'Summer' to 'Beach'.\n"
+    table = limner("collection").out.splitlines()[1].split()
+    assert table[:3] == ["1", "Beach", "1"]
+    assert limner("collection", "delete", "Beach").out == "Deleted the collection 'Beach'; its images stay.\n"
+    for arguments, message in (
+        (("favourite",), "no image is given; write: limner favourite"),
+        (("favourite", "9"), "unknown run '9'"),
+        (("collection", "add", "Beach", "1"), "unknown collection 'Beach'; there is none yet"),
+        (("collection", "create", "a\nb"), "is not a name"),
+    ):
+        assert message in limner(*arguments).error, arguments
+    limner("collection", "create", "Winter")
+    assert "did you mean 'Winter'" in limner("collection", "add", "Wintr", "1").error
+    assert "no image is given" in limner("collection", "add", "Winter").error
 
 
 def test_parquet_export_needs_pyarrow(limner: Any, monkeypatch: pytest.MonkeyPatch) -> None:

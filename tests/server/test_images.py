@@ -144,6 +144,30 @@ def test_edit_of_the_transparent_part(client: openai.OpenAI, service: Service) -
     )
 
 
+def test_images_as_a_stream(client: openai.OpenAI) -> None:
+    more: Any = {"prompt": CAT, "n": 2, "model": "gpt-image-1", "partial_images": 2, "quality": "high"}
+    with client.images.generate(**more, stream=True) as stream:
+        first, second = list(stream)
+    for event in (first, second):
+        assert (event.type, event.output_format, event.size) == ("image_generation.completed", "png", "128x128")
+        assert opened(base64.b64decode(event.b64_json)).size == (128, 128)
+    assert first.b64_json != second.b64_json
+    assert [note.split()[0] for note in first.notes] == ["quality", "partial_images"]
+    plain = client.images.generate(**more)
+    assert plain.data is not None and len(plain.data) == 2 and len(plain.model_extra["notes"]) == 2  # type: ignore[index]
+    with client.images.edit(image=png(Image.new("RGB", (64, 64))), prompt=CAT, stream=True) as stream:
+        (edited,) = list(stream)
+    assert edited.type == "image_edit.completed" and edited.model_extra["url"].startswith("http")
+
+
+def test_a_stream_ends_with_the_error_of_its_run(client: openai.OpenAI) -> None:
+    with (
+        pytest.raises(openai.APIError, match="multiple"),
+        client.images.generate(prompt=CAT, size="100x100", stream=True) as stream,
+    ):
+        list(stream)
+
+
 def test_models(client: openai.OpenAI) -> None:
     listed = {model.id: model.owned_by for model in client.models.list()}
     assert listed["starter"] == "limner" and listed["sdxl"] == "stabilityai"
@@ -161,13 +185,13 @@ def test_models(client: openai.OpenAI) -> None:
         ({"size": "large"}, "size", "is not a size"),
         ({"size": "100x100"}, None, "multiple"),
         ({"n": 11}, "n", "10"),
-        ({"quality": "hd"}, "quality", "is not supported"),
-        ({"style": "vivid"}, "style", "is not supported"),
+        ({"quality": "best"}, "quality", "'auto'"),
+        ({"style": "baroque"}, "style", "'vivid' or 'natural'"),
         ({"background": "transparent"}, "background", "is not supported"),
         ({"moderation": "low"}, "moderation", "is not supported"),
         ({"output_format": "gif"}, "output_format", ""),
         ({"output_compression": 5}, None, "for jpeg and webp"),
-        ({"partial_images": 2}, "partial_images", "not streamed"),
+        ({"partial_images": 4}, "partial_images", "3"),
         ({"extra_body": {"colour": "red"}}, "colour", ""),
     ],
 )
@@ -178,11 +202,6 @@ def test_unsupported_values_are_refused(
         client.images.generate(**({"prompt": CAT} | fields))
     error = refused.value
     assert (error.type, error.param) == ("invalid_request_error", param) and message in error.message
-
-
-def test_streaming_is_refused(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.BadRequestError, match="use /v1/runs, which streams events"):
-        client.images.generate(prompt=CAT, stream=True)
 
 
 def test_an_unknown_model(client: openai.OpenAI) -> None:
@@ -203,7 +222,7 @@ SMALL, CLEAR = (png(Image.new("RGBA", (64, 64), (0, 0, 0, alpha))) for alpha in 
         ({"image": SMALL, "mask": SMALL}, "mask", "no transparent pixel"),
         ({"image": SMALL, "mask": png(Image.new("RGBA", (32, 32)))}, "mask", "32 x 32 and the image 64 x 64"),
         ({"image": SMALL, "size": "huge"}, "size", "is not a size"),
-        ({"image": SMALL, "input_fidelity": "high"}, "input_fidelity", "is not supported"),
+        ({"image": SMALL, "input_fidelity": "full"}, "input_fidelity", "'high' or 'low'"),
         ({"image": SMALL, "extra_body": {"markup": "x"}}, "markup", ""),
     ],
 )

@@ -21,7 +21,7 @@ from limner.core.errors import LimnerError
 from limner.core.execution import Execution
 from limner.core.requests import AdapterUse, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
-from limner.server import marketing, uploads
+from limner.server import base_images, marketing, uploads
 from limner.server import waiting as waiting_module
 from limner.server.app import create_app
 from limner.server.bandit import choose_adapter
@@ -84,6 +84,23 @@ def test_adapters_are_chosen_by_rating(service: Service, monkeypatch: pytest.Mon
     assert (standing["name"], standing["mean"]) == (rated, 5.0)
 
 
+def test_everything_but_the_prompt_is_optional(service: Service) -> None:
+    call = service.call
+    assert next(iter(call("GET", "/industries").json["styles"])) == "photo", "the first is the default"
+    plain = call("POST", "/generate-image", {"prompt": "a red mug"}).json
+    assert plain["generated_image_urls"] == [plain["generated_image_url"]]
+    several = {"prompt": "a red mug", "count": 2, "size": "64x128", "seed": plain["seed"]}
+    made = call("POST", "/generate-image", several).json
+    assert made["seed"] == plain["seed"] and len(set(made["generated_image_urls"])) == 2
+    pictures = [call("GET", f"/v1/pictures/{url.rsplit('/', 1)[1]}").json for url in made["generated_image_urls"]]
+    assert made["generated_image_url"] == made["generated_image_urls"][0]
+    assert [picture["details"]["seed"] - plain["seed"] for picture in pictures] == [0, 1]
+    assert [(picture["details"]["width"], picture["details"]["height"]) for picture in pictures] == [(64, 128)] * 2
+    assert pictures[0]["tags"] == {"style": "photo"} and pictures[0]["request"]["prompt"] == "a red mug"
+    for field, value in (("count", 0), ("count", 11), ("size", "64"), ("seed", -1), ("seed", 2**32)):
+        assert field in problem(call("POST", "/generate-image", {"prompt": "a", field: value}), 422)["detail"]
+
+
 def test_a_blank_prompt_is_refused(service: Service) -> None:
     for blank in ("  ", "\n\t", "\u2003"):
         error = problem(service.call("POST", "/generate-image", CALL | {"prompt": blank}), 422)
@@ -135,7 +152,7 @@ class Call:
             return studio.files.upload(home / "base", caller)
 
         monkeypatch.setattr(marketing, "wait_until_done", done)
-        monkeypatch.setattr(marketing, "store_image_from_url", store_image)
+        monkeypatch.setattr(base_images, "store_image_from_url", store_image)
 
     def __call__(self, **fields: Any) -> tuple[Run, dict[str, Any]]:
         reply = self.client.post("/generate-image", json=CALL | fields)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from limner.server.openai_models import ImageGenerationRequest
+from limner.server.openai_models import ImageEditRequest, ImageGenerationRequest
 
 
 def request(**fields: object) -> ImageGenerationRequest:
@@ -23,6 +23,7 @@ def request(**fields: object) -> ImageGenerationRequest:
         {"prompt": "x" * 20_000},
         {"output_compression": 0, "output_format": "jpeg"},
         {"output_compression": 100, "output_format": "webp"},
+        {"stream": True, "partial_images": 3},
     ],
 )
 def test_valid_requests(fields: dict[str, object]) -> None:
@@ -46,11 +47,12 @@ def test_valid_requests(fields: dict[str, object]) -> None:
         {"output_compression": 50},
         {"output_compression": 50, "output_format": "png"},
         {"output_compression": 101, "output_format": "jpeg"},
-        {"quality": "hd"},
+        {"quality": "best"},
+        {"partial_images": 4},
         {"background": "transparent"},
         {"moderation": "low"},
-        {"stream": True},
-        {"style": "vivid"},
+        {"stream": "often"},
+        {"style": "baroque"},
         {"seed": 1},
     ],
 )
@@ -103,3 +105,26 @@ def test_openais_model_names_select_the_default(model: str | None, own_model: st
 def test_user_identifiers_become_tags() -> None:
     assert request(user="ann", safety_identifier="s").tags() == {"user": "ann", "safety_identifier": "s"}
     assert request(user="").tags() == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "noted"),
+    [
+        ({}, []),
+        ({"quality": "auto", "stream": True, "partial_images": 0}, []),
+        ({"quality": "standard"}, []),
+        ({"quality": "medium"}, []),
+        ({"quality": "hd"}, ["quality 'hd' is not used: the settings of the model decide the quality"]),
+        ({"quality": "high", "style": "vivid"}, ["quality 'high'", "style 'vivid' is not used: describe the style"]),
+        ({"quality": "low", "partial_images": 2}, ["quality 'low'", "partial_images 2 is not used"]),
+    ],
+)
+def test_hints_that_are_not_used_are_noted(fields: dict[str, object], noted: list[str]) -> None:
+    found = request(**fields).notes
+    assert len(found) == len(noted) and all(map(str.startswith, found, noted)), found
+
+
+def test_the_hint_of_edits_is_noted() -> None:
+    edit = ImageEditRequest(prompt="a", input_fidelity="high")
+    assert edit.notes == ["input_fidelity 'high' is not used: the settings of the server decide how much an image may "
+                          "change"]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import update
 
 from limner.core.accounts import Caller, Limits, Role
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.server.app import create_app
 from limner.server.settings import Settings
+from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
@@ -171,7 +174,8 @@ def test_runs_of_the_command_line_are_hidden(setup: Setup) -> None:
     for client in (setup.ann, setup.root):
         assert client.get(f"/v1/runs/{setup.mine}").status_code == 404
         assert client.get(f"/v1/runs/{setup.mine}/verdicts").status_code == 404
-        assert client.get(f"/v1/pictures/{setup.theirs}").status_code == 404
+    statuses = [client.get(f"/v1/pictures/{setup.theirs}").status_code for client in (setup.ann, setup.vic, setup.root)]
+    assert statuses == [404, 404, 200], "images of the command line are those of admins"
 
 
 def test_runs_are_found_by_complete_ids_only(setup: Setup) -> None:
@@ -244,7 +248,12 @@ def test_a_rating_is_deleted_by_its_account_only(setup: Setup) -> None:
 
 def test_a_comparison_is_stored_as_it_was_sent(setup: Setup) -> None:
     run = setup.ann.post("/v1/runs", json=PAINT).json()["id"]
-    first, other = (setup.studio.store.add_artifact(run, "picture", f"/{name}.png", name * 64).id for name in "ef")
+    first, other = (
+        setup.studio.store.add_artifact(
+            run, "picture", f"/{name}.png", name * 64, {"width": 8, "height": 8, "reference": f"sha256:{name * 64}"}
+        ).id
+        for name in "ef"
+    )
     body = {"better": first, "worse": other, "tie": True, "reasons": ["blurred"], "comment": "hm"}
     assert setup.ann.post("/v1/comparisons", json=body).json() == body
     row = setup.ann.get("/v1/feedback/export?kind=pairs").json()
@@ -272,6 +281,48 @@ def test_only_own_files_can_be_shared(setup: Setup) -> None:
     assert setup.bob.post("/v1/shares/revoke", json=share).status_code == 422
     assert setup.ann.post("/v1/shares/revoke", json=share).status_code == 200
     assert setup.vic.get(path_of(setup.file)).status_code == 404
+
+
+def test_no_answer_reveals_what_others_have(setup: Setup) -> None:
+    """A file, folder, run, image or webhook of another account is answered like one that does not exist."""
+    sha256, folder_sha256 = setup.file.partition(":")[2], setup.folder.partition(":")[2]
+    nothing = hashlib.sha256(b"nothing").hexdigest()
+    newer = setup.studio.store.create(GenerateRequest(prompt="of a newer version"), queue="default").id
+    with setup.studio.store.writing() as session:
+        values = {"owner": "ann", "request": {"kind": "generate", "brush": 1}}
+        session.execute(update(RunRow).where(RunRow.id == newer).values(**values))
+    assert setup.ann.get(f"/v1/runs/{newer}").status_code == setup.root.get(f"/v1/runs/{newer}").status_code == 409
+    calls: list[tuple[str, str, dict[str, object] | None, list[str]]] = [
+        ("POST", "/v1/shares", {"reference": "sha256:NAME", "account": "vic"}, [sha256]),
+        ("POST", "/v1/shares", {"reference": "folder:NAME", "account": "nobody"}, [folder_sha256, sha256]),
+        ("POST", "/v1/shares/revoke", {"reference": "sha256:NAME"}, [sha256]),
+        ("POST", "/v1/runs", {**PAINT, "image": "sha256:NAME"}, [sha256]),
+        ("POST", "/v1/runs", {**PAINT, "adapter": [{"path": "folder:NAME"}]}, [folder_sha256]),
+        ("POST", "/v1/images/generations", {"prompt": "a", "model": "folder:NAME"}, [folder_sha256]),
+        ("POST", "/v1/comparisons", {"better": "NAME", "worse": "NAME"}, [sha256]),
+        *((method, "/v1/files/NAME", None, [sha256, folder_sha256]) for method in ("GET", "HEAD", "DELETE")),
+        *((method, "/v1/folders/NAME", None, [folder_sha256, sha256]) for method in ("GET", "HEAD", "DELETE")),
+        ("GET", "/v1/pictures/NAME", None, [sha256]),
+    ]
+    for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/verdicts"), ("DELETE", ""), ("POST", "/cancel")):
+        calls.append((method, f"/v1/runs/NAME{path}", None, [setup.run, newer]))
+    calls += [("GET", "/v1/runs?before=NAME", None, [setup.run, newer])]
+    calls += [("GET", f"/v1/webhooks/NAME{path}", None, [setup.webhook]) for path in ("", "/deliveries")]
+    for method, path, body, names in calls:
+        for name in names:
+            replies = [
+                setup.bob.request(
+                    method,
+                    path.replace("NAME", each),
+                    json=None if body is None else json.loads(json.dumps(body).replace("NAME", each)),
+                )
+                for each in (name, nothing[: len(name)])
+            ]
+            texts = [reply.text.replace(name[:12], "?").replace(nothing[:12], "?") for reply in replies]
+            texts = [text.replace(name[12:], "").replace(nothing[12 : len(name)], "") for text in texts]
+            statuses = [reply.status_code for reply in replies]
+            assert statuses[0] == statuses[1] and texts[0] == texts[1], (method, path, body, texts)
+            assert statuses[0] >= 400, (method, path)
 
 
 def test_files_that_others_used_are_not_erased(setup: Setup) -> None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable
 from limner.core.moderation import CheckUnavailable, RequestRefused
+from limner.core.runs import STORAGE_ERROR
 from limner.server.problems import REFUSED, UNABLE, HTTPError, error_response, install_error_handlers, json_pointer
 
 
@@ -98,4 +99,4 @@ def test_what_is_unavailable_is_not_named() -> None:
     reply = error_response(Unavailable("the files at 's3://secret-place' cannot be reached", "check AWS_ENDPOINT_URL"))
     problem = json.loads(bytes(reply.body))
     assert reply.status_code == 503 and "secret" not in str(problem) and "AWS" not in str(problem)
-    assert problem["detail"] == "the database or the file storage of the server does not respond"
+    assert problem["detail"] == STORAGE_ERROR

@@ -1,16 +1,23 @@
 """Marketing profiles: validation, storing their files, and the requests they give."""
 
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError
 from limner.core.execution import split_body
-from limner.core.requests import AdapterUse
+from limner.core.requests import AdapterUse, GenerateRequest
 from limner.server.profile import Profile, read_profile, store_files
+from limner.starter.painter.captions import caption
+from limner.starter.painter.scene import Scene
+from limner.starter.painter.sectors import SECTORS
+from limner.starter.painter.vocabulary import COLOURS, STUDIO
 from limner.studio.studio import Studio
 
 PLAIN: dict[str, Any] = {"industries": {"food": {}}, "styles": {"photo": {}}}
@@ -175,4 +182,41 @@ def test_a_path_in_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.Monk
     studio = Studio(tmp_path / "home")
     profile, _ = store_files(read_profile(written(tmp_path, **fields)), studio)
     assert profile.adapters("food", None)[0].path == studio.files.save(tmp_path / "one.safetensors")
+
+
+def test_a_call_without_industry_adds_nothing_and_its_fields_replace_the_profiles() -> None:
+    assert PROFILE.request("a mug", None, PROFILE.default_style).prompt == "a photo of a mug, sharp"
+    assert PROFILE.adapters(None, None) == ()
+    fixed = PROFILE.model_copy(update={"text": PROFILE.text.model_validate({"seed": 7, "width": 512})})
+    request = fixed.request("x", None, "none", seed=1, fields={"seed": 3, "count": 2, "width": 64})
+    assert (request.seed, request.count, request.width, request.height) == (3, 2, 64, None)
+
+
+def test_every_industry_of_the_default_profile_has_a_look_that_the_starter_knows() -> None:
+    """Its own backdrop: the one thing that changes where the prompt names no place, and gives way where it does."""
+    industries = read_profile(None).industries
+    walls = [industry.words.removeprefix("against ").split() for industry in industries.values()]
+    assert len({words for _, words, _ in walls}) == len(industries) == len(SECTORS) and set(industries) == set(SECTORS)
+    for industry, (article, colour, wall) in zip(industries.values(), walls, strict=True):
+        assert (article, wall) == ("an" if colour[0] in "aeiou" else "a", "wall") and colour in COLOURS
+        scene = Scene(subject="mug", colour="red", place=STUDIO, backdrop=colour, seed=1)
+        known = {caption(scene, random.Random(seed)) for seed in range(20)}
+        assert any(text.endswith(industry.words) for text in known)
+
+
+def test_industries_look_different_on_the_starter(starter: Path, home: Path, tmp_path: Path) -> None:
+    """The image of each has its backdrop at the top; a place that is named stays."""
+    profile, studio = read_profile(None), Studio(home)
+    names = ("technology", "food", "health")
+    prompts = [profile.request("a white mug", name, "photo", seed=5).prompt for name in names]
+    prompts.append(profile.request("a white mug on the beach", "food", "photo", seed=5).prompt)
+    requests = [GenerateRequest(prompt=prompt, seed=5, batch=4) for prompt in prompts]
+    runs = studio.run_batch(requests, tmp_path / "out")
+    edges = []
+    for run in runs:
+        with Image.open(studio.store.artifacts(run.id)[0].path) as image:
+            edges.append(np.asarray(image.convert("RGB"), float)[:30].mean((0, 1)))
+    nearest = [min(COLOURS, key=lambda name: float(np.linalg.norm(edge - COLOURS[name]))) for edge in edges[:3]]
+    assert nearest == ["blue", "orange", "green"]
+    assert edges[3][2] > edges[3][0], "the sky"
     studio.store.close()

@@ -34,14 +34,15 @@ def call(service: Service) -> Client:
 def test_generate_image(call: Client, tmp_path: Path) -> None:
     reply = call("POST", "/generate-image", CALL)
     assert reply.status == 200, reply.body
-    assert reply.json.keys() == {"generated_image_url", "generation_time"}
+    assert reply.json.keys() == {"generated_image_url", "generated_image_urls", "generation_time", "seed"}
     assert re.fullmatch(r"\d+\.\ds", reply.json["generation_time"])
     assert reply.json["generated_image_url"].startswith(call.address)
     picture = call("GET", reply.json["generated_image_url"].removeprefix(call.address))
     assert picture.headers["Content-Type"] == "image/png"
     (tmp_path / "a.png").write_bytes(picture.body)
     label = read_label(tmp_path / "a.png")
-    assert label is not None and label.request.prompt == "a watercolour painting of a red mug on the beach"
+    prompt = "a watercolour painting of a red mug on the beach, against an orange wall"
+    assert label is not None and label.request.prompt == prompt
     run = call("GET", "/v1/runs?limit=1").json[0]
     assert run["tags"] == {"industry": "food", "style": "watercolour"}
     again = call("POST", "/generate-image", CALL).json["generated_image_url"]

@@ -76,7 +76,7 @@ def test_only_visible_images_are_found(store: Store) -> None:
     assert (found(store, ADA), found(store, BEN), found(store)) == ([mine], [other], [other, mine])
     runs = [ImageIndex(store).get(ALL, image).run for image in (mine, other)]
     assert [ImageIndex(store).of_run(ADA, run) for run in runs] == [[mine], []]
-    assert found(store, Viewer("", None, "elsewhere")) == []
+    assert found(store, Viewer("", None, stored=True)) == []
     for act in (
         lambda: ImageIndex(store).get(ADA, other),
         lambda: ImageIndex(store).get(ADA, ImageIndex(store).get(ALL, other).sha256),

@@ -37,6 +37,14 @@ COMMANDS = {
     ),
     "history": ("history:history", "List generated images that meet all conditions given."),
     "rate": ("history:rate", "Rate images with 1 to 5 stars, as in: limner rate pictures/0001.png 4."),
+    "favourite": (
+        "history:favourite",
+        "Add images to your favourites, or remove them; limner history --favourite lists them.",
+    ),
+    "collection": (
+        "collections:collection",
+        "List, create, rename and delete collections of images, and add and remove images.",
+    ),
     "feedback": ("history:feedback", "Export ratings and comparisons for preference training."),
     "models": ("models:models", "List and download base models."),
     "starter": ("models:starter", "Examine the model that comes with Limner, and generate a contact sheet."),

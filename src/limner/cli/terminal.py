@@ -34,7 +34,7 @@ from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
 from limner.core.events import Event as RunEvent
 from limner.core.events import Progress as Done
 from limner.core.execution import body_of
-from limner.core.feedback import GeneratedImage
+from limner.core.feedback import Collection, GeneratedImage
 from limner.core.requests.parsing import join_weight
 from limner.core.runs import Artifact, Run
 from limner.core.text import clean_line, printable
@@ -274,10 +274,19 @@ def print_images(pictures: Sequence[GeneratedImage]) -> None:
     table = Table("id", "generated", "stars", "model", Column("image", overflow="fold"), "prompt", box=None)
     for picture in pictures:
         stars = "-" if picture.mean is None else f"{picture.mean:.1f} ({picture.ratings})"
-        words = [picture.request.model, picture.reference or picture.path, picture.request.prompt]
+        words = [picture.request.model, picture.location, picture.request.prompt]
         heart = " *" if picture.favourite else ""
         table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(escape_text, words))
     Terminal().print(table if pictures else "no image meets the conditions", soft_wrap=True)
+
+
+def print_collections(collections: Sequence[Collection]) -> None:
+    """Print a table of collections: id, name, number of images, time."""
+    table = Table("id", Column("name", overflow="fold"), "images", "created", box=None)
+    for each in collections:
+        table.add_row(str(each.id), escape_text(each.name), str(each.pictures), _time(each.created))
+    empty = "there is no collection; create one: limner collection create NAME"
+    Terminal().print(table if collections else empty, soft_wrap=True)
 
 
 def print_verdict(picture: Path, verdict: Any) -> None:

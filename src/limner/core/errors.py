@@ -26,7 +26,7 @@ class LimnerError(ValueError):
 
 
 class Unavailable(LimnerError):
-    """Something that Limner depends on, such as its database, does not work now."""
+    """Something that Limner depends on, such as its database or its disk, does not work now."""
 
 
 class QuotaExceeded(LimnerError):

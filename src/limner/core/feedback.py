@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -86,6 +87,11 @@ class GeneratedImage(Frozen):
     mine: Rating | None
     favourite: bool
 
+    @property
+    def location(self) -> str:
+        """Where its file is: its path on this machine, or else its reference."""
+        return self.path if self.reference is None or Path(self.path).is_file() else self.reference
+
     def fact(self, name: str) -> Any:
         """A recorded detail, or else the request's value: steps, guidance, width, height, seed."""
         return self.details.get(name, getattr(self.request, name))
@@ -98,6 +104,19 @@ class Collection(Frozen):
     name: str
     pictures: int
     created: datetime
+
+
+class CollectionRequest(Frozen):
+    """The name of a collection."""
+
+    name: str = Field(min_length=1, max_length=100, examples=["Summer campaign"])
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not value.strip() or not value.isprintable():
+            raise ValueError(f"{value!r} is not a name; use printable characters")
+        return value.strip()
 
 
 class RatingSummary(Frozen):

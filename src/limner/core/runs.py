@@ -16,6 +16,10 @@ INTERNAL_ERROR = "an internal error of Limner"
 """Start of the error of a run that failed because of a bug or a crash in Limner."""
 
 
+STORAGE_ERROR = "the database, the disk or the file storage of the server does not work"
+"""Error of a run or a call that failed because of them."""
+
+
 class Status(StrEnum):
     """The status of a run. `interrupted` runs can be resumed; `cancelled` ones were cancelled by their user."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from starlette.datastructures import UploadFile
 
+from limner.core.disk import is_disk_error
 from limner.core.errors import LimnerError
 from limner.data.entries.unpacked_sizes import ZIP_METHODS
 from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_name
@@ -54,6 +55,8 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
     except FileExistsError as error:
         raise LimnerError("the zip has two files with the same name", "rename one of them") from error
     except Exception as error:  # a hostile zip makes the decoder raise nearly anything
+        if is_disk_error(error):
+            raise
         raise LimnerError("the zip cannot be unpacked", "create it again, without a password") from error
     if not size:
         raise LimnerError("the zip has no files", "add images to it")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from math import ceil
 from typing import Annotated
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from limner.core.accounts import Caller, Role
 from limner.server.limits import RateLimit
+from limner.server.open_responses import OpenResponses
 from limner.server.problems import HTTPError, error_response
 from limner.studio.service import Accounts
 
@@ -34,7 +36,8 @@ PUBLIC_PATHS = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/opena
 
 
 class AuthMiddleware:
-    """Authenticates each request and applies its key's rate limit before the body is read.
+    """Authenticates each request and applies its key's rate limit before the body is read. A response that is open for
+    long ends when its key does.
 
     accounts: None where no key is needed; then every caller is an admin. links: signed links open their file without
     a key.
@@ -42,19 +45,24 @@ class AuthMiddleware:
 
     def __init__(self, app: ASGIApp, accounts: Accounts | None, links: SignedLinks | None) -> None:
         self.app, self.accounts, self.links, self.rate_limit = app, accounts, links, RateLimit()
+        self._responses = OpenResponses(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            try:
-                scope.setdefault("state", {})["caller"] = await self._authenticate(Request(scope))
-            except HTTPError as error:
-                return await error_response(error)(scope, receive, send)
-        await self.app(scope, receive, send)
-
-    async def _authenticate(self, request: Request) -> Caller:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        request, state = Request(scope), scope.setdefault("state", {})
         if self.accounts is None or await self._is_public(request):
-            return Caller()
-        caller = await run_sync(authenticate, self.accounts, request.headers)
+            state["caller"] = Caller()
+            return await self.app(scope, receive, send)
+        try:
+            state["caller"] = caller = await self._authenticate(self.accounts, request)
+        except HTTPError as error:
+            return await error_response(error)(scope, receive, send)
+        check = partial(_check_again, self.accounts, request.headers, caller)
+        await self._responses(scope, receive, send, check)
+
+    async def _authenticate(self, accounts: Accounts, request: Request) -> Caller:
+        caller = await run_sync(authenticate, accounts, request.headers)
         limit = caller.limits.per_minute
         if limit is not None and (seconds := self.rate_limit.wait(caller.key, limit)):
             raise HTTPError(
@@ -85,6 +93,11 @@ def authenticate(accounts: Accounts, headers: Headers) -> Caller:
             {"WWW-Authenticate": "Bearer"},
         )
     return caller
+
+
+def _check_again(accounts: Accounts, headers: Headers, caller: Caller) -> None:
+    """Raise HTTPError (401, 403) where a caller's key is not valid any more, or its role is lower."""
+    check_role(authenticate(accounts, headers), caller.role)
 
 
 def check_role(caller: Caller, needed: Role) -> Caller:
@@ -124,13 +137,14 @@ class SignedLinks:
 
     def verify(self, request: Request) -> bool:
         """Return whether a request reads the path of a valid link that has not expired."""
-        until, signature = (request.query_params.get(name, "") for name in ("until", "signature"))
-        if request.method not in LINK_METHODS or not (signature and until.isascii() and until.isdigit()):
+        return request.method in LINK_METHODS and self.opens(request.url.path, request.query_params)
+
+    def opens(self, path: str, query: Mapping[str, str]) -> bool:
+        """Return whether the query of a link to a path is valid and has not expired."""
+        until, signature = (query.get(name, "") for name in ("until", "signature"))
+        if not (signature and until.isascii() and until.isdigit()) or len(until) > 12 or int(until) < self._clock():
             return False
-        if len(until) > 12 or int(until) < self._clock():
-            return False
-        expected = self._signature(request.url.path, int(until))
-        return hmac.compare_digest(expected.encode(), signature.encode())
+        return hmac.compare_digest(self._signature(path, int(until)).encode(), signature.encode())
 
     def _signature(self, path: str, until: int) -> str:
         return hmac.new(self._secret(), f"{path}\n{until}".encode(), hashlib.sha256).hexdigest()

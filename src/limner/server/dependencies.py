@@ -9,12 +9,12 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 
 from limner.core.accounts import Caller
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
 from limner.core.feedback import GeneratedImage
 from limner.core.runs import Run
 from limner.server.auth import CallerDep, SignedLinks
 from limner.server.limits import ExaminationLimit
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, http_status
 from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.server.waiting import RunWaiter
@@ -60,8 +60,10 @@ StudioDep = Annotated[Studio, Depends(current_studio)]
 
 
 async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
-    """Return what the caller sees of the image history: runs of the queue only, not those of the command line."""
-    return Viewer(caller.account, caller.scope, QUEUE)
+    """Return what the caller sees of the image history. Images of the command line belong to no account, so admins
+    see them, and every caller where no key is needed.
+    """
+    return Viewer(caller.account, caller.scope, stored=True)
 
 
 ViewDep = Annotated[Viewer, Depends(current_view)]
@@ -69,20 +71,20 @@ ViewDep = Annotated[Viewer, Depends(current_view)]
 
 def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
     """Return a run of the queue that the caller may see; raises HTTPError (404) for any other."""
+    found: Run | UnreadableRun | None = None
     try:
-        run = state.studio.runs.get(run_id)
-        if (run.id, run.queue) == (run_id, QUEUE) and caller.scope in (None, run.owner):
-            return run
+        found = state.studio.runs.get(run_id)
     except UnreadableRun as error:
-        raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
+        found = error
+    except Unavailable:
+        raise
     except LimnerError:
         pass
-    raise run_not_found(run_id)
-
-
-def run_not_found(run_id: str) -> HTTPError:
-    """Return the error for a run that does not exist, or that the caller may not see."""
-    return HTTPError(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists your runs")
+    if found is None or (found.id, found.queue) != (run_id, QUEUE) or caller.scope not in (None, found.owner):
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists your runs")
+    if isinstance(found, UnreadableRun):
+        raise HTTPError(HTTPStatus.CONFLICT, found.problem, found.remedy) from found
+    return found
 
 
 RunDep = Annotated[Run, Depends(find_run)]
@@ -90,10 +92,8 @@ RunDep = Annotated[Run, Depends(find_run)]
 
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
     """Return the image with an id or SHA-256; raises HTTPError (404) where the caller sees none."""
-    try:
+    with http_status(HTTPStatus.NOT_FOUND, "GET /v1/pictures lists your images"):
         return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
-    except LimnerError as error:
-        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/pictures lists your images") from error
 
 
 ImageDep = Annotated[GeneratedImage, Depends(find_image)]

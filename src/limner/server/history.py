@@ -5,19 +5,23 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, Self
 
-from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel, Field, field_validator
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Path as PathParameter
+from pydantic import BaseModel
 
 from limner.core.errors import LimnerError
 from limner.core.execution import body_model, body_of
-from limner.core.feedback import Collection, GeneratedImage, ImageQuery, Rating
-from limner.core.requests import Frozen
+from limner.core.feedback import Collection, CollectionRequest, GeneratedImage, ImageQuery, Rating
+from limner.core.requests import GenerateRequest, replace_references
 from limner.provenance.labels import Label, read_label
 from limner.server.dependencies import ImageDep, StudioDep, ViewDep
-from limner.server.problems import HTTPError
+from limner.server.problems import http_status
 from limner.server.replies import public_details, url_of
+from limner.studio.files import REFERENCE
+from limner.studio.references import is_model
 
 router = APIRouter(prefix="/v1", tags=["history"])
 
@@ -54,7 +58,7 @@ class ImageReply(BaseModel):
             **picture.model_dump(include=set(ImageReply.model_fields) - own),
             reference=reference,
             url=url_of(reference),
-            request=body_of(picture.request, picture.execution),
+            request=body_of(_without_paths(picture.request), picture.execution),
             details=public_details(picture.details),
             rating=ImageRatings(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,
@@ -66,6 +70,15 @@ class ImageDetails(ImageReply):
     """An image with the label in its metadata: the complete request, and the hashes of the weights used."""
 
     label: Label | None
+
+
+def _without_paths(request: GenerateRequest) -> GenerateRequest:
+    """Return a request with names in place of the paths that one of the command line has."""
+
+    def name(reference: str) -> str:
+        return reference if REFERENCE.fullmatch(reference) else Path(reference).name
+
+    return replace_references(request, name, lambda model: model if is_model(model) else name(model))
 
 
 def reference_of(picture: GeneratedImage) -> str:
@@ -88,25 +101,12 @@ def show_image(studio: StudioDep, picture: ImageDep) -> ImageDetails:
     return ImageDetails.of(picture, label=label)
 
 
-class CollectionRequest(Frozen):
-    """The name of a collection."""
-
-    name: str = Field(min_length=1, max_length=100, examples=["Summer campaign"])
-
-    @field_validator("name")
-    @classmethod
-    def _check_name(cls, value: str) -> str:
-        if not value.strip() or not value.isprintable():
-            raise ValueError(f"{value!r} is not a name; use printable characters")
-        return value.strip()
-
-
-def find_collection(collection: Annotated[int, Path(ge=1, lt=2**31)], studio: StudioDep, view: ViewDep) -> Collection:
+def find_collection(
+    collection: Annotated[int, PathParameter(ge=1, lt=2**31)], studio: StudioDep, view: ViewDep
+) -> Collection:
     """Return a collection of the caller; raises HTTPError (404) for any other."""
-    try:
+    with http_status(HTTPStatus.NOT_FOUND, "GET /v1/collections lists your collections"):
         return studio.collections.get(view, collection)
-    except LimnerError as error:
-        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, "GET /v1/collections lists your collections") from error
 
 
 CollectionDep = Annotated[Collection, Depends(find_collection)]

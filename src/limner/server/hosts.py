@@ -40,8 +40,13 @@ class HostsMiddleware:
         return None
 
     def _is_allowed(self, host: str) -> bool:
-        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        name = without_port(host)
         return name in self.hosts or (self.any_address and _is_address(name))
+
+
+def without_port(host: str) -> str:
+    """Return the name or the address in a `Host` header, or in the authority of a URL."""
+    return host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
 
 
 def _is_address(name: str) -> bool:

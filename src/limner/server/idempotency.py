@@ -9,12 +9,14 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import IO
 
+from anyio import CancelScope
 from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from limner.core.errors import LimnerError
+from limner.core.disk import is_disk_error
+from limner.core.errors import LimnerError, Unavailable
 from limner.server.problems import HTTPError, error_response
 from limner.studio.service import IdempotencyRecords, InFlight, StoredResponse
 
@@ -50,6 +52,10 @@ class IdempotencyMiddleware:
                 stored = await run_sync(self.answers.begin, account, key, digest)
             except ClientDisconnect:
                 return None
+            except OSError as error:
+                if not is_disk_error(error):
+                    raise
+                return await error_response(Unavailable(str(error)))(scope, receive, send)
             except InFlight as error:
                 conflict = HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy)
                 return await error_response(conflict)(scope, receive, send)
@@ -84,7 +90,7 @@ class IdempotencyMiddleware:
             await self.app(scope, receive, record)
         finally:
             if not complete:
-                with suppress(LimnerError):
+                with suppress(LimnerError), CancelScope(shield=True):
                     await run_sync(self.answers.forget, account, key)
 
     async def _store(self, account: str, key: str, answer: StoredResponse, fits: bool) -> None:

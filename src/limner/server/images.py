@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from io import BytesIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
+from anyio import CancelScope
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
 from PIL import Image
 from starlette.formparsers import MultiPartException
 
 from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
 from limner.core.execution import body_model, split_body
 from limner.core.protocols import Alias
 from limner.core.runs import Artifact, Run
@@ -25,6 +32,7 @@ from limner.provenance.credentials import sign
 from limner.provenance.xmp import source_type
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep
+from limner.server.error_format import openai_error
 from limner.server.limits import run_submission
 from limner.server.openai_models import (
     CLIENT_ERRORS,
@@ -37,10 +45,11 @@ from limner.server.openai_models import (
     ModelReply,
     OpenAIImage,
 )
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, error_response
 from limner.server.replies import ArtifactReply, url_of
+from limner.server.run_events import KEEP_ALIVE
 from limner.server.uploads import edit_request, form_image, form_mask, store_edit_files
-from limner.server.waiting import wait_until_done
+from limner.server.waiting import check_done, wait_until_done
 from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
 
@@ -59,16 +68,18 @@ def _edit_form() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-@router.post("/images/generations", response_model_exclude_none=True)
+@router.post("/images/generations", response_model=ImagesResponse, response_model_exclude_none=True)
 async def generate_images(
     body: ImageGenerationRequest, request: Request, state: StateDep, caller: CallerDep
-) -> ImagesResponse:
+) -> ImagesResponse | StreamingResponse:
     """Generate images from a prompt. The response waits until they are done."""
     return await _generate(state, request, body, caller, {})
 
 
-@router.post("/images/edits", response_model_exclude_none=True, openapi_extra=_edit_form())
-async def edit_image(request: Request, state: StateDep, caller: CallerDep) -> ImagesResponse:
+@router.post(
+    "/images/edits", response_model=ImagesResponse, response_model_exclude_none=True, openapi_extra=_edit_form()
+)
+async def edit_image(request: Request, state: StateDep, caller: CallerDep) -> ImagesResponse | StreamingResponse:
     """Generate images from an image and a prompt. Only the transparent part of the mask changes; without a mask, the
     whole image.
     """
@@ -123,11 +134,48 @@ def check_model(name: str | None) -> None:
 
 async def _generate(
     state: ServerState, request: Request, body: ImageRequest, caller: Caller, files: dict[str, str]
-) -> ImagesResponse:
+) -> ImagesResponse | StreamingResponse:
     """Submit a request, wait for its run and return the images. files: references of the image and the mask."""
     run = await run_submission(partial(_submit, state, body, caller, files))
+    base_url = str(request.base_url).rstrip("/")
+    if body.stream:
+        name = "image_edit" if files else "image_generation"
+        events = _events(state, base_url, body, run, name, withdraw="idempotency-key" not in request.headers)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
     run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
-    return await run_sync(_images_response, state, str(request.base_url).rstrip("/"), body, run)
+    return await run_sync(_images_response, state, base_url, body, run)
+
+
+async def _events(
+    state: ServerState, base_url: str, body: ImageRequest, run: Run, name: str, withdraw: bool
+) -> AsyncIterator[str]:
+    """Yield OpenAI's server-sent events: one for each finished image, or the error of the run.
+
+    withdraw: cancel a run that is still queued when the client disconnects.
+    """
+    began, limit = monotonic(), state.settings.wait_seconds
+    try:
+        while not run.status.ended and (left := limit - (monotonic() - began)) > 0 and not state.waiter.stopping:
+            run = await state.waiter.ended(run, min(KEEP_ALIVE, left))
+            if not run.status.ended:
+                yield ": keep-alive\n\n"
+    except BaseException:  # the client disconnected
+        if withdraw:
+            with CancelScope(shield=True), suppress(LimnerError):
+                await run_sync(state.studio.runs.withdraw, run.id)
+        raise
+    try:
+        check_done(run, monotonic() - began)
+        response = await run_sync(_images_response, state, base_url, body, run)
+    except LimnerError as error:
+        _, data = openai_error(json.loads(bytes(error_response(error).body)))
+        yield f"event: error\ndata: {json.dumps(data)}\n\n"
+        return
+    shared = response.model_dump(exclude={"created", "data"}, exclude_none=True)
+    for image in response.data:
+        kind = f"{name}.completed"
+        data = {"type": kind, "created_at": response.created} | shared | image.model_dump(exclude_none=True)
+        yield f"event: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
 def _submit(state: ServerState, body: ImageRequest, caller: Caller, files: dict[str, str]) -> Run:
@@ -161,7 +209,8 @@ def _images_response(state: ServerState, base_url: str, body: ImageRequest, run:
                 path = url_of(_store_copy(state.studio, artifact, image_format, quality))
             data.append(OpenAIImage(url=base_url + (path if state.links is None else state.links.sign(path))))
     size = "{width}x{height}".format(**artifacts[0].details)
-    return ImagesResponse(created=int(run.created.timestamp()), data=data, output_format=image_format, size=size)
+    created, notes = int(run.created.timestamp()), body.notes or None
+    return ImagesResponse(created=created, data=data, output_format=image_format, size=size, notes=notes)
 
 
 def _store_copy(studio: Studio, artifact: Artifact, image_format: ImageFormat, quality: int) -> str:

@@ -14,17 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from limner.core.accounts import Caller
 from limner.core.execution import split_body
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.bandit import choose_adapter
+from limner.server.base_images import base_image
 from limner.server.dependencies import ServerState, StateDep
+from limner.server.image_sizes import ImageSize, size_fields
 from limner.server.limits import SUBMISSIONS
 from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
-from limner.server.uploads import store_image_from_url
 from limner.server.waiting import wait_until_done
 from limner.studio.images import Viewer
-from limner.studio.runs import QUEUE
 
 DOWNLOADS = CapacityLimiter(16)
 """Requests with a base image use their own threads, so that slow addresses do not block the others."""
@@ -37,7 +38,10 @@ class MarketingRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
-            "examples": [{"prompt": "a red mug on the beach", "industry": "food", "style": "watercolour"}]
+            "examples": [
+                {"prompt": "a red mug on the beach"},
+                {"prompt": "a red mug", "industry": "food", "style": "watercolour", "count": 2, "seed": 7},
+            ]
         },
     )
 
@@ -45,10 +49,23 @@ class MarketingRequest(BaseModel):
         min_length=1, max_length=20_000, description="What the image shows.", json_schema_extra={"pattern": r"\S"}
     )
     base_image_url: str | None = Field(
-        default=None, max_length=2048, description="URL of an image to start from, at a public address."
+        default=None,
+        max_length=2048,
+        description="Image to start from: its URL at a public address, its URL on this server, or sha256:HASH.",
     )
-    industry: str = Field(max_length=200, description="Industry, which selects the adapter.")
-    style: str = Field(max_length=200, description="Style, which selects the prompt template.")
+    industry: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Industry, which adds words to the prompt and selects the adapter. Default: none, so neither.",
+    )
+    style: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Style, which selects the prompt template. Default: the first of GET /industries.",
+    )
+    count: int = Field(default=1, ge=1, le=10, description="Number of images, with consecutive seeds.")
+    size: ImageSize = None
+    seed: int | None = Field(default=None, ge=0, lt=2**32, description="Seed of the first image. Default: random.")
 
     @field_validator("prompt")
     @classmethod
@@ -59,9 +76,13 @@ class MarketingRequest(BaseModel):
 
 
 class MarketingResponse(BaseModel):
-    """URL of the image, and how long it took, such as "3.2s". notices: what to know about it; absent if nothing."""
+    """URL of the image, and how long it took, such as "3.2s". generated_image_urls: of all images, in the order of
+    their seeds. seed: of the first image. notices: what to know about it; absent if nothing.
+    """
 
     generated_image_url: str
+    generated_image_urls: list[str]
+    seed: int
     generation_time: str = Field(pattern=r"^\d+\.\ds$", examples=["3.2s"])
     notices: list[str] | None = None
 
@@ -75,17 +96,24 @@ async def generate_image(
     """
     began = monotonic()
     limiter = DOWNLOADS if call.base_image_url else SUBMISSIONS
-    run = await run_sync(partial(_submit, state, call, caller), limiter=limiter)
+    run = await run_sync(partial(_submit, state, call, caller, request), limiter=limiter)
     run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
     artifacts = await run_sync(state.studio.runs.artifacts, run.id, "picture")
     if not artifacts:
         raise HTTPError(HTTPStatus.NOT_FOUND, "the image was erased", "send the request again")
-    path = ArtifactReply.of(artifacts[-1]).url
-    path = path if state.links is None else await run_sync(state.links.sign, path)
-    url = str(request.base_url).rstrip("/") + path
+    paths = [ArtifactReply.of(artifact).url for artifact in reversed(artifacts)]  # they come newest first
+    if state.links is not None:
+        paths = [await run_sync(state.links.sign, path) for path in paths]
+    urls = [str(request.base_url).rstrip("/") + path for path in paths]
+    assert isinstance(run.request, GenerateRequest)
     notices = (await run_sync(state.studio.runs.notices_of, [run.id]))[run.id]
-    seconds = f"{monotonic() - began:.1f}s"
-    return MarketingResponse(generated_image_url=url, generation_time=seconds, notices=notices or None)
+    return MarketingResponse(
+        generated_image_url=urls[0],
+        generated_image_urls=urls,
+        seed=run.request.seed,
+        generation_time=f"{monotonic() - began:.1f}s",
+        notices=notices or None,
+    )
 
 
 @router.get("/industries")
@@ -94,19 +122,23 @@ def list_industries(state: StateDep) -> dict[str, list[str]]:
     return {"industries": list(state.profile.industries), "styles": list(state.profile.styles)}
 
 
-def _submit(state: ServerState, call: MarketingRequest, caller: Caller) -> Run:
+def _submit(state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request) -> Run:
     """Submit the generate request of a call, with one of the industry's adapters."""
     studio, profile, url = state.studio, state.profile, call.base_image_url
-    profile.request(call.prompt, call.industry, call.style)  # reports errors before anything is downloaded
-    image = None if url is None else store_image_from_url(studio, caller, url, state.settings.upload_bytes)
-    tags = {"industry": call.industry.strip().casefold(), "style": call.style.strip().casefold()}
-    seed = secrets.randbelow(2**32)
+    style = profile.default_style if call.style is None else call.style
+    fields = {"count": call.count, **size_fields(call.size)} | ({} if call.seed is None else {"seed": call.seed})
+    profile.request(call.prompt, call.industry, style, fields=fields)  # reports errors before anything is downloaded
+    image = None if url is None else base_image(state, caller, http_request, url)
+    named = {"industry": call.industry, "style": style}
+    tags = {name: value.strip().casefold() for name, value in named.items() if value is not None}
+    seed = secrets.randbelow(2**32) if call.seed is None else call.seed
     adapters = profile.adapters(call.industry, image)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
-        ratings = studio.feedback.summary(Viewer(queue=QUEUE), "adapter", tags["industry"])
+        ratings = studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}
-    request, execution = split_body(profile.request(call.prompt, call.industry, call.style, image, adapter, seed))
+    body = profile.request(call.prompt, call.industry, style, image, adapter, seed, fields)
+    request, execution = split_body(body)
     return studio.enqueue(request, priority=1, tags=tags, caller=caller, granted=state.granted, execution=execution)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from limner.core.errors import LimnerError
 from limner.core.moderation import CheckStage, KeptVerdict
-from limner.server.auth import AdminDep, CallerDep
-from limner.server.dependencies import StudioDep, run_not_found
+from limner.server.auth import AdminDep
+from limner.server.dependencies import RunDep, StudioDep
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Before = Annotated[int | None, Query(ge=1, lt=2**63, description="Id of a verdict: list the verdicts older than it.")]
@@ -18,15 +16,9 @@ router = APIRouter(prefix="/v1", tags=["moderation"])
 
 
 @router.get("/runs/{run_id}/verdicts")
-def list_run_verdicts(
-    run_id: str, studio: StudioDep, caller: CallerDep, limit: Limit = 100, before: Before = None
-) -> list[KeptVerdict]:
+def list_run_verdicts(run: RunDep, studio: StudioDep, limit: Limit = 100, before: Before = None) -> list[KeptVerdict]:
     """List the verdicts on the prompts and images of a run, newest first."""
-    with suppress(LimnerError):
-        run = studio.runs.get(run_id)
-        if run.queue is not None and caller.scope in (None, run.owner):
-            return studio.verdicts.list(limit, run=run.id, before=before)
-    raise run_not_found(run_id)
+    return studio.verdicts.list(limit, run=run.id, before=before)
 
 
 @router.get("/verdicts")

@@ -1,16 +1,28 @@
-"""Requests and responses of the routes that OpenAI's clients use. What Limner cannot do is refused, never ignored."""
+"""Requests and responses of the routes that OpenAI's clients use.
+
+What Limner cannot do is refused. Hints about the result, which no setting of a model here corresponds to, are checked
+and named in the notes of the response.
+"""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from limner.server.image_sizes import ImageSize, size_fields
+
 ImageFormat = Literal["png", "jpeg", "webp"]
-BY_MODEL = "the model decides this here; leave it out"
-MAX_SIDE = 8192
 ShortText = Annotated[str, Field(max_length=64)]
+
+
+_HINTS: dict[str, tuple[tuple[Any, ...], str]] = {
+    "quality": ((None, "auto", "standard", "medium"), "the settings of the model decide the quality"),
+    "style": ((None,), "describe the style in the prompt"),
+    "input_fidelity": ((None,), "the settings of the server decide how much an image may change"),
+    "partial_images": ((None, 0), "the stream contains finished images only"),
+}
+"""Hints: the values that ask for nothing, and why the others are not used."""
 
 
 def _only(*values: Any, why: str) -> AfterValidator:
@@ -22,14 +34,6 @@ def _only(*values: Any, why: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-def _check_size(value: str | None) -> str | None:
-    if value not in (None, "auto"):
-        found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})", value)
-        if found is None or not all(8 <= int(side) <= MAX_SIDE for side in found.groups()):
-            raise ValueError(f"{value!r} is not a size; use auto, or WIDTHxHEIGHT with sides from 8 to {MAX_SIDE}")
-    return value
 
 
 class ImageRequest(BaseModel):
@@ -46,10 +50,10 @@ class ImageRequest(BaseModel):
         description="A model of GET /v1/models. OpenAI's model names select the server's default.",
     )
     n: int | None = Field(default=None, ge=1, le=10, description="Number of images.")
-    size: Annotated[ShortText | None, AfterValidator(_check_size)] = Field(
-        default=None, description="WIDTHxHEIGHT, or auto for the model's own size."
+    size: ImageSize = None
+    quality: Literal["auto", "low", "medium", "high", "standard", "hd"] | None = Field(
+        default=None, description="A hint. The settings of the model decide the quality."
     )
-    quality: Annotated[ShortText | None, _only("auto", "standard", "medium", why=BY_MODEL)] = None
     response_format: Literal["url", "b64_json"] | None = Field(
         default=None, description="Default: b64_json for gpt-image models, url for all others."
     )
@@ -59,8 +63,10 @@ class ImageRequest(BaseModel):
     moderation: Annotated[ShortText | None, _only("auto", why="a request cannot lower moderation")] = None
     user: str | None = Field(default=None, max_length=256, description="Stored as a tag of the run.")
     safety_identifier: str | None = Field(default=None, max_length=256, description="Stored as a tag of the run.")
-    stream: Annotated[bool | None, _only(False, why="use /v1/runs, which streams events")] = None
-    partial_images: Annotated[int | None, _only(0, why="partial images are not streamed")] = None
+    stream: bool | None = Field(default=None, description="Send the images as server-sent events.")
+    partial_images: int | None = Field(
+        default=None, ge=0, le=3, description="A hint. The stream contains finished images only."
+    )
 
     @model_validator(mode="after")
     def _check_fields(self) -> ImageRequest:
@@ -86,9 +92,13 @@ class ImageRequest(BaseModel):
     def generate_fields(self) -> dict[str, Any]:
         """Return the fields of a generate request that it sets."""
         fields: dict[str, Any] = {"prompt": self.prompt, "count": self.n or 1}
-        if self.size not in (None, "auto"):
-            fields["width"], fields["height"] = map(int, self.size.split("x"))
-        return fields
+        return fields | size_fields(self.size)
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each hint that the images do not follow."""
+        given = {name: getattr(self, name) for name in _HINTS if getattr(self, name, None) not in _HINTS[name][0]}
+        return [f"{name} {value!r} is not used: {_HINTS[name][1]}" for name, value in given.items()]
 
     def tags(self) -> dict[str, str]:
         """Return the tags of the run: the client's identifiers of its user."""
@@ -99,13 +109,15 @@ class ImageRequest(BaseModel):
 class ImageGenerationRequest(ImageRequest):
     """Request to generate images from a prompt."""
 
-    style: Annotated[ShortText | None, _only(why="describe the style in the prompt")] = None
+    style: Literal["vivid", "natural"] | None = Field(default=None, description="A hint. The prompt decides the style.")
 
 
 class ImageEditRequest(ImageRequest):
     """Request to generate images from an image and a prompt."""
 
-    input_fidelity: Annotated[ShortText | None, _only(why="the server decides how much an image may change")] = None
+    input_fidelity: Literal["high", "low"] | None = Field(
+        default=None, description="A hint. The settings of the server decide how much an image may change."
+    )
 
 
 class OpenAIImage(BaseModel):
@@ -123,6 +135,7 @@ class ImagesResponse(BaseModel):
     output_format: ImageFormat = "png"
     background: str = "opaque"
     size: str | None = Field(default=None, examples=["1024x1024"])
+    notes: list[str] | None = Field(default=None, description="Hints of the request that were not used, and why.")
 
 
 class ModelReply(BaseModel):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -15,9 +16,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from limner.core.disk import is_disk_error
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable, invalid
 from limner.core.moderation import CheckUnavailable, RequestRefused
-from limner.core.runs import INTERNAL_ERROR
+from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR
 from limner.server.error_format import MEDIA_TYPE, ErrorFormatMiddleware
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
@@ -55,6 +57,21 @@ class HTTPError(LimnerError):
         self.errors = None if pointer is None else [{"pointer": pointer, "detail": self.problem}]
 
 
+@contextmanager
+def http_status(status: HTTPStatus, remedy: str | None = None, pointer: str | None = None) -> Generator[None]:
+    """Give errors of the client inside the block an HTTP status; what is unavailable stays so.
+
+    remedy: replaces the one of the error.
+    """
+    try:
+        yield
+    except (HTTPError, Unavailable):
+        raise
+    except LimnerError as error:
+        remedy = error.remedy if remedy is None else remedy
+        raise HTTPError(status, error.problem, remedy, pointer=pointer) from error
+
+
 def problem_response(
     status: int, detail: str | None = None, headers: Mapping[str, str] | None = None, **fields: Any
 ) -> JSONResponse:
@@ -74,7 +91,7 @@ def error_response(error: LimnerError) -> JSONResponse:
     """Return the response for an error, with the status of its type. What is unavailable is logged and not named."""
     if isinstance(error, Unavailable):
         log.error("%s", error)
-        error = Unavailable("the database or the file storage of the server does not respond", "try again later")
+        error = Unavailable(STORAGE_ERROR, "try again later")
     if isinstance(error, HTTPError):
         return problem_response(
             error.status, error.problem, error.headers, remedy=error.remedy or None, errors=error.errors
@@ -89,6 +106,12 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(LimnerError)
     def limner_error(request: Request, error: LimnerError) -> JSONResponse:
         return error_response(error)
+
+    @app.exception_handler(OSError)
+    def disk_error(request: Request, error: OSError) -> JSONResponse:
+        if not is_disk_error(error):
+            raise error
+        return error_response(Unavailable(str(error)))
 
     @app.exception_handler(RequestRefused)
     def refused_by_moderation(request: Request, error: RequestRefused) -> JSONResponse:

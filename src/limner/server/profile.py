@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,38 +84,49 @@ class Profile(Frozen):
                 raise ValueError(f"{name}: {invalid(error)}") from error
         return self
 
-    def adapters(self, industry: str, image: str | None) -> tuple[AdapterUse, ...]:
+    def adapters(self, industry: str | None, image: str | None) -> tuple[AdapterUse, ...]:
         """Return the adapters of an industry, of which a call uses one; raises LimnerError for an unknown one."""
-        found = _lookup("industry", industry, self.industries)
+        found = self._industry(industry)
         return found.picture if image else found.text
+
+    @property
+    def default_style(self) -> str:
+        """The style of a call that names none: the first."""
+        return next(iter(self.styles))
+
+    def _industry(self, name: str | None) -> Industry:
+        return Industry() if name is None else _lookup("industry", name, self.industries)
 
     def request(
         self,
         prompt: str,
-        industry: str,
+        industry: str | None,
         style: str,
         image: str | None = None,
         adapter: AdapterUse | None = None,
         seed: int | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> GenerateRequest:
         """Return the body of a call's generate request; raises LimnerError for an unknown industry or style.
 
-        seed: used where the profile has none; random when None.
+        industry: None adds no words. seed: used where the profile has none; random when None. fields: of the call,
+        which replace those of the profile.
         """
-        sector, template = _lookup("industry", industry, self.industries), _lookup("style", style, self.styles)
+        sector, template = self._industry(industry), _lookup("style", style, self.styles)
         defaults = self.picture if image else self.text
         words = ", ".join(filter(None, (prompt.strip(), sector.words)))
-        fields: dict[str, Any] = {
+        request: dict[str, Any] = {
             "seed": secrets.randbelow(2**32) if seed is None else seed,
             **defaults.request,
+            **(fields or {}),
             "prompt": template.prompt.replace("{prompt}", words),
             "image": image,
         }
         if template.negative_prompt:
-            fields["negative_prompt"] = template.negative_prompt
+            request["negative_prompt"] = template.negative_prompt
         if adapter is not None:
-            fields["adapter"] = (adapter,)
-        return cast(GenerateRequest, body_model("generate").model_validate(fields))
+            request["adapter"] = (adapter,)
+        return cast(GenerateRequest, body_model("generate").model_validate(request))
 
 
 def _lookup(what: str, name: str, known: dict[str, Any]) -> Any:

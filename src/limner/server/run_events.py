@@ -9,7 +9,7 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi.sse import ServerSentEvent
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactCreated, Event
 from limner.core.runs import Artifact, Run
 from limner.server.replies import ArtifactReply
@@ -42,6 +42,9 @@ class RunEvents:
     async def _new_events(self) -> list[ServerSentEvent]:
         try:
             run = await run_sync(self.studio.runs.get, self._run_id)
+        except Unavailable:  # the next read may succeed
+            self.idle += 1
+            return []
         except LimnerError:
             return [self._end("erased", None)]
         events: list[ServerSentEvent] = []

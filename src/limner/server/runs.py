@@ -11,6 +11,7 @@ from typing import Annotated
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Header, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BeforeValidator
 
 from limner.core.execution import AnyBody, split_body
 from limner.core.runs import Run, Status
@@ -94,12 +95,17 @@ def count_stream(state: StateDep, caller: CallerDep) -> Iterator[None]:
         yield
 
 
+def _none_if_blank(value: object) -> object:
+    """Return 0, before the first event, for a blank `Last-Event-ID`, as the HTML standard's clients may send it."""
+    return 0 if isinstance(value, str) and not value.strip() else value
+
+
 @router.get("/{run_id}/events", response_class=EventSourceResponse)
 async def stream_run_events(
     run: RunDep,
     state: StateDep,
     counted: Annotated[None, Depends(count_stream)],
-    last_event_id: Annotated[int, Header(ge=0, lt=2**63)] = 0,
+    last_event_id: Annotated[int, BeforeValidator(_none_if_blank), Header(ge=0, lt=2**63)] = 0,
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a run as server-sent events. `stage`, `notice`, `made` and `anew` have a number as id;
     `progress` has none; `end` is the last event. `anew` means that another attempt begins: artifacts whose hash is in

@@ -16,12 +16,13 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from limner.core.accounts import Caller
+from limner.core.disk import is_disk_error
 from limner.core.errors import LimnerError
 from limner.core.files import read_file
 from limner.fetch import fetch
 from limner.imaging.decode import PIXEL_CAP, decode
 from limner.server.openai_models import ImageEditRequest
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, http_status
 from limner.studio.files import CHUNK_BYTES
 from limner.studio.studio import Studio
 
@@ -103,10 +104,8 @@ def store_edit_files(studio: Studio, caller: Caller, image: UploadFile, mask: Up
     with tempfile.TemporaryDirectory() as folder:
         image_file, mask_file = Path(folder) / "image", Path(folder) / "mask.png"
         _write(image, image_file)
-        try:
+        with http_status(HTTPStatus.UNPROCESSABLE_ENTITY, pointer="/image"):
             size = image_size(studio, image_file)
-        except LimnerError as error:
-            raise _invalid_file("image", error.problem, error.remedy) from error
         files = {"image": image_file}
         if mask is not None:
             _write(mask, mask_file)
@@ -126,6 +125,8 @@ def _convert_mask(mask: Path, size: tuple[int, int]) -> Image.Image:
     except HTTPError:
         raise
     except Exception as error:  # a hostile file makes the decoder raise nearly anything
+        if is_disk_error(error):
+            raise
         raise _invalid_file("mask", "the mask cannot be read as PNG", "save it again as PNG") from error
     white = alpha.point(lambda value: 255 if value == 0 else 0)
     if not white.getbbox():

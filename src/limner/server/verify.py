@@ -14,12 +14,11 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from limner.core.accounts import Caller
-from limner.core.errors import LimnerError
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import StateDep
 from limner.server.files import BINARY
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, http_status
 from limner.server.uploads import save_body
 from limner.studio.images import examine
 from limner.studio.runs import QUEUE
@@ -91,10 +90,8 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
 async def _examine(place: Path, home: Path) -> Any:
     """Examine an image in a process that is killed when it takes too long; raises HTTPError (422) where it fails."""
     try:
-        with fail_after(EXAMINATION_SECONDS):
+        with http_status(HTTPStatus.UNPROCESSABLE_ENTITY), fail_after(EXAMINATION_SECONDS):
             return await to_process.run_sync(examine, place, home, cancellable=True)
-    except LimnerError as error:
-        raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, error.problem, error.remedy) from error
     except TimeoutError as error:
         problem = f"the image could not be examined in {EXAMINATION_SECONDS:g} seconds"
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "save it again, or make it smaller") from error

@@ -15,7 +15,7 @@ from anyio.to_thread import run_sync
 from fastapi import Request
 
 from limner.core.errors import LimnerError
-from limner.core.runs import Run, Status
+from limner.core.runs import STORAGE_ERROR, Run, Status
 from limner.server.problems import HTTPError
 from limner.studio.studio import Studio
 
@@ -145,6 +145,8 @@ def check_done(run: Run, seconds: float) -> None:
     """Raise HTTPError with the reason where a run is not done after `seconds`."""
     if run.status is Status.FAILED:
         status = HTTPStatus.INTERNAL_SERVER_ERROR if run.internal_error else HTTPStatus.UNPROCESSABLE_ENTITY
+        if run.error == STORAGE_ERROR:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
         raise HTTPError(status, run.error or "the run failed", f"GET /v1/runs/{run.id} shows the run")
     if run.status is Status.CANCELLED:
         raise HTTPError(HTTPStatus.CONFLICT, "the run was cancelled before it was done", "send the request again")

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import Collection
 from limner.store.images import Viewer, storable, visible
 from limner.store.sessions import Database
@@ -37,6 +37,14 @@ class ImageCollections:
         """One collection. Raises LimnerError if the account has none with this id."""
         with self.database.session() as session:
             return self._read(session, viewer, collection)
+
+    def named(self, viewer: Viewer, name: str) -> Collection:
+        """The account's collection with a name, or else with an id. Raises LimnerError if there is none."""
+        mine = self.list(viewer)
+        found = [each for each in mine if each.name == name] or [each for each in mine if str(each.id) == name]
+        if not found:
+            raise unknown("collection", name, (each.name for each in mine))
+        return found[0]
 
     def add(self, viewer: Viewer, name: str) -> Collection:
         """Add an empty collection. Raises LimnerError if the name is taken, or there are too many."""

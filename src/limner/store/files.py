@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from limner.core.errors import LimnerError
+from limner.core.disk import DISK_ERRORS, error_number
+from limner.core.errors import LimnerError, Unavailable
 from limner.store.removal import discard, remove
 
 MARKER = ".limner"
@@ -34,6 +35,7 @@ _REASONS = {
     errno.ENOLCK: _NO_LOCKS,
     errno.ENOSYS: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
+    errno.EIO: ("the disk of {path} fails", "check the disk, or choose a folder on another one"),
     errno.EROFS: ("{path} is on a read-only disk", "choose a folder on another disk"),
     errno.ENOTDIR: ("{path} needs a folder where there is a file", "move that file away, or choose another folder"),
     errno.EEXIST: ("{path} should be a folder but is a file", "move that file away, or choose another folder"),
@@ -48,17 +50,17 @@ _REASONS = {
 def translate_disk_errors(path: Path) -> Generator[None]:
     """Translate disk errors while working on `path` into a LimnerError that names the path and the remedy.
 
-    This includes errors of safetensors, which reports the number only in its text: "... (os error 28)".
+    It is Unavailable where the disk is at fault, and not the name.
     """
     try:
         yield
     except Exception as error:
-        in_text = re.search(r"\(os error (\d+)\)", str(error))
-        number = error.errno if isinstance(error, OSError) else int(in_text[1]) if in_text else None
+        number = error_number(error)
         if number not in _REASONS:
             raise
         problem, remedy = _REASONS[number]
-        raise LimnerError(problem.format(path=_failed_path(error, path)), remedy) from error
+        kind = Unavailable if number in DISK_ERRORS else LimnerError
+        raise kind(problem.format(path=_failed_path(error, path)), remedy) from error
 
 
 def _failed_path(error: Exception, path: Path) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution
@@ -35,17 +35,20 @@ class Viewer:
     """Who looks at images, and which images are visible.
 
     account: whose ratings, favourites and collections count as "mine". owner: only images of this account; None for
-    all. queue: only images of runs from this queue; None for all.
+    all. stored: only images whose file is stored by content, so that every machine can read it.
     """
 
     account: str = ""
     owner: str | None = None
-    queue: str | None = None
+    stored: bool = False
 
     def sees(self, image: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
         """The condition that an image is visible."""
-        conditions = {image.owner: self.owner, image.queue: self.queue}
-        return and_(true(), *(column == value for column, value in conditions.items() if value is not None))
+        conditions = [true() if self.owner is None else image.owner == self.owner]
+        if self.stored:
+            artifact = aliased(ArtifactRow)
+            conditions.append(exists().where(artifact.id == image.id, artifact.reference.is_not(None)))
+        return and_(*conditions)
 
 
 class ImageIndex:

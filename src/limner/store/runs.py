@@ -81,10 +81,11 @@ class LeaseLost(LimnerError):
 class UnreadableRun(LimnerError):
     """A run whose row this version cannot read: a newer version wrote it, or it is damaged."""
 
-    def __init__(self, run_id: str, error: ValueError) -> None:
+    def __init__(self, row: RunRow, error: ValueError) -> None:
+        self.id, self.queue, self.owner = row.id, row.queue, row.owner
         first = error.errors()[0] if isinstance(error, ValidationError) else None
         reason = f"{'.'.join(map(str, first['loc'])) or 'request'}: {first['msg']}" if first else str(error)
-        super().__init__(f"run {run_id} cannot be read ({reason[:200]})", "update limner, or submit it again")
+        super().__init__(f"run {row.id} cannot be read ({reason[:200]})", "update limner, or submit it again")
 
 
 class Store(Database):
@@ -365,7 +366,7 @@ def run_of(row: RunRow) -> Run:
             finished=row.finished,
         )
     except ValueError as error:
-        raise UnreadableRun(row.id, error) from error
+        raise UnreadableRun(row, error) from error
 
 
 def _progress(row: RunRow) -> Progress | None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from limner.core.errors import Interrupted
-from limner.core.events import ArtifactCreated, Emit, Event, Progress
+from limner.core.errors import Interrupted, LimnerError
+from limner.core.events import ArtifactCreated, Emit, Event, Notice, Progress
 from limner.core.runs import Run, Status
 from limner.core.workspace import Workspace
 from limner.store.blobs import Blobs
@@ -60,13 +62,15 @@ def execute_here(
     *,
     resume: bool = False,
     batch: int | None = None,
+    files: Blobs,
     listener: Callable[[int, Event], None],
     stop: Callable[[], bool],
 ) -> None:
     """Execute recorded runs in this process: one of any kind, or generate runs with the same batch key.
 
-    out: replaces the folder that was recorded for the results. batch: see Workspace. listener: receives each event with
-    the index of its run. stop: called between steps. Raises the first error after all runs have ended.
+    files: where copies of the images are stored. out: replaces the folder that was recorded for the results. batch: see
+    Workspace. listener: receives each event with the index of its run. stop: called between steps. Raises the first
+    error after all runs have ended.
     """
     prepared: dict[PreparedRun, ExitStack] = {}
     failures: list[Exception] = []
@@ -74,7 +78,9 @@ def execute_here(
         for index, run in enumerate(runs):
             stack = all_runs.enter_context(ExitStack())
             workspace = stack.enter_context(_recorded(store, run, out, resume=resume, batch=batch, stop=stop))
-            prepared[PreparedRun(run.request, workspace, recorder(store, run, partial(listener, index)))] = stack
+            prepared[
+                PreparedRun(run.request, workspace, recorder(store, run, partial(listener, index), copies=files))
+            ] = stack
         for each, failure in execute_prepared(list(prepared)):
             try:
                 with prepared[each]:  # records the end of this run
@@ -119,11 +125,17 @@ def _finish(store: Store, run: Run, status: Status, error: str | None) -> None:
 
 
 def recorder(
-    store: Store, run: Run, listener: Callable[[Event], None], lease: Lease | None = None, files: Blobs | None = None
+    store: Store,
+    run: Run,
+    listener: Callable[[Event], None],
+    lease: Lease | None = None,
+    files: Blobs | None = None,
+    copies: Blobs | None = None,
 ) -> Emit:
     """A function that records events and artifacts of a run, and passes the events on to `listener`.
 
-    lease, files: of a queued run, whose artifacts are also stored by content.
+    lease, files: of a queued run, whose artifacts are also stored by content. copies: stores copies of the images of
+    any other run, so that the history of the service has them too.
     """
 
     def record(event: Event) -> None:
@@ -132,8 +144,12 @@ def recorder(
         store.add_event(run.id, event, lease)
 
     def emit(event: Event) -> None:
+        reference = None
         if isinstance(event, ArtifactCreated) and files is not None:
             reference = files.save(Path(event.path))
+        elif isinstance(event, ArtifactCreated) and copies is not None and event.what == "picture":
+            reference = _save_copy(copies, Path(event.path), listener)
+        if isinstance(event, ArtifactCreated) and reference is not None:
             event = event.model_copy(update={"details": event.details | {"reference": reference}})
         seconds = 0.0 if lease is None else lease.seconds
         if not isinstance(event, Progress):
@@ -143,3 +159,16 @@ def recorder(
         listener(event)
 
     return emit
+
+
+def _save_copy(files: Blobs, image: Path, listener: Callable[[Event], None]) -> str | None:
+    """Store a copy of an image, which stays as it is when its owner edits the file; None if that is not possible now.
+
+    `Blobs.save` gives a file on the same disk a second name, so it gets a copy.
+    """
+    try:
+        with TemporaryDirectory() as folder:
+            return files.save(Path(shutil.copyfile(image, Path(folder) / image.name)))
+    except (OSError, LimnerError) as error:
+        listener(Notice(text=f"the service will not list {image.name}: {error}", level="warning"))
+        return None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
-from limner.core.feedback import ByWhat, GeneratedImage, Rating, RatingSummary
+from limner.core.feedback import ByWhat, GeneratedImage, RatingSummary
 from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.files import atomic_file, sha256_of
 from limner.store.preferences import PreferenceData
@@ -44,12 +44,9 @@ class StudioFeedback(FeedbackStore):
         """
         return rating_summary(self._store, viewer, by, industry)
 
-    def rate_named(self, names: Sequence[str], rating: Rating) -> list[int]:
-        """Rate images by file, id or SHA-256, or all images of a run; returns their ids."""
-        ids = list(dict.fromkeys(id for name in names for id in self._ids(name)))
-        for id in ids:
-            self.rate(Viewer(), id, rating)
-        return ids
+    def named(self, names: Sequence[str]) -> list[int]:
+        """The ids of the images with these names, each once: a file, an id, a SHA-256, or a run for all its images."""
+        return list(dict.fromkeys(id for name in names for id in self._ids(name)))
 
     def _ids(self, name: str) -> list[int]:
         """The ids of the images that a name stands for."""
@@ -98,7 +95,8 @@ class StudioFeedback(FeedbackStore):
 
 
 def _location(image: GeneratedImage) -> str:
-    return image.reference or Path(image.path).as_uri()
+    location = image.location
+    return location if location == image.reference else Path(location).as_uri()
 
 
 def rank(votes: Sequence[Path], comparison: Path) -> Any:

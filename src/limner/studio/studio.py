@@ -180,7 +180,7 @@ class Studio:
         listener: receives each event with the index of its request. Raises the first error after all runs have ended.
         """
         runs = [self.submit(request, out) for request in requests]
-        execute_here(self.store, runs, listener=listener, stop=stop)
+        execute_here(self.store, runs, files=self.files, listener=listener, stop=stop)
         return [self.store.get(run.id) for run in runs]
 
     def execute(
@@ -205,7 +205,7 @@ class Studio:
         def listen(index: int, event: Event) -> None:
             listener(event)
 
-        execute_here(self.store, [run], out, resume=resume, batch=batch, listener=listen, stop=stop)
+        execute_here(self.store, [run], out, resume=resume, batch=batch, files=self.files, listener=listen, stop=stop)
         return self.store.get(run.id)
 
     def reproduce(

@@ -13,10 +13,11 @@ from contextlib import closing
 from functools import partial
 from types import TracebackType
 
-from limner.core.errors import Interrupted, LimnerError
+from limner.core.disk import is_disk_error
+from limner.core.errors import Interrupted, LimnerError, Unavailable
 from limner.core.events import Event, Progress
 from limner.core.logs import RUN
-from limner.core.runs import INTERNAL_ERROR, Run, Status
+from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Run, Status
 from limner.store.database import DatabaseUnavailable
 from limner.store.queue import Queue
 from limner.store.runs import Lease, LeaseLost
@@ -159,6 +160,9 @@ class Worker:
         elif isinstance(failure, DatabaseUnavailable):
             log.error("run %s: %s", lease.run, failure)
             status, error = None, None
+        elif isinstance(failure, Unavailable) or is_disk_error(failure):  # not because of the request
+            log.error("run %s: %s", lease.run, failure)
+            error, internal_error = STORAGE_ERROR, True
         elif not isinstance(failure, LimnerError):
             log.error("run %s failed", lease.run, exc_info=failure)
             error, internal_error = f"{INTERNAL_ERROR} ({type(failure).__name__}); see the worker's log", True

@@ -1,4 +1,4 @@
-"""Commands about runs and images that exist: repeat, list, show, verify, search, rate, export feedback."""
+"""Commands about runs and images that exist: repeat, list, show, verify, search, rate, favourite, export feedback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from limner.cli.commands.shared import Out, stop_on_signal
+from limner.cli.commands.shared import IMAGES, Out, list_images, stop_on_signal
 from limner.cli.flags import command_for
 from limner.cli.output import print_line
 from limner.core.errors import LimnerError, unknown
@@ -79,13 +79,14 @@ history = command_for(ImageQuery, _history)
 
 def rate(
     *picture_and_stars: Annotated[
-        str, Parameter(help="Images (file, id or SHA-256) or runs (id: all their images), then the stars, 1 to 5.")
+        str, Parameter(help="Images (file, id or SHA-256) or runs (all their images), then the stars, 1 to 5.")
     ],
     reason: Annotated[
         tuple[str, ...], Parameter(help=f"What is wrong: {', '.join(Reason)}; may be repeated.", negative=())
     ] = (),
     comment: Annotated[str, Parameter(help="Comment on the images.")] = "",
 ) -> None:
+    from limner.studio.images import Viewer
     from limner.studio.studio import Studio
 
     *pictures, stars = picture_and_stars or ("",)
@@ -94,7 +95,27 @@ def rate(
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)
     rating = Rating(stars=int(stars), reasons=tuple(map(Reason, reason)), comment=comment)
-    print_line(" ".join(map(str, Studio().feedback.rate_named(pictures, rating))))
+    studio = Studio()
+    ids = studio.feedback.named(pictures)
+    for image in ids:
+        studio.feedback.rate(Viewer(), image, rating)
+    print_line(f"Rated {list_images(ids)} with {rating.stars} star{'s' * (rating.stars != 1)}.")
+
+
+def favourite(
+    *pictures: Annotated[str, Parameter(help=IMAGES)],
+    remove: Annotated[bool, Parameter(help="Remove the images from the favourites.", negative=())] = False,
+) -> None:
+    from limner.studio.images import Viewer
+    from limner.studio.studio import Studio
+
+    if not pictures:
+        raise LimnerError("no image is given", "write: limner favourite pictures/0001.png")
+    studio = Studio()
+    ids = studio.feedback.named(pictures)
+    for image in ids:
+        studio.feedback.set_favourite(Viewer(), image, not remove)
+    print_line(f"{'Removed' if remove else 'Added'} {list_images(ids)} {'from' if remove else 'to'} the favourites.")
 
 
 @feedback.command

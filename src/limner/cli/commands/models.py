@@ -64,12 +64,13 @@ starter.command(command_for(ExamOptions, _exam), name="exam")
 @starter.command
 def words() -> None:
     """List what prompts for the starter may say; it knows no other words."""
-    from textwrap import fill
+    from textwrap import wrap
 
     from limner.starter.painter.phrases import phrases
 
     for kind, texts in phrases().items():
-        print(fill(f"{kind}: {'; '.join(texts)}", 100, subsequent_indent="    "))
+        for line in wrap(f"{kind}: {'; '.join(texts)}", 100, subsequent_indent="    "):
+            print_line(line)
 
 
 @starter.command

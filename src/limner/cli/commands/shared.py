@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,13 @@ from limner.core.requests import KnownRequest
 
 Out = Annotated[Path | None, Parameter(help="Folder for the result.")]
 Folder = Annotated[Path, Parameter(help="Folder for the result.")]
+IMAGES = "Images (file, id or SHA-256), or runs (all their images)."
+"""Help of arguments that name images of the history."""
+
+
+def list_images(ids: Sequence[int]) -> str:
+    """Images by their ids, for a sentence: "image 7", or "2 images (7, 8)"."""
+    return f"image {ids[0]}" if len(ids) == 1 else f"{len(ids)} images ({', '.join(map(str, ids))})"
 
 
 def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> ArtifactCreated:
