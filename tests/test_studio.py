@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from limner.core.accounts import Caller, Limits, Role
 from limner.core.errors import LimnerError, QuotaExceeded
@@ -94,6 +95,7 @@ def test_a_file_that_is_erased_during_the_upload_is_restored(
 
 
 def test_the_newest_run_with_a_checkpoint_is_resumed(studio: Studio, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "dog.png")
     request = TrainRequest(data=str(tmp_path), class_word="dog")
     runs = [studio.submit(request) for _ in range(3)]
     for run in runs:

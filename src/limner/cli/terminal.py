@@ -38,6 +38,8 @@ from limner.core.text import clean_line
 
 EVERY = 5.0
 """Seconds between two lines of progress without a terminal."""
+LONGEST_TITLE = 100
+"""Characters of the first line."""
 FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
 
 
@@ -91,6 +93,10 @@ class Screen:
 
     def note(self, text: str) -> None:
         self.bars.console.print(escape_text(text), soft_wrap=True)
+
+    def begin(self, *title: str) -> None:
+        """Print what is done, because the first event can take seconds."""
+        self.note(clean_line(": ".join(filter(None, title)), LONGEST_TITLE))
 
     def show(self, event: RunEvent) -> None:
         """Show one event."""

@@ -16,7 +16,8 @@ class RequestKind:
 
     name: its `kind` in JSON, and its command. request, executor, command: "module:name" of the request class, of the
     function that executes it, and of the function that the command calls with it; the last two are looked for in
-    `limner.engine` and in `limner.cli.commands`. execution: fields of `Execution` that it takes. several: whether a
+    `limner.engine` and in `limner.cli.commands`. check: "module:name" in `limner.engine` of the function that checks it
+    before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. several: whether a
     recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
     there is nothing to resume.
     """
@@ -24,6 +25,7 @@ class RequestKind:
     name: str
     request: str
     executor: str
+    check: str
     command: str
     execution: tuple[str, ...]
     help: str
@@ -43,6 +45,10 @@ class RequestKind:
         """The function (request, workspace, emit) that executes a request."""
         return _load(f"limner.engine.{self.executor}")
 
+    def load_check(self) -> Any:
+        """The function (request, execution, out) that raises LimnerError for a request that cannot be executed."""
+        return _load(f"limner.engine.{self.check}")
+
     def load_command(self) -> Any:
         """The function that the command calls with a request, its execution and the command's own flags."""
         return _load(f"limner.cli.commands.{self.command}")
@@ -60,6 +66,7 @@ KINDS = {
             "prepare",
             "prepare:PrepareRequest",
             "prepare.prepare:prepare",
+            "prepare.checks:check",
             "requests:prepare",
             ("workers", "executor", "device"),
             "Build a clean dataset from images, with a report. Originals are not changed. Repeat the same command to "
@@ -70,6 +77,7 @@ KINDS = {
             "generate",
             "generate:GenerateRequest",
             "generate.generate:generate",
+            "generate.checks:check",
             "requests:generate",
             ("memory", "device"),
             "Generate images from a prompt, or from a prompt and an image.",
@@ -79,6 +87,7 @@ KINDS = {
             "train",
             "train:TrainRequest",
             "train.train:train",
+            "train.checks:check",
             "requests:train",
             ("preview_every", "track", "device"),
             "Train a model on a few images of one subject (DreamBooth: identifier, class word, prior preservation).",
@@ -88,6 +97,7 @@ KINDS = {
             "evaluate",
             "evaluate:EvaluateRequest",
             "evaluate.evaluate:evaluate",
+            "evaluate.checks:check",
             "requests:evaluate",
             ("memory", "device"),
             "Score the images of a model, an adapter or a folder, also by comparison with photos of the subject. "
@@ -97,6 +107,7 @@ KINDS = {
             "compare",
             "compare:CompareRequest",
             "compare.compare:compare",
+            "compare.checks:check",
             "requests:compare",
             ("memory", "device"),
             "Compare models or adapters on the same prompts and seeds, by scores and by blind votes of people.",
@@ -105,6 +116,7 @@ KINDS = {
             "sweep",
             "sweep:SweepRequest",
             "sweep.sweep:sweep",
+            "sweep.checks:check",
             "requests:sweep",
             ("memory", "device"),
             "Generate the same prompt and seeds at several values of one to three settings, and score the images.",
@@ -113,6 +125,7 @@ KINDS = {
             "influence",
             "influence:InfluenceRequest",
             "influence.influence:influence",
+            "influence.checks:check",
             "requests:influence",
             ("device",),
             "Estimate which training images influenced generated images, and which are harmful or useless (TRAK, "

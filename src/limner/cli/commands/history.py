@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from limner.cli.commands.shared import Out, stop_on_signal
+from limner.cli.commands.shared import Out, one_run_studio, stop_on_signal
 from limner.cli.flags import command_for
 from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import ImageQuery, Rating, Reason
@@ -20,10 +20,10 @@ def run(
     picture: Annotated[Path, Parameter(help="A PNG that Limner generated.")], *, out: Out = Path("pictures")
 ) -> None:
     from limner.cli.terminal import Screen
-    from limner.studio.studio import Studio
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        screen.finish(Studio().reproduce(picture, out, listener=screen.show, stop=stop))
+        screen.begin("run", str(picture))
+        screen.finish(one_run_studio().reproduce(picture, out, listener=screen.show, stop=stop))
 
 
 def runs(*, count: Annotated[int, Parameter(help="Number of runs.")] = 20) -> None:

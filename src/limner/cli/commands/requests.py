@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limner.cli.commands.shared import Folder, Out, run_and_report, stop_on_signal
+from limner.cli.commands.shared import Folder, Out, executed, run_and_report, stop_on_signal
 from limner.cli.flags import command_for, last_value
 from limner.cli.recipes import read_recipe
 from limner.core.errors import LimnerError
@@ -89,13 +89,9 @@ def train(
 
 def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:
     """Execute a request here, and print what it made."""
-    from limner.cli.terminal import Screen
-    from limner.studio.studio import Studio
-
     if int(os.environ.get("RANK", "0")):
         return
-    with Screen() as screen, stop_on_signal(screen.note) as stop:
-        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution)
+    with executed(request, execution, out, resume) as (screen, run):
         screen.finish(run)
 
 

@@ -114,6 +114,10 @@ class GenerationSettings(Request):
     )
 
     @property
+    def may_quantise(self) -> bool:
+        return self.quantise is not None
+
+    @property
     def pixels(self) -> float:
         width, height = self.width or self.height or 0, self.height or self.width or 0
         return width * height * (self.hires or 1) ** 2

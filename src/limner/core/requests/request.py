@@ -208,6 +208,11 @@ class Request(Frozen):
         return 0
 
     @property
+    def may_quantise(self) -> bool:
+        """Whether it may load quantised weights, as far as the request itself says so."""
+        return True
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """Fields left open that would be filled from an adapter's header, which names files of this machine."""
         return ()

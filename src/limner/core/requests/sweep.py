@@ -129,6 +129,10 @@ class SweepRequest(GenerationSettings):
     def pixels(self) -> float:
         return max(cell.request.pixels for cell in self.cells)
 
+    @property
+    def may_quantise(self) -> bool:
+        return any(cell.request.may_quantise for cell in self.cells)
+
     def check(self) -> None:
         _ = self.cells
 

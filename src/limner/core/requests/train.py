@@ -285,6 +285,10 @@ class TrainRequest(Request):
         return self
 
     @property
+    def may_quantise(self) -> bool:
+        return self.quantise is not None
+
+    @property
     def texts(self) -> tuple[str, ...]:
         subject = {"identifier": self.identifier or "", "class": self.class_word}
         previews = (_filled(prompt, subject) for prompt in self.preview_prompt)

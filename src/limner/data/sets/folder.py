@@ -126,6 +126,19 @@ def scan(path: str | Path) -> Scan:
     return Scan(found.images, found.skipped + validation.skipped, validation.images)
 
 
+def check_images(path: str | Path) -> None:
+    """Raise LimnerError, as `scan` does, where no image is left. Images after the first readable one are not read."""
+    path = Path(os.path.expanduser(path))
+    if not path.is_dir():
+        scan(path)
+        return
+    folder = split_of(path)
+    rows = rows_of(folder)
+    paths, skipped = _entries(folder, rows)
+    if not any(isinstance(_attempt(path, rows.get(path, NO_ROW)), ImageFile) for path in paths):
+        _readable(folder, paths, skipped, rows)
+
+
 def _scan_folder(folder: Path) -> Scan:
     rows = rows_of(folder)
     paths, skipped = _entries(folder, rows)
