@@ -6,8 +6,20 @@ Modules are named, not imported, so that the command line starts fast and core d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from typing import Any
+
+
+class CommandGroup(StrEnum):
+    """The headings of the commands in the help, in its order."""
+
+    START = "Train and generate"
+    COMPARE = "Compare and score"
+    LOOK = "Runs and images"
+    MODELS = "Models"
+    SERVICE = "Service"
+    STORE = "Stored data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +31,8 @@ class RequestKind:
     `limner.engine` and in `limner.cli.commands`. check: "module:name" in `limner.engine` of the function that checks it
     before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. several: whether a
     recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
-    there is nothing to resume.
+    there is nothing to resume. group, examples: its heading in the help, and command lines that the help shows, without
+    "limner".
     """
 
     name: str
@@ -29,6 +42,8 @@ class RequestKind:
     command: str
     execution: tuple[str, ...]
     help: str
+    group: CommandGroup
+    examples: tuple[str, ...]
     several: bool = False
     resumed_by: tuple[str, ...] | None = None
 
@@ -71,6 +86,11 @@ KINDS = {
             ("workers", "executor", "device"),
             "Build a clean dataset from images, with a report. Originals are not changed. Repeat the same command to "
             "resume an interrupted run.",
+            CommandGroup.START,
+            (
+                "prepare photos/ --class dog --identifier sks --out dataset",
+                "prepare photos/ --crop none --captioner starter --out dataset",
+            ),
             resumed_by=(),
         ),
         RequestKind(
@@ -81,6 +101,11 @@ KINDS = {
             "requests:generate",
             ("memory", "device"),
             "Generate images from a prompt, or from a prompt and an image.",
+            CommandGroup.START,
+            (
+                'generate "a photo of a cat on the beach" --count 4',
+                'generate "a photo of sks dog in snow" --adapter sks-dog:0.8 --seed 7',
+            ),
             several=True,
         ),
         RequestKind(
@@ -91,6 +116,11 @@ KINDS = {
             "requests:train",
             ("preview_every", "track", "device"),
             "Train a model on a few images of one subject (DreamBooth: identifier, class word, prior preservation).",
+            CommandGroup.START,
+            (
+                "train photos/ --identifier sks --class dog",
+                "train photos/ --recipe pets --class dog --out rex",
+            ),
             resumed_by=("--resume",),
         ),
         RequestKind(
@@ -102,6 +132,11 @@ KINDS = {
             ("memory", "device"),
             "Score the images of a model, an adapter or a folder, also by comparison with photos of the subject. "
             "Exit codes: 0 done, 1 a --require condition is not met, 2 an error that you can fix.",
+            CommandGroup.COMPARE,
+            (
+                "evaluate sks-dog --dataset photos/ --suite pets",
+                "evaluate pictures/ --metric sharpness --metric saturation",
+            ),
         ),
         RequestKind(
             "compare",
@@ -111,6 +146,11 @@ KINDS = {
             "requests:compare",
             ("memory", "device"),
             "Compare models or adapters on the same prompts and seeds, by scores and by blind votes of people.",
+            CommandGroup.COMPARE,
+            (
+                'compare starter sks-dog --prompt "a photo of a dog"',
+                'compare sks-dog:0.5 sks-dog:1 --prompt "a photo of sks dog"',
+            ),
         ),
         RequestKind(
             "sweep",
@@ -120,6 +160,11 @@ KINDS = {
             "requests:sweep",
             ("memory", "device"),
             "Generate the same prompt and seeds at several values of one to three settings, and score the images.",
+            CommandGroup.START,
+            (
+                'sweep "a photo of a cat" --axis guidance=1.5,3,5',
+                "sweep --recipe guidance --out guidance",
+            ),
         ),
         RequestKind(
             "influence",
@@ -130,6 +175,11 @@ KINDS = {
             ("device",),
             "Estimate which training images influenced generated images, and which are harmful or useless (TRAK, "
             "D-TRAK).",
+            CommandGroup.COMPARE,
+            (
+                "influence pictures/0001.png --adapter sks-dog",
+                "influence --adapter sks-dog --data photos/",
+            ),
         ),
     )
 }

@@ -9,6 +9,7 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet
+from limner.core.text import first_sentence
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,7 @@ def check_reads_text(encoder: Encoder) -> Encoder:
             encoder.texts(["a picture"])
     except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:  # parts that do not fit
         raise LimnerError(
-            f"the encoder {encoder.name!r} cannot encode text ({str(error)[:120]})", "choose another one"
+            f"the encoder {encoder.name!r} cannot encode text ({first_sentence(str(error))})", "choose another one"
         ) from error
     return encoder
 

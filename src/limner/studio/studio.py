@@ -318,17 +318,3 @@ class Studio:
 
 def _absolute(path: str | Path) -> str:
     return str(Path(path).expanduser().resolve())
-
-
-def methods() -> list[str]:
-    """The names of the training methods."""
-    from limner.plugins.registry import methods
-
-    return methods.names()
-
-
-def method_options(method: str) -> type[Any]:
-    """The options model of a training method, whose fields surfaces turn into flags or forms."""
-    from limner.plugins.registry import methods
-
-    return methods.get(method).Options

@@ -14,6 +14,8 @@ from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import ImageQuery, Rating, Reason
 
 feedback = App(name="feedback")
+LONGEST_STARS = 9
+"""Digits of a number of stars that is read."""
 
 
 def run(
@@ -80,7 +82,7 @@ def rate(
     from limner.studio.studio import Studio
 
     *pictures, stars = picture_and_stars or ("",)
-    if not pictures or not stars.isdecimal():
+    if not pictures or not stars.isdecimal() or len(stars) > LONGEST_STARS:
         raise LimnerError("give images or runs, then the stars", "write: limner rate pictures/0001.png 4")
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)

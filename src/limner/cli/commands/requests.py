@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from limner.cli.commands.shared import Folder, Out, executed, run_and_report, stop_on_signal
-from limner.cli.flags import command_for, last_value
-from limner.cli.recipes import read_recipe
+from limner.cli.flags import ListChoices, command_for, last_value, no_choices
+from limner.cli.recipes import read_recipe, shipped_recipes
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution, body_model, split_body
 from limner.core.kinds import RequestKind
@@ -31,7 +31,11 @@ from limner.core.requests import (
 )
 
 Recipe = Annotated[
-    Path | None, Parameter(help="YAML file with values for flags; flags of the command override it. See recipes/.")
+    str | None,
+    Parameter(
+        help="YAML file with values for flags, or the name of one that comes with Limner "
+        f"({', '.join(sorted(shipped_recipes()))}); flags of the command override it."
+    ),
 ]
 
 
@@ -43,11 +47,20 @@ def request_command(kind: RequestKind, arguments: Sequence[str]) -> Callable[...
         raise LimnerError(f"recipe {path!r} holds {len(documents)} requests", "keep one document in the file")
     model, options = body_model(kind.name), None
     if "method" in model.model_fields:
-        from limner.studio.studio import method_options
+        from limner.studio.choices import method_options
 
         default = documents[0].get("method", model.model_fields["method"].default)
         options = method_options(str(last_value(arguments, "--method") or default))
-    return command_for(model, _with_recipe(kind.load_command()), options, documents)
+    return command_for(model, _with_recipe(kind.load_command()), options, documents, _choices(arguments))
+
+
+def _choices(arguments: Sequence[str]) -> ListChoices:
+    """The function that lists known names, only for the help, because finding them takes longer than reading flags."""
+    if not {"--help", "-h"} & {*arguments}:
+        return no_choices
+    from limner.studio.choices import choices
+
+    return choices
 
 
 def _with_recipe(act: Callable[..., None]) -> Callable[..., None]:

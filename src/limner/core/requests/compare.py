@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from limner.core.requests.request import MAX_METRICS, Flag, Name, Refers
+from limner.core.requests.request import MAX_METRICS, Choices, Flag, Heading, Name, Refers
 from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
@@ -22,11 +22,11 @@ class CompareRequest(TrialRequest):
         "++ for a "
         "+ in a name). The others are compared with the first.",
     )
-    model: Annotated[Name | None, Refers("model")] = Field(
+    model: Annotated[Name | None, Refers("model"), Heading.BASICS] = Field(
         default=None,
         description="Base model of adapters given without a model (default: the one each was trained on).",
     )
-    metric: tuple[MetricUse, ...] = Field(
+    metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(MetricUse(name="prompt_fidelity"), MetricUse(name="saturation")),
         min_length=1,
         max_length=MAX_METRICS,

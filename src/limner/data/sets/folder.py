@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 from limner.core.datasets import Rights
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
+from limner.core.nearest_name import nearest_name
 from limner.data.entries.annotations import read_text, text_value
 from limner.data.entries.byte_sources import FileBytes
 from limner.data.sets.prepared import NO_ROW, TABLE, VALIDATION, MetadataRow, rows_of, split_of
@@ -246,8 +246,8 @@ def _missing(path: Path) -> LimnerError:
         beside = [entry.name for entry in path.parent.iterdir()]
     except (OSError, ValueError):
         beside = []
-    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
-    remedy = f"did you mean {str(path.parent / near[0])!r}?" if near else "give a folder of images or an image file"
+    near = nearest_name(path.name, beside)
+    remedy = f"did you mean {str(path.parent / near)!r}?" if near else "give a folder of images or an image file"
     return LimnerError(f"{str(path)!r} does not exist", remedy)
 
 
