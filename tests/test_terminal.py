@@ -125,7 +125,7 @@ def test_a_row_of_a_run_begins_when_it_was_submitted_and_takes_what_its_executio
     assert heading == ["run", "kind", "status", "started", "took", "summary"]
     assert rows == [
         ["r1", "generate", "done", "2026-05-01 12:00:00", "12.3 s", "a cat"],
-        ["r2", "generate", "running", "2026-05-01 12:00:00", "-", "a" * 59 + "b"],
+        ["r2", "generate", "running", "2026-05-01 12:00:00", "-", "a" * 59 + "bcd"],
         ["r3", "generate", "cancelled", "2026-05-01 12:00:00", "-", "a cat"],
     ]
 
@@ -196,8 +196,8 @@ def test_a_run_is_shown_with_its_error_what_was_asked_its_notices_and_its_result
         "  [red]",
         "",
         "results",
-        "  report   /x/[1].md  sha256 0123456789ab",
-        "  picture  /x/2.png  sha256 1123456789ab  seed 8",
+        f"  report   /x/[1].md  sha256 {hashes[0]}",
+        f"  picture  /x/2.png  sha256 {hashes[1]}  seed 8",
     ]
 
 

@@ -21,6 +21,7 @@ SCHEDULERS = ("ddim", "ddpm", "dpm++2m", "euler", "euler-a", "heun", "pndm", "un
         ("dmpp2m", SCHEDULERS, "dpm++2m"),
         ("euler_a", SCHEDULERS, "euler-a"),
         ("ddi", SCHEDULERS, "ddim"),
+        ("sdx", ("sd", "sdxl"), "sdxl"),
         ("flux", ("flux-schnell", "flux-dev", "sdxl"), "flux-dev"),
         ("--stepz", ("--steps", "--seed"), "--steps"),
         ("nosuch", ("env.sh", "rn.sh", "notes"), None),

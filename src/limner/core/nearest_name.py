@@ -20,10 +20,11 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     typed = _letters(name)
     by_letters = {_letters(each): each for each in islice(known, MOST)}
     similar = get_close_matches(typed, by_letters, n=TRIED, cutoff=0.5)
+    scored = ((typing_errors(typed, each), not each.startswith(typed), each) for each in similar)
+    errors, _, nearest = min(scored, default=(len(typed), True, ""))
     allowed = max(1, len(typed) // 3)
-    found = min(((typing_errors(typed, each), each) for each in similar), default=None)
-    if found is not None and found[0] <= allowed and found[0] < len(found[1]):
-        return by_letters[found[1]]
+    if errors <= allowed and errors < len(nearest):
+        return by_letters[nearest]
     longer = [each for each in by_letters if len(typed) >= LEAST_START and each.startswith(typed)]
     return by_letters[min(longer, key=len)] if longer else None
 
