@@ -18,7 +18,7 @@ from limner.core.errors import Interrupted
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
 from limner.core.execution import Execution
 from limner.core.feedback import ImageQuery, Rating, Reason
-from limner.core.kinds import KINDS
+from limner.core.kinds import KINDS, RequestKind
 from limner.core.runs import Run
 from limner.provenance.verify import STATES, Verification, VerificationState
 from limner.server.settings import Settings
@@ -78,6 +78,7 @@ def studio(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     for name, kind in parts.items():
         setattr(made, name, create_autospec(kind, instance=True))
     monkeypatch.setattr("limner.studio.studio.Studio", lambda **given: made)
+    monkeypatch.setattr(RequestKind, "load_check", lambda kind: lambda request, execution, out: None)
     return made
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from limner.core.accounts import Caller, Limits, Role
 from limner.core.errors import LimnerError, QuotaExceeded
@@ -94,6 +95,7 @@ def test_a_file_that_is_erased_during_the_upload_is_restored(
 
 
 def test_the_newest_run_with_a_checkpoint_is_resumed(studio: Studio, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "dog.png")
     request = TrainRequest(data=str(tmp_path), class_word="dog")
     runs = [studio.submit(request) for _ in range(3)]
     for run in runs:
@@ -139,7 +141,7 @@ def test_a_run_here_is_recorded_with_all_that_was_asked(
     studio: Studio, executed: Executed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.png").write_bytes(b"a picture")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
     parent = studio.submit(GenerateRequest(prompt="b"))
     request = GenerateRequest(prompt="a", image="a.png")
     done = studio.run(request, "out", parent=parent.id, execution=LOW, listener=executed.hear, stop=stop)
@@ -151,7 +153,9 @@ def test_a_run_here_is_recorded_with_all_that_was_asked(
 
 
 def test_a_run_is_resumed_with_another_execution_and_folder(studio: Studio, executed: Executed, tmp_path: Path) -> None:
-    request = TrainRequest(data=str(tmp_path), class_word="dog")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "photos" / "dog.png")
+    request = TrainRequest(data=str(tmp_path / "photos"), class_word="dog")
     interrupted = studio.submit(request, tmp_path / "recorded")
     studio.store.update(interrupted.id, status=Status.INTERRUPTED)
     for out, sent in ((None, None), (tmp_path / "other", tmp_path / "other")):

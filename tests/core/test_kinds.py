@@ -48,14 +48,15 @@ def echo(request, execution, *, out="x"):
 SCRIPT = """
 import sys
 from importlib.util import spec_from_file_location
-from limner.core.kinds import KINDS, RequestKind
+from limner.core.kinds import KINDS, CommandGroup, RequestKind
 
 class Finder:
     def find_spec(name, path, target=None):
         return spec_from_file_location(name, sys.argv[1]) if name.endswith(".echo") else None
 
 sys.meta_path.insert(0, Finder)
-KINDS["echo"] = RequestKind("echo", "echo:EchoRequest", "echo:echo", "echo:echo", ("device",), "Echo a text.")
+places = ("echo:EchoRequest", "echo:echo", "echo:check", "echo:echo")
+KINDS["echo"] = RequestKind("echo", *places, ("device",), "Echo a text.", CommandGroup.START, ("echo hi", "echo ho"))
 from limner.cli import main
 from limner.core.execution import parse_body
 

@@ -202,7 +202,7 @@ def test_a_full_fine_tune_has_the_sampling_settings_of_its_base(starter, tmp_pat
 def test_the_users_models_are_named():
     model = loading.resolve("realistic-vision")
     assert model.family_name == "sd" and model.vae == "stabilityai/sd-vae-ft-mse"
-    assert loading.resolve("realistic-vision", "mine").vae == "mine"
+    assert loading.resolve("realistic-vision", "own/vae").vae == "own/vae"
     assert loading.resolve("flux-dev").alias.terms and loading.resolve("sdxl").vae == "madebyollin/sdxl-vae-fp16-fix"
 
 

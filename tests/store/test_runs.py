@@ -114,7 +114,7 @@ def test_an_unknown_run_is_refused_everywhere(store: Store) -> None:
         lambda: store.folder("../x"),
         lambda: store.create(PAINT, parent="x"),
     ):
-        with pytest.raises(LimnerError, match=r"unknown run '.*x'; there is none yet"):
+        with pytest.raises(LimnerError, match=r"unknown run '.*x'; `limner runs` lists the runs"):
             use()
     assert store.list(9) == []
     assert not (store.home.parent / "x").exists()

@@ -9,91 +9,225 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
 
-from cyclopts import App, CycloptsError, Parameter, UnknownCommandError, UnknownOptionError
+from cyclopts import (
+    App,
+    CoercionError,
+    CycloptsError,
+    Group,
+    MissingArgumentError,
+    Parameter,
+    RepeatArgumentError,
+    UnknownCommandError,
+    UnknownOptionError,
+    UnusedCliTokensError,
+)
+from cyclopts.argument import Argument
 
 # Absolute imports: the process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
 from limner.cli.output import escape_unencodable, print_line
 from limner.core.errors import Interrupted, LimnerError, invalid, unknown
 from limner.core.files import file_error
-from limner.core.kinds import KINDS
+from limner.core.kinds import KINDS, CommandGroup, RequestKind
+from limner.core.nearest_name import nearest_name
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command. place: "module:name" below `limner.cli.commands`. examples: command lines, without "limner"."""
+
+    place: str
+    help: str
+    group: CommandGroup
+    examples: tuple[str, ...]
+
 
 COMMANDS = {
-    "rank": ("votes:rank", "Rank the contestants of a comparison by the votes saved on its blind page."),
-    "opinions": (
+    "rank": Command(
+        "votes:rank",
+        "Rank the contestants of a comparison by the votes saved on its blind page.",
+        CommandGroup.COMPARE,
+        ("rank votes.json --comparison comparison", "rank anna.json ben.json"),
+    ),
+    "opinions": Command(
         "votes:opinions",
         "Summarise people's blind scores of an evaluation's images, and show which metrics agree with them.",
+        CommandGroup.COMPARE,
+        ("opinions scores.json", "opinions anna.json ben.json --evaluation evaluation"),
     ),
-    "run": ("history:run", "Repeat the request stored in an image: the same pixels on the same machine."),
-    "runs": ("history:runs", "List runs, newest first."),
-    "show": ("history:show", "Print a run's request, notices and results."),
-    "verify": (
+    "run": Command(
+        "history:run",
+        "Repeat the request stored in an image: the same pixels on the same machine.",
+        CommandGroup.START,
+        ("run pictures/0001.png", "run pictures/0001.png --out again"),
+    ),
+    "runs": Command(
+        "history:runs",
+        "List runs, newest first.",
+        CommandGroup.LOOK,
+        ("runs", "runs --count 50"),
+    ),
+    "show": Command(
+        "history:show",
+        "Print a run's request, notices and results.",
+        CommandGroup.LOOK,
+        ("show 261129-203757-nq99", "show 261129"),
+    ),
+    "verify": Command(
         "history:verify",
         "Check whether images were made here, and whether they were changed. Exit codes: 0 all were made here, or "
         "signed by someone you trust, and not changed since; 1 any other image; 2 not a PNG, JPEG or WebP file.",
+        CommandGroup.LOOK,
+        ("verify pictures/0001.png", "verify one.png two.jpg"),
     ),
-    "history": ("history:history", "List generated images that meet all conditions given."),
-    "rate": ("history:rate", "Rate images with 1 to 5 stars, as in: limner rate pictures/0001.png 4."),
-    "favourite": (
+    "history": Command(
+        "history:history",
+        "List generated images that meet all conditions given.",
+        CommandGroup.LOOK,
+        ("history --search beach --at-least 4", "history --favourite --model starter"),
+    ),
+    "rate": Command(
+        "history:rate",
+        "Rate images with 1 to 5 stars, as in: limner rate pictures/0001.png 4.",
+        CommandGroup.LOOK,
+        ("rate pictures/0001.png 4", 'rate 75 2 --reason blurred --comment "too dark"'),
+    ),
+    "favourite": Command(
         "history:favourite",
         "Add images to your favourites, or remove them; limner history --favourite lists them.",
+        CommandGroup.LOOK,
+        ("favourite pictures/0001.png", "favourite 75 --remove"),
     ),
-    "collection": (
+    "collection": Command(
         "collections:collection",
         "List, create, rename and delete collections of images, and add and remove images.",
+        CommandGroup.LOOK,
+        ("collection", "collection create beach"),
     ),
-    "feedback": ("history:feedback", "Export ratings and comparisons for preference training."),
-    "models": ("models:models", "List and download base models."),
-    "starter": ("models:starter", "Examine the model that comes with Limner, and generate a contact sheet."),
-    "demo": (
+    "feedback": Command(
+        "history:feedback",
+        "Export ratings and comparisons for preference training.",
+        CommandGroup.LOOK,
+        ("feedback export ratings.jsonl", "feedback export pairs.parquet --kind pairs"),
+    ),
+    "models": Command(
+        "models:models",
+        "List and download base models.",
+        CommandGroup.MODELS,
+        ("models", "models get sdxl"),
+    ),
+    "starter": Command(
+        "models:starter",
+        "Examine the model that comes with Limner, and generate a contact sheet.",
+        CommandGroup.MODELS,
+        ("starter exam", "starter sheet --out starter.png"),
+    ),
+    "demo": Command(
         "models:demo",
         "Train the starter on 8 images of a new character and show the result on a page. Takes a few minutes.",
+        CommandGroup.START,
+        ("demo", "demo --out limner-demo"),
     ),
-    "serve": ("service:serve", "Serve the HTTP API on this machine, with workers of its own."),
-    "worker": (
+    "serve": Command(
+        "service:serve",
+        "Serve the HTTP API on this machine, with workers of its own.",
+        CommandGroup.SERVICE,
+        ("serve", "serve --host 0.0.0.0 --port 8000 --workers 2"),
+    ),
+    "worker": Command(
         "service:worker",
         "Execute queued runs until stopped; `limner serve` starts its own workers.",
+        CommandGroup.SERVICE,
+        ("worker", "worker --log json --run-seconds 600"),
     ),
-    "keys": ("service:keys", "Manage API keys. The service requires them if other machines can reach it."),
-    "backup": (
+    "keys": Command(
+        "service:keys",
+        "Manage API keys. The service requires them if other machines can reach it.",
+        CommandGroup.SERVICE,
+        ("keys add anna --role maker --days 90", "keys revoke KEY"),
+    ),
+    "backup": Command(
         "maintenance:backup",
         "Write the database, the stored files and the credentials into one archive. The service can keep running.",
+        CommandGroup.STORE,
+        ("backup limner-backup.zip", "backup /backups/monday.zip"),
     ),
-    "restore": (
+    "restore": Command(
         "maintenance:restore",
         "Restore a backup into an empty LIMNER_HOME and database. The whole archive is checked first.",
+        CommandGroup.STORE,
+        ("restore limner-backup.zip", "restore limner-backup.zip --replace"),
     ),
-    "erase": (
+    "erase": Command(
         "maintenance:erase",
         "Permanently erase runs, files, or everything that an account owns. Files that nothing else uses are erased "
         "too.",
+        CommandGroup.STORE,
+        ("erase 261129-203757-nq99 --dry-run", "erase 261129-203757-nq99"),
     ),
-    "prune": (
+    "prune": Command(
         "maintenance:prune",
         "Permanently erase old runs that nothing newer depends on, and files that nothing refers to.",
+        CommandGroup.STORE,
+        ("prune --older-than 30d", "prune --older-than 8w"),
     ),
 }
-"""Commands other than those of request kinds: "module:name" below `limner.cli.commands`, and help."""
+"""Commands other than those of request kinds."""
+EXPECTED = {
+    bool: "leave the value out, or write --no- in place of --",
+    int: "write a whole number, such as 8",
+    float: "write a number, such as 7.5",
+    datetime: "write a date, such as 2026-01-31, or a date and time, such as 2026-01-31T18:30:00",
+}
+"""What a value of a flag should be, by its type."""
 
 
 def application(arguments: Sequence[str] = ()) -> App:
     """All commands, for these arguments: a recipe or a training method changes the flags of a command."""
     app = App(
-        name="limner", help=about, version_flags=["--version"], default_parameter=Parameter(show_default=shown_default)
+        name="limner",
+        help=about,
+        group_commands=Group("Options", sort_key=len(CommandGroup)),
+        version_flags=["--version"],
+        default_parameter=Parameter(show_default=shown_default),
     )
-    for name, kind in KINDS.items():
-        command = f"limner.cli.commands.{kind.command}"
-        if name == next(iter(arguments), None):
-            from limner.cli.commands.requests import request_command
-
-            command = request_command(kind, arguments)
-        app.command(command, name=name, help=kind.help)
-    for name, (place, text) in COMMANDS.items():
-        app.command(f"limner.cli.commands.{place}", name=name, help=text)
+    typed = next(iter(arguments), None)
+    for number, (name, entry) in enumerate({**KINDS, **COMMANDS}.items()):
+        place = entry.command if isinstance(entry, RequestKind) else entry.place
+        command: Any = f"limner.cli.commands.{place}"
+        shown: dict[str, Any] = {"help": entry.help, "group": _group(entry.group), "sort_key": number}
+        if name == typed:
+            command = _loaded(entry, arguments)
+            shown["help_epilogue"] = "Examples:\n\n" + "\n".join(f"    limner {line}" for line in entry.examples)
+        if isinstance(command, App):
+            for attribute, value in shown.items():
+                setattr(command, attribute, value)
+            shown = {}
+        app.command(command, name=name, **shown)
     return app
+
+
+def _loaded(entry: RequestKind | Command, arguments: Sequence[str]) -> Any:
+    """The function or the application of a command."""
+    if isinstance(entry, RequestKind):
+        from limner.cli.commands.requests import request_command
+
+        return request_command(entry, arguments)
+    module, name = entry.place.split(":")
+    return getattr(import_module(f"limner.cli.commands.{module}"), name)
+
+
+@cache
+def _group(group: CommandGroup) -> Group:
+    return Group(group.value, sort_key=list(CommandGroup).index(group))
 
 
 def shown_default(value: object) -> str | None:
@@ -121,10 +255,10 @@ def _flag_name(field: str) -> str:
 def _methods_with(flag: str) -> list[str]:
     """The training methods that have a flag among their options."""
     from limner.cli.flags import flag_name
-    from limner.studio.studio import method_options, methods
+    from limner.studio.choices import choices, method_options
 
     found = []
-    for method in methods():
+    for method in choices("methods"):
         with suppress(LimnerError):  # a plugin of another package that cannot be imported
             fields = method_options(method).model_fields
             found += [method for name, field in fields.items() if flag_name(name, field) == flag]
@@ -138,11 +272,44 @@ def _parse_error(error: CycloptsError) -> str:
         if methods := _methods_with(flag):
             return f"{flag} is a flag of `limner train --method {' or '.join(methods)}` only"
         known = {name for argument in error.argument_collection or () for name in argument.names}
-        near = get_close_matches(flag, known, n=1)
-        return f"unknown flag {flag!r}; " + (f"did you mean {near[0]!r}? " if near else "") + "--help lists all flags"
+        near = nearest_name(flag, sorted(known))
+        return f"unknown flag {flag!r}; " + (f"did you mean {near!r}? " if near else "") + "--help lists all flags"
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return str(unknown("command", error.unused_tokens[0], (*KINDS, *COMMANDS)))
+    if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
+        return f"{error.argument.name} {error.token.value[:80]!r}: {_expected(error.argument.hint)}"
+    if isinstance(error, RepeatArgumentError) and error.token is not None:
+        return f"{error.token.keyword} is given more than once; give it once"
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        if error.keyword:
+            return f"{error.keyword} has no value; write it behind the flag"
+        return f"{_shown_name(error.argument)} is missing; see limner {' '.join(error.command_chain or ())} --help"
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        tokens = " ".join(error.unused_tokens)[:80]
+        return f"{tokens!r} is not expected here; put a value that contains spaces in quotation marks"
     return " ".join(str(error).split())
+
+
+def _shown_name(argument: Argument) -> str:
+    """A flag, or the name in capitals of an argument without one."""
+    positional = argument.field_info.kind is not argument.field_info.KEYWORD_ONLY
+    return argument.name.removeprefix("--").upper() if positional else argument.name
+
+
+def choices_of(hint: Any) -> tuple[Any, ...]:
+    """The values that a type allows, if it lists them."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return tuple(each.value for each in hint) if isinstance(hint, type) and issubclass(hint, Enum) else ()
+
+
+def _expected(hint: Any) -> str:
+    """What a value of a type should be."""
+    kinds = {hint, *get_args(hint)}
+    choices = [str(choice) for kind in kinds for choice in choices_of(kind)]
+    if choices:
+        return f"choose one of: {', '.join(choices)}"
+    return next((text for kind, text in EXPECTED.items() if kind in kinds), "it is not valid")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -8,12 +8,19 @@ from itertools import pairwise
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from cyclopts import Parameter, Token
+from cyclopts import Group, Parameter, Token
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.errors import LimnerError, invalid
-from limner.core.requests import Flag
+from limner.core.requests import Flag, Heading
+from limner.core.requests.request import ChoiceKind, Choices
+
+ListChoices = Callable[[ChoiceKind], Sequence[str]]
+
+
+def no_choices(of: ChoiceKind) -> Sequence[str]:
+    return ()
 
 
 def flag_of(field: FieldInfo) -> Flag:
@@ -34,19 +41,45 @@ def last_value(arguments: Sequence[str], flag: str) -> str | None:
     return values[-1] if values else None
 
 
-def parameter_of(name: str, field: FieldInfo, optional: bool = False) -> inspect.Parameter | None:
+def headings_of(fields: Mapping[str, FieldInfo]) -> dict[str, Heading]:
+    """The heading of each field's flag; empty if no field has one."""
+    found: dict[str, Heading] = {}
+    current = Heading.BASICS
+    for name, field in fields.items():
+        own = next((item for item in field.metadata if isinstance(item, Heading)), None)
+        current = own if own not in (None, Heading.BASICS) else current
+        basic = own is Heading.BASICS or field.is_required() or flag_of(field).positional
+        found[name] = Heading.BASICS if basic else current
+    return found if len({*found.values()}) > 1 else {}
+
+
+def group_of(heading: Heading) -> Group:
+    """The box of a heading in the help."""
+    return Group(heading.value, sort_key=list(Heading).index(heading))
+
+
+def parameter_of(
+    name: str,
+    field: FieldInfo,
+    optional: bool = False,
+    heading: Heading | None = None,
+    choices: ListChoices = no_choices,
+) -> inspect.Parameter | None:
     """The command-line parameter of a field; None for a hidden field.
 
-    optional: it may be left out, because a recipe has a value for it.
+    optional: it may be left out, because a recipe has a value for it. heading: of its box in the help. choices: returns
+    the names that the help lists.
     """
     flag = flag_of(field)
     if flag.hidden:
         return None
+    known = [name for item in field.metadata if isinstance(item, Choices) for name in choices(item.of)]
     required = field.is_required() and not optional
     hint = _plain_hint(field.annotation)
     marker = Parameter(
         name=None if flag.positional else flag_name(name, field),
-        help=field.description,
+        help=" ".join(filter(None, (field.description, f"[known: {', '.join(known)}]" if known else ""))),
+        group=None if heading is None else group_of(heading),
         required=required,
         consume_multiple=False,
         negative=() if field.default is False and not optional else None,
@@ -94,20 +127,29 @@ def command_for(
     act: Callable[..., None],
     options: type[BaseModel] | None = None,
     recipe: Sequence[Mapping[str, Any]] = ({},),
+    choices: ListChoices = no_choices,
 ) -> Callable[..., None]:
     """A function whose parameters are the fields of a model and of a method's options, then those of `act`.
 
     It calls `act` with each validated model as `request`. recipe: the fields of each, which typed flags replace.
+    choices: returns the known names of a kind, which the help lists.
     """
     fields = dict(model.model_fields)
     extra = dict(options.model_fields) if options else {}
     in_recipe = set.intersection(*(set(document) | set(_options_in(document)) for document in recipe))
-    made = (parameter_of(name, field, name in in_recipe) for name, field in {**fields, **extra}.items())
+    headings = headings_of(fields)
+    headings |= dict.fromkeys(extra, Heading.METHOD)
+    made = (
+        parameter_of(name, field, name in in_recipe, headings.get(name), choices)
+        for name, field in {**fields, **extra}.items()
+    )
     parameters = sorted(
         (parameter for parameter in made if parameter is not None),
         key=lambda parameter: (parameter.kind, parameter.default is not inspect.Parameter.empty),
     )
     own = [p for name, p in inspect.signature(act, eval_str=True).parameters.items() if name != "request"]
+    basic = Parameter(group=group_of(Heading.BASICS))
+    shown = [p.replace(annotation=Annotated[p.annotation, basic]) if headings else p for p in own]
 
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in parameters), positional, strict=False))
@@ -120,7 +162,7 @@ def command_for(
         for request in requests:
             act(request=request, **rest)
 
-    command.__signature__ = inspect.Signature([*parameters, *own])  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature([*parameters, *shown])  # type: ignore[attr-defined]
     command.__doc__ = inspect.getdoc(model)
     return command
 

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from pathlib import Path
 from typing import Any
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.execution import body_model
 from limner.core.files import expand_home
+from limner.core.nearest_name import nearest_name
 
 LONGEST = 2**20
 """The largest recipe that is read, in bytes."""
 
 
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that come with Limner, by name."""
+    return {path.stem: path for path in (Path(__file__).parents[1] / "recipes").glob("*.yaml")}
+
+
 def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
-    """The fields of each request of a kind in a file; raises LimnerError."""
+    """The fields of each request of a kind in a file, or in the recipe of a name; raises LimnerError."""
     import yaml
 
     place = expand_home(path)
+    if not place.is_file():
+        place = shipped_recipes().get(str(path), place)
     if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
         raise LimnerError(
             f"recipe {str(path)!r} is a folder, a device or a file of over {LONGEST} bytes", "give a YAML file"
@@ -28,7 +35,8 @@ def read_recipe(path: str | Path, kind: str) -> list[dict[str, Any]]:
         documents = [each for each in yaml.safe_load_all(place.read_text(encoding="utf-8")) if each is not None]
     except FileNotFoundError as error:
         raise LimnerError(
-            f"recipe {str(path)!r} does not exist", "give a YAML file, such as one of recipes/"
+            f"recipe {str(path)!r} does not exist",
+            unknown("recipe", str(path), shipped_recipes()).remedy + ", or give a YAML file",
         ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -56,13 +64,13 @@ def _check_names(path: str | Path, fields: dict[str, Any], kind: str) -> None:
         if "options" in known and name in _method_options():
             remedy = f"it is an option of the method: write 'options: {{{name}: {fields[name]!r}}}'"
         else:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else f"the fields are: {', '.join(known)}"
+            near = nearest_name(str(name), known)
+            remedy = f"did you mean {near!r}?" if near else f"the fields are: {', '.join(known)}"
         raise LimnerError(f"recipe {str(path)!r} has an unknown field {reprlib.repr(name)}", remedy)
 
 
 def _method_options() -> set[str]:
     """The options of all training methods."""
-    from limner.studio.studio import method_options, methods
+    from limner.studio.choices import choices, method_options
 
-    return set[str]().union(*(method_options(method).model_fields for method in methods()))
+    return set[str]().union(*(method_options(method).model_fields for method in choices("methods")))

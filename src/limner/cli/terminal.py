@@ -11,6 +11,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import (
@@ -24,8 +25,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.segment import Segment
-from rich.table import Column, Table
-from rich.text import Text
 
 from limner.cli.output import print_line
 from limner.core.accounts import Key
@@ -41,6 +40,12 @@ from limner.core.text import clean_line, printable
 
 EVERY = 5.0
 """Seconds between two lines of progress without a terminal."""
+LONGEST_TITLE = 100
+"""Characters of the first line."""
+GAP = "  "
+"""Between two columns of a table."""
+LEAST_TEXT = 16
+"""Characters that a column of texts keeps on a narrow terminal."""
 FIGURES = {"loss": "loss {:.4f}", "held_out_loss": "held out {:.4f}", "images_per_second": "{:.1f} images/s"}
 
 
@@ -103,6 +108,10 @@ class Screen:
 
     def note(self, text: str) -> None:
         self.bars.console.print(escape_text(text), soft_wrap=True)
+
+    def begin(self, *title: str) -> None:
+        """Print what is done, because the first event can take seconds."""
+        self.note(clean_line(": ".join(filter(None, title)), LONGEST_TITLE))
 
     def show(self, event: RunEvent) -> None:
         """Show one event."""
@@ -193,29 +202,51 @@ def generate_command(made: ArtifactCreated) -> str:
     return shlex.join(words)
 
 
+def print_table(names: Sequence[str], texts: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout: each row on a line, whatever the width, so that it can be searched and copied.
+
+    names: headings of columns that are never cut, such as ids, hashes and paths. texts: headings of the columns after
+    them, which are cut to the width of a terminal, to no less than LEAST_TEXT characters; a file gets them whole.
+    """
+    cells = [[*names, *texts], *([clean_line(cell) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    console = Terminal(soft_wrap=True, highlight=False, markup=False, emoji=False)
+    if texts and console.is_terminal:
+        left = console.width - sum(widths[: len(names)]) - len(GAP) * (len(widths) - 1)
+        widths[len(names) :] = [max(LEAST_TEXT, left // len(texts))] * len(texts)
+    for number, row in enumerate(cells):
+        fitted = (
+            set_cell_size(cell, width) if cell_len(cell) <= width else set_cell_size(cell, width - 1) + "…"
+            for cell, width in zip(row, widths, strict=True)
+        )
+        console.print(GAP.join(fitted).rstrip(), style="bold" if number == 0 else None)
+
+
 def print_runs(runs: Sequence[Run]) -> None:
     """Print a table of runs."""
     if not runs:
         print_line('there are no runs yet; try: limner generate "a photo of a cat on the beach"')
         return
-    whole = (Column(name, no_wrap=True) for name in ("run", "kind", "status", "started", "took"))
-    table = Table(*whole, "summary", box=None, pad_edge=False)
-    for run in runs:
-        cut = Text(clean_line(run.request.summary[:240])[:60], no_wrap=True, overflow="ellipsis")
-        table.add_row(run.id, run.request.kind, run.status.value, _time(run.created), _took(run), cut)
-    Terminal().print(table)
+    rows = (
+        (run.id, run.request.kind, run.status.value, _time(run.created), _took(run), run.request.summary)
+        for run in runs
+    )
+    print_table(("run", "kind", "status", "started", "took"), ("summary",), rows)
 
 
 def print_models(entries: Sequence[Any]) -> None:
     """Print a table of base models."""
-    named = (Column(name, no_wrap=True) for name in ("name", "family"))
-    needs = (Column(name, no_wrap=True, justify="right") for name in ("download", "GPU"))
-    licence = Column("licence", overflow="fold")
-    table = Table(*named, *needs, licence, Column("on disk", no_wrap=True), box=None, pad_edge=False)
-    for entry in entries:
-        needs = (f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory))
-        table.add_row(entry.name, entry.family, *needs, escape_text(entry.licence), "yes" if entry.place else "no")
-    Terminal().print(table)
+    rows = (
+        (
+            entry.name,
+            entry.family,
+            *(f"{value:.1f} GB" if value else "-" for value in (entry.gigabytes, entry.memory)),
+            entry.licence,
+            "yes" if entry.place else "no",
+        )
+        for entry in entries
+    )
+    print_table(("name", "family", "download", "GPU", "licence", "on disk"), (), rows)
     print_line("")
     print_line(
         "limner models get NAME downloads one; --model also takes a Hugging Face id, folder or .safetensors file"
@@ -224,14 +255,14 @@ def print_models(entries: Sequence[Any]) -> None:
 
 def print_keys(keys: Sequence[Key]) -> None:
     """Print a table of API keys."""
-    table = Table("account", "role", "key", "created", "expires", "limits", box=None, pad_edge=False)
+    rows: list[Sequence[str]] = []
     for key in keys:
         until = f"revoked {_time(key.revoked)}" if key.revoked else _time(key.expires) if key.expires else "never"
         limits = [
             f"{value:,} {name.replace('_', ' ')}" for name, value in key.limits.model_dump(exclude_none=True).items()
         ]
-        table.add_row(key.account, key.role, key.id, _time(key.created), until, ", ".join(limits) or "none")
-    Terminal().print(table)
+        rows.append((key.account, key.role, key.id, _time(key.created), until, ", ".join(limits) or "none"))
+    print_table(("account", "role", "key", "created", "expires", "limits"), (), rows)
 
 
 def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[int, datetime, Any]]) -> None:
@@ -255,38 +286,46 @@ def print_run(run: Run, artifacts: Sequence[Artifact], events: Sequence[tuple[in
     for artifact in reversed(artifacts):
         seed = f"  seed {artifact.details['seed']}" if "seed" in artifact.details else ""
         console.print(
-            f"  {artifact.kind:8} {escape_text(artifact.path)}  sha256 {artifact.sha256[:12]}{seed}", highlight=False
+            f"  {artifact.kind:8} {escape_text(artifact.path)}  sha256 {artifact.sha256}{seed}", highlight=False
         )
 
 
 def print_ranking(ranks: Sequence[Any]) -> None:
     """Print a table of contestants, best first."""
-    table = Table("contestant", "Elo", "95% interval", "won", "tied", "lost", "preferred", box=None, pad_edge=False)
-    for each in ranks:
-        counts = map(str, (each.wins, each.ties, each.losses))
-        interval = f"{each.low:.0f} to {each.high:.0f}"
-        table.add_row(escape_text(each.contestant), f"{each.elo:.0f}", interval, *counts, f"{each.preferred:.0%}")
-    Terminal().print(table)
+    rows = (
+        (
+            each.contestant,
+            f"{each.elo:.0f}",
+            f"{each.low:.0f} to {each.high:.0f}",
+            *map(str, (each.wins, each.ties, each.losses)),
+            f"{each.preferred:.0%}",
+        )
+        for each in ranks
+    )
+    print_table(("contestant", "Elo", "95% interval", "won", "tied", "lost", "preferred"), (), rows)
 
 
 def print_images(pictures: Sequence[GeneratedImage]) -> None:
     """Print a table of images: id, time, stars, model, file and prompt."""
-    table = Table("id", "generated", "stars", "model", Column("image", overflow="fold"), "prompt", box=None)
+    if not pictures:
+        print_line("no image meets the conditions")
+        return
+    rows: list[Sequence[str]] = []
     for picture in pictures:
         stars = "-" if picture.mean is None else f"{picture.mean:.1f} ({picture.ratings})"
-        words = [picture.request.model, picture.location, picture.request.prompt]
+        names = (picture.request.model, picture.location)
         heart = " *" if picture.favourite else ""
-        table.add_row(str(picture.id) + heart, _time(picture.created), stars, *map(escape_text, words))
-    Terminal().print(table if pictures else "no image meets the conditions", soft_wrap=True)
+        rows.append((str(picture.id) + heart, _time(picture.created), stars, *names, picture.request.prompt))
+    print_table(("id", "generated", "stars", "model", "image"), ("prompt",), rows)
 
 
 def print_collections(collections: Sequence[Collection]) -> None:
     """Print a table of collections: id, name, number of images, time."""
-    table = Table("id", Column("name", overflow="fold"), "images", "created", box=None)
-    for each in collections:
-        table.add_row(str(each.id), escape_text(each.name), str(each.pictures), _time(each.created))
-    empty = "there is no collection; create one: limner collection create NAME"
-    Terminal().print(table if collections else empty, soft_wrap=True)
+    if not collections:
+        print_line("there is no collection; create one: limner collection create NAME")
+        return
+    rows = ((str(each.id), each.name, str(each.pictures), _time(each.created)) for each in collections)
+    print_table(("id", "name", "images", "created"), (), rows)
 
 
 def print_verdict(picture: Path, verdict: Any) -> None:

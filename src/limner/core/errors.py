@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from limner.core.kinds import KINDS
+from limner.core.nearest_name import nearest_name
 from limner.core.text import clean_line
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class Interrupted(Exception):
 def unknown(what: str, value: str, known: Iterable[str]) -> LimnerError:
     """The error for an unknown name, with the nearest known one. what: "metric", "scheduler" ..."""
     names = sorted(known)
-    near = difflib.get_close_matches(value.lower(), [name.lower() for name in names], n=1, cutoff=0.5)
-    nearest = next((name for name in names if near and name.lower() == near[0]), None)
+    nearest = nearest_name(value, names)
     choices = f"choose one of: {', '.join(names)}" if names else "there is none yet"
     return LimnerError(f"unknown {what} {value!r}", f"did you mean {nearest!r}? {choices}" if nearest else choices)
 

@@ -6,17 +6,32 @@ adapter headers do. It is split here and nowhere else.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, cast
 
-from pydantic import Field, TypeAdapter, create_model
+from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, create_model
 
 from limner.core.kinds import KINDS
 from limner.core.requests import KnownRequest
-from limner.core.requests.request import Frozen, Request, digest_of
+from limner.core.requests.request import Frozen, Heading, Request, digest_of
 
-Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", max_length=32)]
+
+def _device(name: str) -> str:
+    if len(name) > LONGEST_DEVICE or re.fullmatch(DEVICES, name) is None:
+        raise ValueError(
+            f"{name[:LONGEST_DEVICE]!r} is not a device; use auto, cpu, mps, cuda, or cuda:1 for the second GPU"
+        )
+    return name
+
+
+LONGEST_DEVICE, DEVICES = 32, r"(auto|cpu|mps|cuda(:[0-9]+)?)"
+Device = Annotated[
+    str,
+    AfterValidator(_device),
+    WithJsonSchema({"type": "string", "maxLength": LONGEST_DEVICE, "pattern": f"^{DEVICES}$"}),
+]
 Memory = Literal["low", "balanced", "high"]
 Asked = TypeVar("Asked", bound=Request)
 
@@ -24,22 +39,26 @@ Asked = TypeVar("Asked", bound=Request)
 class Execution(Frozen):
     """How a request is executed. It is no part of the request's digest; each kind of request takes some of it."""
 
-    workers: int | None = Field(
+    workers: Annotated[int | None, Heading.EXECUTION] = Field(
         default=None, ge=1, le=1024, description="Number of processes that read images (default: one for each core)."
     )
     executor: Literal["processes", "ray"] = Field(
         default="processes", description="Where images are read: processes of this machine, or ray for a Ray cluster."
     )
-    preview_every: int = Field(default=0, ge=0, description="Number of steps between previews; 0 for no previews.")
+    preview_every: Annotated[int, Heading.CHECKPOINTS] = Field(
+        default=0, ge=0, description="Number of steps between previews; 0 for no previews."
+    )
     track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
         default=(), max_length=8, description="Tracker that metrics are logged to; may be repeated."
     )
-    memory: Memory = Field(
+    memory: Annotated[Memory, Heading.MEMORY] = Field(
         default="high",
         description="How much GPU memory to use: high keeps all networks on the GPU; balanced only the one in use; low "
         "also quantises its weights to 4 bits and decodes in tiles.",
     )
-    device: Device = Field(default="auto", description="Device to compute on: auto, cpu, cuda, cuda:1 or mps.")
+    device: Annotated[Device, Heading.MEMORY] = Field(
+        default="auto", description="Device to compute on: auto, cpu, cuda, cuda:1 or mps."
+    )
 
 
 def split_fields(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

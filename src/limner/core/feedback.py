@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from limner.core.execution import Execution
-from limner.core.requests import Frozen, GenerateRequest
+from limner.core.requests import Flag, Frozen, GenerateRequest
 
 STARS = 5
 
@@ -43,7 +43,7 @@ ByWhat = Literal["model", "adapter", "industry", "style"]
 class Rating(Frozen):
     """One account's rating of one image: 1 to 5 stars, reasons and a comment."""
 
-    stars: int = Field(ge=1, le=STARS, description="1 to 5.")
+    stars: Annotated[int, Flag(positional=True)] = Field(ge=1, le=STARS, description="1 to 5.")
     reasons: Reasons = Field(default=(), description="What is wrong with it.")
     comment: Comment = Field(default="", description="Comment.")
 

@@ -6,8 +6,20 @@ Modules are named, not imported, so that the command line starts fast and core d
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from importlib import import_module
 from typing import Any
+
+
+class CommandGroup(StrEnum):
+    """The headings of the commands in the help, in its order."""
+
+    START = "Train and generate"
+    COMPARE = "Compare and score"
+    LOOK = "Runs and images"
+    MODELS = "Models"
+    SERVICE = "Service"
+    STORE = "Stored data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,17 +28,22 @@ class RequestKind:
 
     name: its `kind` in JSON, and its command. request, executor, command: "module:name" of the request class, of the
     function that executes it, and of the function that the command calls with it; the last two are looked for in
-    `limner.engine` and in `limner.cli.commands`. execution: fields of `Execution` that it takes. several: whether a
+    `limner.engine` and in `limner.cli.commands`. check: "module:name" in `limner.engine` of the function that checks it
+    before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. several: whether a
     recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
-    there is nothing to resume.
+    there is nothing to resume. group, examples: its heading in the help, and command lines that the help shows, without
+    "limner".
     """
 
     name: str
     request: str
     executor: str
+    check: str
     command: str
     execution: tuple[str, ...]
     help: str
+    group: CommandGroup
+    examples: tuple[str, ...]
     several: bool = False
     resumed_by: tuple[str, ...] | None = None
 
@@ -42,6 +59,10 @@ class RequestKind:
     def load_executor(self) -> Any:
         """The function (request, workspace, emit) that executes a request."""
         return _load(f"limner.engine.{self.executor}")
+
+    def load_check(self) -> Any:
+        """The function (request, execution, out) that raises LimnerError for a request that cannot be executed."""
+        return _load(f"limner.engine.{self.check}")
 
     def load_command(self) -> Any:
         """The function that the command calls with a request, its execution and the command's own flags."""
@@ -60,63 +81,105 @@ KINDS = {
             "prepare",
             "prepare:PrepareRequest",
             "prepare.prepare:prepare",
+            "prepare.checks:check",
             "requests:prepare",
             ("workers", "executor", "device"),
             "Build a clean dataset from images, with a report. Originals are not changed. Repeat the same command to "
             "resume an interrupted run.",
+            CommandGroup.START,
+            (
+                "prepare photos/ --class dog --identifier sks --out dataset",
+                "prepare photos/ --crop none --captioner starter --out dataset",
+            ),
             resumed_by=(),
         ),
         RequestKind(
             "generate",
             "generate:GenerateRequest",
             "generate.generate:generate",
+            "generate.checks:check",
             "requests:generate",
             ("memory", "device"),
             "Generate images from a prompt, or from a prompt and an image.",
+            CommandGroup.START,
+            (
+                'generate "a photo of a cat on the beach" --count 4',
+                'generate "a photo of sks dog in snow" --adapter sks-dog:0.8 --seed 7',
+            ),
             several=True,
         ),
         RequestKind(
             "train",
             "train:TrainRequest",
             "train.train:train",
+            "train.checks:check",
             "requests:train",
             ("preview_every", "track", "device"),
             "Train a model on a few images of one subject (DreamBooth: identifier, class word, prior preservation).",
+            CommandGroup.START,
+            (
+                "train photos/ --identifier sks --class dog",
+                "train photos/ --recipe pets --class dog --out rex",
+            ),
             resumed_by=("--resume",),
         ),
         RequestKind(
             "evaluate",
             "evaluate:EvaluateRequest",
             "evaluate.evaluate:evaluate",
+            "evaluate.checks:check",
             "requests:evaluate",
             ("memory", "device"),
             "Score the images of a model, an adapter or a folder, also by comparison with photos of the subject. "
             "Exit codes: 0 done, 1 a --require condition is not met, 2 an error that you can fix.",
+            CommandGroup.COMPARE,
+            (
+                "evaluate sks-dog --dataset photos/ --suite pets",
+                "evaluate pictures/ --metric sharpness --metric saturation",
+            ),
         ),
         RequestKind(
             "compare",
             "compare:CompareRequest",
             "compare.compare:compare",
+            "compare.checks:check",
             "requests:compare",
             ("memory", "device"),
             "Compare models or adapters on the same prompts and seeds, by scores and by blind votes of people.",
+            CommandGroup.COMPARE,
+            (
+                'compare starter sks-dog --prompt "a photo of a dog"',
+                'compare sks-dog:0.5 sks-dog:1 --prompt "a photo of sks dog"',
+            ),
         ),
         RequestKind(
             "sweep",
             "sweep:SweepRequest",
             "sweep.sweep:sweep",
+            "sweep.checks:check",
             "requests:sweep",
             ("memory", "device"),
             "Generate the same prompt and seeds at several values of one to three settings, and score the images.",
+            CommandGroup.START,
+            (
+                'sweep "a photo of a cat" --axis guidance=1.5,3,5',
+                "sweep --recipe guidance --out guidance",
+            ),
         ),
         RequestKind(
             "influence",
             "influence:InfluenceRequest",
             "influence.influence:influence",
+            "influence.checks:check",
             "requests:influence",
             ("device",),
             "Estimate which training images influenced generated images, and which are harmful or useless (TRAK, "
             "D-TRAK).",
+            CommandGroup.COMPARE,
+            (
+                "influence pictures/0001.png --adapter sks-dog",
+                "influence --adapter sks-dog --data photos/",
+            ),
         ),
     )
 }

@@ -61,6 +61,12 @@ def _bounded(words: list[str]) -> str:
     return before + r"\s+".join(map(re.escape, words)) + after
 
 
+def first_sentence(text: str, limit: int = 160) -> str:
+    """The first sentence or line of a text, such as a library's error; cut between two words if it is too long."""
+    found = clean_line(re.split(r"\n|(?<=\w\w)[.;] ", text[: 4 * limit].strip(), maxsplit=1)[0]).rstrip(".;: ")
+    return found if len(found) <= limit else found[:limit].rsplit(" ", 1)[0].rstrip(",.;: ") + " …"
+
+
 def article(phrase: str) -> str:
     """ "a" or "an", by the sound at the beginning of the phrase."""
     word = phrase.lower()

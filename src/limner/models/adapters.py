@@ -73,7 +73,7 @@ def _read(file: Path) -> tuple[Mapping[str, str], list[str], Mapping[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, framework="pt") as tensors:
+        with safe_open(file, framework="np") as tensors:
             header, names = tensors.metadata() or {}, list(tensors.keys())
         facts = json.loads(header.get("limner", "{}"))
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
@@ -135,6 +135,23 @@ def _file_in(folder: Path, path: str) -> Path:
     raise LimnerError(f"adapter {path!r} holds no .safetensors file", "use the folder that `limner train --out` wrote")
 
 
+def check_family(adapter: Adapter, model: Model) -> None:
+    """Refuse an adapter for a base model of another family, as far as its header names a known model."""
+    base = adapter.facts.get("base")
+    if not isinstance(base, dict) or not isinstance(reference := base.get("reference"), str):
+        return
+    known = registry.aliases().get(reference)
+    if known is not None and known[0] != model.family_name:
+        raise _other_base(adapter, model, reference, base.get("architecture") or known[0])
+
+
+def _other_base(adapter: Adapter, model: Model, reference: Any, architecture: str) -> LimnerError:
+    return LimnerError(
+        f"adapter {adapter.name!r} was made for {reference!r} ({architecture}), not for {model.reference!r}",
+        f"use --model {reference}",
+    )
+
+
 def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) -> None:
     """Refuse an adapter for another architecture; emit a warning if it was trained on other weights."""
     base = adapter.facts.get("base")
@@ -143,10 +160,7 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
     trained_on = base.get("reference")
     made_for = base.get("architecture")
     if made_for and made_for != architecture:
-        raise LimnerError(
-            f"adapter {adapter.name!r} was made for {trained_on!r} ({made_for}), not for {model.reference!r}",
-            f"use --model {trained_on}",
-        )
+        raise _other_base(adapter, model, trained_on, made_for)
     if base.get("fingerprint") not in (None, *model.fingerprints()):
         emit(
             Notice(

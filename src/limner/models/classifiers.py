@@ -10,6 +10,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, JudgeFunction
+from limner.core.text import first_sentence
 from limner.models.hub import hub_errors
 
 Thresholds = dict[str, float]
@@ -44,7 +45,7 @@ def checked(judge: JudgeFunction, sample: Any, reference: str) -> JudgeFunction:
     try:
         judge(sample)
     except Exception as error:
-        raise LimnerError(f"{reference!r} cannot judge ({str(error)[:160]})", "choose another one") from error
+        raise LimnerError(f"{reference!r} cannot judge ({first_sentence(str(error))})", "choose another one") from error
     return judge
 
 

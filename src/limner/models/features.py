@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet
+from limner.core.text import first_sentence
+
+if TYPE_CHECKING:
+    import torch
 
 
 def cosines(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
@@ -27,25 +30,25 @@ def prompt_cosines(encoder: Encoder, gallery: ImageSet) -> np.ndarray:
 
 def check_reads_text(encoder: Encoder) -> Encoder:
     """Return the encoder; raise LimnerError if it has no text encoder, before anything is generated."""
+    import torch
+
     try:
         with torch.inference_mode():
             encoder.texts(["a picture"])
     except (RuntimeError, IndexError, TypeError, KeyError, AttributeError) as error:  # parts that do not fit
         raise LimnerError(
-            f"the encoder {encoder.name!r} cannot encode text ({str(error)[:120]})", "choose another one"
+            f"the encoder {encoder.name!r} cannot encode text ({first_sentence(str(error))})", "choose another one"
         ) from error
     return encoder
 
 
-class FeaturePassthrough(torch.nn.Module):
-    """Network for torchmetrics that returns features (n, d) unchanged, for images that are already encoded."""
+def passed_through(width: int) -> torch.nn.Module:
+    """Return a network for torchmetrics that returns features (n, width) unchanged, of images already encoded."""
+    import torch
 
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.num_features = width
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features
+    network = torch.nn.Identity()
+    network.num_features = width  # type: ignore[assignment]
+    return network
 
 
 def torchmetrics_image(metric: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.files import expand_home
+from limner.core.text import first_sentence
 
 
 def is_repository(reference: str) -> bool:
@@ -110,13 +112,13 @@ def hub_errors(reference: str, what: str = "model", location: str | None = None)
         ) from error
     except errors.RemoteEntryNotFoundError as error:
         raise LimnerError(
-            f"{what} {reference!r} on the Hugging Face hub is not a diffusers {what} ({str(error)[-160:]})",
+            f"{what} {reference!r} on the Hugging Face hub is not a diffusers {what} ({first_sentence(str(error))})",
             "choose a repository in the diffusers layout, or one file: OWNER/NAME/FILE.safetensors",
         ) from error
     except (OSError, ValueError, errors.HTTPError) as error:
         if isinstance(error, LimnerError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise
-        place, reason = expand_home(location), str(error)[:160]
+        place, reason = expand_home(location), first_sentence(str(error))
         pickled = "safetensors" in str(error) and place.is_dir() and any(place.rglob("*.bin"))
         if place.is_file():
             raise LimnerError(
@@ -134,7 +136,15 @@ def hub_errors(reference: str, what: str = "model", location: str | None = None)
                 "use a version of it in safetensors, or fetch it again",
             ) from error
         raise LimnerError(
-            f"{what} {reference!r} is not on disk and could not be fetched ({reason})",
-            "check the name and the network, or use a local folder"
-            + (", or use --model starter" if what == "model" else ""),
+            f"{what} {reference!r} is not on disk and could not be fetched ({why_not_fetched(error)})",
+            f"check the name and the network, or copy the {what} to a folder of this machine and name that",
         ) from error
+
+
+def why_not_fetched(error: Exception) -> str:
+    """Why a repository could not be downloaded, without the advice of the libraries, which is for programmers."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return "HF_HUB_OFFLINE is set"
+    if any(sign in str(error) for sign in ("internet connection", "your connection", "Failed to resolve")):
+        return "no connection to the Hugging Face hub"
+    return first_sentence(str(error))

@@ -11,19 +11,19 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
 from limner.core.files import expand_home
 from limner.core.protocols import Alias, Components, Domain, Family, ModelSource
 from limner.models import hub
-from limner.models.cache import MODELS
 from limner.models.logging import quiet_libraries
 from limner.plugins import registry
 from limner.store.files import sha256_of
+
+if TYPE_CHECKING:
+    import torch
 
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
 
@@ -84,7 +84,7 @@ class Model:
 
         For several files, it is the hash of their hashes in order. None if they are not on disk.
         """
-        half = dtype in (torch.float16, torch.bfloat16)
+        half = dtype.itemsize < 4
         full, fp16 = self._weights()
         hashes = [_weights_sha256(path.resolve(), path.stat().st_mtime_ns) for path in (half and fp16) or full or fp16]
         if len(hashes) > 1:
@@ -93,6 +93,8 @@ class Model:
 
     def fingerprints(self) -> set[str]:
         """Return the fingerprints for all number formats that are on disk."""
+        import torch
+
         return {known for dtype in (torch.float32, torch.float16) if (known := self.fingerprint(dtype))}
 
     def on_disk(self) -> Path | None:
@@ -124,8 +126,21 @@ def needs_download(reference: str) -> bool:
     return place is None or (place.is_dir() and not any(place.rglob("*.safetensors")))
 
 
+def check_place(reference: str, what: str) -> None:
+    """Raise LimnerError for a part of a model that is neither on disk nor can be on the hub. what: "ControlNet" ..."""
+    place = expand_home(reference)
+    if not (
+        reference in registry.aliases() or place.exists() or hub.is_repository(reference) or hub.file_of(reference)
+    ):
+        raise LimnerError(
+            f"{what} {reference!r} does not exist", "give a folder, a .safetensors file or a Hugging Face id"
+        )
+
+
 def resolve(reference: str, vae: str | None = None) -> Model:
     """Find the model of a reference: alias, folder, single file, or Hugging Face id. vae: in place of its own."""
+    if vae is not None:
+        check_place(vae, "autoencoder (VAE)")
     aliases = registry.aliases()
     if reference in aliases:
         family_name, alias = aliases[reference]
@@ -157,7 +172,7 @@ def _family_of_file(reference: str, file: Path) -> str:
             "convert it to safetensors, or use the model's safetensors version",
         )
     try:
-        with safe_open(file, framework="pt") as tensors:
+        with safe_open(file, framework="np") as tensors:
             names = set(tensors.keys())
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         raise LimnerError(f"model {reference!r} cannot be read: {error}", "download or copy it again") from error
@@ -183,7 +198,7 @@ def folder_on_disk(reference: str) -> Path | None:
     """Return the folder of a model by its alias, folder or Hugging Face id; None if it is not on this machine."""
     aliases = registry.aliases()
     location = _location(aliases[reference][1].reference if reference in aliases else reference)
-    place = hub.on_disk(str(Path(location).expanduser()))
+    place = hub.on_disk(str(expand_home(location)))
     return place if place is not None and place.is_dir() else None
 
 
@@ -251,6 +266,8 @@ def _family_of(reference: str, index: Mapping[str, Any]) -> str:
 
 def load(model: Model, dtype: torch.dtype, device: torch.device, quantised: str | None = None) -> Components:
     """Load a model's components, or return them from `MODELS`. Models used last stay in memory while there is room."""
+    from limner.models.cache import MODELS
+
     quiet_libraries()
 
     def load_components() -> Components:
@@ -272,6 +289,8 @@ def memory_budget(device: torch.device) -> float:
         except ValueError as error:
             raise LimnerError(f"LIMNER_MODEL_GB is {gigabytes!r}", "set it to a number of gigabytes") from error
     if device.type == "cuda":
+        import torch
+
         return torch.cuda.mem_get_info(device)[1] / 2
     if not hasattr(os, "sysconf"):
         return 0.0
@@ -280,6 +299,8 @@ def memory_budget(device: torch.device) -> float:
 
 def unload_all() -> None:
     """Drop the models in memory. Training needs that, since it changes and strips them."""
+    from limner.models.cache import MODELS
+
     MODELS.drop_models()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
 from limner.core.logs import LogFormat
-from limner.core.requests import Frozen
+from limner.core.requests import Frozen, Heading
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -15,36 +16,42 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Settings(Frozen):
     """Serve the studio over HTTP on this machine and start its workers; `limner worker` starts more workers."""
 
-    host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int | None = Field(
+    host: Annotated[str, Heading.BASICS] = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Annotated[int | None, Heading.BASICS] = Field(
         default=None, ge=0, le=65535, description="Port to listen on (default: the first free one from 7412 on)."
     )
-    workers: int = Field(default=1, ge=0, le=64, description="Worker processes to start.")
-    together: int = Field(
+    workers: Annotated[int, Heading.BASICS] = Field(default=1, ge=0, le=64, description="Worker processes to start.")
+    together: Annotated[int, Heading.EXECUTION] = Field(
         default=8,
         ge=1,
         le=256,
         description="Maximum number of images of different requests that a worker generates in one batch.",
     )
-    names: tuple[str, ...] = Field(
+    names: Annotated[tuple[str, ...], Heading.NETWORK] = Field(
         default=(),
         description="Host name under which callers reach this server, such as limner.example.com; may be repeated.",
     )
-    accounts: bool = Field(
+    accounts: Annotated[bool, Heading.BASICS] = Field(
         default=False,
         description="Require a key for every call (limner keys add); always on if other machines can reach the "
         "service.",
     )
-    run_seconds: float | None = Field(
+    run_seconds: Annotated[float | None, Heading.LIMITS] = Field(
         default=None, gt=0, description="Maximum duration of a run, in seconds (default: no limit)."
     )
     pixels: int = Field(default=2048 * 2048, ge=64, description="Maximum number of pixels of one image.")
-    profile: Path | None = Field(default=None, description="YAML file of industries and styles for /generate-image.")
-    log: LogFormat = Field(default="text", description="Log format: text, or json with a line for each call and run.")
-    policy: Path | None = Field(
+    profile: Annotated[Path | None, Heading.BASICS] = Field(
+        default=None, description="YAML file of industries and styles for /generate-image."
+    )
+    log: Annotated[LogFormat, Heading.EXECUTION] = Field(
+        default="text", description="Log format: text, or json with a line for each call and run."
+    )
+    policy: Annotated[Path | None, Heading.BASICS] = Field(
         default=None, description="YAML file of the moderation checks for prompts and images; see docs/moderation.md."
     )
-    upload_bytes: int = Field(default=64 * 2**20, ge=1, description="Maximum size of an upload, in bytes.")
+    upload_bytes: Annotated[int, Heading.LIMITS] = Field(
+        default=64 * 2**20, ge=1, description="Maximum size of an upload, in bytes."
+    )
     unpacked_bytes: int = Field(default=512 * 2**20, ge=1, description="Maximum size of an unpacked zip, in bytes.")
     connections: int = Field(default=1000, ge=1, le=100_000, description="Maximum number of open connections.")
     connections_each: int = Field(
@@ -66,15 +73,17 @@ class Settings(Frozen):
     wait_seconds: float = Field(
         default=600.0, gt=0, description="Maximum time that a call waits for its result, in seconds."
     )
-    presign: bool = Field(
+    presign: Annotated[bool, Heading.STORAGE] = Field(
         default=False,
         description="Redirect downloads to the file storage, by a URL signed for an hour, where the storage can sign.",
     )
     retention_days: float | None = Field(
         default=None, gt=0, le=36500, description="Erase runs and uploads older than this many days (default: never)."
     )
-    share: bool = Field(default=False, description="Get a public address from an installed tunnel program.")
-    share_by: str | None = Field(
+    share: Annotated[bool, Heading.BASICS] = Field(
+        default=False, description="Get a public address from an installed tunnel program."
+    )
+    share_by: Annotated[str | None, Heading.NETWORK] = Field(
         default=None, description="Tunnel program: cloudflared, ngrok, tailscale or ssh (default: the first installed)."
     )
     share_host: str | None = Field(

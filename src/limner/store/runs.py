@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import difflib
 import logging
 import secrets
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
-from limner.core.errors import LimnerError, unknown
+from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice, Progress, Restarted
 from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
+from limner.core.nearest_name import nearest_name
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
 from limner.store import paths
@@ -326,10 +326,12 @@ class Store(Database):
             return None if row is None else run_of(row)
 
     def _unknown(self, run_id: str) -> LimnerError:
-        """The error for an unknown id, with the most similar of the latest thousand ids."""
+        """The error for an unknown id, with a similar one of the latest thousand."""
         with self.session() as session:
             ids = session.scalars(select(RunRow.id).order_by(RunRow.id.desc()).limit(1000)).all()
-        return unknown("run", run_id, difflib.get_close_matches(run_id, ids, n=3, cutoff=0.5) or ids[:3])
+        near = nearest_name(run_id, ids)
+        remedy = f"did you mean {near!r}? " if near else ""
+        return LimnerError(f"unknown run {run_id!r}", f"{remedy}`limner runs` lists the runs")
 
 
 def _new_id(now: datetime) -> str:

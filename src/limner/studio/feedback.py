@@ -58,7 +58,12 @@ class StudioFeedback(FeedbackStore):
         if re.fullmatch("[0-9]{1,9}", name):
             with suppress(LimnerError):  # the id of a run may start so too
                 return [self._images.get(viewer, int(name)).id]
-        ids = self._images.of_run(viewer, self._store.get(name).id)
+        try:
+            run = self._store.get(name)
+        except LimnerError as error:
+            problem = f"{name!r} is not a file, and not the id of an image or a run"
+            raise LimnerError(problem, "`limner history` lists the images") from error
+        ids = self._images.of_run(viewer, run.id)
         if not ids:
             raise LimnerError(f"run {name!r} generated no images", "limner history lists the images")
         return ids

@@ -17,10 +17,12 @@ from limner.core.errors import LimnerError, invalid
 from limner.core.events import Event
 from limner.core.execution import Execution
 from limner.core.files import expand_home
+from limner.core.kinds import KINDS
 from limner.core.moderation import Policy
 from limner.core.requests import GenerateRequest, KnownRequest, TrainRequest, absolute_paths
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
+from limner.models.libraries import import_libraries
 from limner.moderation.enforcement import Enforcer
 from limner.plugins.registry import aliases
 from limner.store.files import sha256_of
@@ -63,6 +65,7 @@ class Studio:
     files: where files are stored by content, a folder or a URL; by default $LIMNER_FILES, or a folder of the home.
     policy: moderates queued requests; by default the one that ships with Limner.
     most_pixels: the most pixels of an image that a queued run may generate.
+    ends: whether the process executes one run and ends, so that it imports only what that run uses.
     """
 
     def __init__(
@@ -71,7 +74,10 @@ class Studio:
         files: str | None = None,
         policy: Policy | None = None,
         most_pixels: int | None = None,
+        *,
+        ends: bool = False,
     ) -> None:
+        self.ends = ends
         self.home = Path(folder) if folder is not None else home()
         self.store = Store(self.home)
         self.files = StudioFiles(
@@ -94,10 +100,15 @@ class Studio:
         parent: str | None = None,
         execution: Execution | None = None,
     ) -> Run:
-        """Validate a request and record it as a run. out: folder for the results; by default the run's own folder."""
+        """Validate a request and record it as a run; a request that is refused is not recorded.
+
+        out: folder for the results; by default the run's own folder.
+        """
         request = request.expanded()
         self._check_options(request)
         out = None if out is None else _absolute(out)
+        kind = KINDS[request.kind]
+        kind.load_check()(request, execution or Execution(), None if out is None else Path(out))
         return self.store.create(absolute_paths(request, aliases()), out=out, parent=parent, execution=execution)
 
     def enqueue(
@@ -201,6 +212,8 @@ class Studio:
         if execution is not None:
             run = self.store.update(run.id, execution=execution.model_dump(mode="json", exclude_defaults=True))
         out = None if out is None else Path(_absolute(out))
+        if self.ends:
+            import_libraries(run.request, run.execution)
 
         def listen(index: int, event: Event) -> None:
             listener(event)
@@ -319,17 +332,3 @@ def _absolute(path: str | Path) -> str:
             f"{str(path)[:80]!r} has {len(place.parts):,} folders in one another", "choose a shorter path"
         )
     return str(place.resolve())
-
-
-def methods() -> list[str]:
-    """The names of the training methods."""
-    from limner.plugins.registry import methods
-
-    return methods.names()
-
-
-def method_options(method: str) -> type[Any]:
-    """The options model of a training method, whose fields surfaces turn into flags or forms."""
-    from limner.plugins.registry import methods
-
-    return methods.get(method).Options

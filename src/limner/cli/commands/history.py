@@ -8,13 +8,15 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from limner.cli.commands.shared import IMAGES, Out, list_images, stop_on_signal
+from limner.cli.commands.shared import IMAGES, Out, list_images, one_run_studio, stop_on_signal
 from limner.cli.flags import command_for
 from limner.cli.output import print_line
 from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import ImageQuery, Rating, Reason
 
 feedback = App(name="feedback")
+LONGEST_STARS = 9
+"""Digits of a number of stars that is read."""
 
 
 def run(
@@ -29,10 +31,10 @@ def run(
     ] = False,
 ) -> None:
     from limner.cli.terminal import Screen
-    from limner.studio.studio import Studio
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
-        screen.finish(Studio().reproduce(picture, out, read_files=read_files, listener=screen.show, stop=stop))
+        screen.begin("run", str(picture))
+        screen.finish(one_run_studio().reproduce(picture, out, read_files=read_files, listener=screen.show, stop=stop))
 
 
 def runs(*, count: Annotated[int, Parameter(help="Number of runs.")] = 20) -> None:
@@ -90,7 +92,7 @@ def rate(
     from limner.studio.studio import Studio
 
     *pictures, stars = picture_and_stars or ("",)
-    if not pictures or not stars.isdecimal():
+    if not pictures or not stars.isdecimal() or len(stars) > LONGEST_STARS:
         raise LimnerError("give images or runs, then the stars", "write: limner rate pictures/0001.png 4")
     for wrong in set(reason) - set(Reason):
         raise unknown("reason", wrong, Reason)

@@ -32,6 +32,7 @@ def get(model: Annotated[str, Parameter(help="Alias or Hugging Face id.")]) -> N
     from limner.studio.studio import Studio
 
     with Screen() as screen:
+        screen.begin(f"models get {model}")
         place = Studio().fetch(model, listener=screen.show)
         screen.end()
     print_line(place)
@@ -50,6 +51,7 @@ def _exam(
     from limner.starter.exam.personalise import print_personalisation
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("starter exam")
         examine = print_personalisation if request.personalise else print_exam
         show = examine(out, request, screen.show, stop)
         if record:
@@ -80,6 +82,7 @@ def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> N
     from limner.starter.exam.sheet import write_showcase
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("starter sheet")
         page = write_showcase(out, screen.show, stop, model)
         screen.end()
     print_line(page)
@@ -100,6 +103,7 @@ def agreement(
 
     options = ExamOptions(model=model)
     with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("starter agreement")
         show = print_agreement(out, options, screen.show, stop)
         if record:
             record_agreement(out, options)
@@ -112,6 +116,7 @@ def demo(*, out: Folder = Path("limner-demo")) -> None:
     from limner.starter.demo import run_demo
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("demo")
         page = run_demo(out, screen.show, stop)
         screen.end()
     print_line(page)

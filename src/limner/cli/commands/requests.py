@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from limner.cli.commands.shared import Folder, Out, run_and_report, stop_on_signal
-from limner.cli.flags import command_for, last_value
-from limner.cli.recipes import read_recipe
+from limner.cli.commands.shared import Folder, Out, executed, run_and_report, stop_on_signal
+from limner.cli.flags import ListChoices, command_for, last_value, no_choices
+from limner.cli.recipes import read_recipe, shipped_recipes
 from limner.core.errors import LimnerError
 from limner.core.execution import Execution, body_model, split_body
+from limner.core.files import expand_home
 from limner.core.kinds import RequestKind
 from limner.core.prompt_syntax import take_adapters
 from limner.core.prompts import read_prompts
@@ -32,7 +33,11 @@ from limner.core.requests import (
 )
 
 Recipe = Annotated[
-    Path | None, Parameter(help="YAML file with values for flags; flags of the command override it. See recipes/.")
+    str | None,
+    Parameter(
+        help="YAML file with values for flags, or the name of one that comes with Limner "
+        f"({', '.join(sorted(shipped_recipes()))}); flags of the command override it."
+    ),
 ]
 
 
@@ -44,11 +49,20 @@ def request_command(kind: RequestKind, arguments: Sequence[str]) -> Callable[...
         raise LimnerError(f"recipe {path!r} holds {len(documents)} requests", "keep one document in the file")
     model, options = body_model(kind.name), None
     if "method" in model.model_fields:
-        from limner.studio.studio import method_options
+        from limner.studio.choices import method_options
 
         default = documents[0].get("method", model.model_fields["method"].default)
         options = method_options(str(last_value(arguments, "--method") or default))
-    return command_for(model, _with_recipe(kind.load_command()), options, documents)
+    return command_for(model, _with_recipe(kind.load_command()), options, documents, _choices(arguments))
+
+
+def _choices(arguments: Sequence[str]) -> ListChoices:
+    """The function that lists known names, only for the help, because finding them takes longer than reading flags."""
+    if not {"--help", "-h"} & {*arguments}:
+        return no_choices
+    from limner.studio.choices import choices
+
+    return choices
 
 
 def _with_recipe(act: Callable[..., None]) -> Callable[..., None]:
@@ -78,14 +92,14 @@ def with_named_adapters(request: GenerateRequest) -> GenerateRequest:
     prompt, uses = take_adapters(request.prompt)
     if not uses:
         return request
-    found = [use if Path(use.path).expanduser().exists() else use.changed(path=_with_suffix(use.path)) for use in uses]
+    found = [use if expand_home(use.path).exists() else use.changed(path=_with_suffix(use.path)) for use in uses]
     return request.changed(prompt=prompt, adapter=(*request.adapter, *found))
 
 
 def _with_suffix(path: str) -> str:
     """The path of a .safetensors file of this name if there is one, else the path as it is."""
     file = f"{path}.safetensors"
-    return file if Path(file).expanduser().is_file() else path
+    return file if expand_home(file).is_file() else path
 
 
 def train(
@@ -108,13 +122,9 @@ def train(
 
 def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:
     """Execute a request here, and print what it made."""
-    from limner.cli.terminal import Screen
-    from limner.studio.studio import Studio
-
     if int(os.environ.get("RANK", "0")):
         return
-    with Screen() as screen, stop_on_signal(screen.note) as stop:
-        run = Studio().run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution)
+    with executed(request, execution, out, resume) as (screen, run):
         screen.finish(run)
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from limner.cli.output import print_line
 from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution
+from limner.core.kinds import KINDS
 from limner.core.requests import KnownRequest
+
+if TYPE_CHECKING:
+    from limner.cli.terminal import Screen
+    from limner.core.runs import Run
+    from limner.studio.studio import Studio
 
 Out = Annotated[Path | None, Parameter(help="Folder for the result.")]
 Folder = Annotated[Path, Parameter(help="Folder for the result.")]
@@ -26,13 +33,32 @@ def list_images(ids: Sequence[int]) -> str:
     return f"image {ids[0]}" if len(ids) == 1 else f"{len(ids)} images ({', '.join(map(str, ids))})"
 
 
-def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> ArtifactCreated:
-    """Execute a request, print its verdict and the path of its report, and return the event of that report."""
+@contextmanager
+def executed(
+    request: KnownRequest, execution: Execution, out: Path | None, resume: bool = False
+) -> Iterator[tuple[Screen, Run]]:
+    """Execute a request in this process, showing its events; yields the screen and the run when it has ended."""
     from limner.cli.terminal import Screen
+
+    if not resume:  # before the studio is imported, which takes as long as all before it
+        request = request.expanded()
+        KINDS[request.kind].load_check()(request, execution, out)
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin(request.kind, request.summary)
+        studio = one_run_studio()
+        yield screen, studio.run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution)
+
+
+def one_run_studio() -> Studio:
+    """The studio of a process that executes one run, unless that process is one of several."""
     from limner.studio.studio import Studio
 
-    with Screen() as screen, stop_on_signal(screen.note) as stop:
-        Studio().run(request, out, listener=screen.show, stop=stop, execution=execution)
+    return Studio(ends="RANK" not in os.environ)
+
+
+def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> ArtifactCreated:
+    """Execute a request, print its verdict and the path of its report, and return the event of that report."""
+    with executed(request, execution, out) as (screen, _):
         screen.end()
     page = next(made for made in screen.made if made.what == what)
     print_line(page.details["verdict"])

@@ -17,6 +17,7 @@ from limner.core.requests.prepare import Limit, PrepareRequest
 from limner.core.requests.request import (
     Flag,
     Frozen,
+    Heading,
     Name,
     Precision,
     ReferenceKind,
@@ -43,6 +44,7 @@ __all__ = [
     "Frozen",
     "GenerateRequest",
     "GenerationSettings",
+    "Heading",
     "InfluenceRequest",
     "Interval",
     "KnownRequest",

@@ -6,7 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from limner.core.requests.request import MAX_METRICS, SUBJECT, Flag, Name, Prompt, Refers, Word, check_lengths
+from limner.core.requests.request import (
+    MAX_METRICS,
+    SUBJECT,
+    Choices,
+    Flag,
+    Heading,
+    Name,
+    Prompt,
+    Refers,
+    Word,
+    check_lengths,
+)
 from limner.core.requests.trial import MAX_PROMPTS, TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
@@ -22,14 +33,14 @@ class CompareRequest(TrialRequest):
         "++ for a "
         "+ in a name). The others are compared with the first.",
     )
-    prompt: tuple[Prompt, ...] = Field(
+    prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
         default=(), max_length=MAX_PROMPTS, description="What to generate, with {} for the subject; may be repeated."
     )
-    model: Annotated[Name | None, Refers("model")] = Field(
+    model: Annotated[Name | None, Refers("model"), Heading.BASICS] = Field(
         default=None,
         description="Base model of adapters given without a model (default: the one each was trained on).",
     )
-    metric: tuple[MetricUse, ...] = Field(
+    metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(),
         max_length=MAX_METRICS,
         description="Metric, as NAME or NAME=MODEL; may be repeated; the first that agrees with the truth decides "
@@ -40,10 +51,10 @@ class CompareRequest(TrialRequest):
         description="Folder with photos of the subject (default: the images that the adapters were trained on, where "
         "they are on this machine).",
     )
-    identifier: Word | None = Field(
+    identifier: Annotated[Word | None, Heading.BASICS] = Field(
         default=None, description="Made-up word for the subject (default: the one each adapter was trained with)."
     )
-    class_word: Annotated[Word | None, Flag("--class")] = Field(
+    class_word: Annotated[Word | None, Flag("--class"), Heading.BASICS] = Field(
         default=None, description="What the subject is (default: the class that the adapters were trained with)."
     )
     pairs: int = Field(

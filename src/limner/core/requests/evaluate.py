@@ -12,7 +12,19 @@ from pydantic import Field, field_validator, model_validator
 
 from limner.core.prompts import suite
 from limner.core.requests.parsing import find_repeated, parse_number
-from limner.core.requests.request import MAX_METRICS, SUBJECT, Flag, Frozen, Name, Prompt, Refers, Word, check_lengths
+from limner.core.requests.request import (
+    MAX_METRICS,
+    SUBJECT,
+    Choices,
+    Flag,
+    Frozen,
+    Heading,
+    Name,
+    Prompt,
+    Refers,
+    Word,
+    check_lengths,
+)
 from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant, MetricUse
 
@@ -85,20 +97,20 @@ class EvaluateRequest(TrialRequest):
     target: Annotated[Contestant, Flag(positional=True)] = Field(
         description="What to evaluate: MODEL, ADAPTER, ADAPTER:WEIGHT, MODEL+ADAPTER:WEIGHT, or a folder of images."
     )
-    dataset: Annotated[Name | None, Refers("pictures")] = Field(
+    dataset: Annotated[Name | None, Refers("pictures"), Heading.BASICS] = Field(
         default=None, description="Folder with photos of the subject."
     )
-    prompt: tuple[Prompt, ...] = Field(
+    prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
         default=(),
         max_length=1000,
         description="Prompt to generate, with {} for the subject and {group} for a group; may be repeated.",
     )
-    suite: Name | None = Field(
+    suite: Annotated[Name | None, Heading.BASICS] = Field(
         default=None,
         description="Prompts by name, in place of --prompt: pets, marketing, exam (the starter's), dreambench (with "
         "--dataset).",
     )
-    groups: tuple[Group, ...] = Field(
+    groups: Annotated[tuple[Group, ...], Heading.SUBJECT] = Field(
         default=(),
         max_length=MAX_GROUPS,
         description="Groups to compare, such as cat,dog; each replaces {group} in turn; may be repeated.",
@@ -109,10 +121,10 @@ class EvaluateRequest(TrialRequest):
     class_word: Annotated[Word | None, Flag("--class")] = Field(
         default=None, description="What the subject is (default: the class the adapter was trained with)."
     )
-    model: Annotated[Name | None, Refers("model")] = Field(
+    model: Annotated[Name | None, Refers("model"), Heading.BASICS] = Field(
         default=None, description="Base model of an adapter (default: the one it was trained on)."
     )
-    metric: tuple[MetricUse, ...] = Field(
+    metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(),
         max_length=MAX_METRICS,
         description="Metric, as NAME or NAME=MODEL; may be repeated (default: subject_fidelity, diversity, "

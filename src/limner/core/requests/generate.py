@@ -10,7 +10,9 @@ from limner.core.requests.request import (
     MODEL,
     QUANTISE,
     VAE,
+    Choices,
     Flag,
+    Heading,
     Name,
     Precision,
     Prompt,
@@ -29,13 +31,19 @@ GuidanceMethod = Literal["cfg", "apg"]
 class GenerationSettings(Request):
     """How images are generated, whatever the prompt."""
 
-    negative_prompt: Annotated[Prompt, Trait.BATCHED] = Field(default="", description="What the image should not show.")
-    model: Annotated[Name, Refers("model"), Trait.COMPARED_BY_HASH] = Field(default="starter", description=MODEL)
-    vae: Annotated[Name | None, Refers("model"), Trait.COMPARED_BY_HASH] = Field(default=None, description=VAE)
-    adapter: Annotated[tuple[AdapterUse, ...], Trait.COMPARED_BY_HASH] = Field(
+    negative_prompt: Annotated[Prompt, Trait.BATCHED, Heading.BASICS] = Field(
+        default="", description="What the image should not show."
+    )
+    model: Annotated[Name, Refers("model"), Trait.COMPARED_BY_HASH, Heading.BASICS, Choices("models")] = Field(
+        default="starter", description=MODEL
+    )
+    vae: Annotated[Name | None, Refers("model"), Trait.COMPARED_BY_HASH, Heading.MODEL] = Field(
+        default=None, description=VAE
+    )
+    adapter: Annotated[tuple[AdapterUse, ...], Trait.COMPARED_BY_HASH, Heading.BASICS] = Field(
         default=(), max_length=32, description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
     )
-    image: Annotated[Name | None, Refers("picture")] = Field(
+    image: Annotated[Name | None, Refers("picture"), Heading.IMAGE] = Field(
         default=None, description="Image to start from (image to image)."
     )
     strength: float | None = Field(
@@ -47,7 +55,7 @@ class GenerationSettings(Request):
     mask: Annotated[Name | None, Refers("picture")] = Field(
         default=None, description="Mask of the size of --image; its white areas are generated again (inpainting)."
     )
-    control: tuple[ControlUse, ...] = Field(
+    control: Annotated[tuple[ControlUse, ...], Heading.CONTROL] = Field(
         default=(),
         max_length=16,
         description="Image to take the structure from by ControlNet, as KIND=IMAGE or KIND=IMAGE:WEIGHT; may be "
@@ -58,7 +66,7 @@ class GenerationSettings(Request):
         max_length=16,
         description="ControlNet for each --control, in the same order (default: one that suits the model).",
     )
-    hires: float | None = Field(
+    hires: Annotated[float | None, Heading.SECOND_PASS] = Field(
         default=None, gt=1, le=4, description="Enlarge each image this many times and add detail in a second pass."
     )
     hires_strength: float | None = Field(
@@ -72,17 +80,19 @@ class GenerationSettings(Request):
     refiner_strength: float | None = Field(
         default=None, gt=0, le=1, description="Strength of the refiner (default: 0.3)."
     )
-    seed: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER] = Field(
+    seed: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Heading.BASICS] = Field(
         default=42, ge=0, lt=2**63, description="Seed of the first image."
     )
-    steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (default: the model's own).")
-    guidance: float | None = Field(
+    steps: Annotated[int | None, Heading.BASICS] = Field(
+        default=None, ge=1, le=1000, description="Denoising steps (default: the model's own)."
+    )
+    guidance: Annotated[float | None, Heading.BASICS] = Field(
         default=None,
         ge=0,
         le=100,
         description="Guidance scale: how closely the prompt is followed (default: the model's own).",
     )
-    guidance_rescale: Annotated[float | None, Trait.MODEL_DEFAULT] = Field(
+    guidance_rescale: Annotated[float | None, Trait.MODEL_DEFAULT, Heading.SAMPLING] = Field(
         default=None,
         ge=0,
         le=1,
@@ -97,14 +107,16 @@ class GenerationSettings(Request):
         default=None,
         description="Part of the denoising steps in which guidance is used, such as 0.2-0.8 (default: all).",
     )
-    scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's own).")
-    width: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
+    scheduler: Annotated[Name | None, Choices("schedulers")] = Field(
+        default=None, description="Scheduler by name (default: the model's own)."
+    )
+    width: Annotated[int | None, Trait.MODEL_DEFAULT, Heading.BASICS] = Field(
         default=None, ge=8, le=8192, description="Width in pixels (default: the model's own)."
     )
-    height: Annotated[int | None, Trait.MODEL_DEFAULT] = Field(
+    height: Annotated[int | None, Trait.MODEL_DEFAULT, Heading.BASICS] = Field(
         default=None, ge=8, le=8192, description="Height in pixels (default: the model's own)."
     )
-    batch: Annotated[int, Trait.NOT_VARIED] = Field(
+    batch: Annotated[int, Trait.NOT_VARIED, Heading.MEMORY] = Field(
         default=8, ge=1, le=256, description="Maximum number of images in one batch."
     )
     tiled: bool = Field(default=False, description="Encode and decode images in tiles, to save memory.")
@@ -112,6 +124,10 @@ class GenerationSettings(Request):
     precision: Annotated[Precision, Trait.NOT_VARIED] = Field(
         default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16."
     )
+
+    @property
+    def may_quantise(self) -> bool:
+        return self.quantise is not None
 
     @property
     def pixels(self) -> float:
@@ -140,7 +156,7 @@ class GenerateRequest(GenerationSettings):
 
     kind: Annotated[Literal["generate"], Flag(hidden=True), Trait.NOT_VARIED] = "generate"
     prompt: Annotated[Prompt, Flag(positional=True), Trait.BATCHED] = Field(description="What to generate.")
-    count: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED] = Field(
+    count: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED, Heading.BASICS] = Field(
         default=1, ge=1, le=10_000, description="Number of images, with consecutive seeds."
     )
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from limner.core.requests.request import Flag, Name, Precision, Prompt, Refers, Request
+from limner.core.requests.request import Flag, Heading, Name, Precision, Prompt, Refers, Request
 
 
 class InfluenceRequest(Request):
@@ -19,17 +19,19 @@ class InfluenceRequest(Request):
         description="Generated images to explain; without any, only the training images are judged.",
     )
     adapter: Annotated[Name, Refers("weights")] = Field(description="Folder or .safetensors file of the adapter.")
-    model: Annotated[Name | None, Refers("model")] = Field(
+    model: Annotated[Name | None, Refers("model"), Heading.BASICS] = Field(
         default=None, description="Base model (default: the one the adapter was trained on)."
     )
-    vae: Annotated[Name | None, Refers("model")] = Field(
+    vae: Annotated[Name | None, Refers("model"), Heading.MODEL] = Field(
         default=None,
         description="Autoencoder in place of the model's own (default: the adapter's, if no model is given).",
     )
-    data: Annotated[Name | None, Refers("pictures")] = Field(
+    data: Annotated[Name | None, Refers("pictures"), Heading.BASICS] = Field(
         default=None, description="Folder of the training images (default: the one named in the adapter)."
     )
-    prompt: Prompt | None = Field(default=None, description="Prompt of the images that have no label.")
+    prompt: Annotated[Prompt | None, Heading.MEASURE] = Field(
+        default=None, description="Prompt of the images that have no label."
+    )
     output: Literal["square", "loss"] = Field(
         default="loss",
         description="What gradients are taken of: loss (TRAK) or square (the squared prediction, D-TRAK).",

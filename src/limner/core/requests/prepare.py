@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from limner.core.errors import unknown
 from limner.core.image_faults import FAULTS
 from limner.core.requests.parsing import find_repeated, parse_decimal
-from limner.core.requests.request import Flag, Frozen, Name, Refers, Request, Trait, Word
+from limner.core.requests.request import Choices, Flag, Frozen, Heading, Name, Refers, Request, Trait, Word
 from limner.core.templates import Template
 
 FaultName = Annotated[str, Field(max_length=64)]
@@ -87,37 +87,41 @@ class PrepareRequest(Request):
         description="Folders, zip files, WebDataset shards, parquet files, tables of images and captions (CSV, JSONL), "
         "lists of URLs, or datasets on the Hugging Face hub.",
     )
-    follow_links: bool = Field(
+    follow_links: Annotated[bool, Heading.FILES] = Field(
         default=False, description="Read symbolic links that lead out of the folders of images and masks."
     )
-    class_word: Annotated[Word | None, Flag("--class")] = Field(
+    class_word: Annotated[Word | None, Flag("--class"), Heading.BASICS] = Field(
         default=None, description="What the subject is, such as dog or teapot."
     )
-    identifier: Annotated[Word | None, Trait.AFTER_DECODING] = Field(
+    identifier: Annotated[Word | None, Trait.AFTER_DECODING, Heading.BASICS] = Field(
         default=None, description="Made-up word for the subject."
     )
-    size: int = Field(default=512, ge=32, le=8192, description="Side of the images in pixels.")
-    crop: Literal["centre", "subject", "none"] = Field(
+    size: Annotated[int, Heading.BASICS] = Field(
+        default=512, ge=32, le=8192, description="Side of the images in pixels."
+    )
+    crop: Annotated[Literal["centre", "subject", "none"], Heading.BASICS] = Field(
         default="subject", description="Where to crop: subject, centre, or none for no crop."
     )
-    buckets: bool = Field(
+    buckets: Annotated[bool, Heading.CROP] = Field(
         default=False,
         description="Crop to the nearest of several aspect ratios instead of a square, with about as many pixels.",
     )
     multiple: int = Field(default=64, ge=8, le=256, description="Sides of buckets are multiples of this many pixels.")
-    detector: Name = Field(default="saliency", description="Detector that finds the subject: saliency, face or model.")
+    detector: Annotated[Name, Choices("detectors")] = Field(
+        default="saliency", description="Detector that finds the subject: saliency, face or model."
+    )
     detector_model: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network of a detector that needs one: a folder, a file or a Hugging Face id."
     )
-    caption: Annotated[str | None, Field(min_length=1, max_length=2000), Trait.AFTER_DECODING] = Field(
+    caption: Annotated[str | None, Field(min_length=1, max_length=2000), Trait.AFTER_DECODING, Heading.BASICS] = Field(
         default=None,
         description="Template of captions, with fields in braces and optional parts in brackets, such as "
         '"a photo of {identifier} {class}[ in the {background}]" (default: this one).',
     )
-    written: Annotated[bool, Trait.AFTER_DECODING] = Field(
+    written: Annotated[bool, Trait.AFTER_DECODING, Heading.CAPTIONS] = Field(
         default=True, description="Use the captions that come with images."
     )
-    captioner: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
+    captioner: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING, Heading.BASICS] = Field(
         default=None, description="Captioner for images without a caption: starter, or a Hugging Face model."
     )
     captions: Annotated[Name | None, Refers("table"), Trait.AFTER_DECODING] = Field(
@@ -132,11 +136,11 @@ class PrepareRequest(Request):
     ban: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(), max_length=1000, description="Word to remove from captions; may be repeated."
     )
-    masks: Annotated[Name | None, Refers("pictures")] = Field(
+    masks: Annotated[Name | None, Refers("pictures"), Heading.MASKS] = Field(
         default=None, description="Folder of masks named like the images, white where the subject is."
     )
     make_masks: bool = Field(default=False, description="Make the missing masks with the detector.")
-    limit: tuple[Limit, ...] = Field(
+    limit: Annotated[tuple[Limit, ...], Heading.FAULTS] = Field(
         default=(),
         max_length=64,
         description="Limit from which a fault is reported, such as blurred=60; may be repeated.",
@@ -152,7 +156,7 @@ class PrepareRequest(Request):
     ignore: tuple[FaultName, ...] = Field(
         default=(), max_length=64, description="Fault that is not checked; may be repeated."
     )
-    encoder: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING] = Field(
+    encoder: Annotated[Name | None, Refers("model"), Trait.AFTER_DECODING, Heading.BALANCE] = Field(
         default="starter", description="Network whose features are used to find similar images; none turns this off."
     )
     by: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
@@ -169,19 +173,23 @@ class PrepareRequest(Request):
     split: Annotated[Shares, Trait.AFTER_DECODING] = Field(
         default=Shares(train=1.0), description="Shares of train, validation and test, such as 80/10/10."
     )
-    author: Name | None = Field(default=None, description="Author of the images that do not name one.")
+    author: Annotated[Name | None, Heading.RIGHTS] = Field(
+        default=None, description="Author of the images that do not name one."
+    )
     licence: Name | None = Field(default=None, description="Licence of the images that do not name one.")
     origin: Name | None = Field(default=None, description="Source of the images that do not name one.")
     consent: Name | None = Field(default=None, description="Consent of the people in the images that do not state it.")
     despite: Annotated[str | None, Field(max_length=1000)] = Field(
         default=None, description="Use images marked 'no AI training' too, for this reason, which is recorded."
     )
-    format: Literal["jpeg", "png", "webp"] = Field(default="jpeg", description="Format of the images.")
+    format: Annotated[Literal["jpeg", "png", "webp"], Heading.FILES] = Field(
+        default="jpeg", description="Format of the images."
+    )
     quality: int = Field(default=95, ge=1, le=100, description="Quality of JPEG and WebP.")
     kohya: Annotated[bool, Trait.AFTER_DECODING] = Field(
         default=False, description="Also write each caption into a .txt file beside its image."
     )
-    seed: Annotated[int, Trait.AFTER_DECODING] = Field(
+    seed: Annotated[int, Trait.AFTER_DECODING, Heading.EXECUTION] = Field(
         default=42, ge=0, lt=2**63, description="Seed of everything random."
     )
 

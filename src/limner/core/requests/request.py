@@ -43,6 +43,53 @@ class Refers:
     to: ReferenceKind
 
 
+ChoiceKind = Literal["schedulers", "methods", "models", "metrics", "detectors", "controls"]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Annotates a field that holds a name of this kind; the help lists the known ones."""
+
+    of: ChoiceKind
+
+
+class Heading(StrEnum):
+    """The heading of the help that lists a field's flag, and the flags after it up to the next heading.
+
+    BASICS stands for its own field alone, and is the heading of required and positional fields.
+    """
+
+    BASICS = "Basics"
+    MODEL = "Model"
+    IMAGE = "Start from an image"
+    CONTROL = "Structure of an image (ControlNet)"
+    SECOND_PASS = "Second pass"
+    SAMPLING = "Sampling"
+    GENERATING = "Generating"
+    SUBJECT = "Subject and groups"
+    SCORES = "Scores"
+    MEASURE = "Measure"
+    IMAGES = "Images and captions"
+    LENGTH = "Length and batches"
+    OPTIMISER = "Optimiser"
+    METHOD = "Options of the method"
+    PRIOR = "Prior preservation"
+    LOSS = "Loss"
+    CHECKPOINTS = "Checkpoints and previews"
+    CROP = "Crops"
+    CAPTIONS = "Captions"
+    MASKS = "Masks"
+    FAULTS = "Faults"
+    BALANCE = "Duplicates, balance and splits"
+    RIGHTS = "Rights"
+    FILES = "Files"
+    NETWORK = "Network"
+    LIMITS = "Limits"
+    STORAGE = "Storage"
+    MEMORY = "Device and memory"
+    EXECUTION = "Execution"
+
+
 class Trait(StrEnum):
     """What code needs to know of a field beyond its type. Annotate the field; lists of names are derived from that."""
 
@@ -220,6 +267,11 @@ class Request(Frozen):
     def pixels(self) -> float:
         """Pixels of each of its images, as far as the request says so."""
         return 0
+
+    @property
+    def may_quantise(self) -> bool:
+        """Whether it may load quantised weights, as far as the request itself says so."""
+        return True
 
     @property
     def unresolved(self) -> tuple[str, ...]:

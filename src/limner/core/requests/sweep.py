@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from functools import cache, cached_property
 from itertools import product
 from math import prod
@@ -12,9 +11,22 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast, get_origin
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from limner.core.errors import LimnerError
+from limner.core.nearest_name import nearest_name
 from limner.core.requests.generate import GenerateRequest, GenerationSettings
 from limner.core.requests.parsing import find_repeated, join_parts, split_parts
-from limner.core.requests.request import MAX_METRICS, Change, Flag, Frozen, Name, Prompt, Refers, Trait, fields_with
+from limner.core.requests.request import (
+    MAX_METRICS,
+    Change,
+    Choices,
+    Flag,
+    Frozen,
+    Heading,
+    Name,
+    Prompt,
+    Refers,
+    Trait,
+    fields_with,
+)
 from limner.core.requests.uses import MetricUse
 
 MAX_SWEEP_IMAGES = 10_000
@@ -37,15 +49,15 @@ class Axis(Frozen):
         values = [part.strip() for part in rest.split(",", MAX_VALUES)]
         if not equals or not all(values):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
-        return {"field": field.strip().replace("-", "_"), "values": values}
+        return {"field": field.strip().lstrip("-").replace("-", "_"), "values": values}
 
     @model_validator(mode="after")
     def _known_field(self) -> Axis:
         fixed = fields_with(GenerateRequest, Trait.NOT_VARIED)
         known = sorted(GenerateRequest.model_fields.keys() - fixed)
         if self.field not in known:
-            near = get_close_matches(self.field[:80], known, n=1, cutoff=0.6)
-            guess = f"did you mean {near[0]!r}? " if near else ""
+            near = nearest_name(self.field, known)
+            guess = f"did you mean {near!r}? " if near else ""
             raise ValueError(f"there is no axis {self.field[:80]!r}; {guess}choose one of: {', '.join(known)}")
         if (twice := find_repeated(self.values)) is not None:
             raise ValueError(f"the axis {self.field} has {twice[:80]!r} twice; give each value once")
@@ -73,16 +85,16 @@ class SweepRequest(GenerationSettings):
     prompt: Annotated[tuple[Prompt, ...], Flag(positional=True)] = Field(
         default=(), max_length=1000, description="Prompt to generate; several prompts are an axis."
     )
-    axis: tuple[Axis, ...] = Field(
+    axis: Annotated[tuple[Axis, ...], Heading.BASICS] = Field(
         default=(),
         max_length=16,
         description="Setting to vary and its values, such as guidance=1.5,5.0,7.5; may be repeated. prompt=FILE "
         "reads one prompt per line.",
     )
-    seeds: int = Field(
+    seeds: Annotated[int, Heading.BASICS] = Field(
         default=4, ge=1, le=1000, description="Number of seeds in each cell, from --seed on; the same in all cells."
     )
-    metric: tuple[MetricUse, ...] = Field(
+    metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(),
         max_length=MAX_METRICS,
         description="Metric, as NAME or NAME=MODEL; may be repeated (default: prompt_fidelity, saturation, clipping,"
@@ -128,6 +140,10 @@ class SweepRequest(GenerationSettings):
     @property
     def pixels(self) -> float:
         return max(cell.request.pixels for cell in self.cells)
+
+    @property
+    def may_quantise(self) -> bool:
+        return any(cell.request.may_quantise for cell in self.cells)
 
     def check(self) -> None:
         _ = self.cells

@@ -16,7 +16,9 @@ from limner.core.requests.request import (
     QUANTISE,
     SUBJECT,
     VAE,
+    Choices,
     Flag,
+    Heading,
     Name,
     Precision,
     Prompt,
@@ -66,27 +68,31 @@ class TrainRequest(Request):
         description="Folder of images of the subject."
     )
     class_word: Annotated[Word, Flag("--class")] = Field(description="What the subject is, such as dog or teapot.")
-    identifier: Word | None = Field(
+    identifier: Annotated[Word | None, Heading.BASICS] = Field(
         default="sks",
         description="Made-up word for the subject; null in a recipe trains on captions alone.",
     )
-    model: Annotated[Name, Refers("model")] = Field(default="starter", description=MODEL)
-    vae: Annotated[Name | None, Refers("model")] = Field(default=None, description=VAE)
-    method: Annotated[Name, Flag(overrules=("learning_rate", "text_learning_rate"))] = Field(
+    model: Annotated[Name, Refers("model"), Heading.BASICS, Choices("models")] = Field(
+        default="starter", description=MODEL
+    )
+    vae: Annotated[Name | None, Refers("model"), Heading.MODEL] = Field(default=None, description=VAE)
+    method: Annotated[
+        Name, Flag(overrules=("learning_rate", "text_learning_rate")), Heading.BASICS, Choices("methods")
+    ] = Field(
         default="lora",
         description="Training method: lora, textual_inversion, pivotal or full. Each has flags of its own.",
     )
     options: Annotated[dict[OptionName, Any], Flag(hidden=True), AfterValidator(_small)] = Field(
         default_factory=dict, max_length=64, description="Options of the method."
     )
-    prompt: Prompt = Field(
+    prompt: Annotated[Prompt, Heading.IMAGES] = Field(
         default="a photo of {identifier} {class}",
         description="Caption of images that have none; {identifier} and {class} are filled in.",
     )
-    steps: Annotated[int | None, Flag(overrules=("epochs",))] = Field(
+    steps: Annotated[int | None, Flag(overrules=("epochs",)), Heading.BASICS] = Field(
         default=None, ge=1, le=10_000_000, description="Training steps (default: recommended for the model)."
     )
-    epochs: Annotated[int | None, Flag(overrules=("steps",))] = Field(
+    epochs: Annotated[int | None, Flag(overrules=("steps",)), Heading.LENGTH] = Field(
         default=None, ge=1, le=1_000_000, description="Training length in passes over the images, instead of --steps."
     )
     batch: int | None = Field(
@@ -105,8 +111,9 @@ class TrainRequest(Request):
         Literal["adamw", "adamw8bit", "prodigy", "adafactor"],
         Flag(overrules=("learning_rate", "text_learning_rate")),
         Trait.ON_CARD,
+        Heading.OPTIMISER,
     ] = Field(default="adamw", description="Optimiser: adamw, adamw8bit, prodigy or adafactor.")
-    learning_rate: float | None = Field(
+    learning_rate: Annotated[float | None, Heading.BASICS] = Field(
         default=None,
         gt=0,
         le=10,
@@ -132,8 +139,8 @@ class TrainRequest(Request):
         description="Save an exponential moving average of the trained weights, with this decay; 0.99 is usual for "
         "LoRA (default: off).",
     )
-    quantise: Annotated[Quantise | None, Trait.ON_CARD] = Field(default=None, description=QUANTISE)
-    resolution: int | None = Field(
+    quantise: Annotated[Quantise | None, Trait.ON_CARD, Heading.MEMORY] = Field(default=None, description=QUANTISE)
+    resolution: Annotated[int | None, Heading.IMAGES] = Field(
         default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
     )
     flip: bool = Field(default=True, description="Also train on mirrored images.")
@@ -144,7 +151,7 @@ class TrainRequest(Request):
     caption_dropout: Annotated[float, Trait.ON_CARD] = Field(
         default=0.0, ge=0, lt=1, description="Share of the subject's images trained without a caption."
     )
-    prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout"))] = Field(
+    prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout")), Heading.PRIOR] = Field(
         default=True,
         description="Prior preservation: also train on images of the class that the base model generated, so that "
         "the class stays as it was.",
@@ -169,7 +176,7 @@ class TrainRequest(Request):
         description="Share of class images trained without a caption, so that guidance moves images from the class to "
         "the subject (default: recommended for the model).",
     )
-    min_snr_gamma: Annotated[float | None, Trait.ON_CARD] = Field(
+    min_snr_gamma: Annotated[float | None, Trait.ON_CARD, Heading.LOSS] = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
     )
     noise_offset: Annotated[float | None, Trait.ON_CARD] = Field(
@@ -184,7 +191,7 @@ class TrainRequest(Request):
         description="How timesteps of a flow matching model are drawn: uniform, logit_normal or shift (default: the "
         "model's own).",
     )
-    held_out: int | None = Field(
+    held_out: Annotated[int | None, Heading.CHECKPOINTS] = Field(
         default=None,
         ge=0,
         le=1000,
@@ -225,8 +232,10 @@ class TrainRequest(Request):
     encoder: Annotated[Name | None, Refers("model")] = Field(
         default=None, description="Network that scores checkpoints for --keep best (default: the starter's)."
     )
-    seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
-    precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
+    seed: Annotated[int, Heading.BASICS] = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
+    precision: Annotated[Precision, Heading.MEMORY] = Field(
+        default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16."
+    )
 
     @model_validator(mode="after")
     def _steps_or_epochs(self) -> TrainRequest:
@@ -283,6 +292,10 @@ class TrainRequest(Request):
         marks = {"{identifier}": identifier, "{class}": class_word, SUBJECT: f"{identifier} {class_word}"}
         check_lengths((self.prompt, *self.preview_prompt, *self.trial_prompt), marks)
         return self
+
+    @property
+    def may_quantise(self) -> bool:
+        return self.quantise is not None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from limner.core.prompts import read_prompts
 from limner.core.requests.parsing import find_repeated
-from limner.core.requests.request import QUANTISE, Name, Precision, Prompt, Quantise, Refers, Request
+from limner.core.requests.request import QUANTISE, Choices, Heading, Name, Precision, Prompt, Quantise, Refers, Request
 
 MAX_IMAGES = 20_000
 MAX_PROMPTS = 10_000
@@ -19,13 +19,13 @@ MAX_PROMPTS = 10_000
 class TrialRequest(Request):
     """Generate each prompt from the same seeds, with every model in the same way."""
 
-    prompt: tuple[Prompt, ...] = Field(
+    prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
         default=(), max_length=MAX_PROMPTS, description="Prompt to generate; may be repeated."
     )
-    prompts: Annotated[Name | None, Refers("table")] = Field(
+    prompts: Annotated[Name | None, Refers("table"), Heading.GENERATING] = Field(
         default=None, description="Text file with one prompt per line, instead of --prompt."
     )
-    count: int = Field(
+    count: Annotated[int, Heading.BASICS] = Field(
         default=4, ge=1, le=1000, description="Number of images for each prompt, with consecutive seeds."
     )
     seed: int = Field(default=42, ge=0, lt=2**63, description="Seed of the first image.")
@@ -35,15 +35,17 @@ class TrialRequest(Request):
     guidance: float | None = Field(
         default=None, ge=0, le=100, description="Guidance scale, the same for all models (default: each model's own)."
     )
-    scheduler: Name | None = Field(
+    scheduler: Annotated[Name | None, Choices("schedulers")] = Field(
         default=None, description="Scheduler by name, the same for all models (default: each model's own)."
     )
     width: int | None = Field(default=None, ge=8, le=8192, description="Width in pixels (default: each model's own).")
     height: int | None = Field(default=None, ge=8, le=8192, description="Height in pixels (default: each model's own).")
-    encoder: Annotated[Name | None, Refers("model")] = Field(
+    encoder: Annotated[Name | None, Refers("model"), Heading.SCORES] = Field(
         default=None, description="Network for metrics given without =MODEL (default: each metric's own)."
     )
-    batch: int = Field(default=8, ge=1, le=256, description="Maximum number of images in one batch.")
+    batch: Annotated[int, Heading.MEMORY] = Field(
+        default=8, ge=1, le=256, description="Maximum number of images in one batch."
+    )
     quantise: Quantise | None = Field(default=None, description=QUANTISE)
     precision: Precision = Field(default="auto", description="Precision of the computation: auto, fp32, bf16 or fp16.")
 

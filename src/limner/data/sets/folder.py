@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 from limner.core.datasets import SUBJECT_IMAGES, ByteSource, Rights
 from limner.core.errors import LimnerError
 from limner.core.files import expand_home, quoted, read_file
+from limner.core.nearest_name import nearest_name
 from limner.data.entries.annotations import Annotation, caption_value
 from limner.data.entries.byte_sources import FileBytes
 from limner.data.entries.sidecars import NO_CAPTION, UNREADABLE, Sidecars, suffix_of
@@ -132,6 +132,21 @@ def scan(path: str | Path) -> Scan:
     validation = _scan_folder(beside)
     unused = found.unused + validation.unused
     return Scan(found.images, found.skipped + validation.skipped, validation.images, unused)
+
+
+def check_images(path: str | Path) -> None:
+    """Raise LimnerError, as `scan` does, where no image is left. Images after the first readable one are not read."""
+    path = expand_home(path)
+    if not path.is_dir():
+        scan(path)
+        return
+    folder = split_of(path)
+    rows = rows_of(folder)
+    paths, skipped = _entries(folder, rows)
+    sidecars = _FolderSidecars(paths)
+    described = ((path, rows.get(path, NO_ROW), sidecars.of(path)) for path in paths)
+    if not any(isinstance(_attempt(each), ImageFile) for each in described):
+        _readable(folder, paths, skipped, rows)
 
 
 def _scan_folder(folder: Path) -> Scan:
@@ -293,8 +308,8 @@ def _missing(path: Path) -> LimnerError:
         beside = [entry.name for entry in path.parent.iterdir()]
     except (OSError, ValueError):
         beside = []
-    near = difflib.get_close_matches(path.name, beside, n=1, cutoff=0.5)
-    remedy = f"did you mean {str(path.parent / near[0])!r}?" if near else "give a folder of images or an image file"
+    near = nearest_name(path.name, beside)
+    remedy = f"did you mean {str(path.parent / near)!r}?" if near else "give a folder of images or an image file"
     return LimnerError(f"{str(path)!r} does not exist", remedy)
 
 

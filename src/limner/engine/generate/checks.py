@@ -1,19 +1,64 @@
-"""Checks of a GenerateRequest against the family and the pipeline of its model."""
+"""Checks of a GenerateRequest against its files, and against the family and the pipeline of its model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from limner.core.errors import LimnerError
+from limner.core.execution import Execution
 from limner.core.protocols import Facts
 from limner.core.requests import GenerateRequest
+from limner.engine.generate.inputs import OpenedInputs, open_inputs
 from limner.engine.generate.pipelines import accepts
-from limner.engine.generate.schedulers import check_steps
+from limner.engine.generate.schedulers import check_scheduler, check_steps
 from limner.models import loading
+from limner.models.adapters import Adapter, check_family, open_adapter
 
 STRENGTH, MASKED_STRENGTH, HIRES_STRENGTH, REFINER_STRENGTH = 0.6, 1.0, 0.4, 0.3
+
+
+@dataclass(frozen=True)
+class CheckedRequest:
+    """A request whose names, files and values were checked, as far as that is possible without torch.
+
+    sampling: steps and guidance, with the model's defaults. strengths: of each pass over an image, by field name.
+    """
+
+    request: GenerateRequest
+    model: loading.Model
+    sampling: dict[str, Any]
+    strengths: Mapping[str, float]
+    adapters: list[Adapter]
+    opened: OpenedInputs
+
+
+def check(request: GenerateRequest, execution: Execution, out: Path | None) -> None:
+    """Raise LimnerError for a request that cannot be executed, as far as that is known without torch."""
+    checked(request)
+
+
+def checked(request: GenerateRequest) -> CheckedRequest:
+    """Check the names, files and values of a request; raises LimnerError."""
+    model = loading.resolve(request.model, request.vae)
+    if request.refiner is not None:
+        loading.check_place(request.refiner, "refiner")
+    for reference in request.control_model:
+        loading.check_place(reference, "ControlNet")
+    facts = model.family.facts
+    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
+    sampling = model.sampling | chosen
+    by_pass = strengths(request, sampling["steps"])
+    check_scheduler(request.scheduler, facts)
+    check_side("height", request.height, facts.multiple)
+    check_side("width", request.width, facts.multiple)
+    adapters = [open_adapter(use.path) for use in request.adapter]
+    for adapter in adapters:
+        check_family(adapter, model)
+    return CheckedRequest(request, model, sampling, by_pass, adapters, open_inputs(request))
 
 
 def check_side(name: str, pixels: int | None, multiple: int) -> None:

@@ -13,7 +13,6 @@ from limner.core.requests import GenerateRequest
 from limner.engine.generate.inputs import Inputs
 from limner.models import hub
 from limner.models.loading import resolve
-from limner.models.pipelines import freeze_and_move
 from limner.plugins import registry
 
 
@@ -81,6 +80,8 @@ def load_controlnets(request: GenerateRequest, facts: Facts, base: Any) -> list[
 def load_refiner(reference: str, dtype: Any, device: Any) -> Any:
     """Load the image-to-image pipeline of a refiner (Podell et al. 2023, arXiv 2307.01952, section 2.5) or a model."""
     from diffusers import AutoPipelineForImage2Image
+
+    from limner.models.pipelines import freeze_and_move
 
     if reference in registry.aliases() or Path(reference).is_file():
         model = resolve(reference)

@@ -18,20 +18,20 @@ from limner.core.requests import GenerateRequest, replace_references
 from limner.core.version import version
 from limner.core.workspace import Workspace
 from limner.engine.generate.checks import (
+    CheckedRequest,
     check_arguments,
     check_guidance,
     check_passes,
-    check_side,
+    checked,
     pass_strengths,
-    strengths,
 )
-from limner.engine.generate.inputs import Inputs, OpenedInputs, fit_inputs, mask_notices, open_inputs
+from limner.engine.generate.inputs import Inputs, fit_inputs, mask_notices
 from limner.engine.generate.memory import MemoryPreset, memory_saved, preset_for
 from limner.engine.generate.pipelines import accepts, arguments, load_controlnets, pipeline_for
 from limner.engine.generate.sampling import sample_images
-from limner.engine.generate.schedulers import apply_scheduler, check_scheduler
+from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
-from limner.models.adapters import Adapter, adapters_applied, check_base, open_adapter
+from limner.models.adapters import adapters_applied, check_base
 from limner.models.cache import MODELS
 from limner.models.conditioning import cached_conditioning
 from limner.models.devices import check_quantised, memory_errors, pick_device, pick_dtype
@@ -42,21 +42,12 @@ LESS_MEMORY = "use --memory low, a smaller --batch, --width and --height, or ano
 
 
 @dataclass(frozen=True)
-class Setup:
-    """A request that passed all checks that need no model in memory.
+class Setup(CheckedRequest):
+    """A request that passed all checks that need no model in memory."""
 
-    sampling: steps and guidance, with the model's defaults. strengths: of each pass over an image, by field name.
-    """
-
-    request: GenerateRequest
     execution: Execution
-    model: loading.Model
-    sampling: dict[str, Any]
-    strengths: Mapping[str, float]
     device: torch.device
     dtype: torch.dtype
-    adapters: list[Adapter]
-    opened: OpenedInputs
     preset: MemoryPreset
 
     @property
@@ -66,22 +57,13 @@ class Setup:
 
 def check_request(request: GenerateRequest, execution: Execution) -> Setup:
     """Check a request as far as that is possible before its model is loaded."""
-    model = loading.resolve(request.model, request.vae)
-    facts = model.family.facts
-    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
-    sampling = model.sampling | chosen
-    by_pass = strengths(request, sampling["steps"])
+    found = checked(request)
     device = pick_device(execution.device)
     dtype = pick_dtype(request.precision, device)
-    check_scheduler(request.scheduler, facts)
-    check_passes(request, sampling["steps"], by_pass)
-    check_side("height", request.height, facts.multiple)
-    check_side("width", request.width, facts.multiple)
-    adapters = [open_adapter(use.path) for use in request.adapter]
-    opened = open_inputs(request)
+    check_passes(request, found.sampling["steps"], found.strengths)
     preset = preset_for(request, execution.memory, device)
     check_quantised(preset.quantised, device)
-    return Setup(request, execution, model, sampling, by_pass, device, dtype, adapters, opened, preset)
+    return Setup(**vars(found), execution=execution, device=device, dtype=dtype, preset=preset)
 
 
 @dataclass(frozen=True)

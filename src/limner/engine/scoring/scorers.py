@@ -10,9 +10,9 @@ import torch
 from limner.core.errors import LimnerError
 from limner.core.metrics import Encoder, ImageSet, Metric, MetricResult, Score, check_needs
 from limner.core.requests import MetricUse, replace_references
+from limner.engine.scoring.checks import checked_metric
 from limner.engine.scoring.encoders import open_encoder
 from limner.models.devices import pick_device
-from limner.plugins.registry import metrics
 from limner.stats.intervals import interval, jackknife
 
 MIN_IMAGES = 4
@@ -38,11 +38,7 @@ class Scorers:
         self.ready: dict[str, tuple[Metric, str | None, Score]] = {}
         self.models: dict[str, str | None] = {}
         for use in uses:
-            metric = metrics.get(use.name)
-            if metric.named and use.model is None:
-                raise LimnerError(f"the metric {use.name!r} needs a model", f"write {use.name}=MODEL")
-            if use.model is not None and metric.model is None and not metric.named:
-                raise LimnerError(f"the metric {use.name!r} uses no model", f"write {use.name}")
+            metric = checked_metric(use)
             model = use.model or (encoder if encoder and metric.model else metric.model)
             score = self._score_function(metric, use, model)
             name = model and "@".join(original_name(part) for part in (model, use.encoder) if part is not None)

@@ -17,9 +17,9 @@ from limner.core.protocols import Components, Facts, Method, SubjectWords, Train
 from limner.core.requests import TrainRequest, replace_references
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
-from limner.engine.generate.checks import check_side
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint_scores import open_scorers
+from limner.engine.train.checks import check_out_folder, checked_model
 from limner.engine.train.dataset_notices import scan_dataset, warn_of_domain
 from limner.engine.train.optimisers import check_optimiser
 from limner.engine.train.processes import ProcessGroup
@@ -28,7 +28,6 @@ from limner.models import loading
 from limner.models.adapters import facts_of
 from limner.models.devices import autocast_dtype, check_quantised, pick_device, pick_dtype
 from limner.plugins import registry
-from limner.store.files import already_exists, check_replaceable
 
 
 @dataclass(frozen=True)
@@ -81,18 +80,15 @@ class TrainJob:
 def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJob:
     """Check a request before the model is loaded; raises LimnerError for all that can be known by then."""
     named = cast(TrainRequest, replace_references(request, workspace.called))
-    method = registry.methods.get(request.method)
-    options = method.Options.model_validate(request.options)
+    options = registry.methods.get(request.method).Options.model_validate(request.options)
     dataset = scan_dataset(request, emit)
-    model = loading.resolve(request.model, request.vae)
+    model = checked_model(request)
     device = pick_device(workspace.execution.device)
     processes = ProcessGroup.joined(device)
     workspace = processes.shared(workspace)
     if processes.main:
         check_out(named, workspace)
     pick_dtype(request.precision, device)  # raises where the device cannot compute in it
-    check_side("resolution", request.resolution, model.family.facts.multiple)
-    method.check(model.family.facts, options, SubjectWords(request.identifier or "", request.class_word))
     check_trackers(workspace.execution.track)
     scorers = open_scorers(request, workspace) if processes.main else None
     job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
@@ -109,10 +105,7 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJ
 
 def check_out(request: TrainRequest, workspace: Workspace) -> None:
     """Raise LimnerError unless out is absent or empty, or holds what this run wrote before it was stopped."""
-    out = workspace.out
-    if out.exists() and not out.is_dir():
-        raise already_exists(out)
-    check_replaceable(out, lambda folder: same_result(folder, request, workspace))
+    check_out_folder(workspace.out, lambda folder: same_result(folder, request, workspace))
 
 
 def same_result(folder: Path, request: TrainRequest, workspace: Workspace) -> bool:

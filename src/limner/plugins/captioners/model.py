@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError
-from limner.core.text import clean_line
+from limner.core.text import clean_line, first_sentence
 from limner.data.captions.trigger_words import apply_trigger_words, contains_words
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class CaptionModel:
                 return list(self._generate(self._inputs(images, words)))
         except (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
             raise LimnerError(
-                f"{self._reference!r} cannot caption images ({str(error)[:160]})", "choose another captioner"
+                f"{self._reference!r} cannot caption images ({first_sentence(str(error))})", "choose another captioner"
             ) from error
 
     def _inputs(self, images: Sequence[Image], words: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
+from limner.core.text import first_sentence
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +96,7 @@ def _run(look: Look, reference: str, image: Image.Image, words: str) -> np.ndarr
     except Exception as error:  # foreign models fail in any way
         raise LimnerError(
             f"the detector {reference!r} cannot process an image of {image.width} x {image.height} "
-            f"({str(error)[:160]})",
+            f"({first_sentence(str(error))})",
             "choose another one",
         ) from error
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from limner.core.errors import LimnerError
 from limner.core.files import expand_home
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_image
-from limner.models.classifiers import load_model, load_processor
 from limner.models.hub import file_of, hub_errors, is_repository
+
+if TYPE_CHECKING:
+    import torch
 
 ENCODER = "openai/clip-vit-large-patch14"
 MLP_WIDTHS = (1024, 128, 64, 16, 1)
@@ -54,6 +55,8 @@ def _is_classifier(head: str) -> bool:
 
 def _by_classifier(reference: str) -> Score:
     from transformers import AutoImageProcessor, AutoModelForImageClassification
+
+    from limner.models.classifiers import load_model, load_processor
 
     model = load_model(AutoModelForImageClassification, reference)
     processor = load_processor(AutoImageProcessor, reference, backend="pil")

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
+from limner.models.features import check_counts, passed_through, torchmetrics_image
 
 MIN_IMAGES = 16
 
@@ -37,7 +37,7 @@ class FID:
         def score(gallery: ImageSet) -> np.ndarray:
             check_counts("fid", gallery, MIN_IMAGES)
             images, references = opened.images(gallery.paths), opened.images(gallery.references)
-            measure = distance(feature=FeaturePassthrough(images.shape[1]))
+            measure = distance(feature=passed_through(images.shape[1]))
             measure.update(references.double(), real=True)
             measure.update(images.double(), real=False)
             return np.array([max(0.0, float(measure.compute()))])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
-from limner.models.features import FeaturePassthrough, check_counts, torchmetrics_image
+from limner.models.features import check_counts, passed_through, torchmetrics_image
+
+if TYPE_CHECKING:
+    import torch
 
 MIN_IMAGES = 8
 SUBSETS, SUBSET = 100, 1000
@@ -50,12 +52,14 @@ def _distance(distance: Any, images: torch.Tensor, references: torch.Tensor) -> 
     """KID of features (n, d) and (m, d). The subsets that torchmetrics draws are the same every time and do not depend
     on the order of the features.
     """
+    import torch
+
     fewest = min(len(images), len(references), SUBSET)
     subsets = 1 if len(images) == len(references) == fewest else SUBSETS
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         warnings.simplefilter("ignore", UserWarning)  # that all features are stored, which are few
         torch.manual_seed(0)
-        measure = distance(feature=FeaturePassthrough(images.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0)
+        measure = distance(feature=passed_through(images.shape[1]), subsets=subsets, subset_size=fewest, gamma=1.0)
         measure.update(_sorted(references), real=True)
         measure.update(_sorted(images), real=False)
         return float(measure.compute()[0])
@@ -63,6 +67,8 @@ def _distance(distance: Any, images: torch.Tensor, references: torch.Tensor) -> 
 
 def _sorted(features: torch.Tensor) -> torch.Tensor:
     """The rows of features (n, d), sorted by their values, in fp64."""
+    import torch
+
     found = features.double().cpu().numpy()
     return torch.from_numpy(found[np.lexsort(found.T[::-1].round(4))])
 
