@@ -45,7 +45,7 @@ def test_a_recipe_works_too(limner, photos, tmp_path):
     ("flags", "message"),
     [
         (["nowhere"], "'nowhere' does not exist"),
-        (["photos", "--drop", "blury"], "did you mean 'blurred'?"),
+        (["photos", "--drop", "blured"], "did you mean 'blurred'?"),
         (["photos", "--drop", "blurred", "--flag", "blurred"], "give it once"),
         (["photos", "--flag", "unreadable"], "cannot be used"),
         (["photos", "--flag", "refused"], "--despite"),

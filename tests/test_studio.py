@@ -185,13 +185,13 @@ def test_an_image_is_reproduced_as_its_label_says(
         studio.store.add_artifact(made.id, "picture", tmp_path / f"{name}.png", sha256_of(tmp_path / "a.png"))
     asked: list[Any] = []
 
-    def request_of_image(image: Path, places: Any, emit: Any) -> Any:
-        asked.extend([image, places(sha256_of(image)), emit])
+    def request_of_image(image: Path, places: Any, emit: Any, *, read_files: bool) -> Any:
+        asked.extend([image, places(sha256_of(image)), emit, read_files])
         return GenerateRequest(prompt="again"), LOW, 4
 
     monkeypatch.setattr("limner.engine.generate.reproduce.request_of_image", request_of_image)
     again = studio.reproduce(str(tmp_path / "a.png"), tmp_path / "out", listener=executed.hear, stop=stop)
-    assert asked == [tmp_path / "a.png", [str(tmp_path / "b.png"), str(tmp_path / "a.png")], executed.hear]
+    assert asked == [tmp_path / "a.png", [str(tmp_path / "b.png"), str(tmp_path / "a.png")], executed.hear, False]
     assert (again.parent, again.execution, again.out) == (made.id, LOW, str(tmp_path / "out"))
     assert executed.given["batch"] == 4 and executed.given["stop"] is stop
     assert executed.heard == [(Notice(text="made"),)]

@@ -348,7 +348,7 @@ def test_a_batch_gives_the_images_of_single_runs(
         done, request = studio.store.get(run.id), run.request
         assert isinstance(request, GenerateRequest) and (done.status, done.error) == (Status.DONE, None)
         assert done.progress is None or done.progress.done <= 3 * request.count
-        stage = Stage(name="generating", total=3 * request.count)
+        stage = Stage(name="generating", total=3 * request.count, unit="steps")
         assert [event.kind for event in events_of(studio, run)] == ["stage", "stage", *["made"] * request.count]
         assert events_of(studio, run)[1] == stage
         alone = studio.enqueue(request)

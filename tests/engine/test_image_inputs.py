@@ -195,7 +195,7 @@ def test_masks_that_cannot_be_used(paint, photograph, tmp_path):
             "leaves none of 9 steps; use 0.12 or more",
         ),
         (["--hires", "2", "--hires-strength", "0.1", "--steps", "5"], "--hires-strength (0.1) leaves none of 5 steps"),
-        (["--refiner", "r", "--refiner-strength", "0.1", "--steps", "5"], "(0.1) leaves none of 5 steps"),
+        (["--refiner", "own/r", "--refiner-strength", "0.1", "--steps", "5"], "(0.1) leaves none of 5 steps"),
         (["--refiner", "photograph.png"], "cannot be read"),
         (["--control", "given=photograph.png", "--control-model", "{flux2}"], "incomplete or no ControlNet"),
         (["--vae", "nosuch/vae"], "autoencoder (VAE) 'nosuch/vae' is not on disk"),

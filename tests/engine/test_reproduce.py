@@ -43,7 +43,7 @@ def image_of(tmp_path: Path, sha256: str | None = "f" * 64, **fields: Any) -> Pa
 
 def read(path: Path, **places: list[str]) -> tuple[GenerateRequest, Execution, int | None, list[tuple[str, str]]]:
     events: list[Any] = []
-    found = request_of_image(path, lambda sha256: places.get("elsewhere", []), events.append)
+    found = request_of_image(path, lambda sha256: places.get("elsewhere", []), events.append, read_files=True)
     return (*found, [(event.level, event.text) for event in events if isinstance(event, Notice)])
 
 

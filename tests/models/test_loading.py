@@ -129,9 +129,10 @@ def test_a_folder_of_pickles_is_reported(tmp_path):
             raise OSError("no file named x.safetensors")
 
 
-def test_a_failing_network_is_reported():
+def test_a_failing_network_is_reported(monkeypatch):
     from huggingface_hub.errors import HTTPError
 
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     with (
         pytest.raises(LimnerError, match=r"'sdxl' is not on disk and could not be fetched \(timed out"),
         hub.hub_errors("sdxl"),
@@ -294,14 +295,14 @@ def test_models_used_last_stay_in_memory(tiny_sd, tiny_sdxl, home, monkeypatch):
 
 def test_an_autoencoder_replaces_that_of_a_folder_a_file_or_an_alias(tiny_sd, file):
     for reference in (str(tiny_sd), str(file), "sd15"):
-        assert loading.resolve(reference, "mine").vae == "mine"
+        assert loading.resolve(reference, "own/vae").vae == "own/vae"
     assert loading.resolve(str(tiny_sd)).vae is None
     assert loading.resolve("realistic-vision").vae == loading.registry.aliases()["realistic-vision"][1].vae is not None
 
 
 def test_models_in_memory_differ_by_all_that_they_were_loaded_with(tiny_sd, monkeypatch):
     keys = []
-    monkeypatch.setattr(loading.MODELS, "components", lambda key, load, budget: keys.append(key))
+    monkeypatch.setattr(MODELS, "components", lambda key, load, budget: keys.append(key))
     model = loading.resolve(str(tiny_sd))
     usual = (model, torch.float32, CPU, None)
     others = (

@@ -51,7 +51,7 @@ def test_images_are_rated_by_file_id_hash_and_run(studio: Studio, tmp_path: Path
 def test_digits_may_be_the_id_of_an_image_or_the_start_of_a_runs(studio: Studio, tmp_path: Path) -> None:
     run = painted(studio, tmp_path, b"one")
     assert studio.feedback.rate_named([run.partition("-")[0]], Rating(stars=4)) == [1], "of six digits"
-    with pytest.raises(LimnerError, match="unknown run '999999999'"):
+    with pytest.raises(LimnerError, match="'999999999' is not a file, and not the id of an image or a run"):
         studio.feedback.rate_named(["999999999"], Rating(stars=4))
     empty = studio.submit(GenerateRequest(prompt="b"))
     with pytest.raises(LimnerError, match=f"run '{empty.id}' generated no images; limner history lists the images"):
