@@ -7,7 +7,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import MagicMock, create_autospec
+from unittest.mock import MagicMock, call, create_autospec
 
 import pytest
 
@@ -227,11 +227,12 @@ def test_images_are_listed_by_the_query_typed_whoever_made_them(limner: Any, stu
 
 
 def test_a_rating_has_its_stars_reasons_and_comment(limner: Any, studio: MagicMock) -> None:
-    studio.feedback.rate_named.return_value = [7, 9]
+    studio.feedback.named.return_value = [7, 9]
     said = limner("rate", "7", "b.png", 2, "--reason", "blurred", "--reason", "artefacts", "--comment", "dull")
     rating = Rating(stars=2, reasons=(Reason.ARTEFACTS, Reason.BLURRED), comment="dull")
-    studio.feedback.rate_named.assert_called_once_with(["7", "b.png"], rating)
-    assert said.out == "7 9\n"
+    studio.feedback.named.assert_called_once_with(["7", "b.png"])
+    assert studio.feedback.rate.call_args_list == [call(Viewer(), 7, rating), call(Viewer(), 9, rating)]
+    assert "2 stars" in said.out
 
 
 def test_feedback_is_exported_as_asked(limner: Any, studio: MagicMock) -> None:

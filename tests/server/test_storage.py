@@ -138,5 +138,5 @@ def test_the_commands(limner: Any, tmp_path: Path) -> None:
     assert "nothing to erase" in limner("erase").error
     assert limner("prune", "--older-than", "soon").error == "'soon' is not an age; write 12h, 30d or 8w"
     assert re.match("erased: 0 runs", limner("prune", "--older-than", "0h").out), "it is still queued"
-    assert limner("restore", "nosuch.zip").error.endswith("does not exist; check its name")
+    assert limner("restore", "nosuch.zip").error.endswith("does not exist; check the name")
     studio.store.close()

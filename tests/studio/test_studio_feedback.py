@@ -38,7 +38,12 @@ def painted(studio: Studio, folder: Path, *bodies: bytes, stored: bool = False) 
 
 def test_images_are_rated_by_file_id_hash_and_run(studio: Studio, tmp_path: Path) -> None:
     first, second = painted(studio, tmp_path, b"one", b"two"), painted(studio, tmp_path, b"three")
-    rate = studio.feedback.rate_named
+    def rate(names: list[str], rating: Rating) -> list[int]:
+        ids = studio.feedback.named(names)
+        for image in ids:
+            studio.feedback.rate(Viewer(), image, rating)
+        return ids
+
     assert rate([str(tmp_path / "one.png")], Rating(stars=1)) == [1]
     assert rate([sha256_of(tmp_path / "two.png")], Rating(stars=2)) == [2]
     assert rate(["3"], Rating(stars=3)) == [3]
@@ -50,12 +55,12 @@ def test_images_are_rated_by_file_id_hash_and_run(studio: Studio, tmp_path: Path
 
 def test_digits_may_be_the_id_of_an_image_or_the_start_of_a_runs(studio: Studio, tmp_path: Path) -> None:
     run = painted(studio, tmp_path, b"one")
-    assert studio.feedback.rate_named([run.partition("-")[0]], Rating(stars=4)) == [1], "of six digits"
+    assert studio.feedback.named([run.partition("-")[0]]) == [1], "of six digits"
     with pytest.raises(LimnerError, match="'999999999' is not a file, and not the id of an image or a run"):
-        studio.feedback.rate_named(["999999999"], Rating(stars=4))
+        studio.feedback.named(["999999999"])
     empty = studio.submit(GenerateRequest(prompt="b"))
     with pytest.raises(LimnerError, match=f"run '{empty.id}' generated no images; limner history lists the images"):
-        studio.feedback.rate_named([empty.id], Rating(stars=4))
+        studio.feedback.named([empty.id])
 
 
 def test_exports_hold_the_images_that_still_exist(studio: Studio, tmp_path: Path) -> None:

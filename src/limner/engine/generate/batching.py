@@ -26,17 +26,17 @@ class AllJobsFailed(Exception):
 class Job:
     """A request, the folder for its results, and the receiver of its events.
 
-    checked: whether the words of its prompt were checked together with those of other requests. conditioning: the
-    pipeline's arguments for its prompt, one row. done: steps done, summed over its images. failure: why it ended early.
+    conditioning: the pipeline's arguments for its prompt, one row. done: steps done, summed over its images. failure:
+    why it ended early. checked: whether the words of its prompt were checked together with those of other requests.
     """
 
     request: GenerateRequest
     workspace: Workspace
     emit: Emit
-    checked: bool = False
     conditioning: Mapping[str, Any] = field(default_factory=dict[str, Any])
     done: int = 0
     failure: Exception | None = None
+    checked: bool = False
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
