@@ -138,9 +138,8 @@ class EvaluateRequest(TrialRequest):
     )
     influence: bool | None = Field(
         default=None,
-        description="Report harmful and useless training images; an error if --dataset is not the folder of the "
-        "training "
-        "images (default: report them if it is).",
+        description="Rank training images by estimated usefulness; an error if --dataset is not the folder of the "
+        "training images (default: rank them if it is).",
     )
 
     def expanded(self, place: Callable[[str], str] = str) -> Self:
