@@ -103,7 +103,7 @@ class EvaluateRequest(TrialRequest):
     prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
         default=(),
         max_length=1000,
-        description="Prompt to generate, with {} for the subject and {group} for a group; may be repeated.",
+        description="Prompt to generate images for, with {} for the subject and {group} for a group; may be repeated.",
     )
     suite: Annotated[Name | None, Heading.BASICS] = Field(
         default=None,
