@@ -173,8 +173,7 @@ KINDS = {
             "influence.checks:check",
             "requests:influence",
             ("device",),
-            "Estimate which training images influenced generated images, and which are harmful or useless (TRAK, "
-            "D-TRAK).",
+            "Estimate which training images influenced generated images, and rank them by usefulness (TRAK, D-TRAK).",
             CommandGroup.COMPARE,
             (
                 "influence pictures/0001.png --adapter sks-dog",

@@ -135,7 +135,7 @@ class ImagesResponse(BaseModel):
     output_format: ImageFormat = "png"
     background: str = "opaque"
     size: str | None = Field(default=None, examples=["1024x1024"])
-    notes: list[str] | None = Field(default=None, description="Hints of the request that were not used, and why.")
+    notes: list[str] | None = Field(default=None, description="Parameters of the request that were not used, and why.")
 
 
 class ModelReply(BaseModel):

@@ -76,7 +76,9 @@ def words() -> None:
 
 
 @starter.command
-def sheet(*, out: Folder = Path("starter.png"), model: Starter = "starter") -> None:
+def sheet(
+    *, out: Annotated[Path, Parameter(help="PNG file to write.")] = Path("starter.png"), model: Starter = "starter"
+) -> None:
     """Generate a contact sheet: 32 prompts, one image each, seeds from 42."""
     from limner.cli.terminal import Screen
     from limner.starter.exam.sheet import write_showcase

@@ -103,7 +103,7 @@ class EvaluateRequest(TrialRequest):
     prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
         default=(),
         max_length=1000,
-        description="Prompt to generate, with {} for the subject and {group} for a group; may be repeated.",
+        description="Prompt to generate images for, with {} for the subject and {group} for a group; may be repeated.",
     )
     suite: Annotated[Name | None, Heading.BASICS] = Field(
         default=None,
@@ -138,9 +138,8 @@ class EvaluateRequest(TrialRequest):
     )
     influence: bool | None = Field(
         default=None,
-        description="Report harmful and useless training images; an error if --dataset is not the folder of the "
-        "training "
-        "images (default: report them if it is).",
+        description="Rank training images by estimated usefulness; an error if --dataset is not the folder of the "
+        "training images (default: rank them if it is).",
     )
 
     def expanded(self, place: Callable[[str], str] = str) -> Self:

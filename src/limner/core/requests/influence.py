@@ -10,7 +10,7 @@ from limner.core.requests.request import Flag, Heading, Name, Precision, Prompt,
 
 
 class InfluenceRequest(Request):
-    """Estimate which training images influenced generated images, and which are harmful or useless (TRAK, D-TRAK)."""
+    """Estimate which training images influenced generated images, and rank them by usefulness (TRAK, D-TRAK)."""
 
     kind: Annotated[Literal["influence"], Flag(hidden=True)] = "influence"
     picture: Annotated[tuple[Name, ...], Flag(positional=True), Refers("picture")] = Field(

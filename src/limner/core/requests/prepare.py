@@ -131,7 +131,9 @@ class PrepareRequest(Request):
         default=None, description="CSV or JSONL table with fields of images or folders; its first column names them."
     )
     trigger: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
-        default=(), max_length=64, description="Trigger word, which every caption gets; may be repeated."
+        default=(),
+        max_length=64,
+        description="Trigger word, inserted into every caption that was not edited; may be repeated.",
     )
     ban: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(), max_length=1000, description="Word to remove from captions; may be repeated."

@@ -83,7 +83,7 @@ class SweepRequest(GenerationSettings):
 
     kind: Annotated[Literal["sweep"], Flag(hidden=True)] = "sweep"
     prompt: Annotated[tuple[Prompt, ...], Flag(positional=True)] = Field(
-        default=(), max_length=1000, description="Prompt to generate; several prompts are an axis."
+        default=(), max_length=1000, description="Prompt to generate images for; several prompts are an axis."
     )
     axis: Annotated[tuple[Axis, ...], Heading.BASICS] = Field(
         default=(),

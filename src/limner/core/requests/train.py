@@ -173,8 +173,8 @@ class TrainRequest(Request):
         default=None,
         ge=0,
         le=1,
-        description="Share of class images trained without a caption, so that guidance moves images from the class to "
-        "the subject (default: recommended for the model).",
+        description="Share of class images trained without a caption, so that the unconditional prediction stays "
+        "that of the class (default: recommended for the model).",
     )
     min_snr_gamma: Annotated[float | None, Trait.ON_CARD, Heading.LOSS] = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."

@@ -1,4 +1,4 @@
-"""The settings that requests share which generate prompts in order to score the images."""
+"""The settings that requests share which generate images for prompts in order to score them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TrialRequest(Request):
     """Generate each prompt from the same seeds, with every model in the same way."""
 
     prompt: Annotated[tuple[Prompt, ...], Heading.BASICS] = Field(
-        default=(), max_length=MAX_PROMPTS, description="Prompt to generate; may be repeated."
+        default=(), max_length=MAX_PROMPTS, description="Prompt to generate images for; may be repeated."
     )
     prompts: Annotated[Name | None, Refers("table"), Heading.GENERATING] = Field(
         default=None, description="Text file with one prompt per line, instead of --prompt."

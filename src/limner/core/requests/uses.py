@@ -83,7 +83,7 @@ class MetricUse(Frozen):
         default=None, description="Network that it uses: a folder, a .safetensors file or a Hugging Face id."
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="If that is a head: the network whose features it reads."
+        default=None, description="Encoder whose features the head reads, if `model` is a head."
     )
 
     @classmethod

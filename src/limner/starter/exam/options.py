@@ -10,7 +10,7 @@ from limner.core.requests import Frozen, Name, Precision
 
 
 class ExamOptions(Frozen):
-    """Examine the starter: generate prompts that it was not trained on, and score the images by a judge network."""
+    """Examine the starter: generate images for prompts that it was not trained on, and score them by a judge."""
 
     model: Name = Field(default="starter", description="The starter, or a folder with another version of it.")
     guidance: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
