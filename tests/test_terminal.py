@@ -389,7 +389,14 @@ def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colour
     monkeypatch.setattr(terminal, "body_of", lambda request, execution: request)
     artifact = SimpleNamespace(kind=HOSTILE, path=HOSTILE, sha256=HOSTILE, details={"seed": HOSTILE})
     image = SimpleNamespace(
-        id=HOSTILE, created=now, mean=None, favourite=True, request=request, reference=None, path=HOSTILE
+        id=HOSTILE,
+        created=now,
+        mean=None,
+        favourite=True,
+        request=request,
+        reference=None,
+        path=HOSTILE,
+        location=HOSTILE,
     )
     key = SimpleNamespace(
         account=HOSTILE, role=HOSTILE, id=HOSTILE, created=now, revoked=None, expires=None, limits=Limits()

@@ -18,6 +18,8 @@ COMPONENTS = SimpleNamespace(device=torch.device("cpu"))
 class Family:
     """Latents are the pixels at half the size; a text is encoded as its length."""
 
+    facts = SimpleNamespace(embeddings=())
+
     def __init__(self):
         self.seen, self.read = [], []
 

@@ -29,7 +29,7 @@ def request_of(**fields: Any) -> GenerateRequest:
 @pytest.fixture(autouse=True)
 def model(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A model that needs no files, and adapters whose hash is their first letter."""
-    found = SimpleNamespace(sampling=SAMPLING, fingerprints=lambda: {FINGERPRINT})
+    found = SimpleNamespace(sampling=SAMPLING, fingerprints=lambda: {FINGERPRINT}, domain=None)
     monkeypatch.setattr(parts.loading, "resolve", lambda reference, vae=None: found)
     monkeypatch.setattr(parts, "open_adapter", lambda path: SimpleNamespace(sha256=path[0] * 64))
     return found

@@ -15,6 +15,7 @@ from limner.core.execution import Execution
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run, Status
 from limner.store import sessions
+from limner.store.blobs import Blobs
 from limner.store.database import DatabaseUnavailable
 from limner.store.runs import Lease, Store
 from limner.studio import execution
@@ -48,7 +49,9 @@ class Engine:
 
     def __call__(self, runs: Sequence[Run], out: Path | None = None, **more: Any) -> None:
         given = {"stop": lambda: False, "listener": lambda index, event: self.heard.append((index, event))} | more
-        execute_here(self.store, runs, out, **given)
+        execute_here(
+            self.store, runs, out, files=Blobs(str(self.store.home / "files"), self.store.home / "cache"), **given
+        )
 
 
 def test_the_engine_is_given_what_was_recorded(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

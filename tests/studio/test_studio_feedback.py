@@ -38,6 +38,7 @@ def painted(studio: Studio, folder: Path, *bodies: bytes, stored: bool = False) 
 
 def test_images_are_rated_by_file_id_hash_and_run(studio: Studio, tmp_path: Path) -> None:
     first, second = painted(studio, tmp_path, b"one", b"two"), painted(studio, tmp_path, b"three")
+
     def rate(names: list[str], rating: Rating) -> list[int]:
         ids = studio.feedback.named(names)
         for image in ids:
