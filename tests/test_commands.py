@@ -430,12 +430,15 @@ def test_other_commands_of_the_starter_pass_on_folder_and_model(limner: Any, mon
     said += [limner("starter", "agreement"), limner("starter", "agreement", "--out", "a", "--model", "m")]
     said += [limner("demo"), limner("demo", "--out", "d")]
     printed = [each.out.strip() for each in said]
+    pages = [Path("limner-demo/index.html"), Path("d/index.html")]
     assert printed == [
         "starter.png",
         "a.png",
         *["the correlations"] * 2,
-        "limner-demo/index.html",
-        "d/index.html",
+        *(
+            f"{page}\nOpen it in a browser: {Path(page).resolve().as_uri()}"
+            for page in ("limner-demo/index.html", "d/index.html")
+        ),
     ]
     assert done == [
         (Path("starter.png"), "starter"),

@@ -420,6 +420,7 @@ def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colour
     terminal.print_runs([run])
     terminal.print_run(run, [artifact], [(1, now, Notice(text=STORED))])
     terminal.print_images([image])
+    terminal.print_collections([SimpleNamespace(id=HOSTILE, name=HOSTILE, pictures=HOSTILE, created=now)])
     terminal.print_keys([key])
     terminal.print_ranking([rank])
     terminal.print_models([model])

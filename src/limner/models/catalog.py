@@ -17,6 +17,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Progress, Stage
+from limner.core.files import expand_home
 from limner.models import hub, loading
 from limner.models.logging import quiet_libraries
 from limner.plugins import registry
@@ -62,7 +63,7 @@ class Machine:
         """Ask this machine; a GPU that shares the machine's memory may use three quarters of it."""
         from huggingface_hub.constants import HF_HUB_CACHE
 
-        cache = Path(HF_HUB_CACHE).expanduser().absolute()
+        cache = expand_home(HF_HUB_CACHE).absolute()
         place = next(folder for folder in (cache, *cache.parents) if folder.exists())
         gpu = 0.0
         if torch.cuda.is_available():
