@@ -435,10 +435,7 @@ def test_other_commands_of_the_starter_pass_on_folder_and_model(limner: Any, mon
         "starter.png",
         "a.png",
         *["the correlations"] * 2,
-        *(
-            f"{page}\nOpen it in a browser: {Path(page).resolve().as_uri()}"
-            for page in ("limner-demo/index.html", "d/index.html")
-        ),
+        *(f"{page}\nOpen it in a browser: {page.resolve().as_uri()}" for page in pages),
     ]
     assert done == [
         (Path("starter.png"), "starter"),
