@@ -62,7 +62,7 @@ def test_hashes_and_paths_of_images_are_whole(capsys, on_terminal):
         ratings=0,
         favourite=True,
         created=_moment(),
-        reference=HASH,
+        location=HASH,
         path=None,
         request=SimpleNamespace(model="/models/" + "long" * 20, prompt=PROMPT),
     )

@@ -33,6 +33,7 @@ from limner.engine.scoring.scorers import Scorers, scores_as_json, subset
 from limner.engine.sweep.best_guidance import best_guidance, lowest_sufficient
 from limner.engine.sweep.result import SweepResult
 from limner.engine.sweep.verdict import verdict
+from limner.plugins.registry import metrics
 from limner.stats.group_fairness import GroupGap, GroupMean, group_gap
 
 
@@ -195,9 +196,7 @@ class Counted:
 
 @pytest.mark.parametrize("count", [3, 4, 5])
 def test_a_single_group_has_an_interval_from_four_images_on(monkeypatch, count):
-    from limner.engine.scoring import scorers
-
-    monkeypatch.setattr(scorers.metrics, "get", lambda name: Counted("group"))
+    monkeypatch.setattr(metrics, "get", lambda name: Counted("group"))
     gallery = ImageSet(tuple(ScoredImage(Path(f"{i}.png")) for i in range(count)))
     (found,) = Scorers([MetricUse(name="counted")]).score(gallery).values()
     assert found.mean == sum(i**2 for i in range(count))

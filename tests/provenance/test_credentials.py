@@ -297,7 +297,7 @@ def test_invalid_credentials_are_an_error_before_anything_is_generated(tmp_path,
     monkeypatch.setenv(keys.FOLDER, str(wrong(case, tmp_path / "mine")))
     events = []
     with pytest.raises(LimnerError) as caught:
-        Studio().run(GenerateRequest(prompt="x", model="no/such"), tmp_path / "out", listener=events.append)
+        Studio().run(GenerateRequest(prompt="x", model="starter"), tmp_path / "out", listener=events.append)
     line = str(caught.value)
     assert said in line and "the credentials in" in line and "\n" not in line
     assert not events and not (tmp_path / "out").exists()

@@ -304,7 +304,7 @@ def test_favourites_and_collections_of_the_command_line(limner: Any) -> None:
     assert limner("collection", "delete", "Beach").out == "Deleted the collection 'Beach'; its images stay.\n"
     for arguments, message in (
         (("favourite",), "no image is given; write: limner favourite"),
-        (("favourite", "9"), "unknown run '9'"),
+        (("favourite", "9"), "'9' is not a file, and not the id"),
         (("collection", "add", "Beach", "1"), "unknown collection 'Beach'; there is none yet"),
         (("collection", "create", "a\nb"), "is not a name"),
     ):

@@ -157,7 +157,7 @@ def test_invalid_last_event_id(call: Client) -> None:
 
 
 def test_command_line_runs_are_hidden(service: Service) -> None:
-    run = Studio(service.home).submit(TrainRequest(data="/home/somebody/photos", class_word="dog"))
+    run = Studio(service.home).store.create(TrainRequest(data="/home/somebody/photos", class_word="dog"))
     assert run.id not in [each["id"] for each in service.call("GET", "/v1/runs?limit=1000").json]
     for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel"), ("GET", "/events")):
         problem(service.call(method, f"/v1/runs/{run.id}{path}"), 404)
