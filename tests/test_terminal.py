@@ -87,7 +87,9 @@ def test_no_line_follows_the_end(screen, capsys):
     assert capsys.readouterr().err == "" and screen.lines is None
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3661, "1:01:01")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00"), (3661, "1:01:01")]
+)
 def test_a_clock_shows_hours_only_where_there_are_some(seconds, shown):
     assert terminal._clock(seconds) == shown
 
