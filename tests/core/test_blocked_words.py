@@ -30,6 +30,12 @@ from limner.core.blocked_words import fold, plain, variants
         ("h.e.l.l.o", "hello"),
         ("h e l l o", "hello"),
         ("a h e l l o", "hello"),
+        ("i h e l l o", "hello"),
+        ("c a t", "cat"),
+        ("a c a t", "cat"),
+        ("my c a t", "my cat"),
+        ("c a t now", "cat now"),
+        ("h3llo!", "hello"),
         ("hellooo", "hello"),
         ("heeeello", "hello"),
         ("(hello:1.3)", "hello"),
@@ -46,6 +52,16 @@ def test_each_disguise_is_seen_through(text: str, meant: str) -> None:
 @pytest.mark.parametrize("text", ["1234", "50 %", "7", "1 + 1", "@"])
 def test_figures_by_themselves_stay_figures(text: str) -> None:
     assert all(not any(letter.isalpha() for letter in read) for read in variants(text))
+
+
+@pytest.mark.parametrize("text", ["i t", "go i t", "i t goes"])
+def test_two_letters_are_not_a_word_spelt_out(text: str) -> None:
+    assert not any("it" in read.split() for read in variants(text))
+
+
+@pytest.mark.parametrize(("text", "not_meant"), [("ab c d", "abcd"), ("b c da", "bcda"), ("ab c d e", "abcde")])
+def test_letters_are_not_joined_to_whole_words(text: str, not_meant: str) -> None:
+    assert not_meant not in variants(text)
 
 
 def test_the_plainest_reading_is_the_first() -> None:

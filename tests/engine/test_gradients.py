@@ -41,12 +41,12 @@ def example(*numbers):
     return Examples(latents, ("a",), {"words": torch.tensor([[7.0]])}, (0,), torch.zeros(1, 6))
 
 
-def features(timesteps, output="loss", dimension=100):
+def features(timesteps, output="loss", dimension=100, seed=3):
     family = Family()
     components = SimpleNamespace(device=torch.device("cpu"))
     model = SimpleNamespace(family=family)
     restored = SimpleNamespace(model=model, components=components, trainable=family, trains_text=False)
-    return family, Gradients(restored, DEFAULT_LOSS, output, timesteps, dimension, 3)
+    return family, Gradients(restored, DEFAULT_LOSS, output, timesteps, dimension, seed)
 
 
 @pytest.mark.parametrize("timesteps", [1, 8, 10])
@@ -73,6 +73,16 @@ def test_all_pictures_of_a_shape_are_asked_with_the_same_noise():
     _, gradients = features(2)
     first = gradients._draw(torch.Size((1, 1, 1)))
     assert gradients._draw(torch.Size((1, 1, 1))) is first and len(first.noise) == 2
+
+
+def test_the_noise_is_the_seeds():
+    first, same, other = (features(2, seed=seed)[1]._draw(torch.Size((1, 2, 2))) for seed in (3, 3, 4))
+    assert torch.equal(first.noise, same.noise) and not torch.equal(first.noise, other.noise)
+
+
+def test_the_projection_is_the_seeds():
+    first, same, other = (features(1, dimension=4, seed=seed)[1].of(example(1.0)) for seed in (3, 3, 4))
+    assert torch.equal(first, same) and not torch.equal(first, other)
 
 
 def test_long_ones_are_projected():

@@ -37,18 +37,33 @@ def painter(monkeypatch):
 def painted(tmp_path):
     events = []
 
-    def run(count, prompts=("a", "bb"), side=32, seed=5, fingerprint="model", guidance=3.0, dtype=torch.float32):
-        components = SimpleNamespace(device=torch.device("cpu"), dtype=dtype)
+    def run(
+        count,
+        prompts=("a", "bb"),
+        side=32,
+        seed=5,
+        fingerprint="model",
+        location="here",
+        vae=None,
+        device="cpu",
+        dtype=torch.float32,
+        quantised=None,
+        **sampling,
+    ):
+        components = SimpleNamespace(device=torch.device(device), dtype=dtype)
         model = SimpleNamespace(
             family=SimpleNamespace(pipeline=lambda components: None),
-            sampling={"steps": 2, "guidance": guidance},
+            sampling={"steps": 2, "guidance": 3.0, "guidance_rescale": 0.0, **sampling},
             fingerprint=lambda dtype: fingerprint,
-            vae=None,
+            location=location,
+            vae=vae,
         )
         plan = SimpleNamespace(class_pictures=count, resolution=side)
         place = Path(tmp_path)
         workspace = Workspace("run", place, place, place)
-        found = prior.class_images(model, components, prompts, plan, seed, workspace, events.append)[:].pixels
+        found = prior.class_images(model, components, prompts, plan, seed, workspace, events.append, quantised)[
+            :
+        ].pixels
         return [int(image[0, 0, 0]) for image in found], found.shape, events
 
     return run
@@ -81,10 +96,51 @@ def test_large_pictures_go_in_smaller_batches(painter, painted, side, batch, mon
     assert painter.batches == [(batch, batch)]
 
 
-def test_what_changes_them_is_another_cache(painter, painted):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 6},
+        {"fingerprint": "other"},
+        {"vae": "other"},
+        {"side": 16},
+        {"steps": 3},
+        {"guidance": 4.0},
+        {"guidance_rescale": 0.7},
+        {"device": "meta"},
+        {"dtype": torch.float16},
+        {"quantised": "nf4"},
+        {"prompts": ("c",)},
+        {"prompts": ("a", "cc")},
+        {"prompts": ("bb", "a")},
+    ],
+)
+def test_what_changes_them_is_another_cache(painter, painted, change):
     painted(1)
-    changes = [{"seed": 6}, {"fingerprint": "other"}, {"side": 16}, {"guidance": 4.0}, {"dtype": torch.float16}]
-    for change in (*changes, {"prompts": ("c",)}, {"prompts": ("a", "cc")}):
-        before = len(painter.batches)
+    painted(1, **change)
+    assert len(painter.batches) == 2
+    painted(1, **change)
+    painted(1)
+    assert len(painter.batches) == 2, "both caches stay"
+
+
+def test_each_vae_and_each_quantisation_has_a_cache_of_its_own(painter, painted):
+    for change in ({"vae": "one"}, {"vae": "two"}, {"quantised": "nf4"}, {"quantised": "int8"}):
         painted(1, **change)
-        assert len(painter.batches) == before + 1, change
+    assert len(painter.batches) == 4
+
+
+def test_batches_of_another_size_are_another_cache(painter, painted, monkeypatch):
+    painted(1)
+    for batch in (4, 2):
+        monkeypatch.setattr(prior, "PIXELS", batch * 32**2)
+        painted(1)
+    assert painter.batches == [(8, 8), (4, 4), (2, 2)]
+
+
+def test_the_place_of_a_model_counts_only_without_a_fingerprint(painter, painted):
+    painted(1)
+    painted(1, location="elsewhere")
+    assert len(painter.batches) == 1
+    painted(1, fingerprint=None)
+    painted(1, fingerprint=None, location="elsewhere")
+    assert len(painter.batches) == 3

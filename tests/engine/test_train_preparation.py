@@ -113,7 +113,7 @@ def encoded(monkeypatch: pytest.MonkeyPatch) -> Any:
         return Encoded()
 
     def class_images(model: Any, components: Any, prompts: Any, plan: Any, seed: int, *rest: Any) -> list[str]:
-        asked.append((prompts, seed))
+        asked.append((prompts, seed, rest[-1]))
         return ["made"] * plan.class_pictures
 
     seen_seeds: list[int] = []
@@ -163,10 +163,11 @@ def test_weights_masks_and_the_seed_reach_the_encoder(encoded: Any) -> None:
 
 def test_class_images_are_made_from_the_runs_seed_and_mirrored_too(encoded: Any) -> None:
     scan = scan_of(*(image(n, f"sks dog on the {place}") for n, place in enumerate(("beach", "road", "roof", "bed"))))
-    found = encoded(scan, plan_of(prior=True, class_pictures=8), seed=3)
-    ((prompts, seed),) = found.asked
+    found = encoded(scan, plan_of(prior=True, class_pictures=8), seed=3, quantise="nf4")
+    ((prompts, seed, quantised),) = found.asked
     four = ("dog on the beach", "dog on the road", "dog on the roof", "dog on the bed")
-    assert seed == 3 and prompts == ("a photo of dog", *four[:3], "a photo of dog", four[3])
+    assert seed == 3 and quantised == "nf4"
+    assert prompts == ("a photo of dog", *four[:3], "a photo of dog", four[3])
     assert found.seen[0] == ("class images", [*prompts, *prompts[:2]], True, ("",))
 
 

@@ -142,7 +142,7 @@ def test_processes_that_begin_at_once_share_a_key(tmp_path):
 # The user's own
 
 
-def certificate(name, issuer, key, by, authority=False, days=(-1, 100), use=True):
+def certificate(name, issuer, key, by, authority=False, days=(-1, 100), use=True, serial=None):
     begin, end = (dt.datetime.now(dt.UTC) + dt.timedelta(days=day) for day in days)
     called = [
         x509.Name(
@@ -158,7 +158,7 @@ def certificate(name, issuer, key, by, authority=False, days=(-1, 100), use=True
         .subject_name(called[0])
         .issuer_name(called[1])
         .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
+        .serial_number(serial or x509.random_serial_number())
         .not_valid_before(begin)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(authority, None), critical=True)
@@ -212,6 +212,39 @@ def test_the_users_own_chain_signs(tmp_path, monkeypatch, kind):
         verify_bytes((tmp_path / "a.png").read_bytes(), "a.png", tmp_path / "elsewhere").state
         is VerificationState.FOREIGN
     )
+
+
+def expire(folder, key):
+    """Replace the certificate in a folder by one of the same number that is valid no more."""
+    serial = keys.read_credentials(folder).serial
+    write(folder, key, certificate("me", "middle", key, MIDDLE_KEY, days=(-9, -1), serial=serial), MIDDLE, ROOT)
+
+
+def state_of(path, home):
+    return verify_bytes(path.read_bytes(), path.name, home).state
+
+
+def test_images_are_still_ours_after_a_certificate_expired(tmp_path, monkeypatch):
+    home, own, mine = tmp_path / "home", tmp_path / "home" / "credentials" / "own", tmp_path / "mine"
+    own.mkdir(parents=True)
+    write(own, P256, certificate("me", "middle", P256, MIDDLE_KEY), MIDDLE, ROOT)
+    image, first, second = Image.new("RGB", (40, 40), "red"), tmp_path / "first.png", tmp_path / "second.png"
+    write_png(image, first, home=home)
+    expire(own, P256)
+    assert state_of(first, home) is VerificationState.OURS
+    other = ec.generate_private_key(ec.SECP256R1())
+    monkeypatch.setenv(
+        keys.FOLDER, str(write(mine, other, certificate("me", "middle", other, MIDDLE_KEY), MIDDLE, ROOT))
+    )
+    write_png(image, second, home=home)
+    assert [state_of(path, home) for path in (first, second)] == [VerificationState.OURS] * 2
+    expire(mine, other)
+    assert [state_of(path, home) for path in (first, second)] == [VerificationState.OURS] * 2
+    for folder in (str(mine), ""):
+        monkeypatch.setenv(keys.FOLDER, folder)
+        with pytest.raises(LimnerError, match="the certificate is valid from"):
+            write_png(image, tmp_path / "third.png", home=home)
+    assert not (tmp_path / "third.png").exists()
 
 
 def wrong(case, folder):

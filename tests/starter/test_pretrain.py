@@ -18,6 +18,9 @@ from limner.starter.pretrain import __main__ as pretrain
 from limner.starter.pretrain import drawings, judge, loop
 from limner.starter.pretrain.recipe import Recipe, StageRecipe
 
+# diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
+pytestmark = pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
+
 SHARD = 300
 BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
 TOY = Recipe(
@@ -92,8 +95,6 @@ def test_shards_are_the_same_every_time(monkeypatch):
     assert drawings._render_shard(1, 1)[0] != scenes
 
 
-# diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
-@pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
 def test_the_whole_recipe_makes_a_stock_model(whole):
     out = whole / "starter"
     pipeline = StableDiffusionPipeline.from_pretrained(out, safety_checker=None, use_safetensors=True)
@@ -111,7 +112,6 @@ def test_the_whole_recipe_makes_a_stock_model(whole):
     assert len(scores["sha256"]) == 5 and all(name in readme for name in scores["sha256"])
 
 
-@pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
 def test_a_finished_starter_is_trained_further(recipe_run, whole):
     first, more = whole / "starter", TOY.model_copy(update={"seed": 2})
     second = recipe_run("second", recipe=more, stages=("denoiser", "export"), begin_with=first) / "starter"

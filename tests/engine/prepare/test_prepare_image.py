@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from limner.core.datasets import Entry
+from limner.core.datasets import Entry, Rights
 from limner.core.requests import PrepareRequest
 from limner.data.entries.byte_sources import FileBytes
 from limner.engine.prepare.image import prepare_image
@@ -46,6 +48,70 @@ def test_without_a_crop_nothing_is_enlarged(tmp_path: Path, size: tuple[int, int
     assert (record.box, record.shape) == ((0, 0, *size), shape)
     with Image.open(tmp_path / str(record.picture)) as written:
         assert written.size == shape
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="">{}</rdf:Description></rdf:RDF></x:xmpmeta>'
+)
+UNKNOWN = Rights()
+EMBEDDED = {
+    "author": "<dc:creator>in the file</dc:creator>",
+    "licence": "<cc:license>in the file</cc:license>",
+    "source": "<dc:source>in the file</dc:source>",
+}
+
+
+def rights_of(folder: Path, embedded: str = "", beside: Rights = UNKNOWN, **asked: str) -> Rights:
+    """The rights of an image with XMP in its file, rights in a file beside it, and those of a request."""
+    Image.new("RGB", (64, 64)).save(folder / "a.jpg", xmp=XMP.format(embedded).encode())
+    request = PrepareRequest.model_validate({"sources": [str(folder)], "size": 64, **asked})
+    entry = Entry("a.jpg", FileBytes(folder / "a.jpg"), rights=beside)
+    return prepare_image((0, entry, ""), plan_of(request, folder)).rights
+
+
+@pytest.mark.parametrize(
+    ("fact", "flag"), [("author", "author"), ("licence", "licence"), ("source", "origin"), ("consent", "consent")]
+)
+def test_rights_beside_an_image_count_first_then_those_in_it_then_the_requests(
+    tmp_path: Path, fact: str, flag: str
+) -> None:
+    embedded, beside, asked = EMBEDDED.get(fact, ""), replace(UNKNOWN, **{fact: "beside it"}), {flag: "asked"}
+    assert getattr(rights_of(tmp_path, embedded, beside, **asked), fact) == "beside it"
+    assert getattr(rights_of(tmp_path, embedded, **asked), fact) == ("in the file" if embedded else "asked")
+    assert getattr(rights_of(tmp_path, **asked), fact) == "asked"
+    assert getattr(rights_of(tmp_path), fact) is None
+
+
+def test_rights_from_several_places_complete_each_other(tmp_path: Path) -> None:
+    found = rights_of(tmp_path, EMBEDDED["licence"], Rights(author="beside it"), origin="asked", consent="asked")
+    assert found == Rights("beside it", "in the file", "asked", "asked")
+
+
+@pytest.mark.parametrize(
+    ("term", "beside", "training", "statement"),
+    [
+        ("", None, None, None),
+        ("ALLOWED", None, "allowed", "PLUS data mining: ALLOWED"),
+        ("ALLOWED", "allowed", "allowed", "beside it"),
+        ("ALLOWED", "refused", "refused", "beside it"),
+        ("PROHIBITED", None, "refused", "PLUS data mining: PROHIBITED"),
+        ("PROHIBITED", "allowed", "refused", "PLUS data mining: PROHIBITED"),
+        ("PROHIBITED", "refused", "refused", "beside it"),
+        ("", "refused", "refused", "beside it"),
+    ],
+)
+def test_a_refusal_of_training_holds_in_the_image_and_beside_it(
+    tmp_path: Path,
+    term: str,
+    beside: Literal["allowed", "refused"] | None,
+    training: str | None,
+    statement: str | None,
+) -> None:
+    rights = Rights(training=beside, statement="beside it") if beside else UNKNOWN
+    embedded = f"<plus:DataMining>{term}</plus:DataMining>" if term else ""
+    found = rights_of(tmp_path, embedded, rights)
+    assert (found.training, found.statement) == (training, statement)
 
 
 def request(**asked: object) -> PrepareRequest:

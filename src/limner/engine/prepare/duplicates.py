@@ -47,14 +47,18 @@ class ComparisonFaults:
 
 
 def compare_images(plan: ImagePlan, staged: StagedImages, features: np.ndarray | None) -> ComparisonFaults:
-    """The faults of images compared with others: copies and outliers. features: (n, d), None without an encoder."""
+    """The faults of images compared with others: copies and outliers, except ignored ones.
+
+    features: (n, d), None without an encoder.
+    """
     limit = plan.limits.get("outlier")
     unusual = {} if features is None or limit is None else outliers(features, limit)
     min_similarity = plan.limits.get("near_duplicate")
     copies = find_copies(staged.columns, min_similarity, features, unusual, staged.key, staged.thumbnail)
     both = copies.faults.keys() | unusual.keys()
-    faults = {at: (*copies.faults.get(at, ()), *([unusual[at]] if at in unusual else [])) for at in sorted(both)}
-    return ComparisonFaults(faults, copies.family)
+    every = {at: (*copies.faults.get(at, ()), *([unusual[at]] if at in unusual else [])) for at in sorted(both)}
+    kept = {at: tuple(each for each in faults if plan.actions[each.kind] != "ignore") for at, faults in every.items()}
+    return ComparisonFaults({at: faults for at, faults in kept.items() if faults}, copies.family)
 
 
 def find_copies(
@@ -67,7 +71,9 @@ def find_copies(
 ) -> ComparisonFaults:
     """Find the images that are copies of better ones, and those that are copies of one that must not be trained on.
 
-    Better is: fewer faults, then colour, more pixels, a caption, clearly more bytes, and then the first one.
+    Better is: fewer faults, then colour, more pixels, a caption, clearly more bytes, and then the first one. An exact
+    copy is called the same as the best of its exact copies. If these are near duplicates of a better image, each is
+    called that too.
     min_similarity: from which on images are near duplicates; None for exact duplicates only. features: (n, d), None
     without an encoder. unusual: indices of images with another fault. key: of the i-th image, the barred ones last.
     """
@@ -79,28 +85,33 @@ def find_copies(
         pairs += _near_by_features(columns, features, min_similarity)
         pairs += find_crops(_crop_candidates(columns, features), thumbnail)
     family = duplicate_groups(pairs, count)
-    rich = _is_rich(columns.source_bytes, pairs, family)
+    same = duplicate_groups((pair for pair in pairs if pair.kind == "exact"), count)
+    rich = _is_rich(columns.source_bytes, same, family)
 
     def better(at: int) -> tuple[Any, ...]:
         faults = -columns.faults[at] - (at in unusual)
         return at not in barred, faults, columns.coloured[at], columns.pixels[at], columns.captioned[at], rich[at], -at
 
-    best = dropped_duplicates(family, better)
-    pair_of: dict[int, NearDuplicate] = {}
+    exact, best = dropped_duplicates(same, better), dropped_duplicates(family, better)
+    near: dict[int, NearDuplicate] = {}
     for pair in pairs:
-        for at in (pair.first, pair.second):
-            if at in best and (at not in pair_of or pair.kind == "exact"):
-                pair_of[at] = pair
-    copies = {at: (_fault(pair_of[at], key(best[at])),) for at in sorted(best)}
+        if pair.kind != "exact":
+            near.setdefault(int(same[pair.first]), pair)
+            near.setdefault(int(same[pair.second]), pair)
+    copies: dict[int, tuple[Fault, ...]] = {}
+    for at in sorted(best):
+        copies[at] = (_exact_fault(key(exact[at])),) if at in exact else ()
+        if exact.get(at, at) in best:
+            copies[at] += (_near_fault(near[int(same[at])], key(best[at])),)
     return ComparisonFaults(copies | {at: (*copies.get(at, ()), fault) for at, fault in barred.items()}, family)
 
 
-def _is_rich(source_bytes: np.ndarray, pairs: Iterable[NearDuplicate], family: np.ndarray) -> np.ndarray:
+def _is_rich(source_bytes: np.ndarray, same: np.ndarray, family: np.ndarray) -> np.ndarray:
     """Whether an image's file has nearly as many bytes as any of its family, (n,): then JPEG made it hardly worse.
 
-    source_bytes: (n,) of the files. Exact duplicates count with the bytes of their smallest file.
+    source_bytes: (n,) of the files. same: (n,) groups of exact duplicates, which count with the bytes of their smallest
+    file.
     """
-    same = duplicate_groups((pair for pair in pairs if pair.kind == "exact"), len(source_bytes))
     least, most = source_bytes.copy(), np.zeros_like(source_bytes)
     np.minimum.at(least, same, source_bytes)
     np.maximum.at(most, family, least[same])
@@ -143,9 +154,11 @@ def shared_mark(count: int, thumbnail: Callable[[int], Image.Image]) -> SharedOv
     return overlay.found()
 
 
-def _fault(pair: NearDuplicate, other: str) -> Fault:
-    if pair.kind == "exact":
-        return Fault("duplicate", f"the same image as {other!r}", pair.similarity)
+def _exact_fault(other: str) -> Fault:
+    return Fault("duplicate", f"the same image as {other!r}", EXACT)
+
+
+def _near_fault(pair: NearDuplicate, other: str) -> Fault:
     how = HOW.get(pair.kind, "")
     text = f"nearly the same as {other!r} ({how}similarity {pair.similarity:.2f})"
     return Fault("near_duplicate", text, pair.similarity)

@@ -81,7 +81,9 @@ class DatasetEncoder:
         request, plan = self.request, self.plan
         captions = [self._caption(image) for image in scan.images]
         prompts = class_captions(request, captions, plan.class_pictures)
-        images = class_images(self.model, self.components, prompts, plan, request.seed, workspace, emit)
+        images = class_images(
+            self.model, self.components, prompts, plan, request.seed, workspace, emit, request.quantise
+        )
         captions = [prompts[i % len(prompts)] for i in range(len(images))]
         return self._encode(images, captions, request.flip, ("",))
 

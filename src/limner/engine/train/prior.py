@@ -54,11 +54,12 @@ def class_images(
     seed: int,
     workspace: Workspace,
     emit: Emit,
+    quantised: str | None = None,
 ) -> ClassImages:
     """The plan's class images, squares of its resolution, with the prompts in turn; missing ones are generated.
 
     They are generated in whole batches, always split at the same places, so that a cache that was filled in two runs
-    holds the same bits as one that was filled at once.
+    holds the same bits as one that was filled at once. quantised: format of the model's quantised weights.
     """
     sampling, side = model.sampling, plan.resolution
     fingerprint = f"{model.fingerprint(components.dtype) or model.location} {model.vae or ''}".strip()
@@ -66,6 +67,7 @@ def class_images(
     facts |= {"device": components.device.type, "dtype": str(components.dtype)}
     size = max(1, min(BATCH, PIXELS // side**2))
     facts |= {"batch": size} if size < BATCH else {}
+    facts |= {"quantised": quantised} if quantised else {}
     folder = workspace.cache / "class" / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
     folder.mkdir(parents=True, exist_ok=True)
     images = ClassImages(folder, plan.class_pictures)

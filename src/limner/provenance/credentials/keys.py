@@ -39,24 +39,27 @@ class Credentials:
         return self.chain[self.chain.rindex(b"-----BEGIN CERTIFICATE-----") :]
 
 
-def load_credentials(home: Path | None = None) -> Credentials:
+def load_credentials(home: Path | None = None, dated: bool = True) -> Credentials:
     """The credentials that sign images: from the folder $LIMNER_CREDENTIALS, or the home's own, created if missing.
 
-    Raises LimnerError for credentials that cannot sign today.
+    dated: require that they can sign today; LimnerError if they cannot.
     """
     chosen = os.environ.get(FOLDER)
     if chosen:
-        return read_credentials(Path(chosen).expanduser())
+        return read_credentials(Path(chosen).expanduser(), dated)
     own = _own_folder(home)
     create_own_key(own)
-    return read_credentials(own)
+    return read_credentials(own, dated)
 
 
 def own_credentials(home: Path | None = None) -> list[Credentials]:
-    """All credentials of this installation: those it signs with, and its own from before the user chose a folder."""
+    """All credentials of this installation: those it signs with, and its own from before the user chose a folder.
+
+    They may have expired: what they signed before is still of this installation.
+    """
     own = _own_folder(home)
     earlier = [read_credentials(own, dated=False)] if os.environ.get(FOLDER) and own.exists() else []
-    return [load_credentials(home), *earlier]
+    return [load_credentials(home, dated=False), *earlier]
 
 
 def trusted_roots(home: Path | None = None) -> list[bytes]:
