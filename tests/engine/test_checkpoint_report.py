@@ -79,7 +79,7 @@ def test_the_page_of_checkpoints_has_all_scores_with_the_best_marked(write: Any)
     assert balance.values[2][0] == pytest.approx(best["balance"])
     assert (page["encoder"], page["weight"], page["blind"]) == ("an encoder", "75%", False)
     assert page["kept"].startswith("step 20 of 30, the best of 3 checkpoints: subject fidelity 83%")
-    assert "prompt fidelity 95% (base model: 100%)" in page["kept"]
+    assert "prompt fidelity 95% (100%: base model)" in page["kept"]
     assert write(scores_of([0.3]), finished=True)[0]["early"] is True
 
 
