@@ -98,12 +98,12 @@ class _Pipe:
 
 @contextmanager
 def _browser(*flags: str) -> Iterator[_Pipe]:
-    """A browser that reads what it is told at descriptor 3 and answers at 4, ended at the latest after SECONDS."""
-    (told, telling), (hearing, answering) = os.pipe(), os.pipe()
+    """A browser that reads commands at descriptor 3 and writes answers at 4, ended at the latest after SECONDS."""
+    (commands, sending), (receiving, answers) = os.pipe(), os.pipe()
     # Above 4, so that neither is overwritten while it is copied.
-    ends = [fcntl(each, F_DUPFD_CLOEXEC, 10) for each in (told, answering)]
-    os.close(told)
-    os.close(answering)
+    ends = [fcntl(each, F_DUPFD_CLOEXEC, 10) for each in (commands, answers)]
+    os.close(commands)
+    os.close(answers)
 
     def placed() -> None:
         os.dup2(ends[0], 3)
@@ -117,8 +117,8 @@ def _browser(*flags: str) -> Iterator[_Pipe]:
     clock = Timer(SECONDS, process.kill)
     clock.start()
     try:
-        with open(telling, "wb") as asked, open(hearing, "rb") as heard:
-            yield _Pipe(asked, heard)
+        with open(sending, "wb") as sent, open(receiving, "rb") as received:
+            yield _Pipe(sent, received)
             process.wait()
     finally:
         clock.cancel()

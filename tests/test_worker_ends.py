@@ -81,6 +81,20 @@ def test_status_by_failure(
     assert run.internal_error == (error is not None and error.startswith((INTERNAL_ERROR, STORAGE_ERROR)))
 
 
+def test_a_disk_that_fails_before_a_run_is_executed_is_no_fault_of_the_request(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "full", "/srv/secret")
+
+    monkeypatch.setattr(execution, "_discard_results", full)
+    queue = Queue(studio.store, "full disk")
+    run = studio.enqueue(GenerateRequest(prompt="a cat"), queue=queue.name)
+    Worker(studio, queue, "w").execute(queue.claim("w", 1), lambda: False)
+    ended = studio.store.get(run.id)
+    assert (ended.status, ended.error, ended.internal_error) == (Status.FAILED, STORAGE_ERROR, True)
+
+
 @pytest.mark.parametrize("fails", [Interrupted(), KeyboardInterrupt()])
 def test_a_stopped_run_is_requeued_unless_cancelled(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, fails: BaseException

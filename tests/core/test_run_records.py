@@ -1,4 +1,4 @@
-"""The status of runs, and what an executor is told of its run."""
+"""The status of runs, and what an executor knows of its run."""
 
 from __future__ import annotations
 

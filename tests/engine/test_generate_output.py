@@ -324,11 +324,11 @@ def test_prompts_are_cached_by_adapters_and_their_weights(monkeypatch: pytest.Mo
 def test_terms_of_a_licence_are_told(
     home: Path, tmp_path: Path, tiny_sd: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    notices: list[str] = []
     monkeypatch.setattr(session.loading, "notify_terms", lambda model, emit: emit(Notice(text="some terms")))
     setup = session.check_request(request_of(model=str(tiny_sd), steps=2), Execution())
-    session.Session.open(setup, lambda event: told.append(getattr(event, "text", "")))
-    assert "some terms" in told
+    session.Session.open(setup, lambda event: notices.append(getattr(event, "text", "")))
+    assert "some terms" in notices
 
 
 @pytest.mark.parametrize(

@@ -222,12 +222,12 @@ def test_weights_that_are_read_as_words_are_a_warning(paint, tiny_folder):
 
 
 def test_syntax_that_is_read_as_text_is_a_warning(paint, tiny_folder):
-    for family, told in (("sd", []), ("flux", ["this model does not read a prompt in parts"])):
+    for family, notices in (("sd", []), ("flux", ["this model does not read a prompt in parts"])):
         negative = {"negative_prompt": "[dog|cow] ((x))"} if family == "sd" else {}
         reasons = ["words that alternate between steps are not supported", "write (words:1.2) for more weight"]
         _, events = paint(family, model=str(tiny_folder(family)), prompt="a cat BREAK <lora:rex:1>", **negative)
         lines = [event.text.partition(": ")[2] for event in events if isinstance(event, Notice)]
-        assert lines == ["name adapters in the field adapter", *told, *(reasons if negative else [])]
+        assert lines == ["name adapters in the field adapter", *notices, *(reasons if negative else [])]
 
 
 def test_break_in_a_prompt_acts(paint):

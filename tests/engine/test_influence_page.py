@@ -26,7 +26,7 @@ def explained(scores: list[float], worths: list[float | None]) -> Influence:
 
 @pytest.fixture
 def page_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """The values of the page, with images told by their names."""
+    """The values of the page, with image names in place of images."""
     monkeypatch.setattr(influence, "open_image", lambda path: path)
     monkeypatch.setattr(influence, "data_url", lambda image, side: f"{Path(image).name} at {side}")
     workspace = Workspace("test", tmp_path, tmp_path, tmp_path, names={"blob": "adapters/rex"})

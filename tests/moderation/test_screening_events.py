@@ -1,4 +1,4 @@
-"""What a screening records, withholds and tells of the images that a run makes."""
+"""What a screening records, withholds and reports of the images that a run makes."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def test_a_verdict_has_stage_subject_category_and_score(
 def test_a_run_fails_where_all_of_its_images_are_withheld(screening: Screening, tmp_path: Path) -> None:
     colours = ("red", "green", "red")
     events = [made(drawn(tmp_path / f"{number}.png", colour)) for number, colour in enumerate(colours)]
-    told = passed(screening, *events[:1])
-    assert told == [Notice(text="the picture was withheld: red", level="warning")]
+    passed_on = passed(screening, *events[:1])
+    assert passed_on == [Notice(text="the picture was withheld: red", level="warning")]
     with pytest.raises(RequestRefused, match=r"^the image was withheld: red;"):
         screening.settle()
     passed(screening, *events[1:])
@@ -118,8 +118,8 @@ def test_what_shows_withheld_images_together_is_withheld_by_the_last_of_them(
     assert passed(screening, sheet) == [sheet], "no image was withheld yet"
     for number, colour in enumerate(("red", "green")):
         passed(screening, made(drawn(tmp_path / f"{number}.png", colour)))
-    told = Notice(text="the comparison was withheld: green", level="warning")
-    assert passed(screening, sheet) == [told] and not (tmp_path / "sheet.png").exists()
+    notice = Notice(text="the comparison was withheld: green", level="warning")
+    assert passed(screening, sheet) == [notice] and not (tmp_path / "sheet.png").exists()
 
 
 def test_what_cannot_be_judged_is_removed(tmp_path: Path, judged: list[Judgement]) -> None:

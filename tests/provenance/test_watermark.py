@@ -85,7 +85,13 @@ def test_what_it_lives_through(marked, side, attack):
 def test_a_part_that_was_cut_out(marked):
     for side in (256, 512):
         found = watermark.detect(np.asarray(cropped(Image.fromarray(marked[side][0][1]))))
-        assert found is not None and found.payload == NAME
+        assert found is not None and found.payload == NAME and not found.mirrored
+
+
+def test_a_mirrored_part_keeps_its_payload(marked):
+    for side in (256, 512):
+        found = watermark.detect(np.asarray(ImageOps.mirror(cropped(Image.fromarray(marked[side][0][1])))))
+        assert found is not None and found.payload == NAME and found.mirrored
 
 
 def test_a_small_picture_is_marked_too(marked):

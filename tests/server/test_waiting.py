@@ -1,4 +1,4 @@
-"""Waiting for runs: until they end, the time is over or the server stops, and what a call is told then."""
+"""Waiting for runs: until they end, the time is over or the server stops, and the response then."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_no_verdict_is_wrong(cases: list[Case]) -> None:
     for case in cases:
         assert not [text for text in case.wrong if text in case.said], case
         assert not case.given or all(text in case.said for text in case.right), case
-        assert not case.given or case.right, f"{case}: there is nothing to be told"
+        assert not case.given or case.right, f"{case}: there is no difference to report"
 
 
 def test_at_least_half_of_the_cases_get_a_verdict(cases: list[Case]) -> None:

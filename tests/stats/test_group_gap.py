@@ -117,12 +117,12 @@ def test_the_ends_of_an_interval_are_at_least_0():
 def test_a_gap_is_reported_with_its_own_p_value(p_value, smallest, sure):
     mean = GroupMean("a", 3, 1.0, 0.5, 1.5)
     gap = GroupGap("clipping", (mean,), "a", "b", 2.0, 1.0, 3.0, p_value, smallest, "lower")
-    told = gap.as_json()
-    assert (told["chance"], told["least"], told["hardly_chance"]) == (p_value, smallest, sure)
-    assert (told["gap"], told["low"], told["high"]) == (2.0, 1.0, 3.0)
+    values = gap.as_json()
+    assert (values["chance"], values["least"], values["hardly_chance"]) == (p_value, smallest, sure)
+    assert (values["gap"], values["low"], values["high"]) == (2.0, 1.0, 3.0)
     assert (
-        told["groups"] == ({"value": "a", "count": 3, "mean": 1.0, "low": 0.5, "high": 1.5},)
-        and not {"p_value", "smallest_p_value"} & told.keys()
+        values["groups"] == ({"value": "a", "count": 3, "mean": 1.0, "low": 0.5, "high": 1.5},)
+        and not {"p_value", "smallest_p_value"} & values.keys()
     )
     assert gap.significant == sure and not gap.too_few
     assert GroupGap("clipping", (mean,), "a", "b", 2.0, 1.0, 3.0, 0.5, 0.05).too_few
@@ -141,7 +141,7 @@ def test_confusions_are_counted_in_pairs_and_reported_with_the_interval_of_all()
     wrong = {"cat": [1.0] * 3 + [0.0] * 5, "dog": [0.0] * 8, "cow": [0.0] * 8}
     assert found.by_group.p_value == group_gap("mistaken", wrong, "lower", paired=True).p_value
     assert [(each.mean, each.low, each.high) for each in found.by_group.groups] == [wilson(3, 8)] + [wilson(0, 8)] * 2
-    told, (share, low, high) = found.as_json(), wilson(3, 24)
-    assert told["all"] == {"share": share, "low": low, "high": high} and told["low"] == found.by_group.low
-    assert (told["encoder"], told["taken_for"]) == ("clip", found.taken_for)
-    assert told["by_guessing"] == pytest.approx(2 / 3)
+    values, (share, low, high) = found.as_json(), wilson(3, 24)
+    assert values["all"] == {"share": share, "low": low, "high": high} and values["low"] == found.by_group.low
+    assert (values["encoder"], values["taken_for"]) == ("clip", found.taken_for)
+    assert values["by_guessing"] == pytest.approx(2 / 3)

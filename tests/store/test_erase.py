@@ -1,5 +1,6 @@
 """Tests of erasure, retention and orphans."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import Notice
 from limner.core.feedback import ImageQuery, Rating
+from limner.core.moderation import CheckStage, Verdict
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
@@ -175,18 +177,23 @@ def test_all_data_of_an_account(house: Household) -> None:
     assert house.studio.maintenance.erase(EraseSelection(owner="nobody")).runs == []
 
 
-def test_the_ratings_and_webhooks_of_an_owner_are_erased_too(house: Household) -> None:
+def test_the_ratings_webhooks_and_verdicts_of_an_owner_are_erased_too(house: Household) -> None:
     """The mean of a picture is that of the ratings that are left."""
     pictures, feedback = ImageIndex(house.studio.store), FeedbackStore(house.studio.store)
     (picture,) = pictures.list(Viewer(), ImageQuery(run=house.other))
     feedback.rate(Viewer("dan"), picture.id, Rating(stars=1))
     feedback.rate(Viewer("cleo"), picture.id, Rating(stars=5))
+    policy = hashlib.sha256(b"a policy").hexdigest()
+    house.studio.verdicts.save_policy(policy, "a policy")
     for owner in ("dan", "cleo"):
         house.studio.webhooks.add(owner, "https://a.example/", ("run.done",))
+        verdict = Verdict(stage=CheckStage.PROMPT, subject="a" * 64, check="words", allowed=False, category="violence")
+        house.studio.verdicts.add([verdict], policy, owner=owner, text=f"words of {owner}")
     house.studio.maintenance.erase(EraseSelection(owner="dan"))
     left = pictures.get(Viewer(), picture.id)
     assert (left.ratings, left.mean) == (1, 5)
     assert [hook.owner for hook in house.studio.webhooks.list(None)] == ["cleo"]
+    assert [each.text for each in house.studio.verdicts.list(99) if each.text] == ["words of cleo"]
 
 
 def test_an_upload_of_two_accounts_stays_for_the_other(house: Household) -> None:

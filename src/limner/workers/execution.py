@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice
 from limner.core.moderation import CheckUnavailable, RequestRefused
-from limner.core.requests import replace_references
+from limner.core.requests import Request, replace_references
 from limner.core.runs import Run
 from limner.core.workspace import Workspace
 from limner.store.blobs import REFERENCE
@@ -72,16 +73,6 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
     _discard_results(studio, lease, folder, keep_previews=resume)
     names: dict[str, str] = {}
 
-    def local(reference: str) -> str:
-        """The path of a stored file or folder on this machine."""
-        if REFERENCE.fullmatch(reference) is None:
-            return reference
-        sha256 = reference.partition(":")[2]
-        suffix = suffix_of(run.request, reference, lambda: studio.files.read(sha256, 0, 512))
-        path = str(studio.files.local_path(reference, suffix))
-        names[path] = reference
-        return path
-
     def without_paths(text: str) -> str:
         for path, name in (*names.items(), (str(out), "the results"), (str(studio.home), "LIMNER_HOME")):
             text = text.replace(path, name)
@@ -110,7 +101,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
     try:
         with translate_disk_errors(out):
             check_references(run.request)  # an older version may have let in others
-            request = replace_references(run.request, local)
+            request = replace_references(run.request, partial(_local_path, studio, run.request, names))
             screening.admit(request)
             yield PreparedRun(request, workspace, screening.through(emit))
             screening.settle()
@@ -121,6 +112,17 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         if type(error) is not LimnerError:
             raise
         raise LimnerError(without_paths(error.problem), without_paths(error.remedy)) from error
+
+
+def _local_path(studio: Studio, request: Request, names: dict[str, str], reference: str) -> str:
+    """The path of a stored file or folder on this machine, with its reference added to `names`."""
+    if REFERENCE.fullmatch(reference) is None:
+        return reference
+    sha256 = reference.partition(":")[2]
+    suffix = suffix_of(request, reference, lambda: studio.files.read(sha256, 0, 512))
+    path = str(studio.files.local_path(reference, suffix))
+    names[path] = reference
+    return path
 
 
 def _discard_results(studio: Studio, lease: Lease, folder: Path, keep_previews: bool) -> None:

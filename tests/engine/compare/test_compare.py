@@ -8,6 +8,8 @@ import io
 import json
 import re
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +17,12 @@ from PIL import Image
 
 from limner import CompareRequest, Interrupted, LimnerError, Studio, TrainRequest
 from limner.core.events import ArtifactCreated, Notice
+from limner.core.requests import AdapterUse
 from limner.core.votes import VotesKey
+from limner.engine.compare import compare as comparing
 from limner.engine.compare.blind_page import VoterTexts, choose_pairs, write_blind_page
 from limner.engine.compare.compare import find_references
-from limner.engine.compare.contestants import find_contestants
+from limner.engine.compare.contestants import ModelWithAdapters, find_contestants
 from limner.provenance.labels import read_label
 
 PROMPTS = ("a cat on the beach", "a dog in the snow")
@@ -114,6 +118,22 @@ def test_a_queued_run_opens_no_folder_that_an_adapter_names(request_of, painted)
     assert len(find_references(request, contestants, True, heard.append)) == 6 and len(heard) == 1
     given = request.model_copy(update={"references": str(painted)})
     assert len(find_references(given, contestants, False, heard.append)) == 6
+
+
+def test_adapters_of_different_images_have_no_images_in_common(request_of, monkeypatch):
+    request = request_of()
+    base = ModelWithAdapters("base", "base", "base", None, ())
+    pairs = [ModelWithAdapters(path, path, "base", None, (AdapterUse(path=path),)) for path in ("a", "b")]
+    folders = {"a": "1", "b": "1"}
+    monkeypatch.setattr(comparing, "open_adapter", lambda path: path)
+    monkeypatch.setattr(comparing, "training_of", lambda adapter: (None, None))
+    shown = SimpleNamespace(path=Path("photos/1.png"))
+    monkeypatch.setattr(
+        comparing, "training_images", lambda path, *given: SimpleNamespace(digest=folders[path], images=[shown])
+    )
+    assert find_references(request, [base, *pairs], True, lambda event: None) == (shown.path,)
+    folders["b"] = "2"
+    assert find_references(request, [base, *pairs], True, lambda event: None) == ()
 
 
 def test_json_and_csv_agree(compared, tiny_sd):

@@ -48,7 +48,7 @@ def compared(names: tuple[str, ...] = NAMES, **fields: Any) -> ComparisonResult:
 
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images are told by their names, and plots by what they show."""
+    """Images stand as their names, and plots by what they show."""
     monkeypatch.setattr(report, "file_data_url", lambda path, side: f"{path.parent.name}: {path.stem}")
     monkeypatch.setattr(report, "sha256_of", lambda path: f"hash of {path.parent.name}: {path.stem}")
     monkeypatch.setattr(report, "forest_svg", lambda intervals, label: (label, list(intervals)))

@@ -42,7 +42,7 @@ def evaluated(items: tuple[ScoredImage, ...], scores: list[MetricResult], **fiel
 
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images are told by their names."""
+    """Images stand as their names."""
     for module in (report, scoresheet):
         monkeypatch.setattr(module, "file_data_url", lambda path, side: path.name)
         monkeypatch.setattr(module, "sha256_of", lambda path: f"hash of {path.name}")

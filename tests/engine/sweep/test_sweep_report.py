@@ -43,7 +43,7 @@ def swept(axes: list[str], values: Any = None, withheld: tuple[int, ...] = (), *
 
 @pytest.fixture(autouse=True)
 def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images are told by their names, and curves are counted."""
+    """Images stand as their names, and curves are counted."""
     monkeypatch.setattr(report, "curves_svg", len)
     monkeypatch.setattr(report, "file_data_url", lambda path, side: f"{path.parent.name}/{path.stem} at {side}")
     monkeypatch.setattr(report, "sha256_of", lambda path: f"hash of {path.parent.name}/{path.stem}")

@@ -72,7 +72,7 @@ if TYPE_CHECKING:
 else:
     KnownRequest = Union[tuple(kind.load_request() for kind in KINDS.values())]  # noqa: UP007
     AnyRequest = Annotated[KnownRequest, Field(discriminator="kind")]
-"""A request of any registered kind. AnyRequest is for pydantic, which tells kinds apart by the field `kind`."""
+"""A request of any registered kind. AnyRequest is for pydantic, which distinguishes kinds by the field `kind`."""
 Asked = TypeVar("Asked", bound=Frozen)
 _ANY: TypeAdapter[KnownRequest] = TypeAdapter(AnyRequest)
 

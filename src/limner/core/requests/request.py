@@ -218,7 +218,7 @@ def _change_references(value: Any, kind: ReferenceKind | None, change: Change) -
 
 
 class Request(Frozen):
-    """Base of all that `Studio.submit` takes. Each has a literal `kind`, which tells requests apart in JSON."""
+    """Base of all that `Studio.submit` takes. Each has a literal `kind`, which distinguishes requests in JSON."""
 
     if TYPE_CHECKING:
         kind: Any

@@ -54,7 +54,7 @@ def reference_kind(reference: str) -> Kind | None:
 def suffix_by_content(head: bytes) -> str:
     """The suffix of a source's file by its first bytes, at least 512 if it has them; "" for what is no source.
 
-    Of text files only lists of URLs are told from tables, and JSON lines from CSV.
+    Distinguishes lists of URLs from tables, and JSON lines from CSV; no other text files.
     """
     if found := next((suffix for magic, at, suffix in _CONTENTS if head[at : at + len(magic)] == magic), None):
         return found
