@@ -1,4 +1,4 @@
-"""A1111's prompt syntax: adapters are taken, and what is read as text is named."""
+"""A1111's prompt syntax: weights are parsed, adapters are taken, and what is read as text is named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,27 @@ import pytest
 from pydantic import ValidationError
 
 from limner.core.errors import LimnerError
-from limner.core.prompt_syntax import notices_of, split_parts_of, take_adapters
+from limner.core.prompt_syntax import notices_of, parse_weights, split_parts_of, take_adapters
+
+
+@pytest.mark.parametrize(
+    ("prompt", "pieces"),
+    [
+        ("a cat", [("a cat", 1)]),
+        ("a (red:1.3) cat", [("a ", 1), ("red", 1.3), (" cat", 1)]),
+        ("(a (b:1.2):1.5)", [("a ", 1.5), ("b", 1.8)]),
+        ("a cat (sitting)", [("a cat (sitting)", 1)]),
+        (r"a \(b\) (c:.5)", [("a (b) ", 1), ("c", 0.5)]),
+        ("((a:2)", [("(", 1), ("a", 2)]),
+        ("a:1.2)", [("a:1.2)", 1)]),
+        ("(a: b:1.4)", [("a: b", 1.4)]),
+        ("(a:99)", [("a", 10)]),
+        ("(:1.2)", []),
+    ],
+)
+def test_weights_are_parsed_like_in_a1111(prompt, pieces):
+    assert [text for text, _ in parse_weights(prompt)] == [text for text, _ in pieces]
+    assert [weight for _, weight in parse_weights(prompt)] == pytest.approx([weight for _, weight in pieces])
 
 
 @pytest.mark.parametrize(

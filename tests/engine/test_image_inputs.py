@@ -21,7 +21,7 @@ from limner.engine.generate.inputs import image_size
 from limner.imaging.crop import fit
 from limner.models.cache import MODELS
 from limner.models.conditioning import conditioning
-from limner.models.prompts import Chunks, apply_weights, parse_weights, to_chunks
+from limner.models.prompts import Chunks, apply_weights, to_chunks
 from limner.plugins import registry
 
 SIDE = 64
@@ -443,26 +443,6 @@ def test_input_images_are_in_the_label(paint, photograph, tmp_path):
 
 
 # Prompts
-
-
-@pytest.mark.parametrize(
-    ("prompt", "pieces"),
-    [
-        ("a cat", [("a cat", 1)]),
-        ("a (red:1.3) cat", [("a ", 1), ("red", 1.3), (" cat", 1)]),
-        ("(a (b:1.2):1.5)", [("a ", 1.5), ("b", 1.8)]),
-        ("a cat (sitting)", [("a cat (sitting)", 1)]),
-        (r"a \(b\) (c:.5)", [("a (b) ", 1), ("c", 0.5)]),
-        ("((a:2)", [("(", 1), ("a", 2)]),
-        ("a:1.2)", [("a:1.2)", 1)]),
-        ("(a: b:1.4)", [("a: b", 1.4)]),
-        ("(a:99)", [("a", 10)]),
-        ("(:1.2)", []),
-    ],
-)
-def test_weights_are_parsed_like_in_a1111(prompt, pieces):
-    assert [text for text, _ in parse_weights(prompt)] == [text for text, _ in pieces]
-    assert [weight for _, weight in parse_weights(prompt)] == pytest.approx([weight for _, weight in pieces])
 
 
 def test_a_weight_changes_the_image_and_a_weight_of_one_does_not(paint):

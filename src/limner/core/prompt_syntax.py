@@ -1,4 +1,7 @@
-"""A1111's prompt syntax: parts of a prompt, adapters that it names, and what of it is read as text."""
+"""A1111's prompt syntax: weights and parts of a prompt, adapters that it names, and what of it is read as text.
+
+"(words:1.3)" gives what is inside a weight; other brackets are plain text, and so is "\\(".
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ _AND = re.compile(r"(?<!\w)AND(?!\w)")
 _NETWORK = re.compile(r"<(lora|lyco|hypernet):([^<>:]{1,200})((?::[^<>:]{0,64}){0,8})>")
 _SQUARE = re.compile(r"(?<!\\)\[([^\[\]]*)\]")
 _DOUBLE = re.compile(r"(?<!\\)\(\(([^()]*)\)\)")
+_BRACKET = re.compile(r"(?<!\\)[()]")
+_WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
+MAX_WEIGHT = 10.0
 SHOWN = 60
 """Most characters of a prompt that a notice shows."""
 
@@ -22,6 +28,40 @@ SHOWN = 60
 def split_parts_of(text: str) -> list[str]:
     """The parts of a text between BREAKs, in capital letters as a word of its own."""
     return _BREAK.split(text)
+
+
+def parse_weights(prompt: str) -> list[tuple[str, float]]:
+    """Split a prompt into texts with their weights; weights of nested brackets are multiplied."""
+    begins, ends = _weighted_brackets(prompt)
+    pieces: list[tuple[str, float]] = []
+    weights, start = [1.0], 0
+    for place in sorted({*begins, *ends}):
+        pieces.append((prompt[start:place], weights[-1]))
+        if place in begins:
+            weights.append(min(weights[-1] * begins[place], MAX_WEIGHT))
+            start = place + 1
+        else:
+            weights.pop()
+            start = ends[place]
+    pieces.append((prompt[start:], weights[-1]))
+    return [(re.sub(r"\\([()])", r"\1", text), weight) for text, weight in pieces if text]
+
+
+def _weighted_brackets(prompt: str) -> tuple[dict[int, float], dict[int, int]]:
+    """Return brackets that have a weight: where they open -> weight, and where their text ends -> where they close."""
+    begins: dict[int, float] = {}
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for bracket in _BRACKET.finditer(prompt):
+        place = bracket.start()
+        if bracket.group() == "(":
+            opened.append(place)
+        elif opened:
+            opening, colon = opened.pop(), prompt.rfind(":", 0, place)
+            weight = _WEIGHT.fullmatch(prompt, colon, place) if colon > opening else None
+            if weight is not None:
+                begins[opening], ends[colon] = float(weight.group(1)), place + 1
+    return begins, ends
 
 
 def take_adapters(prompt: str) -> tuple[str, tuple[AdapterUse, ...]]:

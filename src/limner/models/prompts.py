@@ -1,12 +1,11 @@
 """Prompts as token ids; prompts of any length, with weights, as hidden states of CLIP text encoders.
 
-"(words:1.3)" gives what is inside a weight, in A1111's syntax; other brackets are plain text, and so is "\\(". A prompt
-that is longer than the encoder takes is encoded in chunks, which are concatenated; BREAK begins a chunk.
+Weights are parsed in `limner.core.prompt_syntax`. A prompt that is longer than the encoder takes is encoded in chunks,
+which are concatenated; BREAK begins a chunk.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +13,8 @@ from typing import Any
 import torch
 
 from limner.core.events import Emit, Notice
-from limner.core.prompt_syntax import split_parts_of
+from limner.core.prompt_syntax import parse_weights, split_parts_of
 from limner.models.learned_words import WordSet, blend_of, with_tokens
-
-_BRACKET = re.compile(r"(?<!\\)[()]")
-_WEIGHT = re.compile(r":\s*(\d{1,4}(?:\.\d{1,9})?|\.\d{1,9})\s*")
-MAX_WEIGHT = 10.0
 
 
 def tokenise(tokenizer: Any, prompts: Sequence[str], longest: int | None = None) -> torch.Tensor:
@@ -65,40 +60,6 @@ def warn_of_weights(prompt: str, emit: Emit) -> None:
     if any(weight != 1 for _, weight in parse_weights(prompt)):
         warning = "this model does not support weights in a prompt: it reads the brackets and numbers as words"
         emit(Notice(text=warning, level="warning"))
-
-
-def parse_weights(prompt: str) -> list[tuple[str, float]]:
-    """Split a prompt into texts with their weights; weights of nested brackets are multiplied."""
-    begins, ends = _weighted_brackets(prompt)
-    pieces: list[tuple[str, float]] = []
-    weights, start = [1.0], 0
-    for place in sorted({*begins, *ends}):
-        pieces.append((prompt[start:place], weights[-1]))
-        if place in begins:
-            weights.append(min(weights[-1] * begins[place], MAX_WEIGHT))
-            start = place + 1
-        else:
-            weights.pop()
-            start = ends[place]
-    pieces.append((prompt[start:], weights[-1]))
-    return [(re.sub(r"\\([()])", r"\1", text), weight) for text, weight in pieces if text]
-
-
-def _weighted_brackets(prompt: str) -> tuple[dict[int, float], dict[int, int]]:
-    """Return brackets that have a weight: where they open -> weight, and where their text ends -> where they close."""
-    begins: dict[int, float] = {}
-    ends: dict[int, int] = {}
-    opened: list[int] = []
-    for bracket in _BRACKET.finditer(prompt):
-        place = bracket.start()
-        if bracket.group() == "(":
-            opened.append(place)
-        elif opened:
-            opening, colon = opened.pop(), prompt.rfind(":", 0, place)
-            weight = _WEIGHT.fullmatch(prompt, colon, place) if colon > opening else None
-            if weight is not None:
-                begins[opening], ends[colon] = float(weight.group(1)), place + 1
-    return begins, ends
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Limits of the server: requests per minute of a key, body sizes, and submissions and examinations at a time."""
+"""Limits of the server: requests per minute of a key, body sizes, and submissions and examinations at a time.
+
+Quotas of images and stored bytes are checked in `limner.store.quota`.
+"""
 
 from __future__ import annotations
 
