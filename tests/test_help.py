@@ -121,3 +121,52 @@ print(sorted({"torch", "sqlalchemy", "numpy"} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def subcommands():
+    """Every command, and every subcommand behind its command, as typed."""
+    found = []
+    for name in ALL:
+        command = application([name])[name]
+        found += [(name,), *((name, part) for part in command if not part.startswith("-"))]
+    return found
+
+
+@pytest.mark.parametrize("typed", subcommands(), ids=" ".join)
+def test_a_help_lists_every_argument_and_names_it_in_the_usage(limner, monkeypatch, typed):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = application([*typed])
+    for name in typed:
+        shown = shown[name]
+    text = limner(*typed, "--help").out
+    usage = text.splitlines()[0]
+    assert usage.startswith(f"Usage: limner {' '.join(typed)}") and "ARGS" not in usage
+    if shown.default_command is None:
+        assert usage.endswith(" COMMAND")
+        return
+    assert usage.endswith(" [COMMAND]") == any(not part.startswith("-") for part in shown)
+    for argument in shown.assemble_argument_collection():
+        if argument.parameter.show is not False:
+            name = argument.name.removeprefix("--")
+            assert re.search(rf"^│.*(--{name}|{name.upper()})\b", text, re.MULTILINE), argument.name
+            assert argument.index is None or re.search(rf" \[?{name.upper()}(\.\.\.)?\]?( |$)", usage), usage
+
+
+@pytest.mark.parametrize("typed", [each for each in subcommands() if len(each) == 2], ids=" ".join)
+def test_examples_of_a_subcommand_are_its_own(limner, typed):
+    import shlex
+
+    examples = re.findall(r"^ limner (.+?) *$", limner(*typed, "--help").out, re.MULTILINE)
+    assert examples
+    for example in examples:
+        arguments = shlex.split(example)
+        assert (*arguments[:2],) == typed
+        function, _, unused, *_ = application(arguments).parse_known_args(arguments)
+        assert callable(function) and not unused
+
+
+def test_help_may_come_before_the_command(limner):
+    for typed in (["train"], ["keys", "add"]):
+        before, behind = limner("--help", *typed), limner(*typed, "-h")
+        assert before.code == behind.code == 0 and before.err == behind.err == ""
+        assert re.findall(r"[\w-]+", before.out) == re.findall(r"[\w-]+", behind.out)

@@ -30,6 +30,7 @@ from cyclopts import (
     UnusedCliTokensError,
 )
 from cyclopts.argument import Argument
+from cyclopts.help import format_usage
 
 # Absolute imports: the process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
@@ -42,12 +43,16 @@ from limner.core.nearest_name import nearest_name
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. place: "module:name" below `limner.cli.commands`. examples: command lines, without "limner"."""
+    """A command. place: "module:name" below `limner.cli.commands`.
+
+    examples: command lines, without "limner". more_examples: shown only in the helps of its subcommands.
+    """
 
     place: str
     help: str
     group: CommandGroup
     examples: tuple[str, ...]
+    more_examples: tuple[str, ...] = ()
 
 
 COMMANDS = {
@@ -111,6 +116,12 @@ COMMANDS = {
         "List, create, rename and delete collections of images, and add and remove images.",
         CommandGroup.LOOK,
         ("collection", "collection create beach"),
+        (
+            "collection add beach pictures/0001.png 75",
+            "collection remove beach 75",
+            "collection rename beach coast",
+            "collection delete coast",
+        ),
     ),
     "feedback": Command(
         "history:feedback",
@@ -129,6 +140,7 @@ COMMANDS = {
         "Examine the model that comes with Limner, and generate a contact sheet.",
         CommandGroup.MODELS,
         ("starter exam", "starter sheet --out starter.png"),
+        ("starter exam --personalise", "starter agreement", "starter words"),
     ),
     "demo": Command(
         "models:demo",
@@ -150,9 +162,10 @@ COMMANDS = {
     ),
     "keys": Command(
         "service:keys",
-        "Manage API keys. The service requires them if other machines can reach it.",
+        "List, create and revoke API keys. The service requires a key if other machines can reach it.",
         CommandGroup.SERVICE,
         ("keys add anna --role maker --days 90", "keys revoke KEY"),
+        ("keys role anna viewer",),
     ),
     "backup": Command(
         "maintenance:backup",
@@ -199,20 +212,58 @@ def application(arguments: Sequence[str] = ()) -> App:
         version_flags=["--version"],
         default_parameter=Parameter(show_default=shown_default),
     )
-    typed = next(iter(arguments), None)
+    typed = next((word for word in arguments if word not in app.help_flags), None)
     for number, (name, entry) in enumerate({**KINDS, **COMMANDS}.items()):
         place = entry.command if isinstance(entry, RequestKind) else entry.place
         command: Any = f"limner.cli.commands.{place}"
         shown: dict[str, Any] = {"help": entry.help, "group": _group(entry.group), "sort_key": number}
         if name == typed:
             command = _loaded(entry, arguments)
-            shown["help_epilogue"] = "Examples:\n\n" + "\n".join(f"    limner {line}" for line in entry.examples)
+            shown["help_epilogue"] = _listed(entry.examples)
         if isinstance(command, App):
             for attribute, value in shown.items():
                 setattr(command, attribute, value)
+            command.group_commands = Group("Commands")
+            if isinstance(entry, Command):
+                _give_examples(command, name, (*entry.examples, *entry.more_examples))
             shown = {}
         app.command(command, name=name, **shown)
+    if typed in {*KINDS, *COMMANDS} and {*app.help_flags} & {*arguments}:
+        _name_arguments(app, arguments)
     return app
+
+
+def _listed(examples: Sequence[str]) -> str:
+    """Examples as the end of a help."""
+    return "Examples:\n\n" + "\n".join(f"    limner {line}" for line in examples)
+
+
+def _give_examples(command: App, name: str, examples: Sequence[str]) -> None:
+    """Show in the help of each subcommand its own examples."""
+    for part in command:
+        own = [line for line in examples if f"{line} ".startswith(f"{name} {part} ")]
+        if own:
+            command[part].help_epilogue = _listed(own)
+
+
+def _name_arguments(app: App, arguments: Sequence[str]) -> None:
+    """Name the optional arguments in the usage of the command whose help is shown; cyclopts writes [ARGS] for all."""
+    chain, shown = [], app
+    for name in app.parse_commands([word for word in arguments if word not in app.help_flags])[0]:
+        chain, shown = [*chain, name], shown[name]
+    if shown.default_command is None:
+        return
+    collection = shown.assemble_argument_collection()
+    names = [_usage_of(argument) for argument in collection if argument.index is not None and not argument.required]
+    usage = format_usage(app, chain).plain.strip()
+    usage = re.sub(r"\[ARGS(\.\.\.)?\]", lambda _: " ".join(names), usage)
+    shown.usage = "Usage: " + usage.replace(" COMMAND", " [COMMAND]")
+
+
+def _usage_of(argument: Argument) -> str:
+    """An optional argument in the usage of a command; the commands themselves refuse an empty list of `*arguments`."""
+    name = f"{_shown_name(argument)}{'...' if get_origin(argument.hint) is tuple else ''}"
+    return name if argument.field_info.kind is argument.field_info.VAR_POSITIONAL else f"[{name}]"
 
 
 def _loaded(entry: RequestKind | Command, arguments: Sequence[str]) -> Any:

@@ -76,15 +76,16 @@ def parameter_of(
     known = [name for item in field.metadata if isinstance(item, Choices) for name in choices(item.of)]
     required = field.is_required() and not optional
     hint = _plain_hint(field.annotation)
+    box = {} if heading is None else {"group": group_of(heading)}  # with group=None the help leaves the flag out
     marker = Parameter(
         name=None if flag.positional else flag_name(name, field),
         help=" ".join(filter(None, (field.description, f"[known: {', '.join(known)}]" if known else ""))),
-        group=None if heading is None else group_of(heading),
         required=required,
         consume_multiple=False,
         negative=() if field.default is False and not optional else None,
         negative_iterable=(),
         converter=_integer if hint is int else _integer_or_none if hint == int | None else None,
+        **box,
     )
     return inspect.Parameter(
         name,

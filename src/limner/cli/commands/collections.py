@@ -12,7 +12,7 @@ from limner.core.errors import LimnerError
 from limner.core.feedback import CollectionRequest
 
 Named = Annotated[str, Parameter(help="Name or id of a collection, as `limner collection` lists them.")]
-NewName = Annotated[str, Parameter(help="Name of the collection.")]
+NewName = Annotated[str, Parameter(help="New name of the collection.")]
 Images = Annotated[str, Parameter(help=IMAGES)]
 collection = App(name="collection")
 
@@ -28,7 +28,7 @@ def list_collections() -> None:
 
 
 @collection.command
-def create(name: NewName) -> None:
+def create(name: Annotated[str, Parameter(help="Name of the collection.")]) -> None:
     """Create an empty collection."""
     from limner.studio.images import Viewer
     from limner.studio.studio import Studio

@@ -133,7 +133,7 @@ def export(
     ] = False,
     embed: Annotated[
         Literal["no", "image", "bytes"],
-        Parameter(help="Embed the images: image for the datasets library, bytes as plain bytes."),
+        Parameter(help="How to embed the images: no, image (as the datasets library reads them) or bytes (plain)."),
     ] = "no",
 ) -> None:
     """Write all ratings or pairs to a file, in the columns that scripts for preference training read."""

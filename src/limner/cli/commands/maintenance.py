@@ -79,7 +79,8 @@ def prune(
         Parameter(help="Erase runs and uploads older than this, such as 12h, 30d or 8w (default: erase none)."),
     ] = None,
     keep: Annotated[
-        tuple[str, ...], Parameter(help="Reference of a file or folder to keep; may be repeated.", negative=())
+        tuple[str, ...],
+        Parameter(help="File or folder to keep, as sha256:HASH or folder:HASH; may be repeated.", negative=()),
     ] = (),
 ) -> None:
     from limner.studio.studio import Studio
