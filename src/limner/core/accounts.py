@@ -14,7 +14,10 @@ EVERYONE = "*"
 
 
 class Role(StrEnum):
-    """What an account may do. viewer: see its own runs and files; maker: also create them; admin: those of everyone."""
+    """What an account may do.
+
+    viewer: see its own runs and files and rate its images; maker: also create and erase them; admin: those of everyone.
+    """
 
     VIEWER = "viewer"
     MAKER = "maker"

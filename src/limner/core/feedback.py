@@ -142,20 +142,22 @@ class ImageQuery(Frozen):
 
     search: str | None = Field(default=None, max_length=1000, description="Text in the prompt; case does not matter.")
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
-    model: str | None = Field(default=None, max_length=4096, description="Model, as named in the request.")
+    model: str | None = Field(default=None, max_length=4096, description="Model, as the request names it.")
     adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")
     industry: str | None = Field(
         default=None, max_length=200, description="Industry named in the call of /generate-image."
     )
     style: str | None = Field(default=None, max_length=200, description="Style named in the call of /generate-image.")
-    run: str | None = Field(default=None, max_length=64, description="Run that generated them.")
+    run: str | None = Field(default=None, max_length=64, description="Id of the run that generated them.")
     at_least: float | None = Field(default=None, ge=1, le=STARS, description="Minimum mean rating.")
     at_most: float | None = Field(
         default=None, ge=1, le=STARS, description="Maximum mean rating; excludes unrated images."
     )
     unrated: bool = Field(default=False, description="Only unrated images.")
-    favourite: bool = Field(default=False, description="Only my favourites.")
-    collection: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this collection.")
+    favourite: bool = Field(default=False, description="Only your favourites.")
+    collection: int | None = Field(
+        default=None, ge=1, lt=2**31, description="Only images of the collection of this id."
+    )
     since: datetime | None = Field(
         default=None, description="Generated at this time or later; UTC if no time zone is given."
     )
@@ -163,10 +165,10 @@ class ImageQuery(Frozen):
         default=None, description="Generated before this time; UTC if no time zone is given."
     )
     order: Literal["newest", "best"] = Field(
-        default="newest", description="newest first, or best (highest mean rating) first."
+        default="newest", description="Order: newest first, or best (highest mean rating) first."
     )
     before: int | None = Field(
-        default=None, ge=1, lt=2**31, description="Id of an image: list the images that follow it in this order."
+        default=None, ge=1, lt=2**31, description="Id of an image; lists the images that follow it in this order."
     )
     limit: int = Field(default=50, ge=1, le=1000, description="Maximum number of images to list.")
 

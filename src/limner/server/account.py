@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1", tags=["accounts"])
 
 
 class AccountReply(BaseModel):
-    """The caller's account. name: empty where the server needs no keys. kept_bytes: size of its stored files."""
+    """The caller's account. name: empty if the server needs no keys. kept_bytes: size of its stored files."""
 
     name: str
     role: Role

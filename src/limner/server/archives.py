@@ -120,7 +120,7 @@ def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
 def write_form_files(files: Sequence[object], folder: Path) -> int:
     """Write the files of a form into a new folder and return their size in bytes.
 
-    Raises LimnerError for names outside the folder, for two files with the same name, and where there are no files.
+    Raises LimnerError for names outside the folder, for two files with the same name, and if there are no files.
     """
     folder.mkdir()
     size = 0

@@ -39,7 +39,7 @@ class AuthMiddleware:
     """Authenticates each request and applies its key's rate limit before the body is read. A response that is open for
     long ends when its key does.
 
-    accounts: None where no key is needed; then every caller is an admin. links: signed links open their file without
+    accounts: None if no key is needed; then every caller is an admin. links: signed links open their file without
     a key.
     """
 
@@ -96,12 +96,12 @@ def authenticate(accounts: Accounts, headers: Headers) -> Caller:
 
 
 def _check_again(accounts: Accounts, headers: Headers, caller: Caller) -> None:
-    """Raise HTTPError (401, 403) where a caller's key is not valid any more, or its role is lower."""
+    """Raise HTTPError (401, 403) if a caller's key is not valid any more, or its role is lower."""
     check_role(authenticate(accounts, headers), caller.role)
 
 
 def check_role(caller: Caller, needed: Role) -> Caller:
-    """Return the caller; raises HTTPError (403) where its role is lower than `needed`."""
+    """Return the caller; raises HTTPError (403) if its role is lower than `needed`."""
     if not caller.role.covers(needed):
         raise HTTPError(HTTPStatus.FORBIDDEN, f"a {caller.role} may not do this", f"use the key of a {needed}")
     return caller
@@ -113,7 +113,7 @@ async def current_caller(request: Request) -> Caller:
 
 
 async def current_admin(request: Request) -> Caller:
-    """Return the authenticated caller; raises HTTPError (403) where it is no admin."""
+    """Return the authenticated caller; raises HTTPError (403) if it is no admin."""
     return check_role(request.state.caller, Role.ADMIN)
 
 

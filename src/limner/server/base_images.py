@@ -22,7 +22,7 @@ FILES = "/v1/files/"
 
 
 def base_image(state: ServerState, caller: Caller, request: Request, url: str) -> str:
-    """Return the reference of the image that a caller names; raises LimnerError where it may not be used, or is none.
+    """Return the reference of the image that a caller names; raises LimnerError if it may not be used, or is none.
 
     url: `sha256:HASH`, a URL or a path of this server, or another URL, which is downloaded. A signed URL of this server
     gives its file to the account, as downloading and uploading it would.
@@ -56,7 +56,7 @@ def _own(state: ServerState, request: Request, url: str) -> SplitResult | None:
 
 
 def _stored(state: ServerState, caller: Caller, reference: str, signed: bool = False) -> str:
-    """Return the reference of a stored image; raises HTTPError (422) where the caller may not use it, or it is none.
+    """Return the reference of a stored image; raises HTTPError (422) if the caller may not use it, or it is none.
 
     signed: the caller has a valid link to it.
     """

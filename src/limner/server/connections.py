@@ -61,7 +61,7 @@ def client_of(address: str) -> str:
 
 
 class ConnectionProtocol(H11Protocol):
-    """A connection that is closed where its client sends a request, or reads a response, too slowly."""
+    """A connection that is closed if its client sends a request, or reads a response, too slowly."""
 
     def __init__(self, connections: Connections, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -109,7 +109,7 @@ class ConnectionProtocol(H11Protocol):
         self._send_timer.stop()
 
     def _update_timer(self) -> None:
-        """Start the timer for what the client is sending now, and stop it where nothing is left to send."""
+        """Start the timer for what the client is sending now, and stop it if nothing is left to send."""
         state = self.conn.their_state
         began, self._in_body = self._in_body, state is h11.SEND_BODY
         if self._in_body and not began:
@@ -135,7 +135,7 @@ class ConnectionProtocol(H11Protocol):
         self.transport.abort()
 
     def _reject(self, status: int, reason: str, header: str) -> None:
-        """Close the connection, after an error response where no response has begun."""
+        """Close the connection, after an error response if no response has begun."""
         self._receive_timer.stop()
         if self.transport.is_closing():
             return

@@ -31,7 +31,7 @@ ImageId = Annotated[
 class ServerState:
     """What the routes of one application share.
 
-    granted: references that the profile names, which every caller may use. links: None where no key is needed.
+    granted: references that the profile names, which every caller may use. links: None if no key is needed.
     """
 
     studio: Studio
@@ -61,7 +61,7 @@ StudioDep = Annotated[Studio, Depends(current_studio)]
 
 async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
     """Return what the caller sees of the image history. Images of the command line belong to no account, so admins
-    see them, and every caller where no key is needed.
+    see them, and every caller if no key is needed.
     """
     return Viewer(caller.account, caller.scope, stored=True)
 
@@ -91,7 +91,7 @@ RunDep = Annotated[Run, Depends(find_run)]
 
 
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
-    """Return the image with an id or SHA-256; raises HTTPError (404) where the caller sees none."""
+    """Return the image with an id or SHA-256; raises HTTPError (404) if the caller sees none."""
     with http_status(HTTPStatus.NOT_FOUND, "GET /v1/pictures lists your images"):
         return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
 
@@ -100,7 +100,7 @@ ImageDep = Annotated[GeneratedImage, Depends(find_image)]
 
 
 def check_access(studio: Studio, caller: Caller, reference: str) -> None:
-    """Raise HTTPError (404) where the caller may not read a file or folder, as if it did not exist."""
+    """Raise HTTPError (404) if the caller may not read a file or folder, as if it did not exist."""
     if not studio.files.may_use(caller, reference):
         problem, remedy = f"there is no {reference[:19]}", "use a file of your account, or one that is shared with it"
         raise HTTPError(HTTPStatus.NOT_FOUND, problem, remedy)

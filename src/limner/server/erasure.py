@@ -41,7 +41,10 @@ class ErasedReply(BaseModel):
 
 @router.delete("/runs/{run_id}", tags=["runs"], response_model=ErasedReply)
 def erase_run(studio: StudioDep, run: RunDep, caller: CallerDep, derived: Derived = False) -> Response | ErasedReply:
-    """Erase a run and its artifacts. Refused while it is running, and where other runs use its artifacts."""
+    """Erase a run and its artifacts.
+
+    Refused while it is running, and if other runs use its artifacts, unless `derived` is true.
+    """
     return _erase(studio, EraseSelection(runs=(run.id,), scope=caller.scope), derived)
 
 
@@ -49,7 +52,7 @@ def erase_run(studio: StudioDep, run: RunDep, caller: CallerDep, derived: Derive
 def erase_file(
     studio: StudioDep, sha256: Sha256, caller: CallerDep, derived: Derived = False
 ) -> Response | ErasedReply:
-    """Erase a file. Refused where a run made it or uses it."""
+    """Erase a file. Refused if a run made it or uses it."""
     return _erase(studio, _stored(studio, "sha256", sha256, caller), derived)
 
 
@@ -57,12 +60,12 @@ def erase_file(
 def erase_folder(
     studio: StudioDep, sha256: Sha256, caller: CallerDep, derived: Derived = False
 ) -> Response | ErasedReply:
-    """Erase a folder and those of its files that nothing else uses. Refused where a run made it or uses it."""
+    """Erase a folder and those of its files that nothing else uses. Refused if a run made it or uses it."""
     return _erase(studio, _stored(studio, "folder", sha256, caller), derived)
 
 
 def _stored(studio: Studio, kind: str, sha256: str, caller: Caller) -> EraseSelection:
-    """Return a stored file or folder as what to erase; raises HTTPError (404) where there is none."""
+    """Return a stored file or folder as what to erase; raises HTTPError (404) if there is none."""
     check_access(studio, caller, f"{kind}:{sha256}")
     if sha256 not in studio.files:
         raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {sha256[:12]}", "it may have been erased already")

@@ -204,7 +204,7 @@ def byte_range(header: str | None, size: int, if_range: str | None = None, tag: 
     """Return the first and last byte of a `Range` header (RFC 9110, section 14); of the whole file without one.
 
     Several ranges, other units and malformed ranges also give the whole file, as the RFC allows. if_range: the
-    `If-Range` header; the range applies only where it is this strong tag. Raises HTTPError (416) for a range beyond
+    `If-Range` header; the range applies only if it is this strong tag. Raises HTTPError (416) for a range beyond
     the end.
     """
     unit, _, range_text = (header or "").partition("=")

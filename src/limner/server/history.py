@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1", tags=["history"])
 
 
 class ImageRatings(BaseModel):
-    """All ratings of an image; mean is null where there are none."""
+    """All ratings of an image; mean is null if there are none."""
 
     mean: float | None
     count: int

@@ -67,7 +67,7 @@ class IdempotencyMiddleware:
             await self._call(scope, _replay(body, receive), send, account, key)
 
     async def _call(self, scope: Scope, receive: Receive, send: Send, account: str, key: str) -> None:
-        """Call the application and store its response; forget the key where no complete response was sent."""
+        """Call the application and store its response; forget the key if no complete response was sent."""
         status, headers, parts, size, complete = 500, {}, [], 0, False
 
         async def record(message: Message) -> None:

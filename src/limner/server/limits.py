@@ -62,7 +62,7 @@ class RateLimit:
 
 
 class BodyLimitMiddleware:
-    """Refuses bodies larger than `upload_bytes`, and than 1 MiB where the request is not an upload."""
+    """Refuses bodies larger than `upload_bytes`, and than 1 MiB if the request is not an upload."""
 
     def __init__(self, app: ASGIApp, upload_bytes: int) -> None:
         self.app, self.upload_bytes = app, upload_bytes
@@ -109,7 +109,7 @@ class ExaminationLimit:
 
     @asynccontextmanager
     async def slot(self, account: str) -> AsyncIterator[None]:
-        """Hold a slot for one examination; raises HTTPError (503) where none is free in time."""
+        """Hold a slot for one examination; raises HTTPError (503) if none is free in time."""
         async with AsyncExitStack() as stack:
             with move_on_after(EXAMINATION_WAIT) as timeout:
                 for limiter in (self._accounts[account], self._all):

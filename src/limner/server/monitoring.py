@@ -48,7 +48,7 @@ def check_readiness(studio: StudioDep) -> Health:
 
 @metrics_router.get("/metrics", response_class=Response, dependencies=[Depends(current_admin)])
 def get_metrics(request: Request) -> Response:
-    """Return the metrics in the text format of Prometheus. Where keys are needed, for admins only."""
+    """Return the metrics in the text format of Prometheus. If keys are needed, for admins only."""
     metrics: ServerMetrics = request.app.state.metrics
     return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -78,7 +78,7 @@ class ImageRequest(BaseModel):
 
     @property
     def own_model(self) -> str | None:
-        """The model of this server that is named; None where the server's default is used, as for OpenAI's names."""
+        """The model of this server that is named; None if the server's default is used, as for OpenAI's names."""
         openai = self.model is None or self.model.startswith(("dall-e-", "gpt-image-", "chatgpt-image-"))
         return None if openai else self.model
 

@@ -109,7 +109,7 @@ class Profile(Frozen):
     ) -> GenerateRequest:
         """Return the body of a call's generate request; raises LimnerError for an unknown industry or style.
 
-        industry: None adds no words. seed: used where the profile has none; random when None. fields: of the call,
+        industry: None adds no words. seed: used if the profile has none; random when None. fields: of the call,
         which replace those of the profile.
         """
         sector, template = self._industry(industry), _lookup("style", style, self.styles)
@@ -194,7 +194,7 @@ def _defaults(
 
 
 def _reference(studio: Studio, name: str) -> str:
-    """Return the reference of a file or folder, which is stored first where `name` is a path."""
+    """Return the reference of a file or folder, which is stored first if `name` is a path."""
     if found := REFERENCE.fullmatch(name):
         if found[2] not in studio.files:
             raise LimnerError(f"the profile uses {name!r}, which is not stored here", "upload it, or write its path")

@@ -75,7 +75,7 @@ def show_run(run: RunDep, studio: StudioDep) -> RunReply:
 
 @router.post("/{run_id}/cancel")
 def cancel_run(run: RunDep, state: StateDep) -> RunReply:
-    """Cancel a run: at once where it is queued, after its current step where it is running."""
+    """Cancel a run: at once if it is queued, after its current step if it is running."""
     return run_reply(state.studio, state.studio.runs.cancel(run.id))
 
 
@@ -109,7 +109,7 @@ async def stream_run_events(
 ) -> AsyncIterator[ServerSentEvent]:
     """Stream the events of a run as server-sent events. `stage`, `notice`, `made` and `anew` have a number as id;
     `progress` has none; `end` is the last event. `anew` means that another attempt begins: artifacts whose hash is in
-    its `gone` no longer exist. Where a stream stops without `end`, reconnect with the last number as `Last-Event-ID`.
+    its `gone` no longer exist. If a stream stops without `end`, reconnect with the last number as `Last-Event-ID`.
     """
     events = RunEvents(state.studio, run, last_event_id)
     while True:

@@ -69,7 +69,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
 
 
 def load_policy(path: Path | None) -> Policy:
-    """Read the moderation policy and try to load all of its checks; raises LimnerError where one cannot be loaded."""
+    """Read the moderation policy and try to load all of its checks; raises LimnerError if one cannot be loaded."""
     policy = read_policy(path)
     Moderator(policy).prepare(CheckStage.PROMPT)
     try_image_checks(policy)
@@ -77,7 +77,7 @@ def load_policy(path: Path | None) -> Policy:
 
 
 def check_admin_key(settings: Settings, studio: Studio) -> None:
-    """Raise LimnerError where every call needs a key and no admin has one."""
+    """Raise LimnerError if every call needs a key and no admin has one."""
     if not settings.needs_keys or studio.accounts.has_admin():
         return
     flag = f"--host {settings.host!r}"
@@ -95,7 +95,7 @@ def listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     problem: OSError = OSError()
     for port in ports:
-        # asyncio sets TCP_NODELAY only where the protocol is named; without it each response takes 40 ms longer
+        # asyncio sets TCP_NODELAY only if the protocol is named; without it each response takes 40 ms longer
         sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if os.name != "nt":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

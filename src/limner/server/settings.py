@@ -75,7 +75,7 @@ class Settings(Frozen):
     )
     presign: Annotated[bool, Heading.STORAGE] = Field(
         default=False,
-        description="Redirect downloads to the file storage, by a URL signed for an hour, where the storage can sign.",
+        description="Redirect downloads to the file storage, by a URL signed for an hour, if the storage can sign.",
     )
     retention_days: float | None = Field(
         default=None, gt=0, le=36500, description="Erase runs and uploads older than this many days (default: never)."
@@ -92,7 +92,7 @@ class Settings(Frozen):
 
     @property
     def needs_keys(self) -> bool:
-        """Whether calls need a key: always where others than this machine's user can reach the server."""
+        """Whether calls need a key: always if others than this machine's user can reach the server."""
         return self.accounts or self.share or self.host not in LOOPBACK
 
     @property

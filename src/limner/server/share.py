@@ -88,7 +88,7 @@ def public_address(settings: Settings, port: int, say: Callable[[str], None]) ->
 
 
 def _select(settings: Settings) -> str:
-    """Return the tunnel program of the settings, or the first installed one; ssh only where a host is set."""
+    """Return the tunnel program of the settings, or the first installed one; ssh only if a host is set."""
     if settings.share_by is not None:
         if settings.share_by not in TUNNELS:
             raise LimnerError(f"--share-by {settings.share_by!r} is unknown", f"choose one of: {', '.join(TUNNELS)}")

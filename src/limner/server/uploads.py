@@ -49,7 +49,7 @@ async def save_body(request: Request, place: Path, limit: int) -> int:
 
 
 def image_size(studio: Studio, place: Path) -> tuple[int, int]:
-    """Decode an uploaded image and return (width, height); raises LimnerError where it cannot be decoded or is too
+    """Decode an uploaded image and return (width, height); raises LimnerError if it cannot be decoded or is too
     large.
     """
     cap = PIXEL_CAP if studio.most_pixels is None else min(PIXEL_CAP, UPLOAD_PIXELS * studio.most_pixels)
@@ -60,7 +60,7 @@ def image_size(studio: Studio, place: Path) -> tuple[int, int]:
 def store_image_from_url(studio: Studio, caller: Caller, url: str, limit: int) -> str:
     """Download an image of at most `limit` bytes, store it for the caller and return its reference.
 
-    Raises LimnerError where the URL may not be fetched, or is no image.
+    Raises LimnerError if the URL may not be fetched, or is no image.
     """
     body = fetch(url, bytes_most=limit)
     with tempfile.TemporaryDirectory() as folder:

@@ -40,7 +40,7 @@ class LabelReply(BaseModel):
 
 
 class WatermarkReply(BaseModel):
-    """The invisible watermark. name: null where it is not found. chance: how likely an image without a watermark gives
+    """The invisible watermark. name: null if it is not found. chance: how likely an image without a watermark gives
     a match this good. run: the run that made an image of this name.
     """
 
@@ -56,7 +56,7 @@ class VerificationReply(BaseModel):
     state: `ours` and `trusted` are unchanged since this server, or a signer that it trusts, signed them. `foreign` is
     unchanged since an unknown signer signed it. `changed` differs from what was signed. `stripped` has Limner's
     watermark or label, but no credentials. `unknown` has no sign of Limner. told: the state as a sentence. unchanged:
-    null where it cannot be decided. source: the IPTC digital source type.
+    null if it cannot be decided. source: the IPTC digital source type.
     """
 
     state: str
@@ -88,7 +88,7 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
 
 
 async def _examine(place: Path, home: Path) -> Any:
-    """Examine an image in a process that is killed when it takes too long; raises HTTPError (422) where it fails."""
+    """Examine an image in a process that is killed when it takes too long; raises HTTPError (422) if it fails."""
     try:
         with http_status(HTTPStatus.UNPROCESSABLE_ENTITY), fail_after(EXAMINATION_SECONDS):
             return await to_process.run_sync(examine, place, home, cancellable=True)

@@ -58,7 +58,7 @@ class RunWaiter:
 
     @contextmanager
     def stream(self, account: str) -> Iterator[None]:
-        """Count an open event stream of an account; raises HTTPError (429) where it has too many."""
+        """Count an open event stream of an account; raises HTTPError (429) if it has too many."""
         with self._lock:
             if self._streams[account] >= STREAMS:
                 problem = f"the account has {STREAMS} event streams open, which is the most"
@@ -130,7 +130,7 @@ class _Wait:
 
 
 async def wait_until_done(waiter: RunWaiter, request: Request, run: Run, seconds: float) -> Run:
-    """Return the run once it is done; raises HTTPError where it ended otherwise, or not within `seconds`.
+    """Return the run once it is done; raises HTTPError if it ended otherwise, or not within `seconds`.
 
     A run that is still queued is cancelled when its client disconnects.
     """
@@ -142,7 +142,7 @@ async def wait_until_done(waiter: RunWaiter, request: Request, run: Run, seconds
 
 
 def check_done(run: Run, seconds: float) -> None:
-    """Raise HTTPError with the reason where a run is not done after `seconds`."""
+    """Raise HTTPError with the reason if a run is not done after `seconds`."""
     if run.status is Status.FAILED:
         status = HTTPStatus.INTERNAL_SERVER_ERROR if run.internal_error else HTTPStatus.UNPROCESSABLE_ENTITY
         if run.error == STORAGE_ERROR:

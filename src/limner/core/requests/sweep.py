@@ -92,7 +92,10 @@ class SweepRequest(GenerationSettings):
         "reads one prompt per line.",
     )
     seeds: Annotated[int, Heading.BASICS] = Field(
-        default=4, ge=1, le=1000, description="Number of seeds in each cell, from --seed on; the same in all cells."
+        default=4,
+        ge=1,
+        le=1000,
+        description="Number of seeds, from --seed on; the same for every combination of values.",
     )
     metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(),

@@ -195,7 +195,7 @@ class TrainRequest(Request):
         default=None,
         ge=0,
         le=1000,
-        description="Number of images held out to detect overfitting (default: 1 of 8 or more, or a prepared "
+        description="Number of images held out to detect overfitting (default: 1 if there are 8 or more, or a prepared "
         "dataset's validation images).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between checkpoints.")
