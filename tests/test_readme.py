@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from cyclopts import App, CycloptsError
 
-from limner.cli.app import application
+from limner.cli.app import COMMANDS, application
 from limner.core.datasets import SUBJECT_IMAGES
+from limner.core.kinds import KINDS
+from limner.studio.choices import choices
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
@@ -114,3 +116,62 @@ def test_python_makes_valid_requests():
 @pytest.mark.parametrize("page", [*filter(links, PAGES)], ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     assert [target for target in links(page) if not (page.parent / target).exists()] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def anchored(page: Path) -> list[tuple[Path, str]]:
+    """The pages and anchors that a page links to."""
+    found = re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", FENCE.sub("", page.read_text()))
+    return [(page.parent / target if target else page, anchor) for target, anchor in found]
+
+
+@pytest.mark.parametrize("page", [*filter(anchored, PAGES)], ids=lambda page: page.name)
+def test_links_to_headings_lead_to_one(page):
+    assert [anchor for target, anchor in anchored(page) if anchor not in anchors(target)] == []
+
+
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9_-]*")
+OTHER_PROGRAMS = {
+    "--index-url",  # pip
+    "--check",  # ruff
+    "--rm --scale",  # docker compose
+    "--dynamo_backend --mixed_precision --multi_gpu --num_machines --num_processes",  # accelerate
+    "--begin-with --photographs --recipe --stage",  # python -m limner.starter.pretrain
+    "--json --threads",  # benchmarks
+    "--no-dora",  # a recipe's, where the recipe turns DoRA on
+    "--options.rank --options",  # named as what is not used
+}
+
+
+def own_flags() -> set[str]:
+    """Every flag of every command, subcommand and training method."""
+    found: set[str] = {"--help", "--version"}
+    for name in {**KINDS, **COMMANDS}:
+        command = application([name])[name]
+        parts = [command, *(command[part] for part in command if not part.startswith("-"))]
+        collections = [part.assemble_argument_collection() for part in parts if part.default_command is not None]
+        found |= {flag for collection in collections for argument in collection for flag in argument.names}
+    for method in choices("methods"):
+        collection = application(["train", "--method", method])["train"].assemble_argument_collection()
+        found |= {flag for argument in collection for flag in argument.names}
+    return found
+
+
+def test_flags_in_the_text_exist():
+    known = own_flags() | {flag for flags in OTHER_PROGRAMS for flag in flags.split()}
+    wrong = {page.name: sorted({*FLAG.findall(page.read_text())} - known) for page in PAGES}
+    assert {name: flags for name, flags in wrong.items() if flags} == {}
+
+
+def test_the_prompts_of_comparisons_fit_any_subject():
+    prompts = (ROOT / "recipes/prompts.txt").read_text().splitlines()
+    assert prompts and all(prompt.count("{}") == 1 and "sks" not in prompt for prompt in prompts)
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
