@@ -53,8 +53,10 @@ def headings_of(fields: Mapping[str, FieldInfo]) -> dict[str, Heading]:
     return found if len({*found.values()}) > 1 else {}
 
 
-def group_of(heading: Heading) -> Group:
-    """The box of a heading in the help."""
+def group_of(heading: Heading | None) -> Group:
+    """The box of a heading in the help. Without a heading it is the usual one; cyclopts hides a flag of no group."""
+    if heading is None:
+        return Group.create_default_parameters()
     return Group(heading.value, sort_key=list(Heading).index(heading))
 
 
@@ -76,16 +78,15 @@ def parameter_of(
     known = [name for item in field.metadata if isinstance(item, Choices) for name in choices(item.of)]
     required = field.is_required() and not optional
     hint = _plain_hint(field.annotation)
-    box = {} if heading is None else {"group": group_of(heading)}  # with group=None the help leaves the flag out
     marker = Parameter(
         name=None if flag.positional else flag_name(name, field),
         help=" ".join(filter(None, (field.description, f"[known: {', '.join(known)}]" if known else ""))),
+        group=group_of(heading),
         required=required,
         consume_multiple=False,
         negative=() if field.default is False and not optional else None,
         negative_iterable=(),
         converter=_integer if hint is int else _integer_or_none if hint == int | None else None,
-        **box,
     )
     return inspect.Parameter(
         name,
