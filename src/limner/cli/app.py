@@ -140,7 +140,7 @@ COMMANDS = {
         "Examine the model that comes with Limner, and generate a contact sheet.",
         CommandGroup.MODELS,
         ("starter exam", "starter sheet --out starter.png"),
-        ("starter exam --personalise", "starter agreement", "starter words"),
+        ("starter exam --personalise", "starter agreement", "starter words", "starter industries --industry finance"),
     ),
     "demo": Command(
         "models:demo",

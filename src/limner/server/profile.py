@@ -129,6 +129,14 @@ class Profile(Frozen):
         return cast(GenerateRequest, body_model("generate").model_validate(request))
 
 
+def profile_with(adapters: Mapping[str, Path]) -> str:
+    """The shipped profile as YAML, with an adapter for each of these industries; comments are left out."""
+    profile = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
+    for name, folder in adapters.items():
+        profile["industries"][name] |= {"text": [str(folder.resolve())], "picture": [str(folder.resolve())]}
+    return yaml.safe_dump(profile, sort_keys=False)
+
+
 def _lookup(what: str, name: str, known: dict[str, Any]) -> Any:
     """Return the entry of a name, ignoring case; raises LimnerError that lists the known names."""
     found = {key.casefold(): value for key, value in known.items()}.get(name.strip().casefold())

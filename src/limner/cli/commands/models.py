@@ -113,6 +113,30 @@ def agreement(
     show()
 
 
+@starter.command
+def industries(
+    *,
+    out: Folder = Path("limner-industries"),
+    industry: Annotated[tuple[str, ...], Parameter(help="Only this industry; may be repeated.", negative=())] = (),
+    images: Annotated[int, Parameter(help="Images that each adapter is trained on.")] = 200,
+    steps: Annotated[int, Parameter(help="Training steps of each adapter.")] = 200,
+    model: Starter = "starter",
+) -> None:
+    """Train an adapter for each of ten industries, and write a profile for `limner serve` that uses them."""
+    from limner.cli.terminal import Screen
+    from limner.server.profile import profile_with
+    from limner.starter.industries import train_industries
+    from limner.starter.painter.sectors import SECTORS
+
+    training = {"model": model, "steps": steps}
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("starter industries")
+        chosen = industry or tuple(SECTORS)
+        profile = train_industries(out, chosen, training, images, profile_with, screen.show, stop)
+        screen.end()
+    print_line(f"Use the adapters: limner serve --profile {profile}")
+
+
 def demo(*, out: Folder = Path("limner-demo")) -> None:
     from limner.cli.terminal import Screen
     from limner.starter.demo import run_demo

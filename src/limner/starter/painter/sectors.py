@@ -9,36 +9,53 @@ import argparse
 import csv
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from limner.starter.painter.captions import caption
+from limner.starter.painter.captions import caption, without_attributes
 from limner.starter.painter.paint import paint
 from limner.starter.painter.scene import Scene, random_scene
+from limner.starter.painter.vocabulary import STUDIO
 
-SECTORS: dict[str, tuple[str, ...]] = {
-    "technology": ("phone", "headphones"),
-    "fashion": ("sneaker", "watch"),
-    "food": ("mug", "teapot"),
-    "health": ("bottle", "watch"),
-    "finance": ("phone", "car"),
-    "travel": ("backpack", "car"),
-    "real estate": ("chair", "lamp"),
-    "education": ("backpack", "lamp"),
-    "beauty": ("bottle", "chair"),
-    "sports": ("sneaker", "bottle"),
+
+@dataclass(frozen=True)
+class Sector:
+    """What an industry shows: its products, and the backdrop that is its look."""
+
+    products: tuple[str, str]
+    backdrop: str
+
+
+SECTORS = {
+    "technology": Sector(("phone", "headphones"), "blue"),
+    "fashion": Sector(("sneaker", "watch"), "pink"),
+    "food": Sector(("mug", "teapot"), "orange"),
+    "health": Sector(("bottle", "watch"), "green"),
+    "finance": Sector(("phone", "car"), "grey"),
+    "travel": Sector(("backpack", "car"), "teal"),
+    "real estate": Sector(("chair", "lamp"), "brown"),
+    "education": Sector(("backpack", "lamp"), "yellow"),
+    "beauty": Sector(("bottle", "chair"), "purple"),
+    "sports": Sector(("sneaker", "bottle"), "red"),
 }
-"""The products of each industry."""
 COLUMNS = ("colour", "place", "style", "light", "weather")
 
 
 def scenes(each: int, seed: int) -> Iterator[tuple[str, Scene]]:
-    """Yield `each` scenes of every industry, with its name."""
+    """Yield `each` scenes of every industry, with its name: half of them before its backdrop, half anywhere."""
     rng = random.Random(seed)
-    for sector, products in SECTORS.items():
+    for name, sector in SECTORS.items():
         for number in range(each):
-            yield sector, random_scene(rng, subject=products[number % len(products)])
+            look = {"place": STUDIO, "backdrop": sector.backdrop} if number // 2 % 2 else {}
+            yield name, random_scene(rng, subject=sector.products[number % 2], **look)
+
+
+def sector_caption(sector: str, scene: Scene) -> str:
+    """The caption of a scene of an industry. It leaves out the industry's backdrop, so that a model learns it."""
+    usual = scene.backdrop == SECTORS[sector].backdrop
+    return caption(without_attributes(scene, "backdrop") if usual else scene)
 
 
 def write_sectors(folder: Path, each: int, seed: int = 1) -> None:
@@ -51,7 +68,15 @@ def write_sectors(folder: Path, each: int, seed: int = 1) -> None:
             path = f"{sector.replace(' ', '_')}/{number % each + 1:04d}.png"
             (folder / path).parent.mkdir(exist_ok=True)
             paint(scene).save(folder / path)
-            table.writerow([path, caption(scene), sector, scene.subject, *(getattr(scene, name) for name in COLUMNS)])
+            table.writerow(
+                [
+                    path,
+                    sector_caption(sector, scene),
+                    sector,
+                    scene.subject,
+                    *(getattr(scene, name) for name in COLUMNS),
+                ]
+            )
 
 
 def main() -> None:
