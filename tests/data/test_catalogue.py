@@ -58,6 +58,7 @@ def test_hand_written_texts_of_pets_use_the_catalogue() -> None:
         ("extras", "a red skarf", False, "scarf"),
         ("extras", "a scarfed look", False, "scarf"),
         ("background", "Park at night", True, None),
+        ("background", "carpark", False, None),
         ("background", "", False, None),
         ("species", "dgo", False, "dog"),
     ],
