@@ -19,7 +19,7 @@ from limner.studio.references import is_model
 
 INTERNAL_DETAILS = ("reference", "base", "vae")
 """Details of an artifact that are not returned."""
-_QUOTED_PATH = re.compile(r"""(['"])~?/[^'"\n]*?([^/'"\n]+)/?\1""")
+_QUOTED_PATH = re.compile(r"""(['"])~?/([^'"\n]*)\1""")
 _PATH = re.compile(r"""(?<![\w/:~.*})\]-])~?/(?:[^\s/'",;:()]+/)*([^\s/'",;:()]+)/?""")
 Asked = TypeVar("Asked", bound=KnownRequest)
 
@@ -106,7 +106,11 @@ def request_without_paths(request: Asked) -> Asked:
 
 def without_paths(text: str) -> str:
     """Return a text of the command line with the last part in place of each path: "photos" for "/home/a/photos"."""
-    return _PATH.sub(r"\1", _QUOTED_PATH.sub(r"\1\2\1", text))
+
+    def quoted_name(found: re.Match[str]) -> str:
+        return f"{found[1]}{found[2].rstrip('/').rpartition('/')[2]}{found[1]}"
+
+    return _PATH.sub(r"\1", _QUOTED_PATH.sub(quoted_name, text))
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:
