@@ -14,13 +14,14 @@ INSTALLED := $(VENV)/.installed
 # Tests start hundreds of processes: without bytecode kept beside the source, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv venv-dev demo test test-long test-all mutants check clean
+.PHONY: help venv venv-dev demo test test-long test-all mutants notebooks check clean
 
 help:
 	@echo "make demo       train the starter on a new character; writes limner-demo/"
 	@echo "make test       run the tests (five to eight minutes on two cores)"
 	@echo "make test-all   run the slow tests too; make test-long runs only those"
 	@echo "make mutants    check that the tests notice small changes of the source"
+	@echo "make notebooks  run the notebooks and store their outputs in them"
 	@echo "make check      lint, format and type checks"
 	@echo "make venv       only install into .venv, without tools for tests (PYTHON=python3.12 chooses the Python)"
 	@echo "make venv-dev   install the tools for tests and checks too"
@@ -44,6 +45,9 @@ test-all: test test-long
 
 mutants: $(INSTALLED)
 	$(BIN)/python tests/mutants/run.py
+
+notebooks: $(INSTALLED)
+	$(BIN)/python notebooks/store_outputs.py
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import getpass
+import hashlib
+import io
 import json
+import platform
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 CARRY_OUT = """
@@ -22,7 +29,13 @@ nbformat.write(notebook, sys.argv[2])
 """
 
 
+MACHINE = re.compile(r"(?<![\w.:/])(/(home|Users|root|tmp|var|opt|work|usr|mnt|private)/|[A-Z]:\\\\)")
+"""The start of an absolute path."""
 NAMES = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
+
+
+def read(name: str) -> dict[str, Any]:
+    return json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -33,7 +46,7 @@ def test_a_notebooks_code_runs_with_few_steps(
 
     shown: list[object] = []
     monkeypatch.setattr(IPython.display, "display", shown.append)
-    cells = json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    cells = read(name)["cells"]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     few = re.sub(r"\bsteps=\d+", "steps=2", code)
     assert few != code
@@ -57,7 +70,45 @@ def test_a_notebook_runs(name: str, home: Path, tmp_path: Path) -> None:
     )
 
 
-def test_notebooks_are_kept_without_their_results() -> None:
-    for path in NOTEBOOKS.glob("*.ipynb"):
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells), path.name
+# The stored outputs
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stored_outputs_are_of_the_present_cells(name: str) -> None:
+    notebook = read(name)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    code = json.dumps(["".join(cell["source"]) for cell in cells])
+    digest = hashlib.sha256(code.encode()).hexdigest()
+    assert notebook["metadata"]["limner"]["outputs_of"] == digest, "a cell changed: make notebooks"
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "all ran, once and in order"
+    for cell in cells:
+        source = "".join(cell["source"])
+        kinds = [kind for output in cell["outputs"] for kind in output.get("data", {output["output_type"]: ""})]
+        assert kinds.count("image/jpeg") == len(re.findall(r"display\(Image", source))
+        assert kinds.count("text/markdown") == len(re.findall(r"display\(Markdown", source))
+        assert kinds.count("stream") == len(re.findall(r"^print\(", source, re.MULTILINE))
+        assert "error" not in kinds
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_stored_outputs_are_small_and_name_nothing_of_the_machine(name: str) -> None:
+    path = NOTEBOOKS / f"{name}.ipynb"
+    assert path.stat().st_size <= 400_000
+    text = path.read_text(encoding="utf-8")
+    outputs = json.dumps([cell.get("outputs") for cell in json.loads(text)["cells"]])
+    for each in (text, outputs):
+        assert not MACHINE.search(each), MACHINE.search(each)
+    names = {platform.node(), getpass.getuser()} - {"root", "localhost", "runner", "user", ""}
+    assert not [each for each in names if re.search(rf"\b{re.escape(each)}\b", outputs)]
+    for data in (output.get("data", {}) for cell in json.loads(text)["cells"] for output in cell.get("outputs", ())):
+        if (stored := data.get("image/jpeg")) is not None:
+            with Image.open(io.BytesIO(base64.b64decode(stored))) as image:
+                assert image.format == "JPEG" and max(image.size) >= 400
+                assert not image.getexif() and not {*image.info} & {"exif", "comment", "xmp"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_cell_and_the_readme_say_how_to_open_a_notebook(name: str) -> None:
+    first = read(name)["cells"][0]
+    for text in ("".join(first["source"]), (NOTEBOOKS.parent / "README.md").read_text(encoding="utf-8")):
+        assert "pip install jupyterlab" in text and f"jupyter lab notebooks/{name}.ipynb" in text

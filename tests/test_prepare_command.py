@@ -59,12 +59,15 @@ def test_a_recipe_works_too(limner, photos, tmp_path):
         (["photos", "--captioner", "nobody/nothing"], "nobody/nothing"),
         (["photos", "--fields", "none.csv"], "none.csv"),
         (["photos", "--captions", "none.csv"], "none.csv"),
+        (["photos", "--catalogue", "none.yaml"], "'none.yaml' does not exist"),
+        (["photos", "--catalogue", "shop.yaml"], "catalogue 'shop.yaml' is not valid YAML in line 1"),
         (["photos", "--masks", "nothing"], "'nothing' is not a folder of masks"),
         (["photos", "--out", "mine"], "exists already; choose another --out"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
 def test_mistakes_are_one_line_before_anything_is_read(limner, photos, tmp_path, flags, message):
+    (tmp_path / "shop.yaml").write_text("fields: [")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     output = limner("prepare", *flags, "--workers", 1)

@@ -44,6 +44,7 @@ COMMANDS = [
     (["influence", "--adapter", "nosuch"], "unknown adapter 'nosuch'"),
     (["prepare", "nosuch"], "'nosuch' does not exist"),
     (["prepare", "photos", "--crop", "subject", "--detector", "fac"], "unknown detector 'fac'"),
+    (["prepare", "photos", "--catalogue", "photos"], "catalogue 'photos' is a folder or a device"),
 ]
 SCRIPT = """
 import json, sys

@@ -307,6 +307,7 @@ def test_a_run_whose_program_is_gone_was_interrupted_at_its_last_event(studio: S
     silent, talking = (studio.submit(GenerateRequest(prompt=name)) for name in "ab")
     queued = studio.enqueue(GenerateRequest(prompt="c"))
     for run in (silent, talking, queued):
+        studio.store.folder(run.id)  # the program that executes it creates it
         studio.store.update(run.id, status=Status.RUNNING, started=began)
     for text in ("first", "last"):
         studio.store.add_event(talking.id, Notice(text=text))
@@ -324,8 +325,17 @@ def test_a_run_whose_program_is_gone_was_interrupted_at_its_last_event(studio: S
 def test_a_run_that_ends_while_it_is_looked_at_is_done(studio: Studio) -> None:
     run = studio.submit(GenerateRequest(prompt="a"))
     running = studio.store.update(run.id, status=Status.RUNNING)
+    studio.store.folder(run.id)
     studio.store.update(run.id, status=Status.DONE)
     assert studio.runs.settled(running).status is Status.DONE
+
+
+def test_a_run_of_the_command_line_of_another_machine_is_left_to_it(studio: Studio) -> None:
+    """Machines that share a database do not see each other's locks, and a run's folder is only where it is executed."""
+    run = studio.submit(GenerateRequest(prompt="a"))
+    studio.store.update(run.id, status=Status.RUNNING)
+    assert studio.runs.get(run.id).status is Status.RUNNING
+    assert [each.status for each in studio.runs.list()] == [Status.RUNNING]
 
 
 def test_runs_events_and_artifacts_are_filtered(studio: Studio) -> None:

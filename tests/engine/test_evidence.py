@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner.core.agreement import AGREES, FILE, AgreementRecord
+from limner.core.agreement import AGREES, FILE, AgreementRecord, SmallestDifference
 from limner.core.errors import LimnerError
 from limner.core.metrics import DEFAULTS, MetricResult
 from limner.engine.scoring.evidence import Evidence
-from limner.engine.scoring.trust import distrust_of, recorded_agreement
+from limner.engine.scoring.trust import distrust_of, recorded_agreement, smallest_difference
 
 SIX = np.linspace(0.9, 1.1, 6)
 
 
-def evidence(differences: object, tests: int = 1, distrust: str | None = None) -> Evidence:
+def evidence(differences: object, tests: int = 1, distrust: str | None = None, smallest: float = 0.0) -> Evidence:
     after = np.asarray(differences, dtype=float)
-    return Evidence.of(np.zeros(len(after)), after, tests, distrust)
+    return Evidence.of(np.zeros(len(after)), after, tests, distrust, smallest)
 
 
 def lack(found: Evidence) -> str | None:
@@ -50,6 +50,36 @@ def test_what_is_missing_is_named_with_what_would_be_enough() -> None:
     power = np.mean([evidence(np.random.default_rng(n).normal(0.1, 1.1, wanted)).significant for n in range(40)])
     assert 0.6 <= power <= 0.97, "so many would probably show it"
     assert str(lack(evidence(np.tile([1.0, -1.0], 8)))).endswith("and is small at most")
+
+
+def test_a_difference_matters_if_its_whole_interval_is_beyond_the_smallest_that_does() -> None:
+    for sign in (1, -1):
+        large = evidence(sign * SIX, smallest=0.5)
+        assert large.sufficient and not large.negligible and lack(large) is None
+        small = evidence(sign * SIX, smallest=1.5)
+        assert small.significant and not small.sufficient and small.negligible
+        assert lack(small) == "there is no difference that matters, because equally good images differ by up to 1.5"
+        between = evidence(sign * SIX, smallest=0.95)
+        assert between.significant and not between.sufficient and not between.negligible
+        may = "the difference may be too small to matter (equally good images differ by up to"
+        assert str(lack(between)).startswith(f"{may} 0.95); if it is not, about ")
+        assert lack(evidence(sign * SIX, smallest=1.02)) == f"{may} 1.02)"
+
+
+def test_no_difference_is_reported_only_from_enough_pairs_of_a_metric_that_agrees() -> None:
+    same = np.zeros(6)
+    assert evidence(same, smallest=0.1).negligible
+    assert not evidence(same).negligible, "where none was measured, every difference may matter"
+    assert not evidence(same[:5], smallest=0.1).negligible
+    assert not evidence(same, smallest=0.1, distrust="it does not agree").negligible
+    assert not evidence(np.tile([1.0, -1.0], 8), smallest=0.1).negligible, "a wide interval leaves it open"
+    assert not evidence(np.tile([1.0, -1.0], 8), smallest=0.1).sufficient
+
+
+def test_more_pairs_are_asked_for_to_show_what_is_beyond_the_smallest() -> None:
+    noise = np.tile([1.2, -0.2], 8)
+    wanted = [int(str(lack(evidence(noise, smallest=s))).split("about ")[1].split(" ")[0]) for s in (0.2, 0.35)]
+    assert len(noise) < wanted[0] < wanted[1]
 
 
 def test_of_no_difference_hardly_any_is_called_clear() -> None:
@@ -106,3 +136,26 @@ def test_the_defaults_agree_by_the_record_of_the_starter(starter: Path) -> None:
     lowest = {each.metric: record.lowest(each.metric, each.network) for each in record.agreement}
     assert all((lowest[name] or 0) >= AGREES for name in DEFAULTS)
     assert record.model["sha256"].keys() >= {"unet/diffusion_pytorch_model.safetensors"}
+
+
+def test_the_smallest_difference_is_the_largest_of_those_recorded_for_the_models(tmp_path: Path) -> None:
+    record = recorded_agreement("starter")
+    assert record is not None
+    own = record.smallest("subject_fidelity", "starter")
+    assert own is not None and smallest_difference(scored("subject_fidelity", "starter"), ["starter"]) == own > 0
+    larger = SmallestDifference(
+        metric="subject_fidelity", network="starter", sets="x", images=12, pairs=3, value=2 * own
+    )
+    (tmp_path / FILE).write_text(record.model_copy(update={"differences": (larger,)}).model_dump_json())
+    both = ["starter", str(tmp_path)]
+    assert smallest_difference(scored("subject_fidelity", "starter"), both) == 2 * own
+    assert smallest_difference(scored("subject_fidelity=far/dino", "far/dino"), both) == 0, "of another network"
+    assert smallest_difference(scored("sharpness", None), [str(tmp_path)]) == record.smallest("sharpness", None)
+    assert smallest_difference(scored("subject_fidelity", "starter"), [str(tmp_path / "none")]) == 0
+
+
+def test_every_metric_that_decides_on_the_starter_has_a_smallest_difference(starter: Path) -> None:
+    record = AgreementRecord.model_validate(json.loads((starter / FILE).read_text(encoding="utf-8")))
+    sets = {"fid", "kid"}  # single values, which decide nothing
+    decide = {(each.metric, each.network) for each in record.agreement if each.correlation >= AGREES}
+    assert all((record.smallest(*each) or 0) > 0 for each in decide if each[0] not in sets)

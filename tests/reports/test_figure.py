@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw
 
 from limner.imaging.fonts import font_for
 from limner.reports import figure as figures
-from limner.reports.figure import PAPER, ColumnGroup, grid
+from limner.reports import writer
+from limner.reports.figure import PAPER, ColumnGroup, ImageGrid, grid
 
 COLOURS = [[(255, 0, 0), (0, 255, 0), (0, 0, 255)], [(255, 255, 0), (0, 255, 255), (255, 0, 255)]]
 
@@ -161,3 +162,25 @@ def test_a_rows_label_has_as_many_lines_as_fit(written):
         assert label.count("\n") + 1 == lines
         font = font_for(label, 16)[0]
         assert all(100 < font.getlength(line) <= 194 for line in label.split("\n"))
+
+
+def test_a_page_shows_the_same_grid_as_a_table():
+    images = [[flat(colour) for colour in COLOURS[0]], [flat(COLOURS[1][0]), None, flat(COLOURS[1][2])]]
+    groups = (ColumnGroup("one", ("x",)), ColumnGroup("two", ("y", "z")))
+    shown = ImageGrid(("a cat", "<b>"), groups, images, "Made by AI.", 40)
+    assert np.array_equal(shown.draw(), grid(shown.rows, groups, images, "Made by AI.", 40))
+    page = shown.page(lambda image: "#{:02x}{:02x}{:02x}".format(*image.getpixel((0, 0))))
+    assert page["headings"] == [("one", 1), ("two", 2)] and (page["side"], page["shape"]) == (40, "16 / 16")
+    assert page["columns"] == [("x", True), ("y", True), ("z", False)], "with the first of each group"
+    assert page["rows"] == [("a cat", ["#ff0000", "#00ff00", "#0000ff"]), ("<b>", ["#ffff00", None, "#ff00ff"])]
+    template = writer._templates().from_string('{% from "grid.html" import image_grid %}{{ image_grid(grid) }}')
+    html = template.render(grid=page)
+    assert html.count("<img ") == 5 and html.count("<i ") == 1 and "&lt;b&gt;" in html and "<b>" not in html
+    assert html.count('class="first"') == 2 * 3 and html.index("#00ff00") < html.index("#0000ff")
+    assert shown.page()["rows"][0][1][0].startswith("data:image/webp;base64,")
+
+
+def test_cells_on_a_page_are_as_wide_as_in_the_figure():
+    wide = ImageGrid(("a",), (ColumnGroup("one", ("x", "y")),), [[None, Image.new("RGB", (300, 200))]], "", None)
+    assert wide.page()["side"] == 256 and wide.page()["shape"] == "300 / 200"
+    assert ImageGrid(("a",), (ColumnGroup("", ("x",)),), [[None]], "").page()["side"] == 192

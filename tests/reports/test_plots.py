@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree
@@ -42,6 +43,24 @@ def test_a_histogram_leaves_out_values_that_are_not_finite():
     svg = histogram_svg([1.0, 2.0, float("nan"), float("inf")], HOSTILE, 1.5)
     assert "script" not in tags(svg) and svg == histogram_svg([1.0, 2.0], HOSTILE, 1.5)
     assert tags(histogram_svg([], "x")) and tags(histogram_svg([5.0], "x"))
+
+
+def test_plots_take_the_colours_of_the_page():
+    curve = plots.Curve("steps", "score", [1.0, 2.0], [(1.0, 0.5, 1.5)] * 2, 1.0)
+    intervals = (MeanInterval("a", 1.0, 0.5, 1.5, True),)
+    drawn = [
+        plots.curves_svg([curve]),
+        histogram_svg([1.0, 2.0], "x"),
+        clusters_svg(np.zeros((12, 2)), np.arange(12), "x"),
+        tradeoff_svg([Point("a", 0, 0, start=True), Point("b", 1, 1, best=True)], "x", "y"),
+        forest_svg(intervals, "x"),
+        panels_svg([Panel("x", intervals)], "x"),
+    ]
+    fixed = {plots.MARK, *plots.CLUSTERS, plots.REST} - {plots.ACCENT}
+    fixed |= {"#1f77b4"}  # matplotlib's fill of the ends of error bars, which have no area
+    for svg in drawn:
+        assert "var(--ink)" in svg and {*re.findall("#[0-9a-f]{6}", svg)} <= fixed
+        assert 'style="fill: var(--card)"' not in svg, "no background: that of the page shows through"
 
 
 def test_small_plots_with_hostile_names_are_one_drawing():

@@ -13,6 +13,7 @@ from PIL import Image
 
 from limner.core.events import ArtifactCreated, ArtifactKind
 from limner.reports import writer
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.writer import ReportWriter, data_url, file_data_url, relative_to, write_page
 from limner.store.files import sha256_of
 
@@ -90,8 +91,14 @@ def test_the_other_files_are_told_in_order_with_details_of_the_page(report, monk
 def test_a_page_escapes_what_it_is_given_and_needs_all_of_it(tmp_path):
     values = {"taught": {}, "pairs": [SimpleNamespace(prompt="<b>", base="", personalised="")]}
     values |= {"title": "<i>", "curve": "", "shown": "", "train_command": "", "minutes": 1, "activate": None}
+    values["figure"] = ImageGrid(("<u>",), (ColumnGroup("<s>", ("x",)),), [[None]], "").page()
     page = write_page(tmp_path / "a.html", "demo.html", **values).read_text()
-    assert "<title>&lt;i&gt;</title>" in page and "<b>&" not in page and "<figcaption>&lt;b&gt;" in page
+    assert (
+        "<title>&lt;i&gt;</title>" in page
+        and "<b>&" not in page
+        and "<u>" not in page
+        and "<figcaption>&lt;b&gt;" in page
+    )
     del values["minutes"]
     with pytest.raises((UndefinedError, TypeError)):
         write_page(tmp_path / "b.html", "demo.html", **values)

@@ -170,12 +170,21 @@ def test_lists_contain_own_things_and_an_admins_contain_all(setup: Setup) -> Non
     setup.ann.post("/v1/shares/revoke", json={"reference": setup.folder, "account": "root"}).raise_for_status()
 
 
-def test_runs_of_the_command_line_are_hidden(setup: Setup) -> None:
-    for client in (setup.ann, setup.root):
-        assert client.get(f"/v1/runs/{setup.mine}").status_code == 404
-        assert client.get(f"/v1/runs/{setup.mine}/verdicts").status_code == 404
-    statuses = [client.get(f"/v1/pictures/{setup.theirs}").status_code for client in (setup.ann, setup.vic, setup.root)]
-    assert statuses == [404, 404, 200], "images of the command line are those of admins"
+def test_runs_and_images_of_the_command_line_are_those_of_admins(setup: Setup) -> None:
+    run = f"/v1/runs/{setup.mine}"
+    for path in (run, f"{run}/verdicts", f"/v1/pictures/{setup.theirs}", f"/v1/runs?before={setup.mine}"):
+        statuses = [client.get(path).status_code for client in (setup.ann, setup.bob, setup.vic, setup.root)]
+        assert statuses == [404, 404, 404, 200], path
+    assert setup.ann.get(f"{run}/events").status_code == 404
+    for client, listed in ((setup.ann, False), (setup.vic, False), (setup.root, True)):
+        assert (setup.mine in [each["id"] for each in client.get("/v1/runs").json()]) is listed
+    picture = setup.root.get(f"/v1/pictures/{setup.theirs}").json()
+    assert setup.root.get(f"/v1/runs/{picture['run']}").json()["id"] == setup.mine
+    for method, path in (("POST", f"{run}/cancel"), ("POST", f"{run}/retry"), ("DELETE", run)):
+        assert setup.ann.request(method, path).status_code == 404
+        refused = setup.root.request(method, path)
+        assert refused.status_code == 409 and f"limner erase {setup.mine}" in refused.json()["remedy"]
+    assert setup.studio.store.get(setup.mine).status is Status.QUEUED
 
 
 def test_runs_are_found_by_complete_ids_only(setup: Setup) -> None:
@@ -348,7 +357,10 @@ def test_verification_names_the_run_to_those_who_may_see_it(setup: Setup) -> Non
         for name, client in (("ann", setup.ann), ("bob", setup.bob), ("root", setup.root))
     }
     assert runs == {"ann": setup.run, "bob": None, "root": setup.run}
-    assert setup.root.post("/v1/verify", content=png("blue"), headers=headers).json()["run"] is None
+    found = [
+        each.post("/v1/verify", content=png("blue"), headers=headers).json()["run"] for each in (setup.ann, setup.root)
+    ]
+    assert found == [None, setup.mine], "runs of the command line are those of admins"
 
 
 def test_size_limit_of_uploads(setup: Setup) -> None:

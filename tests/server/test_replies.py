@@ -9,7 +9,7 @@ import pytest
 from limner.core.execution import Execution
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Artifact, Run
-from limner.server.replies import ArtifactReply, RunReply, url_of
+from limner.server.replies import ArtifactReply, RunReply, url_of, without_paths
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -35,6 +35,28 @@ def test_artifacts_have_no_path() -> None:
         assert ArtifactReply.of(artifact(7, reference=wrong)).reference == f"sha256:{7:064x}"
     plain = ArtifactReply.of(artifact(7))
     assert (plain.reference, plain.url) == (f"sha256:{7:064x}", f"/v1/files/{7:064x}")
+
+
+def test_an_artifact_of_the_command_line_has_a_link_only_if_it_is_stored() -> None:
+    unstored = ArtifactReply.of(artifact(7), queued=False)
+    assert unstored.url is None and unstored.reference is None
+    stored = ArtifactReply.of(artifact(7, reference="sha256:" + "a" * 64, data=["/srv/x"]), queued=False)
+    assert stored.url == f"/v1/files/{'a' * 64}" and stored.details == {"data": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("'/home/a b/photos' has no image", "'photos' has no image"),
+        ('see "/srv/x/y.png"; or /srv/z.png, please', 'see "y.png"; or z.png, please'),
+        ("write ~/photos/rex (or /tmp)", "write rex (or tmp)"),
+        ("1/2 of the images, 80/20/10, and/or https://example.com/a/b", None),
+        ("loss = a / b, sha256:0/1, 3 // 2, {a}/x", None),
+        ("/srv/limner/", "limner"),
+    ],
+)
+def test_texts_lose_their_paths_and_nothing_else(text: str, expected: str | None) -> None:
+    assert without_paths(text) == (expected or text)
 
 
 def test_names_of_windows_paths() -> None:

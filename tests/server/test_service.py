@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from limner.core.requests import TrainRequest
+from limner.core.events import Notice
+from limner.core.requests import SweepRequest, TrainRequest
+from limner.core.runs import Status
 from limner.provenance.labels import read_label
 from limner.studio.studio import Studio
 from serving import CALL, PAINT, Client, Service, parsed, problem, refused
@@ -156,11 +158,35 @@ def test_invalid_last_event_id(call: Client) -> None:
     problem(call("GET", f"{run['url']}/events", Last_Event_ID="99999999999999999999"), 422)
 
 
-def test_command_line_runs_are_hidden(service: Service) -> None:
-    run = Studio(service.home).store.create(TrainRequest(data="/home/somebody/photos", class_word="dog"))
-    assert run.id not in [each["id"] for each in service.call("GET", "/v1/runs?limit=1000").json]
-    for method, path in (("GET", ""), ("POST", "/retry"), ("POST", "/cancel"), ("GET", "/events")):
-        problem(service.call(method, f"/v1/runs/{run.id}{path}"), 404)
+def test_every_link_of_a_command_line_run_answers_without_paths(service: Service, tmp_path: Path) -> None:
+    studio, out = Studio(service.home), tmp_path / "mine"
+    run = studio.run(SweepRequest(prompt=("a cat",), axis=("guidance=1,2",), steps=1, metric=("clipping",)), out)
+    links = [f"/v1/runs/{run.id}", f"/v1/runs/{run.id}/verdicts", f"/v1/runs/{run.id}/events", "/v1/runs"]
+    found = service.call("GET", links[0]).json
+    pages = [made for made in found["artifacts"] if made["kind"] == "report"]
+    assert pages and any(made["kind"] == "picture" for made in found["artifacts"])
+    assert service.call("GET", pages[0]["url"]).body == (out / pages[0]["name"]).read_bytes()
+    for link in [*links, *(made["url"] for made in found["artifacts"])]:
+        assert service.call("GET", link).status == 200, link
+    for link in links:
+        assert str(tmp_path) not in service.call("GET", link).body.decode(), link
+    for method, path in (("POST", "/retry"), ("POST", "/cancel"), ("DELETE", "")):
+        assert "command line" in problem(service.call(method, f"/v1/runs/{run.id}{path}"), 409)["detail"]
+    studio.close()
+
+
+def test_a_failed_run_of_the_command_line_names_no_path(service: Service) -> None:
+    studio = Studio(service.home)
+    run = studio.store.create(TrainRequest(data="/home/somebody/photos", class_word="dog"), out="/home/somebody/rex")
+    error = "'/home/somebody/my photos' does not exist; check /home/somebody/x.png"
+    studio.store.add_event(run.id, Notice(text="read '/home/somebody/photos/a.txt'"))
+    studio.store.update(run.id, status=Status.FAILED, error=error)
+    found = service.call("GET", f"/v1/runs/{run.id}")
+    assert found.json["error"] == "'my photos' does not exist; check x.png"
+    assert found.json["request"]["data"] == "photos" and found.json["notices"] == ["read 'a.txt'"]
+    for path in (f"/v1/runs/{run.id}", f"/v1/runs/{run.id}/events", "/v1/runs?limit=1000"):
+        assert b"somebody" not in service.call("GET", path).body, path
+    studio.close()
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,9 @@ def test_files_that_are_no_images(service: Service, body: bytes) -> None:
     assert "/tmp" not in str(error) and error["remedy"]
 
 
-def test_command_line_runs_are_not_named(service: Service, tmp_path: Path) -> None:
+def test_command_line_runs_are_named(service: Service, tmp_path: Path) -> None:
     studio = Studio(service.home)
     run = studio.run(GenerateRequest(prompt="a dog", steps=2), tmp_path)
     reply = service.call("POST", "/v1/verify", (tmp_path / "0001.png").read_bytes())
-    assert reply.json["state"] == "ours" and reply.json["run"] is None and run.id not in reply.body.decode()
+    assert reply.json["state"] == "ours" and reply.json["run"] == run.id
+    assert service.call("GET", f"/v1/runs/{run.id}").json["id"] == run.id

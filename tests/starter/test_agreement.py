@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.core.agreement import FILE, AgreementRecord
+from limner.core.agreement import FILE, AgreementRecord, SmallestDifference
 from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS, ImageSet, ScoredImage
 from limner.plugins import registry
@@ -150,6 +150,13 @@ def test_the_page_has_the_figures_that_verdicts_read(starter):
         )
         for each in record.agreement
     ]
+
+
+def test_the_page_has_the_smallest_differences_that_verdicts_read(starter):
+    record = AgreementRecord.model_validate_json((starter / FILE).read_text(encoding="utf-8"))
+    page = DOCS.read_text(encoding="utf-8").partition("### The smallest difference that matters")[2]
+    table = re.findall(r"^\| ([a-z ]+) \| ([0-9.]+) \| (.*) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert table == [(name.replace("_", " "), *values) for name, values in agreement.spreads(record.differences)]
 
 
 def test_metrics_need_the_images_of_a_case(tmp_path):
@@ -363,17 +370,22 @@ def test_the_report_has_every_agreement(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(agreement, "measure_case", lambda given: found)
     monkeypatch.setattr(planted, "planted_worths", lambda *given: worths)
+    spread = SmallestDifference(metric="fid", network="starter", sets="alike", images=12, pairs=3, value=0.0456)
+    monkeypatch.setattr(agreement, "equal_sets", lambda writer, size: [SimpleNamespace(metrics=("fid",), size=size)])
+    monkeypatch.setattr(agreement, "smallest_differences", lambda given: [spread] if given.size == 8 else [])
     options = ExamOptions(model="mine")
-    *images, worth = agreement.measure_agreement(tmp_path / "out", options, listener.append, stop)
+    record = agreement.measure_agreement(tmp_path / "out", options, listener.append, stop)
+    *images, worth = record.agreement
     assert images == found and (worth.metric, worth.network, worth.n) == ("worth", None, 4)
     assert worth.correlation == pytest.approx(correlation(np.array([0.1, 0.3, 0.2, 0.5]), np.array([0, 1, 1, 0]))[0])
     assert loaded == [(options, listener.append, stop)] and asked == [(model, 8)]
-    assert listener == [Stage(name="fid, kid")]
+    assert listener == [Stage(name="fid, kid"), Stage(name="equally good sets: fid")]
     report = json.loads((tmp_path / "out" / "agreement.json").read_text())
     assert (report["model"], report["size"]) == ({"reference": "mine"}, 8)
-    assert report["agreement"][0] == fid
+    assert report["agreement"][0] == fid and report["differences"] == [spread.model_dump()]
+    assert record.differences == (spread,)
     page = (tmp_path / "out" / "agreement.md").read_text()
-    assert "| fid |  | truth | 22 | 0.88 | 0.70 to 0.95 |" in page
+    assert "| fid |  | truth | 22 | 0.88 | 0.70 to 0.95 |" in page and "| fid | 0.0456 | alike | 12 | 3 |" in page
     assert f"| {DEFAULTS[0].replace('_', ' ')} | yes | other | 9 | 0.50 | -0.10 to 0.80 |" in page
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from limner import AdapterUse, LimnerError, TrainRequest
 from limner.core.errors import Interrupted
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.starter import demo
 from limner.starter.demo import (
     GUIDANCES,
@@ -31,6 +32,7 @@ from limner.starter.demo import (
 )
 from limner.store.locks import Locked, output_lock
 
+FIGURE = ImageGrid(("a cat",), (ColumnGroup("one", ("x",)),), [[None]], "Made by AI.").page()
 LINES = [{"step": step, "loss": 1 / step, **({"held_out_loss": 0.5} if step == 30 else {})} for step in (1, 10, 20, 30)]
 
 
@@ -47,7 +49,8 @@ def test_the_page_shows_all_images_and_escapes_prompts(tmp_path):
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text("\n".join(map(json.dumps, LINES)))
     pairs = [PromptPair("<script>alert(1)</script> & co", "a.png", "b.png")]
-    write_demo_page(tmp_path, {"one.png": "a sks cat", "two.png": "a <b> cat"}, pairs, metrics, "limner train x", 1.25)
+    captions = {"one.png": "a sks cat", "two.png": "a <b> cat"}
+    write_demo_page(tmp_path, captions, pairs, FIGURE, metrics, "limner train x", 1.25)
     page = (tmp_path / "index.html").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page
     links = Links()
@@ -171,13 +174,14 @@ def test_columns_are_the_base_model_and_the_adapter_at_each_guidance(tmp_path, h
     monkeypatch.setattr(demo, "SEED", 7)
     drawn = []
 
-    def grid(*given):
-        for image in (image for row in given[2] for image in row):
-            image.load()  # closes its file
-        drawn.append(given)
-        return Image.new("RGB", (8, 8))
+    class Grid(ImageGrid):
+        def draw(self):
+            for image in (image for row in self.images for image in row):
+                image.load()  # closes its file
+            drawn.append((self.rows, self.groups, self.images, self.caption))
+            return Image.new("RGB", (8, 8))
 
-    monkeypatch.setattr(demo, "grid", grid)
+    monkeypatch.setattr(demo, "ImageGrid", Grid)
     page = run_demo(tmp_path / "demo", lambda event: None, never).read_text(encoding="utf-8")
     columns = []
     for requests in recording.batches:
@@ -201,6 +205,11 @@ def test_columns_are_the_base_model_and_the_adapter_at_each_guidance(tmp_path, h
     for base, personalised in ((count, 2 * count), (1, count + 1)):
         pair = f'src="pictures/{base:04d}.png" alt="base model"><img src="pictures/{personalised:04d}.png"'
         assert pair in page
+    cells = re.findall(r'<img src="(pictures/[0-9]+.png)" alt="([^"]*)"', page)[-len(PROMPTS) * len(columns) :]
+    expected = [
+        f"pictures/{count * (column + 1) - row:04d}.png" for row in range(count) for column in range(len(columns))
+    ]
+    assert [src for src, _ in cells] == expected and cells[0][1] == f"{PROMPTS[0]}; base model"
 
 
 def test_progress_is_of_all_images_and_notices_come_once_a_column_with_an_adapter(tmp_path, recording, monkeypatch):
@@ -308,7 +317,7 @@ def test_commands_on_the_page_follow_the_activation(tmp_path, monkeypatch):
     for command, shown in (("source .venv/bin/activate", True), (None, False)):
         monkeypatch.setattr(demo, "activation", lambda folder, command=command: command)
         pairs = [PromptPair("a", "a.png", "b.png")]
-        write_demo_page(tmp_path, {"one.png": "a"}, pairs, tmp_path / "metrics.jsonl", "limner train x", 1.0)
+        write_demo_page(tmp_path, {"one.png": "a"}, pairs, FIGURE, tmp_path / "metrics.jsonl", "limner train x", 1.0)
         page = (tmp_path / "index.html").read_text()
         assert ("<code>source .venv/bin/activate</code>" in page) is shown
         assert not shown or page.index("source .venv") < page.index("limner generate")

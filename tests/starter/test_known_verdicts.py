@@ -19,8 +19,9 @@ from limner.core.requests import MetricUse, SweepRequest
 from limner.engine.compare.result import differences, verdict
 from limner.engine.evaluate.group_fairness import GroupedImages, measure_fairness
 from limner.engine.influence.attribution import judged, worth_rows
+from limner.engine.scoring.evidence import Evidence
 from limner.engine.scoring.scorers import Scorers
-from limner.engine.scoring.trust import distrust, distrust_of
+from limner.engine.scoring.trust import distrust, distrust_of, smallest_difference
 from limner.engine.sweep.result import SweepResult
 from limner.engine.sweep.verdict import verdict as sweep_verdict
 from limner.starter.painter import CHARACTERS, caption, paint, portraits, random_scene
@@ -79,11 +80,16 @@ def doubts_of(score: MetricResult) -> dict[str, str]:
     return {} if reason is None else {score.metric: reason}
 
 
+def smallest_of(score: MetricResult) -> dict[str, float]:
+    return {score.metric: smallest_difference(score, ["starter"])}
+
+
 def compared(
     drawer: Drawer, metric: str, first: Sequence[ScoredImage], other: Sequence[ScoredImage], photos: Sequence[Path] = ()
 ) -> str:
     scores = {name: {metric: drawer.scored(metric, items, photos)} for name, items in (("A", first), ("B", other))}
-    return verdict(differences(scores, doubts_of(scores["A"][metric])))
+    measured = scores["A"][metric]
+    return verdict(differences(scores, doubts_of(measured), smallest_of(measured)))
 
 
 def swept(drawer: Drawer, axis: str, metric: str, images: Sequence[Sequence[ScoredImage]]) -> str:
@@ -91,7 +97,9 @@ def swept(drawer: Drawer, axis: str, metric: str, images: Sequence[Sequence[Scor
         {"prompt": ["a cat"], "axis": [axis], "seeds": len(images[0]), "metric": [metric]}
     )
     scores = [{metric: drawer.scored(metric, items)} for items in images]
-    return sweep_verdict(SweepResult(request, [{} for _ in images], scores, doubts_of(scores[0][metric])))
+    measured = scores[0][metric]
+    result = SweepResult(request, [{} for _ in images], scores, doubts_of(measured), smallest_of(measured))
+    return sweep_verdict(result)
 
 
 def blurred(sigma: float) -> Edit:
@@ -103,6 +111,8 @@ def contrasted(factor: float) -> Edit:
 
 
 BETTER, WORSE = "B is better than A", "B is worse than A"
+ELSEWHERE = 3
+"""Sets of each character in other backgrounds and views."""
 
 
 def subject_cases(drawer: Drawer) -> Iterator[Case]:
@@ -122,6 +132,12 @@ def subject_cases(drawer: Drawer) -> Iterator[Case]:
             yield Case(f"{name} {title}", compared(drawer, "subject_fidelity", first, other, photos), [right], [wrong])
         again = compared(drawer, "subject_fidelity", whole, drawer.character(name, look, 2), photos)
         yield Case(f"{name}, the same images", again, [], [BETTER, WORSE])
+        for seed in range(3, 3 + ELSEWHERE):
+            elsewhere = drawer.character(name, look, seed)
+            found = compared(drawer, "subject_fidelity", whole, elsewhere, photos)
+            yield Case(f"{name} in other backgrounds, {seed}", found, [], [BETTER, WORSE])
+            found = compared(drawer, "subject_fidelity", elsewhere, drawer.character(name, stranger, 2), photos)
+            yield Case(f"{name} before a stranger in other backgrounds, {seed}", found, [WORSE], [BETTER])
         five = compared(drawer, "subject_fidelity", drawer.character(name, breed, 2)[:5], whole[:5], photos)
         yield Case(f"{name}, five pairs", five, [BETTER], [WORSE])
 
@@ -204,6 +220,28 @@ def test_no_verdict_is_wrong(cases: list[Case]) -> None:
 def test_at_least_half_of_the_cases_get_a_verdict(cases: list[Case]) -> None:
     given = [case for case in cases if case.given]
     assert len(given) >= len(cases) / 2, [case.name for case in cases if not case.given]
+
+
+def test_no_difference_that_matters_is_reported_as_such(cases: list[Case]) -> None:
+    said = {case.name: case.said for case in cases}
+    for name in ("pixie, the same images", "luna, the same images", "the same"):
+        assert "there is no difference that matters, because equally good images differ by up to" in said[name]
+    others = [case for case in cases if "in other backgrounds" in case.name and not case.right]
+    assert len(others) == 9 and any("matter" in case.said for case in others)
+
+
+def test_without_a_smallest_difference_other_backgrounds_would_be_judged(
+    cases: list[Case], tmp_path: Path, starter: Path
+) -> None:
+    drawer = Drawer(tmp_path)
+    wrong = 0
+    for name in ("pixie", "luna", "rosie"):
+        look = CHARACTERS[name]
+        photos = [each.path for each in drawer.character(name, look, 1, 6)]
+        first, *others = (drawer.character(name, look, seed) for seed in range(2, 3 + ELSEWHERE))
+        scored = [drawer.scored("subject_fidelity", items, photos) for items in (first, *others)]
+        wrong += sum(Evidence.of(scored[0].values, other.values).sufficient for other in scored[1:])
+    assert wrong, "these cases would not show that it is needed"
 
 
 def test_too_few_images_and_metrics_that_do_not_agree_get_none(cases: list[Case]) -> None:

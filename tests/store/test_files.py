@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -382,3 +383,32 @@ def test_if_one_of_many_files_cannot_be_written_none_appears(tmp_path: Path) -> 
     with pytest.raises(LimnerError, match=r"no space is left to write .*two"):
         write_files({tmp_path / "one": lambda at: at.write_text("a"), tmp_path / "two": full})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_a_device_pipe_or_socket_is_never_replaced(tmp_path, kind):
+    """As root even /dev/zero could be renamed over."""
+    path = tmp_path / "special"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        holder = socket.socket(socket.AF_UNIX)
+        holder.bind(str(path))
+        holder.close()
+    before = path.lstat()
+    with (
+        pytest.raises(LimnerError, match="is no regular file; choose another name"),
+        files.atomic_file(path) as partial,
+    ):
+        partial.write_text("mine")
+    with pytest.raises(LimnerError, match="is no regular file"):
+        files.write_files({path: lambda partial: partial.write_text("mine")})
+    assert path.lstat() == before and [each.name for each in tmp_path.iterdir()] == ["special"]
+
+
+def test_a_broken_link_is_replaced(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with files.atomic_file(tmp_path / "link") as partial:
+        partial.write_text("mine")
+    assert (tmp_path / "link").read_text() == "mine" and not (tmp_path / "nowhere").exists()

@@ -1,4 +1,4 @@
-"""How far metrics agree with the truth, as a model's agreement.json records it."""
+"""How far metrics agree with the truth, and which differences matter, as a model's agreement.json records it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,35 @@ class Agreement(Frozen):
     high: float
 
 
+class SmallestDifference(Frozen):
+    """The smallest difference of a metric's means that matters: most pairs of equally good sets differ by less.
+
+    network: of the metric, None if it uses none. sets: what they are. images: in each set, or groups of images if the
+    metric scores those. pairs: how many pairs of sets were compared. value: a difference that 95% of them do not reach.
+    """
+
+    metric: str
+    network: str | None = None
+    sets: str
+    images: int
+    pairs: int
+    value: float
+
+
 class AgreementRecord(Frozen):
     """The agreement of all metrics on images of a model. model: what identifies it. size: number of images per case."""
 
     model: dict[str, Any]
     size: int
     agreement: tuple[Agreement, ...]
+    differences: tuple[SmallestDifference, ...] = ()
 
     def lowest(self, metric: str, network: str | None) -> float | None:
         """The lowest correlation of a metric by a network with any truth; None if it was not measured."""
         those = (each for each in self.agreement if (each.metric, each.network) == (metric, network))
         return min((each.correlation for each in those), default=None)
+
+    def smallest(self, metric: str, network: str | None) -> float | None:
+        """The smallest difference of a metric by a network that matters; None if it was not measured."""
+        those = (each for each in self.differences if (each.metric, each.network) == (metric, network))
+        return max((each.value for each in those), default=None)

@@ -56,6 +56,10 @@ class Domain(Protocol):
         """Return what prompts may say, by kind, such as "colour". A model knows the words of these phrases only."""
         ...
 
+    def values(self) -> Mapping[str, tuple[str, ...]]:
+        """Return the values of each attribute of its images, such as "breed"."""
+        ...
+
     def resemblance(self, images: Sequence[Image]) -> list[float]:
         """Return how sure it is that each RGB image is of the kind of its training images, 0 to 1."""
         ...

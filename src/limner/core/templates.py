@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from limner.core.errors import LimnerError
 from limner.core.text import article, clean_line, fix_punctuation
 
-SUBJECT_FIELDS = ("species", "breed", "background", "extras")
-"""Fields that any template may contain, whether or not an image of the dataset has them."""
-
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|[{}\[\]]|[^{}\[\]]+")
 _FIELD = re.compile(r"\s*(?:(?P<article>an?)\s+)?(?P<name>\w[\w .-]{0,63}?)\s*\}")
 _DEEPEST = 4

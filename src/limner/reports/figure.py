@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
 
 from limner.imaging.fonts import font_for, truncate, wrap, wrap_words
+from limner.reports.writer import data_url
 
 INK, FAINT, PAPER = (28, 30, 36), (120, 124, 134), (255, 255, 255)
 BLANK = (236, 236, 236)
@@ -21,6 +24,54 @@ class ColumnGroup:
 
     heading: str
     columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """A grid of images. images: by row and column; None for none. caption: below the grid.
+
+    side: width of a cell in pixels, None for that of the first image, from 128 to 256; its height follows from the
+    shape of the first image.
+    """
+
+    rows: Sequence[str]
+    groups: Sequence[ColumnGroup]
+    images: Sequence[Sequence[Image.Image | None]]
+    caption: str
+    side: int | None = 192
+
+    @property
+    def first(self) -> Image.Image:
+        """The first image, whose shape all cells have."""
+        return next((image for line in self.images for image in line if image is not None), Image.new("RGB", (64, 64)))
+
+    @property
+    def cell_side(self) -> int:
+        """The width of a cell in pixels."""
+        return min(256, max(128, self.first.width)) if self.side is None else self.side
+
+    def draw(self) -> Image.Image:
+        """The grid as one image on white, for papers and slides; missing images are grey."""
+        return grid(self.rows, self.groups, self.images, self.caption, self.cell_side)
+
+    def page(self, url: Callable[[Image.Image], str] | None = None) -> dict[str, Any]:
+        """What `grid.html` shows of it, as a table. url: of an image; by default its data at twice the cell's size."""
+        to_url = url or partial(data_url, side=2 * max(self.cell_side, self._cell_height))
+        return {
+            "headings": [(group.heading, len(group.columns)) for group in self.groups],
+            "columns": [(name, not at) for group in self.groups for at, name in enumerate(group.columns)],
+            "rows": [
+                (row, [None if image is None else to_url(image) for image in line])
+                for row, line in zip(self.rows, self.images, strict=True)
+            ],
+            "caption": self.caption,
+            "side": self.cell_side,
+            "shape": f"{self.first.width} / {self.first.height}",
+        }
+
+    @property
+    def _cell_height(self) -> int:
+        return round(self.cell_side * self.first.height / self.first.width)
 
 
 def grid(

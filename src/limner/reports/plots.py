@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ MARK, WARNING = "#e4572e", "#c0392b"
 CLUSTERS = ("#0f8f88", "#e4572e", "#3b6fb5", "#e0a100", "#8a4fae", "#5d8c2e", "#c2417c", "#6b5344")
 """Colours of the largest clusters; the others share `REST`."""
 REST = "#b4b8c0"
+PAGE_COLOURS = {INK: "var(--ink)", FAINT: "var(--faint)", ACCENT: "var(--accent)", WARNING: "var(--warning)"} | {
+    "#ffffff": "var(--card)"
+}
+"""Colours of a plot -> those of the page (base.html), which differ in dark mode."""
 CURVES = 3
 """Curves in a row."""
 ROW_GAP = 0.14
@@ -39,14 +44,17 @@ def new_figure(width: float, height: float, font: int = 10) -> Iterator[Any]:
 
 
 def as_svg(figure: Any, label: str) -> str:
-    """A matplotlib figure as SVG to put into a page. label: what it shows, for screen readers."""
+    """A matplotlib figure as SVG for a page, with the page's colours. label: what it shows, for screen readers."""
     buffer = io.StringIO()
+    for part in (figure, *figure.axes):
+        part.patch.set_visible(False)  # the page's background shows through
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of letters that the font lacks
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     before, _, rest = text[text.index("<svg") :].partition("<metadata>")
     text = before + (rest.partition("</metadata>")[2] if rest else "")
+    text = re.sub("|".join(PAGE_COLOURS), lambda found: PAGE_COLOURS[found[0]], text)
     escaped = label.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
     return text.replace("<svg", f'<svg role="img" aria-label="{escaped}"', 1)
 

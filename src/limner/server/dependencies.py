@@ -69,8 +69,15 @@ async def current_view(caller: CallerDep, state: StateDep) -> Viewer:
 ViewDep = Annotated[Viewer, Depends(current_view)]
 
 
+def sees_run(caller: Caller, run: Run | UnreadableRun) -> bool:
+    """Return whether a caller may see a run. Runs of the command line belong to no account, so admins see them, and
+    every caller where no key is needed.
+    """
+    return caller.scope is None or (run.queue, run.owner) == (QUEUE, caller.scope)
+
+
 def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
-    """Return a run of the queue that the caller may see; raises HTTPError (404) for any other."""
+    """Return a run that the caller may see; raises HTTPError (404) for any other."""
     found: Run | UnreadableRun | None = None
     try:
         found = state.studio.runs.get(run_id)
@@ -80,7 +87,7 @@ def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
         raise
     except LimnerError:
         pass
-    if found is None or (found.id, found.queue) != (run_id, QUEUE) or caller.scope not in (None, found.owner):
+    if found is None or found.id != run_id or not sees_run(caller, found):
         raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no run {run_id[:40]!r}", "GET /v1/runs lists your runs")
     if isinstance(found, UnreadableRun):
         raise HTTPError(HTTPStatus.CONFLICT, found.problem, found.remedy) from found
@@ -88,6 +95,17 @@ def find_run(run_id: str, state: StateDep, caller: CallerDep) -> Run:
 
 
 RunDep = Annotated[Run, Depends(find_run)]
+
+
+def find_queued_run(run: RunDep) -> Run:
+    """Return a run of the queue; raises HTTPError (409) for one of the command line, which is controlled there."""
+    if run.queue != QUEUE:
+        remedy = f"stop, resume or erase it there: limner show {run.id}, limner erase {run.id}"
+        raise HTTPError(HTTPStatus.CONFLICT, f"run {run.id} was started on the command line", remedy)
+    return run
+
+
+QueuedRunDep = Annotated[Run, Depends(find_queued_run)]
 
 
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:

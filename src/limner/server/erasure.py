@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.server.auth import CallerDep
-from limner.server.dependencies import RunDep, StudioDep, check_access
+from limner.server.dependencies import QueuedRunDep, StudioDep, check_access
 from limner.server.files import Sha256
 from limner.server.problems import HTTPError, Problem, problem_response
 from limner.server.profile import Profile
@@ -40,7 +40,9 @@ class ErasedReply(BaseModel):
 
 
 @router.delete("/runs/{run_id}", tags=["runs"], response_model=ErasedReply)
-def erase_run(studio: StudioDep, run: RunDep, caller: CallerDep, derived: Derived = False) -> Response | ErasedReply:
+def erase_run(
+    studio: StudioDep, run: QueuedRunDep, caller: CallerDep, derived: Derived = False
+) -> Response | ErasedReply:
     """Erase a run and its artifacts.
 
     Refused while it is running, and if other runs use its artifacts, unless `derived` is true.

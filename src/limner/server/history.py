@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -15,13 +14,10 @@ from pydantic import BaseModel
 from limner.core.errors import LimnerError
 from limner.core.execution import body_model, body_of
 from limner.core.feedback import Collection, CollectionRequest, GeneratedImage, ImageQuery, Rating
-from limner.core.requests import GenerateRequest, replace_references
 from limner.provenance.labels import Label, read_label
 from limner.server.dependencies import ImageDep, StudioDep, ViewDep
 from limner.server.problems import http_status
-from limner.server.replies import public_details, url_of
-from limner.studio.files import REFERENCE
-from limner.studio.references import is_model
+from limner.server.replies import public_details, request_without_paths, url_of
 
 router = APIRouter(prefix="/v1", tags=["history"])
 
@@ -58,7 +54,7 @@ class ImageReply(BaseModel):
             **picture.model_dump(include=set(ImageReply.model_fields) - own),
             reference=reference,
             url=url_of(reference),
-            request=body_of(_without_paths(picture.request), picture.execution),
+            request=body_of(request_without_paths(picture.request), picture.execution),
             details=public_details(picture.details),
             rating=ImageRatings(mean=picture.mean, count=picture.ratings),
             mine=picture.mine,
@@ -70,15 +66,6 @@ class ImageDetails(ImageReply):
     """An image with the label in its metadata: the complete request, and the hashes of the weights used."""
 
     label: Label | None
-
-
-def _without_paths(request: GenerateRequest) -> GenerateRequest:
-    """Return a request with names in place of the paths that one of the command line has."""
-
-    def name(reference: str) -> str:
-        return reference if REFERENCE.fullmatch(reference) else Path(reference).name
-
-    return replace_references(request, name, lambda model: model if is_model(model) else name(model))
 
 
 def reference_of(picture: GeneratedImage) -> str:

@@ -46,7 +46,7 @@ from limner.server.openai_models import (
     OpenAIImage,
 )
 from limner.server.problems import HTTPError, error_response
-from limner.server.replies import ArtifactReply, url_of
+from limner.server.replies import reference_of, url_of
 from limner.server.run_events import KEEP_ALIVE
 from limner.server.uploads import edit_request, form_image, form_mask, store_edit_files
 from limner.server.waiting import check_done, wait_until_done
@@ -204,7 +204,7 @@ def _images_response(state: ServerState, base_url: str, body: ImageRequest, run:
             image = convert_image(_read(state.studio, artifact.sha256), image_format, quality, state.studio.home)
             data.append(OpenAIImage(b64_json=base64.b64encode(image).decode()))
         else:
-            path = ArtifactReply.of(artifact).url
+            path = url_of(reference_of(artifact))
             if image_format != "png":
                 path = url_of(_store_copy(state.studio, artifact, image_format, quality))
             data.append(OpenAIImage(url=base_url + (path if state.links is None else state.links.sign(path))))

@@ -23,7 +23,7 @@ from limner.server.dependencies import ServerState, StateDep
 from limner.server.image_sizes import ImageSize, size_fields
 from limner.server.limits import SUBMISSIONS
 from limner.server.problems import HTTPError
-from limner.server.replies import ArtifactReply
+from limner.server.replies import reference_of, url_of
 from limner.server.waiting import wait_until_done
 from limner.studio.images import Viewer
 
@@ -101,7 +101,7 @@ async def generate_image(
     artifacts = await run_sync(state.studio.runs.artifacts, run.id, "picture")
     if not artifacts:
         raise HTTPError(HTTPStatus.NOT_FOUND, "the image was erased", "send the request again")
-    paths = [ArtifactReply.of(artifact).url for artifact in reversed(artifacts)]  # they come newest first
+    paths = [url_of(reference_of(artifact)) for artifact in reversed(artifacts)]  # they come newest first
     if state.links is not None:
         paths = [await run_sync(state.links.sign, path) for path in paths]
     urls = [str(request.base_url).rstrip("/") + path for path in paths]

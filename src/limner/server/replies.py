@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field
 
 from limner.core.events import Progress
 from limner.core.execution import AnyBody, body_of
+from limner.core.requests import KnownRequest, replace_references
 from limner.core.runs import Artifact, Run, Status
 from limner.studio.files import REFERENCE
+from limner.studio.references import is_model
 
 INTERNAL_DETAILS = ("reference", "base", "vae")
 """Details of an artifact that are not returned."""
+_QUOTED_PATH = re.compile(r"""(['"])~?/([^'"\n]*)\1""")
+_PATH = re.compile(r"""(?<![\w/:~.*})\]-])~?/(?:[^\s/'",;:()]+/)*([^\s/'",;:()]+)/?""")
+Asked = TypeVar("Asked", bound=KnownRequest)
 
 
 class ArtifactReply(BaseModel):
-    """An artifact of a run. reference: names it in later requests. url: where to download it."""
+    """An artifact of a run. reference: names it in later requests. url: where to download it. Both are null for one
+    that the command line wrote and that is not stored here, such as the folder of an adapter.
+    """
 
     kind: str
     name: str
     sha256: str
-    reference: str
-    url: str
+    reference: str | None
+    url: str | None
     details: dict[str, Any] = Field(default_factory=dict)
     created: datetime
 
     @staticmethod
-    def of(artifact: Artifact) -> ArtifactReply:
-        reference = str(artifact.details.get("reference", ""))
-        if REFERENCE.fullmatch(reference) is None:  # an old version may have restored it from an unchecked backup
-            reference = f"sha256:{artifact.sha256}"
+    def of(artifact: Artifact, *, queued: bool = True) -> ArtifactReply:
+        """Return an artifact. queued: whether a worker made it, so that it is stored."""
+        reference = reference_of(artifact) if queued else _stored_reference(artifact)
         name = artifact.path.replace("\\", "/").rsplit("/", 1)[-1]
+        details = public_details(artifact.details)
         return ArtifactReply(
             kind=artifact.kind,
             name=name,
             sha256=artifact.sha256,
             reference=reference,
-            url=url_of(reference),
-            details=public_details(artifact.details),
+            url=None if reference is None else url_of(reference),
+            details=details if queued else map_texts(details, without_paths),
             created=artifact.created,
         )
 
@@ -66,15 +76,64 @@ class RunReply(BaseModel):
     @staticmethod
     def of(run: Run, artifacts: list[Artifact], notices: list[str]) -> RunReply:
         """Return a run with its artifacts, which come newest first and are returned oldest first."""
-        fields = run.model_dump(include=set(RunReply.model_fields) - {"request", "notices"})
-        replies = [ArtifactReply.of(artifact) for artifact in reversed(artifacts)]
+        queued = run.queue is not None
+        fields = run.model_dump(include=set(RunReply.model_fields) - {"request", "notices", "error"})
+        replies = [ArtifactReply.of(artifact, queued=queued) for artifact in reversed(artifacts)]
+        request = run.request if queued else request_without_paths(run.request)
         return RunReply(
             **fields,
-            request=body_of(run.request, run.execution),
+            request=body_of(request, run.execution),
             url=f"/v1/runs/{run.id}",
-            notices=notices,
+            error=error_of(run),
+            notices=notices if queued else [*map(without_paths, notices)],
             artifacts=replies,
         )
+
+
+def error_of(run: Run) -> str | None:
+    """Return the error of a run, without paths; workers remove them from those of the queue."""
+    return run.error if run.error is None or run.queue is not None else without_paths(run.error)
+
+
+def request_without_paths(request: Asked) -> Asked:
+    """Return a request with names in place of the paths that one of the command line has."""
+
+    def name(reference: str) -> str:
+        return reference if REFERENCE.fullmatch(reference) else Path(reference).name
+
+    return replace_references(request, name, lambda model: model if is_model(model) else name(model))
+
+
+def without_paths(text: str) -> str:
+    """Return a text of the command line with the last part in place of each path: "photos" for "/home/a/photos"."""
+
+    def quoted_name(found: re.Match[str]) -> str:
+        return f"{found[1]}{found[2].rstrip('/').rpartition('/')[2]}{found[1]}"
+
+    return _PATH.sub(r"\1", _QUOTED_PATH.sub(quoted_name, text))
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value of JSON with each text in it changed; the names of fields stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: map_texts(each, change) for name, each in cast(dict[str, Any], value).items()}
+    if isinstance(value, (list, tuple)):
+        return [map_texts(each, change) for each in cast(list[Any], value)]
+    return value
+
+
+def reference_of(artifact: Artifact) -> str:
+    """Return the reference of a stored artifact."""
+    # An old version may have restored a wrong one from an unchecked backup.
+    return _stored_reference(artifact) or f"sha256:{artifact.sha256}"
+
+
+def _stored_reference(artifact: Artifact) -> str | None:
+    """Return the reference in an artifact's details; None if there is none."""
+    reference = str(artifact.details.get("reference", ""))
+    return None if REFERENCE.fullmatch(reference) is None else reference
 
 
 def public_details(details: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from fastapi.sse import ServerSentEvent
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactCreated, Event
 from limner.core.runs import Artifact, Run
-from limner.server.replies import ArtifactReply
+from limner.server.replies import ArtifactReply, error_of, map_texts, without_paths
 from limner.studio.studio import Studio
 
 KEEP_ALIVE = 15.0
@@ -56,7 +56,7 @@ class RunEvents:
             events.append(ServerSentEvent(event="progress", data=run.progress.model_dump(mode="json")))
         self.idle = 0 if events else self.idle + 1
         if run.status.ended:
-            events.append(self._end(run.status, run.error))
+            events.append(self._end(run.status, error_of(run)))
         return events
 
     def _end(self, status: str, error: str | None) -> ServerSentEvent:
@@ -65,8 +65,10 @@ class RunEvents:
 
 
 def _event_data(run: Run, created: datetime, event: Event) -> dict[str, Any]:
+    queued = run.queue is not None
     if not isinstance(event, ArtifactCreated):
-        return event.model_dump(mode="json")
+        data = event.model_dump(mode="json")
+        return data if queued else map_texts(data, without_paths)
     fields = event.model_dump(exclude={"kind", "what"})
     artifact = Artifact(run=run.id, kind=event.what, created=created, **fields)
-    return ArtifactReply.of(artifact).model_dump(mode="json")
+    return ArtifactReply.of(artifact, queued=queued).model_dump(mode="json")

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator
 from limner.core.execution import AnyBody, split_body
 from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
-from limner.server.dependencies import RunDep, StateDep, StudioDep, find_run
+from limner.server.dependencies import QueuedRunDep, RunDep, StateDep, StudioDep, find_run
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import RunReply
@@ -58,10 +58,10 @@ def list_runs(
     status: Status | None = None,
     before: Annotated[str | None, Query(description="Id of a run: list the runs older than it.")] = None,
 ) -> list[RunReply]:
-    """List runs, newest first."""
+    """List runs, newest first; without keys and for admins, also those of the command line."""
     if before is not None:
         find_run(before, state, caller)
-    runs = state.studio.runs.list(limit, kind, status, before, QUEUE, caller.scope)
+    runs = state.studio.runs.list(limit, kind, status, before, None if caller.scope is None else QUEUE, caller.scope)
     artifacts = state.studio.runs.artifacts_of(run.id for run in runs)
     notices = state.studio.runs.notices_of(run.id for run in runs)
     return [RunReply.of(run, artifacts[run.id], notices[run.id]) for run in runs]
@@ -74,13 +74,13 @@ def show_run(run: RunDep, studio: StudioDep) -> RunReply:
 
 
 @router.post("/{run_id}/cancel")
-def cancel_run(run: RunDep, state: StateDep) -> RunReply:
+def cancel_run(run: QueuedRunDep, state: StateDep) -> RunReply:
     """Cancel a run: at once if it is queued, after its current step if it is running."""
     return run_reply(state.studio, state.studio.runs.cancel(run.id))
 
 
 @router.post("/{run_id}/retry", status_code=202)
-async def retry_run(run: RunDep, state: StateDep, caller: CallerDep) -> RunReply:
+async def retry_run(run: QueuedRunDep, state: StateDep, caller: CallerDep) -> RunReply:
     """Queue a failed or cancelled run again; training resumes from its last checkpoint."""
     try:
         run = await run_submission(partial(state.studio.retry, run, caller, state.granted))

@@ -13,15 +13,12 @@ from anyio import fail_after, to_process, to_thread
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from limner.core.accounts import Caller
-from limner.core.runs import Run
 from limner.server.auth import CallerDep
-from limner.server.dependencies import StateDep
+from limner.server.dependencies import StateDep, sees_run
 from limner.server.files import BINARY
 from limner.server.problems import HTTPError, http_status
 from limner.server.uploads import save_body
 from limner.studio.images import examine
-from limner.studio.runs import QUEUE
 
 EXAMINATION_SECONDS = 60.0
 """Most seconds for one image; then the process that examines it is killed."""
@@ -82,7 +79,7 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
         await save_body(request, place, state.settings.upload_bytes)
         async with state.examinations.slot(caller.account):
             found = await _examine(place, state.studio.home)
-        visible = partial(_is_visible, caller)
+        visible = partial(sees_run, caller)
         verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
     return VerificationReply.model_validate(verdict.model_dump(exclude={"message"}) | {"told": verdict.message})
 
@@ -95,8 +92,3 @@ async def _examine(place: Path, home: Path) -> Any:
     except TimeoutError as error:
         problem = f"the image could not be examined in {EXAMINATION_SECONDS:g} seconds"
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "save it again, or make it smaller") from error
-
-
-def _is_visible(caller: Caller, run: Run) -> bool:
-    """Return whether the caller may see a run."""
-    return run.queue == QUEUE and caller.scope in (None, run.owner)

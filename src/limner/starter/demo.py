@@ -17,7 +17,7 @@ from PIL import Image
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, Event, Progress, Stage
 from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
-from limner.reports.figure import ColumnGroup, grid
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.writer import write_page
 from limner.store.files import atomic_file, make_folder
 from limner.store.locks import with_output_lock
@@ -89,7 +89,9 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     adapter = AdapterUse(path=str(out / "adapter"))
     columns = [(None, GUIDANCE), *((adapter, guidance) for guidance in (GUIDANCE, *GUIDANCES))]
     images = generate_grid(studio, columns, out / "pictures", listener, stop)
-    write_figure(out / "results.png", images)
+    figure = write_figure(out / "results.png", images)
+    names = iter([path.relative_to(out).as_posix() for row in images for path in row])
+    table = figure.page(lambda image: next(names))
     pairs = [
         PromptPair(prompt, *(path.relative_to(out).as_posix() for path in row[:2]))
         for prompt, row in zip(PROMPTS, images, strict=True)
@@ -98,7 +100,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
     command += f"--steps {TRAINING_STEPS} --no-flip --out {shlex.quote(str(out / 'adapter'))}"
     relative = {path.relative_to(out).as_posix(): text for path, text in captions.items()}
     minutes = (time.monotonic() - began) / 60
-    write_demo_page(out, relative, pairs, out / "adapter" / "metrics.jsonl", command, minutes)
+    write_demo_page(out, relative, pairs, table, out / "adapter" / "metrics.jsonl", command, minutes)
     return out / "index.html"
 
 
@@ -142,11 +144,11 @@ def generate_column(
     return [paths[number] for number in range(len(requests))]
 
 
-def write_figure(path: Path, images: Sequence[Sequence[Path]]) -> None:
-    """Write the grid of prompts by columns as a PNG that is labelled as made by AI."""
+def write_figure(path: Path, images: Sequence[Sequence[Path]]) -> ImageGrid:
+    """Write the grid of prompts by columns as a PNG that is labelled as made by AI; returns the grid."""
     from limner.provenance.labels import write_png
 
-    figure = grid(
+    figure = ImageGrid(
         PROMPTS,
         (
             ColumnGroup("before and after", ("base model", "personalised")),
@@ -157,18 +159,23 @@ def write_figure(path: Path, images: Sequence[Sequence[Path]]) -> None:
         "Made by AI.",
     )
     with atomic_file(path) as partial:
-        write_png(figure, partial, source="compositeSynthetic")
+        write_png(figure.draw(), partial, source="compositeSynthetic")
+    return figure
 
 
 def write_demo_page(
     folder: Path,
     captions: Mapping[str, str],
     pairs: Sequence[PromptPair],
+    figure: Mapping[str, Any],
     metrics: Path,
     train_command: str,
     minutes: float,
 ) -> None:
-    """Write `index.html`, which needs no network, into the folder. captions: those of training images by path."""
+    """Write `index.html`, which needs no network, into the folder.
+
+    captions: those of training images by path. figure: the grid of results, as `grid.html` takes it.
+    """
     lines = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
     write_page(
         folder / "index.html",
@@ -178,6 +185,7 @@ def write_demo_page(
         activate=activation(folder.resolve().parent),
         taught=captions,
         pairs=pairs,
+        figure=figure,
         curve=loss_curve(lines),
         train_command=train_command,
         minutes=minutes,

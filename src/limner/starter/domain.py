@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from limner.starter.painter.phrases import SYNONYMS, phrases
+from limner.starter.painter.vocabulary import ATTRIBUTES, SPECIES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +21,9 @@ class PainterDomain:
 
     def phrases(self) -> Mapping[str, tuple[str, ...]]:
         return phrases()
+
+    def values(self) -> Mapping[str, tuple[str, ...]]:
+        return {"species": SPECIES, **ATTRIBUTES}
 
     def resemblance(self, images: Sequence[Image]) -> list[float]:
         from limner.starter.captioner import JudgeCaptions

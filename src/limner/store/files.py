@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -35,13 +36,12 @@ _REASONS = {
     errno.ENOLCK: _NO_LOCKS,
     errno.ENOSYS: _NO_LOCKS,
     errno.EOPNOTSUPP: _NO_LOCKS,
-    errno.EIO: ("the disk of {path} fails", "check the disk, or choose a folder on another one"),
     errno.EROFS: ("{path} is on a read-only disk", "choose a folder on another disk"),
     errno.ENOTDIR: ("{path} needs a folder where there is a file", "move that file away, or choose another folder"),
     errno.EEXIST: ("{path} should be a folder but is a file", "move that file away, or choose another folder"),
     errno.EISDIR: ("{path} should be a file but is a folder", "move that folder away, or choose another name"),
     errno.ENAMETOOLONG: ("the name {path} is too long", "choose a shorter name"),
-    errno.EIO: ("{path} cannot be read", "check the disk"),
+    errno.EIO: ("{path} cannot be read or written", "check the disk, or use another one"),
     errno.ENOENT: ("{path} does not exist", "check its name"),
 }
 
@@ -100,8 +100,7 @@ def atomic_file(path: Path) -> Generator[Path]:
     make_folder(path.parent)
     temporary = _temporary_path(path)
     with translate_disk_errors(path):
-        if _exists(path) and path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        _check_replaceable(path)
         try:
             yield temporary
             _flush(temporary)
@@ -109,6 +108,16 @@ def atomic_file(path: Path) -> Generator[Path]:
             _flush(path.parent)
         finally:
             discard(temporary, path.parent)
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise for a folder, and for a device, pipe or socket, which a rename would replace by a file."""
+    if _exists(path):
+        kind = stat.S_IFMT(path.lstat().st_mode)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+        if kind not in (stat.S_IFREG, stat.S_IFLNK):
+            raise LimnerError(f"{str(path)!r} is no regular file", "choose another name")
 
 
 def write_files(writers: Mapping[Path, Callable[[Path], object]]) -> None:
@@ -124,6 +133,7 @@ def write_files(writers: Mapping[Path, Callable[[Path], object]]) -> None:
     try:
         for path, write in writers.items():
             with translate_disk_errors(path):
+                _check_replaceable(path)
                 write(temporaries[path])
         with translate_disk_errors(path):
             _flush_all([*temporaries.values()])  # before they have their names: a torn file never has one

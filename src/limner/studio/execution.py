@@ -68,8 +68,8 @@ def execute_here(
 ) -> None:
     """Execute recorded runs in this process: one of any kind, or generate runs with the same batch key.
 
-    files: where copies of the images are stored. out: replaces the folder that was recorded for the results. batch: see
-    Workspace. listener: receives each event with the index of its run. stop: called between steps. Raises the first
+    files: where copies of result files are stored. out: replaces the folder that was recorded for the results. batch:
+    see Workspace. listener: receives each event with the index of its run. stop: called between steps. Raises the first
     error after all runs have ended.
     """
     prepared: dict[PreparedRun, ExitStack] = {}
@@ -134,8 +134,8 @@ def recorder(
 ) -> Emit:
     """A function that records events and artifacts of a run, and passes the events on to `listener`.
 
-    lease, files: of a queued run, whose artifacts are also stored by content. copies: stores copies of the images of
-    any other run, so that the history of the service has them too.
+    lease, files: of a queued run, whose artifacts are also stored by content. copies: stores copies of the files
+    of any other run, but not of its folders, so that the history of the service has them too.
     """
 
     def record(event: Event) -> None:
@@ -147,7 +147,7 @@ def recorder(
         reference = None
         if isinstance(event, ArtifactCreated) and files is not None:
             reference = files.save(Path(event.path))
-        elif isinstance(event, ArtifactCreated) and copies is not None and event.what == "picture":
+        elif isinstance(event, ArtifactCreated) and copies is not None and Path(event.path).is_file():
             reference = _save_copy(copies, Path(event.path), listener)
         if isinstance(event, ArtifactCreated) and reference is not None:
             event = event.model_copy(update={"details": event.details | {"reference": reference}})
@@ -161,14 +161,14 @@ def recorder(
     return emit
 
 
-def _save_copy(files: Blobs, image: Path, listener: Callable[[Event], None]) -> str | None:
-    """Store a copy of an image, which stays as it is when its owner edits the file; None if that is not possible now.
+def _save_copy(files: Blobs, file: Path, listener: Callable[[Event], None]) -> str | None:
+    """Store a copy of a file, which stays as it is when its owner edits the file; None if that is not possible now.
 
     `Blobs.save` gives a file on the same disk a second name, so it gets a copy.
     """
     try:
         with TemporaryDirectory() as folder:
-            return files.save(Path(shutil.copyfile(image, Path(folder) / image.name)))
+            return files.save(Path(shutil.copyfile(file, Path(folder) / file.name)))
     except (OSError, LimnerError) as error:
-        listener(Notice(text=f"the service will not list {image.name}: {error}", level="warning"))
+        listener(Notice(text=f"the service will not list {file.name}: {error}", level="warning"))
         return None

@@ -10,6 +10,7 @@ from datetime import datetime
 from limner.core.events import Event
 from limner.core.runs import Artifact, Run, Status
 from limner.store.locks import Locked, run_lock
+from limner.store.paths import runs_folder
 from limner.store.queue import Queue, QueueStats, WrongStatus, queue_stats
 from limner.store.runs import Store, UnreadableRun
 from limner.store.sessions import ChangeWatcher
@@ -83,8 +84,9 @@ class StudioRuns:
         return queue_stats(self._store)
 
     def settled(self, run: Run) -> Run:
-        """The run; marked as interrupted if the program that executed it is gone."""
-        if run.status is not Status.RUNNING or run.queue is not None:
+        """The run; marked as interrupted if the program that executed it on this machine is gone."""
+        elsewhere = not (runs_folder(self._store.home) / run.id).exists()
+        if run.status is not Status.RUNNING or run.queue is not None or elsewhere:
             return run
         with suppress(Locked), run_lock(self._store.folder(run.id)):
             run = self._store.get(run.id)

@@ -19,6 +19,7 @@ from limner.engine.compare.result import ComparisonResult, differences, prompts_
 from limner.engine.compare.subject import ComparedSubjects, PromptSubject
 
 NAMES = ("plain", "rex", "max")
+FIGURE: Any = SimpleNamespace(page=lambda: "all")
 TEXTS = VoterTexts({})
 
 
@@ -79,7 +80,7 @@ def test_json_and_table_have_each_contestants_own_values() -> None:
 
 
 def test_the_page_has_a_plot_for_each_metric_and_a_slide_for_each_prompt_and_seed() -> None:
-    page = report._page(compared(), Path("all", "figure.png"))
+    page = report._page(compared(), FIGURE)
     assert page["title"] == "plain, rex and max" and page["first"] == "plain" and page["fewest"] == 6
     assert page["metrics"] == [("the sharp", "higher"), ("the alike", "lower"), ("the dull", None)]
     assert [(name, figures[1]) for name, figures in page["scores"]] == [
@@ -98,8 +99,8 @@ def test_the_page_has_a_plot_for_each_metric_and_a_slide_for_each_prompt_and_see
         (f"prompt {n}", seed) for n in range(3) for seed in (7, 8)
     ]
     assert page["slides"][1]["pictures"] == [f"{name}: prompt 0 8" for name in NAMES]
-    assert page["figure"] == "all: figure"
-    two = report._page(compared(NAMES[:2]), Path("figure.png"))
+    assert page["figure"] == "all"
+    two = report._page(compared(NAMES[:2]), FIGURE)
     ((_, lines), *_) = two["plots"]
     assert [line.highlighted for line in lines] == [True], "for two differences at once, six pairs are too few"
     assert two["title"] == "plain against rex" and two["prompts_plot"] is not None
@@ -107,7 +108,7 @@ def test_the_page_has_a_plot_for_each_metric_and_a_slide_for_each_prompt_and_see
 
 def test_the_figure_has_twelve_prompts_and_names_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
-    monkeypatch.setattr(report, "grid", lambda *given: drawn.extend(given))
+    monkeypatch.setattr(report, "ImageGrid", lambda *given: drawn.extend(given))
     monkeypatch.setattr(report, "open_image", lambda path: f"{path.parent.name}: {path.stem}")
     report._figure(compared(NAMES[:2], prompt=[f"prompt {n}" for n in range(24)], steps=5, guidance=3))
     prompts, groups, cells, caption, _ = drawn
@@ -133,7 +134,7 @@ def test_the_blind_page_has_the_pairs_that_were_asked_for(monkeypatch: pytest.Mo
             return lambda *arguments, **named: None
 
     monkeypatch.setattr(report, "ReportWriter", Writer)
-    monkeypatch.setattr(report, "_figure", lambda result: None)
+    monkeypatch.setattr(report, "_figure", lambda result: SimpleNamespace(draw=lambda: None, page=lambda: None))
     monkeypatch.setattr(report, "write_blind_page", lambda *arguments: given.extend(arguments) or (tmp_path, tmp_path))
     result = compared(pairs=20, seed=5)
     workspace = Workspace("test", tmp_path, tmp_path, tmp_path)

@@ -51,13 +51,13 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_images_are_ranked_within_their_prompt_by_the_most_telling_metric() -> None:
     fidelity = [0.1 * place for place in (3, 1, 4, 0, 5, 9, 2, 6, 8, 7, 12, 10, 11)]
     scores = [scored("prompt_fidelity", fidelity), scored("subject_fidelity", fidelity[::-1])]
-    page = report._page(evaluated(images(13, 3), scores), Path("none"))
+    page = report._page(evaluated(images(13, 3), scores), None)
     assert page["ranked_by"] == "the subject_fidelity"
     assert [each["picture"] for each in page["highest"]] == [f"{place}.png" for place in (0, 2, 3, 1, 7, 4)]
     assert [each["picture"] for each in page["lowest"]] == [f"{place}.png" for place in (11, 9, 10, 6, 12, 8)]
     assert page["highest"][0] == {"picture": "0.png", "prompt": "a zwx photo 0", "value": "1.1"}
     assert page["lowest"][0]["value"] == "0.1"
-    few = report._page(evaluated(images(3), [scored("sharpness", [1, 3, 2])]), Path("none"))
+    few = report._page(evaluated(images(3), [scored("sharpness", [1, 3, 2])]), None)
     assert [[each["picture"] for each in few[end]] for end in ("highest", "lowest")] == [["1.png"], ["0.png"]]
 
 
@@ -68,7 +68,7 @@ def test_the_page_counts_images_and_prompts_and_states_what_is_required() -> Non
         require=["sharpness>=2.25", "sharpness>=3"],
         references=tuple(Path(f"photo {place}.png") for place in range(30)),
     )
-    page = report._page(result, Path("none"))
+    page = report._page(result, None)
     assert (page["title"], page["count"], page["prompts"], page["subject"]) == ("How good is rex?", 4, 2, "zwx cat")
     assert page["requirements"] == [("sharpness>=2.25", "2.500", True), ("sharpness>=3", "2.500", False)]
     assert page["checklist"] == [
@@ -154,7 +154,7 @@ def test_json_and_table_have_each_image_with_its_own_values() -> None:
 def test_the_figure_has_as_many_columns_as_the_prompt_with_most_images(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     monkeypatch.setattr(report, "open_image", lambda path: path.name)
-    monkeypatch.setattr(report, "grid", lambda *given: drawn.extend(given))
+    monkeypatch.setattr(report, "ImageGrid", lambda *given: drawn.extend(given))
     items = tuple(ScoredImage(Path(f"{place}.png"), None, f"prompt {max(0, place - 5)}") for place in range(18))
     report._figure(evaluated(items, []))
     prompts, (group,), cells, caption, _ = drawn
@@ -206,7 +206,7 @@ def test_whether_requirements_are_met_is_in_the_event(monkeypatch: pytest.Monkey
             return lambda *given, **named: None
 
     monkeypatch.setattr(report, "ReportWriter", Writer)
-    monkeypatch.setattr(report, "_figure", lambda result: None)
+    monkeypatch.setattr(report, "_figure", lambda result: SimpleNamespace(draw=lambda: None))
     monkeypatch.setattr(report, "write_score_sheet", lambda result, out: None)
     for require in (["sharpness>=9"], ["sharpness>=1"]):
         result = evaluated(images(2), [scored("sharpness", [1, 2])], require=require)

@@ -290,6 +290,35 @@ def test_fields_that_no_image_has_are_named(prepare, few, tmp_path):
     assert {row["text"] for row in rows(out)} == {"a photo of a cats", "a photo of a dogs"}
 
 
+def test_values_outside_the_catalogue_are_noticed_and_used(prepare, few, tmp_path):
+    rows_of = ["name,breed,extras,mood", "cats,calicoo,a red scarf,odd", "dogs,Husky dog,a crwon,"]
+    (tmp_path / "fields.csv").write_text("\n".join(rows_of) + "\n")
+    template, events = "a photo of {a breed}[ with {extras}]", []
+    flags = {"size": 64, "caption": template, "written": False, "fields": str(tmp_path / "fields.csv")}
+    out = prepare(few, out=tmp_path / "set", listener=events.append, **flags)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "the catalogue of fields does not list: breed 'calicoo' (did you mean 'calico'?), "
+        "extras 'a crwon' (did you mean 'crown'?)"
+    ]
+    expected = {"a photo of a calicoo with a red scarf", "a photo of a Husky dog with a crwon"}
+    assert {row["text"] for row in rows(out)} == expected
+
+
+def test_a_shops_catalogue_replaces_the_fields_and_values(prepare, few, tmp_path):
+    (tmp_path / "fields.csv").write_text("name,breed\ncats,calico\ndogs,akita\n")
+    (tmp_path / "shop.yaml").write_text("fields: {breed: [akita], mood: [calm, wild]}")
+    events = []
+    flags = {"size": 64, "fields": str(tmp_path / "fields.csv"), "catalogue": str(tmp_path / "shop.yaml")}
+    prepare(few, out=tmp_path / "set", caption="{a breed}[, {mood}]", listener=events.append, **flags)
+    assert [event.text for event in events if isinstance(event, Notice)][-1:] == [
+        "the catalogue of fields does not list: breed 'calico'"
+    ]
+    with pytest.raises(LimnerError, match="'moood'; did you mean 'mood'"):
+        prepare(few, out=tmp_path / "other", caption="{a breed}[, {moood}]", **flags)
+    with pytest.raises(LimnerError, match="unknown field of the caption template 'extras'"):
+        prepare(few, out=tmp_path / "third", caption="{a breed}[, {extras}]", **flags)
+
+
 def test_a_field_that_only_images_left_out_have_is_not_misspelt(prepare, few, tmp_path):
     (few.parent / "fields.csv").write_text("name,light\nbad,dim\n")
     (few / "bad.png").write_bytes(b"no image")

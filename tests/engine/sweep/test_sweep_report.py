@@ -54,7 +54,7 @@ def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the figure was drawn from: labels of rows, groups of columns, cells and caption."""
     found: list[Any] = []
-    monkeypatch.setattr(report, "grid", lambda *given: found.extend(given))
+    monkeypatch.setattr(report, "ImageGrid", lambda *given: found.extend(given))
     return found
 
 
@@ -159,7 +159,7 @@ def test_the_best_guidance_is_marked_on_its_own_axis_and_explained() -> None:
         ("the clipping", 5.0),
         ("the saturation", 5.0),
     ]
-    page = report._page(result, Path("none"), None)
+    page = report._page(result, None, None)
     assert page["marked"] is True and page["verdict"] == best.reason
 
 
@@ -185,7 +185,8 @@ def test_the_verdict_names_only_values_that_are_significantly_worse() -> None:
 
 def test_the_page_has_rows_by_axis_and_the_cells() -> None:
     result = swept(["guidance=1,2", "steps=3,4"], withheld=(0, 1))
-    page = report._page(result, Path("none"), Path("trajectory.png"))
+    strip: Any = SimpleNamespace(page=lambda: "the strip")
+    page = report._page(result, None, strip)
     assert [row[:2] for row in page["rows"]] == [("guidance", "1"), ("guidance", "2"), ("steps", "3"), ("steps", "4")]
     assert page["rows"][0][2] == ["withheld", "withheld"]
     assert [row[2][0].split(" ")[0] for row in page["rows"][1:]] == ["25.5", "20.5", "30.5"]
@@ -198,13 +199,13 @@ def test_the_page_has_rows_by_axis_and_the_cells() -> None:
         "picture": "3/5 at 640",
         "scores": "the sharp 30.5, the set 3",
     }
-    assert page["figure"] is None and page["trajectory"] == "/trajectory at 2400" and page["marked"] is False
+    assert page["figure"] is None and page["trajectory"] == "the strip" and page["marked"] is False
 
 
 @pytest.mark.parametrize(("count", "shown", "side"), [(60, 60, 640), (61, 61, 320), (401, 400, 320)])
 def test_many_cells_are_small_and_at_most_four_hundred(count: int, shown: int, side: int) -> None:
     result = swept([f"guidance={','.join(str(value / 10) for value in range(count))}"], seeds=1)
-    page = report._page(result, Path("none"), None)
+    page = report._page(result, None, None)
     assert (page["count"], len(page["cells"])) == (count, shown)
     assert page["cells"][0]["picture"] == f"0/5 at {side}"
 

@@ -130,6 +130,11 @@ class PrepareRequest(Request):
     fields: Annotated[Name | None, Refers("table")] = Field(
         default=None, description="CSV or JSONL table with fields of images or folders; its first column names them."
     )
+    catalogue: Annotated[Name | None, Refers("table"), Trait.AFTER_DECODING] = Field(
+        default=None,
+        description="YAML file with the known fields of captions and their values (default: the catalogue of pets: "
+        "species, breed, background, extras).",
+    )
     trigger: Annotated[tuple[Word, ...], Trait.AFTER_DECODING] = Field(
         default=(),
         max_length=64,

@@ -24,7 +24,7 @@ from limner.engine.generate.parts import GenerationPart, generate_parts
 from limner.engine.influence.influence import training_images
 from limner.engine.influence.restored import training_of
 from limner.engine.scoring.scorers import Scorers
-from limner.engine.scoring.trust import distrust_of
+from limner.engine.scoring.trust import distrust_of, smallest_difference
 from limner.models.adapters import open_adapter
 from limner.store.files import make_folder
 
@@ -57,14 +57,16 @@ def compare(request: CompareRequest, workspace: Workspace, emit: Emit) -> None:
         items = tuple(ScoredImage(path, texts[prompt], prompt) for (prompt, _), path in its.items())
         scores[name] = scorers.score(ImageSet(items, references))
         emit(Progress(done=number))
-    doubts = _doubts(scores[contestants[0].name], contestants, scorers, unnamed, workspace.called)
+    first, models = scores[contestants[0].name], [contestant.model for contestant in contestants]
+    doubts = _doubts(first, models, scorers, unnamed, workspace.called)
+    smallest = {name: smallest_difference(score, models) for name, score in first.items()}
     shown = {prompt: subjects.plain(prompt, bool(references)) for prompt in request.prompt}
     result = ComparisonResult(
         body_of(replace_references(request, workspace.called), workspace.execution),
         tuple(each.with_original_names(workspace.called) for each in contestants),
         images,
         scores,
-        tuple(differences(scores, doubts)),
+        tuple(differences(scores, doubts, smallest)),
         {prompt: text for prompt, text in shown.items() if SUBJECT in prompt},
     )
     write_report(result, VoterTexts(shown, references), out, workspace, emit)
@@ -107,13 +109,14 @@ def find_references(
 
 def _doubts(
     scores: Mapping[str, MetricResult],
-    contestants: Sequence[ModelWithAdapters],
+    models: Sequence[str],
     scorers: Scorers,
     unnamed: str | None,
     original_name: Callable[[str], str],
 ) -> dict[str, str]:
-    """Why metrics do not decide, for those that do not. unnamed: why the images are not of the subject."""
-    models = [contestant.model for contestant in contestants]
+    """Why metrics do not decide, for those that do not. models: that generated the images. unnamed: why the images are
+    not of the subject.
+    """
     found = {
         name: reason
         for name, score in scores.items()

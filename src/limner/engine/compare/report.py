@@ -17,7 +17,7 @@ from limner.engine.compare.blind_page import VoterTexts, write_blind_page
 from limner.engine.compare.result import ComparisonResult, PairedDifference, prompts_and_seeds, rounded
 from limner.engine.scoring.scorers import scores_as_json
 from limner.imaging.decode import open_image
-from limner.reports.figure import ColumnGroup, grid
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.interval_plots import MeanInterval, forest_svg
 from limner.reports.writer import ReportWriter, file_data_url
 from limner.stats.intervals import difference
@@ -38,8 +38,8 @@ def write_report(
     """Write all files of the report. texts: of the blind page. Raises LimnerError if moderation withheld the figure."""
     emit(Stage(name="writing"))
     report, request = ReportWriter(out, workspace, emit), result.request
-    figure = report.figure("compare.png", _figure(result))
-    if not figure.exists():
+    figure = _figure(result)
+    if not report.figure("compare.png", figure.draw()).exists():
         raise LimnerError(
             "the figure of the comparison was withheld by moderation", "leave out the prompts that are refused"
         )
@@ -75,7 +75,7 @@ def settings(result: ComparisonResult) -> str:
     return ", ".join([*given, *([f"each model's default {' and '.join(default)}"] if default else [])])
 
 
-def _figure(result: ComparisonResult) -> Any:
+def _figure(result: ComparisonResult) -> ImageGrid:
     """Prompts down, contestants across."""
     prompts, seeds = shown_prompts(result), shown_seeds(result)
     groups = [ColumnGroup(name, tuple(f"seed {seed}" for seed in seeds)) for name in result.names]
@@ -85,7 +85,8 @@ def _figure(result: ComparisonResult) -> Any:
     every = len(result.request.prompt)
     part = [f"{len(prompts)} of {every} prompts"] if len(prompts) < every else []
     caption = "; ".join([*part, settings(result), "made by AI"])
-    return grid([result.text(prompt) for prompt in prompts], groups, cells, f"{caption[0].upper()}{caption[1:]}.", None)
+    rows = [result.text(prompt) for prompt in prompts]
+    return ImageGrid(rows, groups, cells, f"{caption[0].upper()}{caption[1:]}.", None)
 
 
 def _numbers(result: ComparisonResult, out: Path) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def _table(result: ComparisonResult, out: Path) -> tuple[list[str], list[list[An
     return ["contestant", "prompt", "seed", "picture", *metrics], rows
 
 
-def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
+def _page(result: ComparisonResult, figure: ImageGrid) -> dict[str, Any]:
     """What compare.html shows."""
     names = result.names
     first = result.scores[names[0]]
@@ -152,7 +153,7 @@ def _page(result: ComparisonResult, figure: Path) -> dict[str, Any]:
         "differences": result.differences,
         "plots": [_differences_plot(those) for those in by_title.values()],
         "prompts_plot": _prompts_plot(result),
-        "figure": file_data_url(figure, 2200),
+        "figure": figure.page(),
         "slides": [
             {
                 "prompt": result.text(prompt),

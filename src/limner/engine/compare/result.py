@@ -53,6 +53,8 @@ class PairedDifference:
         """The winner, or why there is none, in a few words."""
         if self.winner is not None:
             return self.winner
+        if self.evidence.negligible:
+            return "no difference that matters"
         if not self.evidence.significant:
             return "no clear difference"
         return "a matter of taste" if self.better is None else "cannot tell"
@@ -74,6 +76,8 @@ class PairedDifference:
 
     def sentence(self) -> str:
         """The difference in plain English."""
+        if self.evidence.negligible:
+            return f"{self.title}: no difference that matters between {self.other} and {self.first}: {self.figures}"
         if not self.evidence.significant:
             return f"{self.title}: no clear difference between {self.other} and {self.first}: {self.figures}"
         if self.winner is None:
@@ -118,27 +122,42 @@ class ComparisonResult:
 
 
 def differences(
-    scores: Mapping[str, Mapping[str, MetricResult]], doubts: Mapping[str, str] | None = None
+    scores: Mapping[str, Mapping[str, MetricResult]],
+    doubts: Mapping[str, str] | None = None,
+    smallest: Mapping[str, float] | None = None,
 ) -> list[PairedDifference]:
     """Differences between every other contestant and the first, metric by metric.
 
-    scores: by contestant and metric. doubts: why a metric does not decide, for those that do not.
+    scores: by contestant and metric. doubts: why a metric does not decide, for those that do not. smallest: by metric,
+    the smallest difference that matters.
     """
     first, *others = scores
     return [
-        _difference(scores[first][metric], scores[other][metric], first, other, len(others), (doubts or {}).get(metric))
+        _difference(
+            scores[first][metric],
+            scores[other][metric],
+            (first, other),
+            len(others),
+            (doubts or {}).get(metric),
+            (smallest or {}).get(metric, 0.0),
+        )
         for metric in scores[first]
         for other in others
     ]
 
 
 def _difference(
-    before: MetricResult, after: MetricResult, first: str, other: str, tests: int, distrust: str | None
+    before: MetricResult,
+    after: MetricResult,
+    names: tuple[str, str],
+    tests: int,
+    distrust: str | None,
+    smallest: float,
 ) -> PairedDifference:
     if before.unit == "set":
         distrust = distrust or f"{before.title} is a single value for all images"
-    evidence = Evidence.of(before.values, after.values, tests, distrust)
-    return PairedDifference(before.metric, before.title, before.better, first, other, evidence, PAIRS[before.unit])
+    evidence = Evidence.of(before.values, after.values, tests, distrust, smallest)
+    return PairedDifference(before.metric, before.title, before.better, *names, evidence, PAIRS[before.unit])
 
 
 def rounded(*values: float) -> list[str]:

@@ -16,7 +16,7 @@ from limner.engine.evaluate.scoresheet import write_score_sheet
 from limner.engine.evaluate.training_images import influence_as_json, training_page
 from limner.engine.scoring.scorers import figures, scores_as_json
 from limner.imaging.decode import open_image
-from limner.reports.figure import ColumnGroup, grid
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.writer import ReportWriter, file_data_url, relative_to
 from limner.store.files import sha256_of
 
@@ -29,16 +29,17 @@ def write_report(result: EvaluationResult, out: Path, workspace: Workspace, emit
     """Write all files of the report."""
     emit(Stage(name="writing"))
     report = ReportWriter(out, workspace, emit)
-    figure = report.figure("results.png", _figure(result))
+    figure = _figure(result)
+    shown = report.figure("results.png", figure.draw()).exists()
     report.json("report.json", _numbers(result, out))
     header, rows = _table(result, out)
     report.csv("report.csv", header, rows)
     report.add(ArtifactKind.SCORE_PAGE, write_score_sheet(result, out))
-    report.page("report.html", "evaluate.html", **_page(result, figure))
+    report.page("report.html", "evaluate.html", **_page(result, figure if shown else None))
     report.emit_made(verdict=result.verdict, passed=result.passed)
 
 
-def _figure(result: EvaluationResult) -> Image.Image:
+def _figure(result: EvaluationResult) -> ImageGrid:
     """Prompts down, images across."""
     images = result.images_by_prompt()
     prompts = evenly(list(images), ROWS)
@@ -50,7 +51,7 @@ def _figure(result: EvaluationResult) -> Image.Image:
     group = ColumnGroup(result.name, tuple(str(number) for number in range(1, columns + 1)))
     count = len(result.gallery.items)
     caption = f"{len(prompts)} of {len(images)} prompts, {count} images in all. Made by AI."
-    return grid(prompts, [group], cells, caption, None)
+    return ImageGrid(prompts, [group], cells, caption, None)
 
 
 def _numbers(result: EvaluationResult, out: Path) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def _table(result: EvaluationResult, out: Path) -> tuple[list[str], list[list[An
     return ["prompt", "picture", *scores], rows
 
 
-def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
-    """What report.html shows."""
+def _page(result: EvaluationResult, figure: ImageGrid | None) -> dict[str, Any]:
+    """What report.html shows. figure: None if moderation withheld it."""
     metric, order = result.ranked or ("", [])
     cases = min(CASES, len(result.gallery.items) // 2)  # no image is among both
     return {
@@ -112,7 +113,7 @@ def _page(result: EvaluationResult, figure: Path) -> dict[str, Any]:
             )
             for title, scores in result.checklist.items()
         ],
-        "figure": file_data_url(figure, 2400) if figure.exists() else None,
+        "figure": figure and figure.page(),
         "photographs": [file_data_url(path, 240) for path in evenly(result.gallery.references, PHOTOGRAPHS)],
         "ranked_by": result.scores[metric].title if metric else None,
         "highest": [_case(result, metric, index) for index in order[:cases]],

@@ -17,11 +17,12 @@ from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
 from limner.core.requests.request import digest_of
-from limner.core.templates import SUBJECT_FIELDS, Template, default_template
+from limner.core.templates import Template, default_template
 from limner.core.workspace import Workspace
 from limner.data.captions.caption_file import CaptionOrigin, caption_key
+from limner.data.captions.catalogue import Catalogue
 from limner.data.captions.trigger_words import apply_trigger_words
-from limner.data.diversity.balance import FieldCounts, joint_group
+from limner.data.diversity.balance import NONE, FieldCounts, joint_group
 from limner.data.keys import key_hash
 from limner.engine.prepare.columns import StagedImages
 from limner.engine.prepare.splits import group_numbers
@@ -52,7 +53,7 @@ class CaptionTable:
     by: the fields that are balanced. groups, keys, repeats: (n,) the number of each image's group, the hash of its key,
     and how often it is to be used. origins: number of captions by origin. captions: number of captions that are the
     first one, another, or empty. unlicensed: number of images without a known licence. masked: whether any has a mask.
-    names: of all fields.
+    names: of all fields. counts: of their values.
     """
 
     place: Path
@@ -65,6 +66,7 @@ class CaptionTable:
     unlicensed: int
     masked: bool
     names: tuple[str, ...]
+    counts: FieldCounts
 
     def rows(self) -> Iterator[CaptionedImage]:
         return _read_rows(self.place)
@@ -107,7 +109,7 @@ def caption_images(
             raise LimnerError(f"no image has the field {name!r}", f"balance by one of: {', '.join(names) or 'none'}")
     values = [joint_group(each.fields, by) for each in _read_rows(place)] if by else []
     groups = group_numbers(values) if by else np.zeros(len(remaining), np.int64)
-    return CaptionTable(place, by, groups, keys, repeats, origins, captions, unlicensed, masked, tuple(names))
+    return CaptionTable(place, by, groups, keys, repeats, origins, captions, unlicensed, masked, tuple(names), counts)
 
 
 def _read_rows(place: Path) -> Iterator[CaptionedImage]:
@@ -122,20 +124,37 @@ def _default_groups(counts: FieldCounts) -> tuple[str, ...]:
     return next(((name,) for name in ("class", "folder") if name in tables and len(tables[name].rows) > 1), ())
 
 
-def missing_fields(request: PrepareRequest, captions: CaptionTable, records: Iterable[Record]) -> list[str]:
+def missing_fields(
+    request: PrepareRequest, captions: CaptionTable, catalogue: Catalogue, records: Iterable[Record]
+) -> list[str]:
     """The fields of the request's template that no captioned image has, sorted.
 
-    records: of all entries. Raises LimnerError for a field that no entry has at all, and that is not known otherwise:
+    records: of all entries. Raises LimnerError for a field that no entry has at all, and that is not in the catalogue:
     it is misspelt.
     """
     template = Template.read(request.caption or "")
     missing = sorted(template.names.difference(OWN_FIELDS, captions.names))
-    if unknown_names := [name for name in missing if name not in SUBJECT_FIELDS]:
-        known = {*OWN_FIELDS, *SUBJECT_FIELDS, *captions.names, *chain.from_iterable(each.fields for each in records)}
+    if unknown_names := [name for name in missing if name not in catalogue.fields]:
+        known = {*OWN_FIELDS, *catalogue.fields, *captions.names, *chain.from_iterable(each.fields for each in records)}
         for name in unknown_names:
             if name not in known:
                 raise unknown("field of the caption template", name, known)
     return missing
+
+
+def unlisted_values(captions: CaptionTable, catalogue: Catalogue) -> list[tuple[str, str]]:
+    """The fields and values of captioned images that the catalogue does not list, though it has the field.
+
+    Fields with so many values that they are not counted are left out.
+    """
+    tables = captions.counts.tables()
+    return [
+        (name, value)
+        for name in catalogue.fields
+        if name in tables
+        for value, _ in tables[name].rows
+        if value != NONE and not catalogue.lists(name, value)
+    ]
 
 
 def subject_words(fields: Mapping[str, str], request: PrepareRequest) -> tuple[str | None, str | None]:

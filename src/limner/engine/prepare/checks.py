@@ -6,6 +6,7 @@ from pathlib import Path
 
 from limner.core.execution import Execution
 from limner.core.requests import PrepareRequest
+from limner.data.captions.catalogue import read_catalogue
 from limner.engine.prepare.entries import check_sources
 from limner.plugins.registry import detectors
 
@@ -14,5 +15,7 @@ def check(request: PrepareRequest, execution: Execution, out: Path | None) -> No
     """Raise LimnerError for a request that cannot be executed, as far as that is known without torch."""
     if out is not None:
         check_sources(request, out)
+    if request.catalogue is not None:
+        read_catalogue(request.catalogue)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector)

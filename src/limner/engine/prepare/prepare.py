@@ -18,10 +18,18 @@ from limner.core.requests import PrepareRequest, replace_references
 from limner.core.requests.request import digest_of
 from limner.core.workspace import Workspace
 from limner.data.captions import caption_file
+from limner.data.captions.catalogue import Catalogue, read_catalogue
 from limner.data.entries.byte_sources import held_bytes
 from limner.data.entries.text_tables import FieldTable, read_field_table
 from limner.data.entries.unpacked_sizes import HELD_BYTES
-from limner.engine.prepare.captions import CaptionTable, caption_images, missing_fields, open_captioner, run_captioner
+from limner.engine.prepare.captions import (
+    CaptionTable,
+    caption_images,
+    missing_fields,
+    open_captioner,
+    run_captioner,
+    unlisted_values,
+)
 from limner.engine.prepare.columns import StagedImages, encode_images, read_journal
 from limner.engine.prepare.dataset import CAPTIONS, write_dataset
 from limner.engine.prepare.diversity import measure_diversity
@@ -57,11 +65,12 @@ def _write(request: PrepareRequest, staging: Staging, workspace: Workspace, emit
     check(request, workspace)
     table = None if request.fields is None else read_field_table(Path(request.fields))
     edits = {} if request.captions is None else caption_file.read_captions(Path(request.captions))
+    catalogue = read_catalogue(request.catalogue)
     with staging.opened(), open_pool(workspace.execution.executor, workers) as pool:
         staging.begin(reading_digest(request))
         plan = plan_of(request, staging.pictures)
         staged = _read_images(request, plan, table, staging, pool, workers, workspace, emit)
-        contents = _analyse(request, plan, staged, edits, workspace, emit)
+        contents = _analyse(request, plan, staged, edits, catalogue, workspace, emit)
         with atomic_folder(workspace.out, lambda _: False) as folder:
             write_dataset(folder, contents, pool, emit)
             staging.note_written(request.digest)
@@ -144,6 +153,7 @@ def _analyse(
     plan: ImagePlan,
     staged: StagedImages,
     edits: dict[str, str],
+    catalogue: Catalogue,
     workspace: Workspace,
     emit: Emit,
 ) -> DatasetContents:
@@ -154,7 +164,7 @@ def _analyse(
     remaining = np.array([at for at in range(len(staged)) if not plan.drops(comparison.faults.get(at, ()))])
     generated = run_captioner(request, staged, remaining, workspace, emit)
     captions = caption_images(staged, remaining, generated, edits, request)
-    _check_captions(captions, staged.staging, edits, request, workspace, emit)
+    _check_captions(captions, staged.staging, edits, catalogue, request, workspace, emit)
     family, sharpness = comparison.family[remaining], staged.columns.sharpness[remaining]
     splits = choose_splits(captions.keys, family, captions.groups, captions.repeats, sharpness, request)
     diversity = measure_diversity(staged, remaining, splits.kept, features, comparison.family, captions, request)
@@ -185,17 +195,18 @@ def _check_captions(
     captions: CaptionTable,
     staging: Staging,
     edits: dict[str, str],
+    catalogue: Catalogue,
     request: PrepareRequest,
     workspace: Workspace,
     emit: Emit,
 ) -> None:
-    """Moderate the captions, and warn of a template or of edits that were not used. Raises LimnerError for a misspelt
-    field of the template.
+    """Moderate the captions, and warn of a template or of edits that were not used, and of values that are not in the
+    catalogue. Raises LimnerError for a misspelt field of the template.
     """
     if workspace.screen is not None:
         workspace.screen.admit_captions(image.caption for image in captions.rows() if image.caption)
     there_are = f"there are: {', '.join(captions.names) or 'none'}"
-    if missing := missing_fields(request, captions, staging.records()):
+    if missing := missing_fields(request, captions, catalogue, staging.records()):
         text = f"no image has the field {missing[0]!r} of the caption template"
         text = text if len(missing) == 1 else f"no image has the fields {', '.join(missing)} of the caption template"
         emit(Notice(text=f"{text}; {there_are}", level="warning"))
@@ -204,6 +215,8 @@ def _check_captions(
         emit(Notice(text=text, level="warning"))
     if strangers := caption_file.unknown_images(edits, (image.key for image in captions.rows())):
         emit(_unused_rows(strangers, "--captions"))
+    if unlisted := unlisted_values(captions, catalogue):
+        emit(_unlisted_values(unlisted, catalogue))
 
 
 def _without_folders(path: str) -> str:
@@ -214,6 +227,15 @@ def _without_folders(path: str) -> str:
 def _unused_rows(names: Sequence[str], flag: str) -> Notice:
     shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return Notice(text=f"rows of {flag} without an image in the dataset: {shown}", level="warning")
+
+
+def _unlisted_values(unlisted: Sequence[tuple[str, str]], catalogue: Catalogue) -> Notice:
+    shown: list[str] = []
+    for name, value in unlisted[:3]:
+        nearest = catalogue.nearest(name, value)
+        shown.append(f"{name} {value!r}" + (f" (did you mean {nearest!r}?)" if nearest else ""))
+    more = f" and {len(unlisted) - 3} more" if len(unlisted) > 3 else ""
+    return Notice(text=f"the catalogue of fields does not list: {', '.join(shown)}{more}")
 
 
 def _no_images(staging: Staging) -> LimnerError:

@@ -1,4 +1,4 @@
-"""Whether a metric may decide which image of a model is better: only if it was found to agree with the truth there."""
+"""Whether a metric may decide which image of a model is better, and from which difference on: by its agreement.json."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ def distrust_of(score: MetricResult, models: Iterable[str], original_name: Calla
     """The same for the metric of a result."""
     name = score.metric.split("=")[0]
     return distrust(name, score.title, models if score.model else [PIXELS], score.model, original_name)
+
+
+def smallest_difference(score: MetricResult, models: Iterable[str]) -> float:
+    """The smallest difference of a result's metric that matters on all of these models; 0 where none was measured."""
+    records = (recorded_agreement(model) for model in (models if score.model else [PIXELS]))
+    found = (record and record.smallest(score.metric.split("=")[0], score.model) for record in records)
+    return max((each or 0.0 for each in found), default=0.0)
 
 
 def recorded_agreement(model: str) -> AgreementRecord | None:

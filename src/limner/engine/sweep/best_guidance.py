@@ -39,7 +39,7 @@ def best_guidance(result: SweepResult) -> BestGuidance | None:
     fidelity = [along[place] for place in ordered]
     if len({len(values) for values in fidelity}) > 1 or not len(fidelity[0]):
         return None
-    chosen = lowest_sufficient(fidelity)
+    chosen = lowest_sufficient(fidelity, result.smallest.get(FIDELITY, 0.0))
     if chosen is None:
         return None
     names = [f"{float(axis.values[place]):g}" for place in ordered]
@@ -53,16 +53,17 @@ def best_guidance(result: SweepResult) -> BestGuidance | None:
     return BestGuidance(value, " ".join(filter(None, [_reason(names, fidelity, chosen, costs), edge])))
 
 
-def lowest_sufficient(rising: Sequence[np.ndarray]) -> int | None:
+def lowest_sufficient(rising: Sequence[np.ndarray], smallest: float = 0.0) -> int | None:
     """The index of the first array of values than which no later one is significantly higher, pair by pair.
 
-    None without evidence that it is better than the one before it, or, as the first, than any later one.
+    None without evidence that it is better than the one before it, or, as the first, than any later one. smallest: the
+    smallest difference that matters.
     """
     tests = comb(len(rising), 2)
 
     def gain(before: np.ndarray, after: np.ndarray) -> float:
-        """The mean difference, 0 where it may be chance."""
-        found = Evidence.of(before, after, tests)
+        """The mean difference, 0 where it may be chance or too small to matter."""
+        found = Evidence.of(before, after, tests, smallest=smallest)
         return found.mean if found.sufficient else 0.0
 
     def improved(index: int) -> bool:

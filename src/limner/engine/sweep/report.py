@@ -20,7 +20,7 @@ from limner.engine.sweep.result import SweepResult
 from limner.engine.sweep.trajectory import write_trajectory
 from limner.engine.sweep.verdict import verdict
 from limner.imaging.decode import open_image
-from limner.reports.figure import ColumnGroup, grid
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.plots import Curve, curves_svg, write_curves_png
 from limner.reports.writer import ReportWriter, file_data_url
 from limner.store.files import atomic_file, sha256_of
@@ -37,7 +37,8 @@ def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emi
     emit(Stage(name="writing"))
     report = ReportWriter(out, workspace, emit)
     frames = write_trajectory(result.cells[0].request, report) if result.request.trajectory else None
-    figure = report.figure("results.png", _figure(result))
+    figure = _figure(result)
+    shown = report.figure("results.png", figure.draw()).exists()
     report.json("sweep.json", _numbers(result, out))
     header, rows = _table(result, out)
     report.csv("sweep.csv", header, rows)
@@ -45,7 +46,7 @@ def write_report(result: SweepResult, out: Path, workspace: Workspace, emit: Emi
         with atomic_file(out / "curves.png") as partial:
             write_curves_png(drawn, partial)
         report.add(ArtifactKind.PLOT, out / "curves.png")
-    report.page("sweep.html", "sweep.html", **_page(result, figure, frames))
+    report.page("sweep.html", "sweep.html", **_page(result, figure if shown else None, frames))
     report.emit_made(verdict=verdict(result))
 
 
@@ -87,7 +88,7 @@ def _name(text: str, length: int = 22) -> str:
     return shorten(Path(text).name if "/" in text else text, length)
 
 
-def _figure(result: SweepResult) -> Image.Image:
+def _figure(result: SweepResult) -> ImageGrid:
     """The last axis across and the first down, with one between them as column groups; of one axis, seeds down."""
     axes = result.request.axes
     picked = [evenly(axis.values, COLUMNS if axis is axes[-1] else ROWS) for axis in axes]
@@ -108,7 +109,7 @@ def _figure(result: SweepResult) -> Image.Image:
             [_image(result, tuple(filter(None, (row, group, value))), 0) for group in middle for value in picked[-1]]
             for row in picked[0]
         ]
-    return grid(rows, groups, cells, f"{_shown(result, picked)}{settings(result)}. Made by AI.", None)
+    return ImageGrid(rows, groups, cells, f"{_shown(result, picked)}{settings(result)}. Made by AI.", None)
 
 
 def _shown(result: SweepResult, picked: Sequence[Sequence[str]]) -> str:
@@ -171,8 +172,8 @@ def _table(result: SweepResult, out: Path) -> tuple[list[str], list[list[Any]]]:
     return [*(axis.field for axis in result.request.axes), "picture_seed", "picture", *metrics], rows
 
 
-def _page(result: SweepResult, figure: Path, frames: Path | None) -> dict[str, Any]:
-    """What sweep.html shows."""
+def _page(result: SweepResult, figure: ImageGrid | None, frames: ImageGrid | None) -> dict[str, Any]:
+    """What sweep.html shows. figure, frames: None if there are none, or moderation withheld them."""
     drawn, cells = curves(result), evenly(range(len(result.cells)), CELLS)
     side = 640 if len(cells) <= 60 else 320
     return {
@@ -186,8 +187,8 @@ def _page(result: SweepResult, figure: Path, frames: Path | None) -> dict[str, A
         "metrics": [(score.title, score.better, score.model) for score in result.metrics.values()],
         "rows": _rows(result),
         "cells": [_cell(result, number, side) for number in cells],
-        "figure": file_data_url(figure, 2400) if figure.exists() else None,
-        "trajectory": file_data_url(frames, 2400) if frames is not None else None,
+        "figure": figure and figure.page(),
+        "trajectory": frames and frames.page(),
     }
 
 

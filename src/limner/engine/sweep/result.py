@@ -21,13 +21,14 @@ UNKNOWN: Interval = (float("nan"), float("nan"), float("nan"))
 @dataclass(frozen=True)
 class SweepResult:
     """Images and scores by cell. scores: empty for a cell of which images were withheld. doubts: why a metric does not
-    decide which value is better, for those that do not.
+    decide which value is better, for those that do not. smallest: by metric, the smallest difference that matters.
     """
 
     request: SweepRequest
     images: Sequence[ImagesBySeed]
     scores: Sequence[Mapping[str, MetricResult]]
     doubts: Mapping[str, str] = field(default_factory=dict[str, str])
+    smallest: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def cells(self) -> tuple[Cell, ...]:

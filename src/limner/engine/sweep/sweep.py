@@ -13,7 +13,7 @@ from limner.core.requests import Cell, MetricUse, SweepRequest, replace_referenc
 from limner.core.workspace import Workspace
 from limner.engine.generate.parts import GenerationPart, generate_parts
 from limner.engine.scoring.scorers import Scorers
-from limner.engine.scoring.trust import distrust_of
+from limner.engine.scoring.trust import distrust_of, smallest_difference
 from limner.engine.sweep.report import write_report
 from limner.engine.sweep.result import SweepResult
 from limner.store.files import make_folder
@@ -53,7 +53,8 @@ def sweep(request: SweepRequest, workspace: Workspace, emit: Emit) -> None:
         for name, score in measured.items()
         if (reason := distrust_of(score, models, workspace.called)) is not None
     }
-    write_report(SweepResult(body, images, scores, doubts), out, workspace, emit)
+    smallest = {name: smallest_difference(score, models) for name, score in measured.items()}
+    write_report(SweepResult(body, images, scores, doubts, smallest), out, workspace, emit)
 
 
 def _folder(out: Path, number: int, cell: Cell) -> Path:

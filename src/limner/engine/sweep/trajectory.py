@@ -18,7 +18,7 @@ from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.pipelines import accepts
 from limner.engine.generate.session import Session, check_request
-from limner.reports.figure import ColumnGroup, grid
+from limner.reports.figure import ColumnGroup, ImageGrid
 from limner.reports.writer import ReportWriter
 from limner.store.files import atomic_file, sha256_of
 
@@ -32,24 +32,27 @@ StepCallback = Callable[[Any, int, Any, dict[str, Any]], dict[str, Any]]
 """diffusers' `callback_on_step_end`: pipeline, step, timestep and tensors -> the tensors to go on with."""
 
 
-def write_trajectory(request: GenerateRequest, report: ReportWriter) -> Path:
-    """Write trajectory.png, a strip, and trajectory.webp, an animation, of the request's first image."""
+def write_trajectory(request: GenerateRequest, report: ReportWriter) -> ImageGrid | None:
+    """Write trajectory.png, a strip, and trajectory.webp, an animation, of the request's first image.
+
+    Returns the strip; None if moderation withheld it.
+    """
     if request.image or request.control or request.hires or request.refiner:
         raise LimnerError(
             "a trajectory starts from noise, and this sweep starts from an image, a control or a second pass",
             "leave out --trajectory or those options",
         )
     steps, frames = denoising_frames(request, report.workspace, report.emit)
-    strip = grid(
+    strip = ImageGrid(
         [request.prompt],
         [ColumnGroup("steps done", tuple(str(step) for step in steps))],
         [frames],
         f"{request.prompt[:70]}, seed {request.seed}. Made by AI.",
         min(192, frames[0].width),
     )
-    path = report.figure("trajectory.png", strip)
+    path = report.figure("trajectory.png", strip.draw())
     _write_animation(frames, report.folder / "trajectory.webp", report.emit)
-    return path
+    return strip if path.exists() else None
 
 
 def denoising_frames(request: GenerateRequest, workspace: Workspace, emit: Emit) -> tuple[list[int], list[Image.Image]]:

@@ -50,23 +50,28 @@ def _verdict_by(result: SweepResult, axis: Axis, name: str, score: MetricResult)
     )
     if not others:
         return f"{listed[:1].upper()}{listed[1:]}."
-    found = [_evidence(values, best_values, len(ranked), result.doubts.get(name)) for _, values in others]
-    worse = [value for (value, _), evidence in zip(others, found, strict=True) if evidence.sufficient]
-    open_ = [(value, evidence) for (value, _), evidence in zip(others, found, strict=True) if not evidence.sufficient]
-    lack = open_[0][1].lack("pairs of images", MORE, INSTEAD) if open_ else None
+    doubt, smallest = result.doubts.get(name), result.smallest.get(name, 0.0)
+    found = [(value, _evidence(values, best_values, len(ranked), doubt, smallest)) for value, values in others]
+    worse = [value for value, evidence in found if evidence.sufficient]
+    alike = [value for value, evidence in found if evidence.negligible]
+    open_ = [(value, evidence) for value, evidence in found if not (evidence.sufficient or evidence.negligible)]
+    lack = (open_ or found)[0][1].lack("pairs of images", MORE, INSTEAD)
     if not worse:
         figures = "" if name in result.doubts else f" ({listed})"
         return f"{cannot}{figures}: {lack}."
-    rest = _listed(worse) if open_ else "all others"
+    rest = _listed(worse) if open_ or alike else "all others"
     edge = edge_of(axis, best)
     known = f"Of {axis.field}, {shorten(best, 48)} is better by {score.title} than {rest} ({listed})."
-    doubt = f" Cannot tell whether it is better than {_listed([value for value, _ in open_])}: {lack}." if open_ else ""
-    return f"{known}{doubt}{f' {edge}' if edge else ''}"
+    equal = f"Between it and {_listed(alike)} there is no difference that matters." if alike else None
+    doubts = (
+        f"Cannot tell whether it is better than {_listed([value for value, _ in open_])}: {lack}." if open_ else None
+    )
+    return " ".join(filter(None, (known, equal, doubts, edge)))
 
 
-def _evidence(values: np.ndarray, best: np.ndarray, count: int, distrust: str | None) -> Evidence:
+def _evidence(values: np.ndarray, best: np.ndarray, count: int, distrust: str | None, smallest: float) -> Evidence:
     """Evidence that the best of `count` values differs from another: any two might have been compared."""
-    return Evidence.of(values, best, comb(count, 2), distrust)
+    return Evidence.of(values, best, comb(count, 2), distrust, smallest)
 
 
 def _listed(values: Sequence[str]) -> str:

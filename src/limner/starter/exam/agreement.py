@@ -1,4 +1,6 @@
-"""`limner starter agreement`: whether metrics agree with the truth, on images of which it is known."""
+"""`limner starter agreement`: whether metrics agree with the truth, on images of which it is known, and from which
+difference on they decide.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from limner.core.agreement import FILE, Agreement, AgreementRecord
+from limner.core.agreement import FILE, Agreement, AgreementRecord, SmallestDifference
 from limner.core.events import Stage
 from limner.core.metrics import DEFAULTS
 from limner.core.requests import MetricUse
@@ -17,6 +19,7 @@ from limner.core.requests.evaluate import DRIFT
 from limner.engine.scoring.scorers import Scorers
 from limner.starter.exam import planted
 from limner.starter.exam.agreement_cases import AgreementCase, ImageWriter, agreement_cases
+from limner.starter.exam.equal_sets import equal_sets, smallest_differences
 from limner.starter.exam.exam import write_report
 from limner.starter.exam.model import Listener, ModelUnderTest, Stop
 from limner.starter.exam.options import ExamOptions
@@ -27,6 +30,7 @@ from limner.store.locks import with_output_lock
 
 SIZE = 8
 COLUMNS = ("default", "agrees with", "n", "rank correlation", "95% interval")
+DIFFERENCES = ("smallest difference that matters", "equally good sets", "images in a set", "pairs of sets")
 
 
 def measure_case(case: AgreementCase) -> list[Agreement]:
@@ -60,21 +64,28 @@ def subtract_group_means(values: np.ndarray, groups: Sequence[int]) -> np.ndarra
 
 
 @with_output_lock
-def measure_agreement(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> list[Agreement]:
-    """Measure the agreement of every metric and write agreement.json and agreement.md into `out`."""
+def measure_agreement(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> AgreementRecord:
+    """Measure the agreement of every metric and the differences that matter, and write agreement.json and agreement.md
+    into `out`.
+    """
     make_folder(out)
     model = ModelUnderTest.load(options, listener, stop)
     agreements: list[Agreement] = []
+    differences: list[SmallestDifference] = []
     with TemporaryDirectory() as folder:
         for case in agreement_cases(ImageWriter(Path(folder)), model, SIZE):
             listener(Stage(name=", ".join(case.metrics), total=None))
             agreements += measure_case(case)
+        for equal in equal_sets(ImageWriter(make_folder(Path(folder) / "equal")), SIZE):
+            listener(Stage(name=f"equally good sets: {', '.join(equal.metrics)}", total=None))
+            differences += smallest_differences(equal)
         if found := list(planted.planted_worths(Path(folder), options.model, listener, stop)):
             worths, truth = (np.concatenate(column) for column in zip(*found, strict=True))
             agreements.append(agreement_with(truth, worths, "worth", None, planted.TRUTH))
-    record = AgreementRecord(model=model.facts, size=SIZE, agreement=tuple(agreements))
-    write_report(out, "agreement", record.model_dump(mode="json"), markdown("metric", COLUMNS, rows(agreements)))
-    return agreements
+    record = AgreementRecord(model=model.facts, size=SIZE, agreement=tuple(agreements), differences=tuple(differences))
+    page = markdown("metric", COLUMNS, rows(agreements)) + "\n" + markdown("metric", DIFFERENCES, spreads(differences))
+    write_report(out, "agreement", record.model_dump(mode="json"), page)
+    return record
 
 
 def record_agreement(out: Path, options: ExamOptions) -> None:
@@ -102,12 +113,18 @@ def rows(agreements: Sequence[Agreement]) -> Rows:
     ]
 
 
+def spreads(differences: Sequence[SmallestDifference]) -> Rows:
+    """A table: a row per metric."""
+    return [(each.metric, [f"{each.value:.3g}", each.sets, str(each.images), str(each.pairs)]) for each in differences]
+
+
 def print_agreement(out: Path, options: ExamOptions, listener: Listener, stop: Stop) -> Callable[[], None]:
-    """Measure the agreement and return a function that prints its table."""
-    agreements = measure_agreement(out, options, listener, stop)
+    """Measure the agreement and return a function that prints its tables."""
+    record = measure_agreement(out, options, listener, stop)
 
     def print_rows() -> None:
-        print_table("metric", COLUMNS, rows(agreements))
+        print_table("metric", COLUMNS, rows(record.agreement))
+        print_table("metric", DIFFERENCES, spreads(record.differences))
         print(f"\n{out / FILE}")
 
     return print_rows
