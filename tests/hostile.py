@@ -1,7 +1,8 @@
-"""Texts that make careless parsers slow, and a limit on the processor time of a call."""
+"""Texts that make careless parsers slow, a limit on the processor time of a call, and hostile .safetensors files."""
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -35,6 +36,39 @@ BODIES: dict[str, dict[str, Any]] = {
     "prepare": {"sources": ["a"]},
 }
 """The least that each kind of request says."""
+
+
+def tensor_file(header: object, data: bytes = b"") -> bytes:
+    """A .safetensors file. header: as bytes, or as what JSON can hold."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def tensor(shape: list[int], first: int, end: int, dtype: str = "F32") -> dict[str, Any]:
+    """The entry of a tensor in the header of a .safetensors file."""
+    return {"dtype": dtype, "shape": shape, "data_offsets": [first, end]}
+
+
+TENSOR_FILES = {
+    "empty": b"",
+    "short": b"\0" * 7,
+    "header too large": (2**60).to_bytes(8, "little") + b"{}",
+    "header beyond the file": (1000).to_bytes(8, "little") + b"{}",
+    "header no JSON": tensor_file(b"{a text with SECRET words}"),
+    "header a list": tensor_file([]),
+    "header not UTF-8": tensor_file(b"\xff\xfe\xff\xfe"),
+    "header nested": tensor_file(b'{"a":' * 10_000),
+    "offsets beyond the file": tensor_file({"a": tensor([4], 0, 16)}, b"\0" * 8),
+    "overlap": tensor_file({"a": tensor([2], 0, 8), "b": tensor([2], 4, 12)}, b"\0" * 12),
+    "gap": tensor_file({"a": tensor([1], 0, 4), "b": tensor([1], 8, 12)}, b"\0" * 12),
+    "more bytes": tensor_file({"a": tensor([1], 0, 4)}, b"\0" * 8),
+    "unknown type": tensor_file({"a": tensor([1], 0, 4, "F99")}, b"\0" * 4),
+    "negative": tensor_file({"a": tensor([-1], 0, 4)}, b"\0" * 4),
+    "overflow": tensor_file({"a": tensor([2**62, 2**62], 0, 4)}, b"\0" * 4),
+}
+"""Damaged and hostile .safetensors files."""
+OF_LIBRARY = ("deserial", "rust", "line 1", "column", "expected", "invalid", "incomplete metadata", "Error", "SECRET")
+"""What only errors of the library say."""
 
 
 class TooSlow(Exception):

@@ -9,7 +9,7 @@ import pytest
 from starlette.datastructures import UploadFile
 
 from limner.core.errors import LimnerError
-from limner.server.archives import DIRECTORY_BYTES, unzip, write_form_files, zip_stream
+from limner.server.archives import DIRECTORY_BYTES, MAX_FOLDERS, unzip, write_form_files, zip_stream
 from limner.store.blobs import Blobs
 from limner.studio.files import MAX_FILES
 
@@ -151,3 +151,29 @@ def test_a_form_needs_files_with_different_names(tmp_path: Path) -> None:
     for number, files in enumerate(([], form("a", body=b""))):
         with pytest.raises(LimnerError, match="the form has no files; send them as parts named files"):
             write_form_files(files, tmp_path / f"empty {number}")
+
+
+FOLDERS = {
+    "beside": [f"{number}/a.png" for number in range(MAX_FOLDERS + 1)],
+    "inside": [f"{number}/{'a/' * 99}b.png" for number in range(MAX_FOLDERS // 100 + 1)],
+}
+"""Names of files in one folder more than there may be, and of files in deep folders."""
+
+
+@pytest.mark.parametrize("names", FOLDERS.values(), ids=FOLDERS)
+def test_an_upload_of_too_many_folders_is_refused_before_it_is_unpacked(tmp_path: Path, names: list[str]) -> None:
+    zipped = archive(tmp_path / "a.zip", dict.fromkeys(names, b"x"))
+    with pytest.raises(LimnerError, match="the zip has more than 2,000 folders"):
+        unzip(zipped, tmp_path / "out", 2**20)
+    files = [UploadFile(io.BytesIO(b"x"), filename=name) for name in names]
+    with pytest.raises(LimnerError, match="the form has more than 2,000 folders"):
+        write_form_files(files, tmp_path / "form")
+    assert not [*(tmp_path / "out").iterdir(), *(tmp_path / "form").iterdir()]
+
+
+def test_an_upload_may_have_as_many_folders_as_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("limner.server.archives.MAX_FOLDERS", 3)
+    members = {"a/b/c/1.png": b"x", "a/b/c/2.png": b"x", "a/3.png": b"x", "4.png": b"x"}
+    assert unzip(archive(tmp_path / "a.zip", members), tmp_path / "out", 2**20) == 4
+    files = [UploadFile(io.BytesIO(body), filename=name) for name, body in members.items()]
+    assert write_form_files(files, tmp_path / "form") == 4

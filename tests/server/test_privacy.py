@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from hostile import BODIES
+from limner.core.kinds import KINDS
+from limner.core.requests.request import reference_kind_of
 from limner.server.app import create_app
 from limner.server.settings import Settings
 from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
+NAMED = {"compare": {"contestants": ["starter", "sd15"]}, "evaluate": {"target": "starter"}}
+"""Models that every machine has, so that the rest of a request is read too."""
 RAW = {"Content-Type": "application/octet-stream"}
 
 
@@ -160,3 +165,17 @@ def test_an_unreadable_run_hides_no_others(accounts: dict[str, TestClient], stud
     assert claimed.id == good
     assert [each["id"] for each in ann.get("/v1/runs").json()] == [good]
     assert [each["run"] for each in ann.get(f"/v1/webhooks/{made['id']}/deliveries").json()] == [bad]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_answer_names_a_path_of_the_server(accounts: dict[str, TestClient], studio: Studio, kind: str) -> None:
+    """Whatever the file is that a field refers to: no text, nothing, too large, or a folder."""
+    references = [uploaded(accounts["ann"], body) for body in (b"\xff\xfe\xfa", b" ", b"a cat\n" * 200_000)]
+    folder = accounts["ann"].post("/v1/folders", files={"files": ("a.png", b"no image")}).json()["reference"]
+    for name, field in KINDS[kind].load_request().model_fields.items():
+        for reference in (*references, folder) if reference_kind_of(field) else ():
+            for value in (reference, [reference]):
+                least = {**BODIES[kind], **NAMED.get(kind, {})}
+                body = {key: each for key, each in least.items() if name != "prompts" or key != "prompt"}
+                answer = accounts["ann"].post("/v1/runs", json={"kind": kind, **body, name: value})
+                assert answer.status_code < 500 and str(studio.home) not in answer.text, (name, answer.text)

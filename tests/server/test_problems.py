@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 from starlette.exceptions import HTTPException
 
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable
@@ -19,6 +19,15 @@ from limner.server.problems import REFUSED, UNABLE, HTTPError, error_response, i
 
 class Numbers(BaseModel):
     numbers: list[int]
+
+
+class Named(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def refuse(cls, value: str) -> str:
+        raise ValueError(f"{value!r} is not a name")
 
 
 def client(error: Exception | None = None) -> TestClient:
@@ -100,3 +109,15 @@ def test_what_is_unavailable_is_not_named() -> None:
     problem = json.loads(bytes(reply.body))
     assert reply.status_code == 503 and "secret" not in str(problem) and "AWS" not in str(problem)
     assert problem["detail"] == STORAGE_ERROR
+
+
+def test_long_names_in_invalid_fields_are_shortened() -> None:
+    app = FastAPI()
+    install_error_handlers(app)
+
+    @app.post("/")
+    def act(body: Named) -> None: ...
+
+    answer = TestClient(app).post("/", json={"name": "x" * 3000}).json()
+    for text in (answer["detail"], answer["errors"][0]["detail"]):
+        assert "is not a name" in text and len(text) < 200

@@ -20,7 +20,7 @@ from PIL import Image
 from limner.core.disk import DISK_ERRORS
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Run, Status
-from limner.server import archives, idempotency, problems, uploads
+from limner.server import archives, feedback, idempotency, problems, uploads
 from limner.server.app import create_app
 from limner.server.run_events import RunEvents
 from limner.server.settings import Settings
@@ -203,3 +203,14 @@ def test_a_full_database_is_503(client: TestClient, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sqlalchemy.orm.Session.flush", fail)
     reply = client.post("/v1/collections", json={"name": "a"})
     assert reply.status_code == 503 and "limner.db" not in reply.text, reply.text
+
+
+def test_an_export_on_a_full_disk_is_503(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parquet is written before the response begins, and a full disk may show only when its last bytes are."""
+    for name in ("write", "seek"):
+        full = type("Full", (io.BytesIO,), {name: fails(errno.ENOSPC)})
+        with monkeypatch.context() as patch:
+            patch.setattr(feedback.tempfile, "TemporaryFile", full)
+            reply = client.get("/v1/feedback/export?format=parquet")
+        assert reply.status_code == 503 and "secret" not in reply.text
+    assert client.get("/v1/feedback/export?format=parquet").content.startswith(b"PAR1")

@@ -374,7 +374,7 @@ def main(arguments: list[str] | None = None) -> None:
         _check_encoding(arguments)
         application(arguments)(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
-        _fail(_parse_error(error))
+        _fail(str(LimnerError(_parse_error(error))))
     except LimnerError as error:
         _fail(str(error))
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from limner.core.doubled_letters import DOUBLED_LETTERS
 from limner.core.look_alikes import DIGITS, I_OR_L, LOOK_ALIKES
 
 _LOOK_ALIKE = str.maketrans(LOOK_ALIKES)
@@ -25,10 +26,6 @@ _SPELT_WORD = re.compile(r"(?<!\S)(?<!(?<!\S)\S )\w(?: \w)+(?= {2}| \w\w| ?$)")
 _SPELT = re.compile(r"(?<!\S)\w(?: \w){2,}(?!\S)")
 _RUN = re.compile(r"(.)\1{5,}")
 _DOUBLE = re.compile(r"([a-z])\1")
-_STRETCHED = re.compile(r"(.)\1\1|\b(.)\2|([ahijkquvwxy])\3")
-"""Where a word is not spelt as in English: three of a letter, two at its beginning, or two that are rarely doubled."""
-_LONG = 7
-"""Letters from which a doubled letter makes no other word, as in "raping" and "rapping"."""
 
 
 def fold(text: str) -> str:
@@ -61,8 +58,8 @@ def variants(text: str) -> tuple[str, ...]:
     """The texts that this one may stand for, the most literal first; `pattern_of` finds words in them.
 
     They undo, one or two at a time: digits for letters (h3llo), signs inside words (he-llo), spaced letters
-    (h e l l o), digits at the end (hello2) and prompt weights. A doubled letter of a word that is spelt as in English
-    is a capital in them, so that only other words may be read with fewer letters.
+    (h e l l o), digits at the end (hello2) and prompt weights. The doubled letter of an English word that is another
+    word without it is a capital in them ("rapping"), so that only other words may be read with fewer letters.
     """
     base = _WEIGHT.sub("", fold(text))
     found: dict[str, None] = {}
@@ -92,19 +89,14 @@ def _run_pattern(run: str) -> str:
 
 
 def _mark_doubled(text: str) -> str:
-    """The text with at most five of a character in a row, and doubled letters as capitals in words that are not
-    stretched.
-    """
+    """The text with at most five of a character in a row, and doubled letters as capitals in words that need them."""
     text = _RUN.sub(r"\1\1\1\1\1", text)
     return re.sub(r"\w+", _mark_word, text) if _DOUBLE.search(text) else text
 
 
 def _mark_word(found: re.Match[str]) -> str:
     word = found[0]
-    short = _DOUBLE.sub(r"\1", word)
-    if len(short) == len(word) or len(short) >= _LONG or _STRETCHED.search(word):
-        return word
-    return _DOUBLE.sub(lambda double: double[1].upper(), word)
+    return _DOUBLE.sub(lambda double: double[1].upper(), word) if word in DOUBLED_LETTERS else word
 
 
 def _replace_figures(text: str) -> dict[str, None]:

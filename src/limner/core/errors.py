@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from limner.core.kinds import KINDS
 from limner.core.nearest_name import nearest_name
-from limner.core.text import clean_line
+from limner.core.text import clean_line, shorten_names
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -21,7 +21,7 @@ class LimnerError(ValueError):
     """A problem that the user can fix. `str(error)` is one line: "problem; remedy"."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem, self.remedy = clean_line(problem), clean_line(remedy)
+        self.problem, self.remedy = (shorten_names(clean_line(text)) for text in (problem, remedy))
         super().__init__(f"{self.problem}; {self.remedy}" if remedy else self.problem)
 
 

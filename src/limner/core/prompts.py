@@ -42,21 +42,29 @@ LONGEST = 2**20
 """The largest file of prompts that is read, in bytes."""
 
 
-def read_prompts(path: str | Path) -> list[str]:
-    """The lines of a text file that are not blank, each once; raises LimnerError."""
-    place = expand_home(path)
+def read_prompts(path: str | Path, name: str | None = None) -> list[str]:
+    """The lines of a text file that are not blank, each once; raises LimnerError.
+
+    name: of the file in messages, by default its path.
+    """
+    place, name = expand_home(path), name or str(path)
     remedy = "give a text file with a prompt in each line"
-    if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
-        raise LimnerError(f"{str(path)!r} is a folder, a device or a file of over {LONGEST} bytes", remedy)
     try:
+        if place.exists() and (not place.is_file() or place.stat().st_size > LONGEST):
+            raise LimnerError(f"{name!r} is a folder, a device or a file of over {LONGEST} bytes", remedy)
         text = place.read_text(encoding="utf-8-sig")
+    except LimnerError:
+        raise
     except FileNotFoundError as error:
-        raise LimnerError(f"{str(path)!r} does not exist", remedy) from error
+        raise LimnerError(f"{name!r} does not exist", remedy) from error
+    except UnicodeDecodeError as error:
+        raise LimnerError(f"{name!r} cannot be read: it is not text in UTF-8", remedy) from error
     except (OSError, ValueError) as error:
-        raise LimnerError(f"{str(path)!r} cannot be read: {error}", remedy) from error
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "its name is not valid"
+        raise LimnerError(f"{name!r} cannot be read: {reason}", remedy) from error
     lines = list(dict.fromkeys(line.strip() for line in text.splitlines() if line.strip()))
     if not lines:
-        raise LimnerError(f"{str(path)!r} holds no prompt", remedy)
+        raise LimnerError(f"{name!r} holds no prompt", remedy)
     return lines
 
 

@@ -9,6 +9,10 @@ from functools import lru_cache
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the text: they shape Persian and Indic letters, and join emoji."""
+_LONG, _HEAD, _TAIL = 160, 50, 29
+"""Characters of a name that is shortened, and those of its beginning and end that stay."""
+_QUOTED = re.compile(r"""(?<![\w\\])(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")(?!\w)""")
+_LONG_WORD = re.compile(rf"\S{{{_LONG + 1},}}")
 _SILENT_H = ("heir", "honest", "honour", "honor", "hour")
 _NO_VOWEL = ("eu", "once", "one", "uni", "use", "usu", "uti", "ufo", "ubiq")
 """Beginnings that are written with a vowel and spoken with a consonant; `_BUT` are the exceptions."""
@@ -40,6 +44,19 @@ def printable(text: str) -> str:
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters of a text, with "…" in place of the rest."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shorten_names(text: str) -> str:
+    """The text with each quoted text, and each word, of more than 160 characters shortened to 80.
+
+    A name of a stranger may have thousands of characters; its beginning and its end say enough.
+    """
+    return _LONG_WORD.sub(_shorten_middle, _QUOTED.sub(_shorten_middle, text)) if len(text) > _LONG else text
+
+
+def _shorten_middle(found: re.Match[str]) -> str:
+    name = found[0]
+    return name if len(name) <= _LONG else f"{name[:_HEAD]}…{name[-_TAIL:]}"
 
 
 @lru_cache(256)

@@ -17,6 +17,7 @@ from limner.core.files import expand_home
 from limner.core.protocols import Facts, WeightedFile
 from limner.core.requests.parsing import join_weight
 from limner.models.loading import PICKLES, Model, unload_all
+from limner.models.tensor_files import open_tensors
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
@@ -70,14 +71,13 @@ def facts_of(file: Path) -> Mapping[str, Any]:
 
 def _read(file: Path) -> tuple[Mapping[str, str], list[str], Mapping[str, Any]]:
     """Return a safetensors file's header, the names of its tensors, and Limner's facts in the header."""
-    from safetensors import SafetensorError, safe_open
-
+    what, remedy = f"adapter {str(file)!r}", "copy or train it again"
+    with open_tensors(file, what, remedy) as tensors:
+        header, names = tensors.metadata() or {}, list(tensors.keys())
     try:
-        with safe_open(file, framework="np") as tensors:
-            header, names = tensors.metadata() or {}, list(tensors.keys())
         facts = json.loads(header.get("limner", "{}"))
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise LimnerError(f"adapter {str(file)!r} cannot be read: {error}", "copy or train it again") from error
+    except (ValueError, RecursionError) as error:
+        raise LimnerError(f"{what} cannot be read: what Limner wrote into its header is damaged", remedy) from error
     return header, names, facts if isinstance(facts, dict) else {}
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, Facts, SubjectWords, WeightedFile
 from limner.models.learned_words import LONGEST, add_word, normalised, remove_word
 from limner.models.options import EMBEDDINGS_FILE, OVERFLOWED
+from limner.models.tensor_files import open_tensors
 
 MAX_VECTORS = 75
 """Vectors of a token that a text encoder of 77 tokens has room for."""
@@ -177,9 +177,10 @@ def read_embeddings(path: Path) -> tuple[str, dict[str, torch.Tensor]]:
 
     If the file does not name the word, as files of other tools, the file's own name is the word.
     """
-    with safe_open(path, framework="pt") as file:
+    with open_tensors(path, f"adapter {str(path)!r}", "copy or train it again", "pt") as file:
         word = (file.metadata() or {}).get("word")
-    rows = {name: value.float() for name, value in load_file(path).items()}
+        names: list[str] = list(file.keys())
+        rows = {name: file.get_tensor(name).float() for name in names}
     rows = {name: value[None] if value.ndim == 1 else value for name, value in rows.items()}
     if any(not value.isfinite().all() for value in rows.values()):
         raise LimnerError(f"adapter {str(path)!r} contains numbers that are not finite (NaN or infinity)", OVERFLOWED)

@@ -13,6 +13,7 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.files import expand_home
 from limner.core.text import first_sentence
+from limner.models.tensor_files import damage
 
 
 def is_repository(reference: str) -> bool:
@@ -99,10 +100,15 @@ def hub_errors(reference: str, what: str = "model", location: str | None = None)
     what: what the reference should be. location: what the reference stands for, if it is an alias.
     """
     from huggingface_hub import errors
+    from safetensors import SafetensorError
 
     location = location or reference
     try:
         yield
+    except SafetensorError as error:
+        raise LimnerError(
+            f"{what} {reference!r} has weights that cannot be read: {damage(error)}", "copy or fetch it again"
+        ) from error
     except errors.GatedRepoError as error:
         page = "https://huggingface.co/" + "/".join(location.split("/")[:2])
         raise LimnerError(f"{what} {reference!r} is gated", f"accept its licence at {page} and set HF_TOKEN") from error

@@ -19,6 +19,7 @@ from limner.core.files import expand_home
 from limner.core.protocols import Alias, Components, Domain, Family, ModelSource
 from limner.models import hub
 from limner.models.logging import quiet_libraries
+from limner.models.tensor_files import open_tensors
 from limner.plugins import registry
 from limner.store.files import sha256_of
 
@@ -164,18 +165,13 @@ def resolve(reference: str, vae: str | None = None) -> Model:
 
 def _family_of_file(reference: str, file: Path) -> str:
     """Return the family that recognises a single file by its tensor names."""
-    from safetensors import SafetensorError, safe_open
-
     if file.suffix in PICKLES:
         raise LimnerError(
             f"model {reference!r} is a pickle file, which can run any code when it is opened",
             "convert it to safetensors, or use the model's safetensors version",
         )
-    try:
-        with safe_open(file, framework="np") as tensors:
-            names = set(tensors.keys())
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise LimnerError(f"model {reference!r} cannot be read: {error}", "download or copy it again") from error
+    with open_tensors(file, f"model {reference!r}", "download or copy it again") as tensors:
+        names = set(tensors.keys())
     families = registry.families.all()
     for name, family in families.items():
         if names.intersection(family.facts.single_file):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from limner.core.errors import LimnerError
@@ -26,6 +25,7 @@ from limner.models.lora_layouts import (
 )
 from limner.models.lora_update import Layer, Update
 from limner.models.options import OVERFLOWED
+from limner.models.tensor_files import open_tensors
 
 Layers = Mapping[str, Layer]
 """A network's linear and convolution layers by their names."""
@@ -109,7 +109,7 @@ class LoraFile:
 
     def updates(self) -> list[tuple[Layer, Update]]:
         """Return the update of each layer; raise LimnerError unless every tensor is used."""
-        with safe_open(self.file, framework="pt") as opened:
+        with open_tensors(self.file, f"adapter {str(self.file)!r}", "copy or train it again", "pt") as opened:
             header = opened.metadata() or {}
             names: list[str] = list(opened.keys())
             tensors = {name: opened.get_tensor(name) for name in names}

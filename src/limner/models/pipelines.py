@@ -10,6 +10,7 @@ import torch
 from limner.core.errors import LimnerError
 from limner.core.protocols import Facts, ModelSource, is_text_encoder
 from limner.models.hub import hub_errors
+from limner.models.tensor_files import open_tensors
 
 _NO_SUCH_FILES = (
     "no such modeling files are available",  # of a pipeline
@@ -85,9 +86,7 @@ def _load_half_first(kind: Any, location: str, dtype: torch.dtype, **options: An
 
 def _check_has_vae(file: Path, facts: Facts) -> None:
     """Refuse a single file without an autoencoder, and suggest the family's."""
-    from safetensors import safe_open
-
-    with safe_open(file, framework="pt") as tensors:
+    with open_tensors(file, repr(str(file)), "download or copy it again") as tensors:
         names = list(tensors.keys())
     if not any(name.startswith("first_stage_model.") for name in names):
         raise LimnerError(

@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
@@ -18,6 +18,8 @@ from limner.studio.files import CHUNK_BYTES, MAX_FILES, StudioFiles, is_safe_nam
 
 DIRECTORY_BYTES = 400 * MAX_FILES
 """Largest central directory of a zip."""
+MAX_FOLDERS = 2000
+"""The most folders of an upload, those inside others too: making one takes as long as making ten files."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 _NAMES = "use relative names inside the {}, with at most 255 bytes between slashes"
 
@@ -39,7 +41,7 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
     """Unpack a zip into a new folder and return the size of its files in bytes.
 
     Raises LimnerError for a file that is no zip, for names outside the folder, for links, and for more than `limit`
-    bytes or MAX_FILES files. What the zip declares about its sizes is not trusted.
+    bytes, MAX_FILES files or MAX_FOLDERS folders. What the zip declares about its sizes is not trusted.
     """
     size = 0
     folder.mkdir()
@@ -48,6 +50,7 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
             members = [member for member in opened.infolist() if not member.is_dir()]
             if len(members) > MAX_FILES:
                 raise LimnerError(f"the zip has {len(members):,} files", f"send at most {MAX_FILES:,}")
+            _check_folders("zip", (member.filename for member in members))
             for member in members:
                 size = _unpack(opened, member, folder, size, limit)
     except LimnerError:
@@ -61,6 +64,16 @@ def unzip(archive: Path, folder: Path, limit: int) -> int:
     if not size:
         raise LimnerError("the zip has no files", "add images to it")
     return size
+
+
+def _check_folders(what: str, names: Iterable[str]) -> None:
+    """Raise LimnerError for files in more than MAX_FOLDERS folders."""
+    folders: set[str] = set()
+    for name in names:
+        while (name := name.rpartition("/")[0]) and name not in folders:
+            folders.add(name)
+            if len(folders) > MAX_FOLDERS:
+                raise LimnerError(f"the {what} has more than {MAX_FOLDERS:,} folders", "put more files into each")
 
 
 def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path, size: int, limit: int) -> int:
@@ -120,10 +133,12 @@ def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
 def write_form_files(files: Sequence[object], folder: Path) -> int:
     """Write the files of a form into a new folder and return their size in bytes.
 
-    Raises LimnerError for names outside the folder, for two files with the same name, and if there are no files.
+    Raises LimnerError for names outside the folder, for two files with the same name, for more than MAX_FOLDERS
+    folders, and if there are no files.
     """
     folder.mkdir()
     size = 0
+    _check_folders("form", (file.filename or "" for file in files if isinstance(file, UploadFile)))
     for file in files:
         name = (file.filename or "") if isinstance(file, UploadFile) else ""
         if not isinstance(file, UploadFile) or not is_safe_name(name):

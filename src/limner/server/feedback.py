@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import IO, Annotated, Any
 
@@ -125,14 +125,16 @@ def export_feedback(
     headers = {"Content-Disposition": f'attachment; filename="{kind}.{format}"'}
     if format == "jsonl":
         return StreamingResponse(export.json_lines(), headers=headers, media_type="application/jsonl")
-    write = partial(export.write_parquet, embed=embed)
-    return StreamingResponse(_read_back(write), headers=headers, media_type="application/vnd.apache.parquet")
+    with ExitStack() as stack:  # parquet cannot be streamed as it is written
+        file = stack.enter_context(tempfile.TemporaryFile())
+        export.write_parquet(file, embed=embed)
+        file.seek(0)  # writes the rest: if the disk is full, no response has begun
+        body = _pieces(file, stack.pop_all())
+    return StreamingResponse(body, headers=headers, media_type="application/vnd.apache.parquet")
 
 
-def _read_back(write: Callable[[IO[bytes]], None]) -> Iterator[bytes]:
-    """Yield the bytes that `write` writes to a temporary file; parquet cannot be streamed as it is written."""
-    with tempfile.TemporaryFile() as file:
-        write(file)
-        file.seek(0)
+def _pieces(file: IO[bytes], opened: ExitStack) -> Iterator[bytes]:
+    """Yield the bytes of a file, and close it."""
+    with opened:
         while piece := file.read(CHUNK_BYTES):
             yield piece

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from hostile import within
 from limner.core.blocked_words import plain, variants
+from limner.core.doubled_letters import DOUBLED_LETTERS
 from limner.core.errors import LimnerError
 from limner.core.look_alikes import I_OR_L, LOOK_ALIKES
 from limner.plugins.checks.words import ADDED, LIST, Category, compile_phrases, plugin, shipped_categories
@@ -141,6 +142,27 @@ def test_each_disguise_of_the_whole_list(disguise: str, form: str) -> None:
     passed = [phrase for phrase in phrases if JUDGE(form.format(DISGUISES[disguise](phrase))).category is None]
     assert len(phrases) == 98
     assert passed == (["loli", "lolis"] if disguise == "all figures" else [])
+
+
+def test_one_doubled_letter_hides_no_phrase() -> None:
+    """Of all ways to double one letter of a phrase, only those pass that make another word."""
+    content = yaml.safe_load(LIST.read_text(encoding="utf-8"))
+    phrases = [phrase for kind in content.values() for phrase in kind["phrases"] if "*" not in phrase]
+    doubled = [
+        phrase[: at + 1] + phrase[at:] for phrase in phrases for at, sign in enumerate(phrase) if not sign.isspace()
+    ]
+    assert len(doubled) == 1070
+    passed = [phrase for phrase in doubled if JUDGE(phrase).category is None]
+    assert passed == ["lolli", "lollis", "rapped", "rapping", "goree", "pro anna", "fake mug shoot"]
+
+
+@pytest.mark.parametrize("word", sorted(DOUBLED_LETTERS))
+def test_words_with_a_doubled_letter_are_not_refused(word: str) -> None:
+    """Not even by a policy that forbids the word without it."""
+    once = re.sub(r"([a-z])\1", r"\1", word)
+    assert once != word, "no letter of it is doubled"
+    assert category_of(f"a photo of {word}", add=(once,)) is None
+    assert category_of(f"a photo of {word}", add=(word,)) == ADDED
 
 
 @pytest.mark.parametrize("text", INNOCENT)

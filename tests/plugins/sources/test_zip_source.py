@@ -238,3 +238,12 @@ def test_limits_of_sizes_include_their_edge(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(source, "archive_bytes", lambda path: len(png()) - 1)
     with pytest.raises(LimnerError, match=f"unpacks to more than {len(png()) - 1} bytes"):
         gathered(archive)
+
+
+def test_the_folders_of_an_archive_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those inside others too: a zip of 64 MiB could name so many that they fill the memory."""
+    monkeypatch.setattr(source, "_MOST_FOLDERS", 12)
+    deep = {f"{number}/{'a/' * 4}b.png": png(0) for number in range(2)}
+    assert len(kept(zipped(tmp_path / "few.zip", deep))) == 2
+    with pytest.raises(LimnerError, match=r"'many\.zip' has more than 12 folders"):
+        entries(zipped(tmp_path / "many.zip", deep | {"a/b/c.png": png(0)}))

@@ -60,7 +60,7 @@ class TrialRequest(Request):
     def expanded(self, place: Callable[[str], str] = str) -> Self:
         if self.prompts is None:
             return self
-        return self.changed(prompt=tuple(read_prompts(place(self.prompts))), prompts=None)
+        return self.changed(prompt=tuple(read_prompts(place(self.prompts), self.prompts)), prompts=None)
 
     @model_validator(mode="after")
     def _prompts_from_one_place(self) -> TrialRequest:

@@ -17,6 +17,7 @@ from limner.models.options import (
     check_embeddings,
     check_text_encoders,
 )
+from limner.models.tensor_files import open_tensors
 
 if TYPE_CHECKING:
     from limner.models.embeddings import LearnedEmbeddings
@@ -124,11 +125,9 @@ class Pivotal:
 
 def _embeddings_of(file: Path) -> Path:
     """Return the embeddings file that was saved with a LoRA file."""
-    from safetensors import safe_open
-
     from limner.store.files import sha256_of
 
-    with safe_open(file, framework="pt") as tensors:
+    with open_tensors(file, f"adapter {str(file)!r}", "copy or train it again") as tensors:
         wanted = (tensors.metadata() or {}).get(EMBEDDINGS_HASH)
     embeddings = file.with_name(EMBEDDINGS_FILE)
     if not embeddings.is_file() or sha256_of(embeddings) != wanted:

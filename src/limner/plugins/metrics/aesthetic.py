@@ -13,6 +13,7 @@ from limner.core.files import expand_home
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_image
 from limner.models.hub import file_of, hub_errors, is_repository
+from limner.models.tensor_files import open_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -91,17 +92,11 @@ def read_head(reference: str) -> tuple[torch.Tensor, float]:
 
     reference: a local .safetensors file or one of the hub, or a folder with one.
     """
-    from safetensors import SafetensorError, safe_open
-
-    file = _file(reference)
-    try:
-        with safe_open(file, framework="pt") as tensors:
-            names = sorted(tensors.keys())
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
-            layers = _layers(reference, shapes)
-            found = [(tensors.get_tensor(w).double(), tensors.get_tensor(b).double()) for w, b in layers]
-    except (SafetensorError, OSError) as error:
-        raise LimnerError(f"the head {reference!r} cannot be read ({error})", "download it again") from error
+    with open_tensors(_file(reference), f"the head {reference!r}", "download it again", "pt") as tensors:
+        names = sorted(tensors.keys())
+        shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+        layers = _layers(reference, shapes)
+        found = [(tensors.get_tensor(w).double(), tensors.get_tensor(b).double()) for w, b in layers]
     if not all(tensor.isfinite().all() for layer in found for tensor in layer):
         raise LimnerError(f"the head {reference!r} contains values that are not finite", "download it again")
     weight, bias = found[0]

@@ -16,6 +16,8 @@ from limner.data.entries.references import local_path, reference_kind
 from limner.data.entries.unpacked_sizes import SAMPLE_BYTES, ZIP_METHODS, archive_bytes
 
 _ENCRYPTED = 0x1
+_MOST_FOLDERS = 100_000
+"""The most folders of an archive, those inside others too, which are all in memory."""
 
 
 class ZipSource:
@@ -63,6 +65,10 @@ def _listings(archive: Path, members: list[zipfile.ZipInfo]) -> dict[str, Folder
         elif not any(_hidden(part) for part in parts):
             for depth in range(len(parts) - 1):
                 _add_folder(files, folders, parts, depth)
+            if len(files) > _MOST_FOLDERS:
+                raise LimnerError(
+                    f"{quoted(archive)} has more than {_MOST_FOLDERS:,} folders", "put more images into each"
+                )
             siblings = files["/".join(parts[:-1])]
             if parts[-1] in siblings:
                 problem = f"{quoted(name)} is in the archive twice; the last one counts"
