@@ -364,7 +364,7 @@ def test_out_exists(refused, train, tmp_path):
         (["--device", "gpu"], "'gpu' is not a device"),
         (["--precision", "fp8"], "fp8"),
         (["--adapter", ""], "adapter"),
-        (["--vae", ""], "--vae '': string should have at least 1 character"),
+        (["--vae", ""], "--vae '': use at least 1 character"),
         (["--adapter", "rex:9"], "weight"),
         (["--count"], "--count"),
     ],
@@ -388,7 +388,7 @@ def test_bad_values_of_generate(refused, tiny_sd, flags, said):
         (["--schedule", "cosin"], "cosin"),
         (["--track", "mlflow"], "mlflow"),
         (["--held-out", "-1"], "--held-out"),
-        (["--identifier", ""], "--identifier '': string should have at least 1 character"),
+        (["--identifier", ""], "--identifier '': use at least 1 character"),
         (["--identifier", "s\x1bks"], "--identifier: 's\\x1bks' is not a word or words"),
         (["--identifier", "\n"], "--identifier: '\\n' is not a word or words"),
         (["--precision", "fp16"], "fp16"),
@@ -425,7 +425,7 @@ def test_several_mistakes_are_told_together(refused, generate):
 
 
 def test_a_whole_is_not_told_again_beside_its_part(refused):
-    assert refused("prepare", "").endswith("sources '': string should have at least 1 character")
+    assert refused("prepare", "").endswith("sources '': use at least 1 character")
 
 
 def test_a_damaged_database(refused, home, generate):

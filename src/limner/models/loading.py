@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.files import expand_home
+from limner.core.files import expand_home, reading_problem
 from limner.core.protocols import Alias, Components, Domain, Family, ModelSource
 from limner.models import hub
 from limner.models.logging import quiet_libraries
@@ -175,7 +175,8 @@ def _family_of_file(reference: str, file: Path) -> str:
         with safe_open(file, framework="np") as tensors:
             names = set(tensors.keys())
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        raise LimnerError(f"model {reference!r} cannot be read: {error}", "download or copy it again") from error
+        reason = reading_problem(error, "safetensors")
+        raise LimnerError(f"model {reference!r} cannot be read: {reason}", "download or copy it again") from error
     families = registry.families.all()
     for name, family in families.items():
         if names.intersection(family.facts.single_file):

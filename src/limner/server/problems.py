@@ -20,6 +20,7 @@ from limner.core.disk import is_disk_error
 from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavailable, invalid
 from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR
+from limner.core.value_errors import describe_value_error
 from limner.server.error_format import MEDIA_TYPE, ErrorFormatMiddleware
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
@@ -124,7 +125,8 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def request_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         found = [
-            {"pointer": json_pointer(item["loc"]), "detail": item["msg"]} for item in error.errors()[:MAX_PROBLEMS]
+            {"pointer": json_pointer(item["loc"]), "detail": describe_value_error(item)}
+            for item in error.errors()[:MAX_PROBLEMS]
         ]
         detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3])
         return problem_response(422, detail, errors=found)

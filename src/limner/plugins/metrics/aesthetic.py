@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from limner.core.errors import LimnerError
-from limner.core.files import expand_home
+from limner.core.files import expand_home, reading_problem
 from limner.core.metrics import Encoder, ImageSet, Need, Score, Unit
 from limner.imaging.decode import open_image
 from limner.models.hub import file_of, hub_errors, is_repository
@@ -101,7 +101,8 @@ def read_head(reference: str) -> tuple[torch.Tensor, float]:
             layers = _layers(reference, shapes)
             found = [(tensors.get_tensor(w).double(), tensors.get_tensor(b).double()) for w, b in layers]
     except (SafetensorError, OSError) as error:
-        raise LimnerError(f"the head {reference!r} cannot be read ({error})", "download it again") from error
+        reason = reading_problem(error, "safetensors")
+        raise LimnerError(f"the head {reference!r} cannot be read: {reason}", "download it again") from error
     if not all(tensor.isfinite().all() for layer in found for tensor in layer):
         raise LimnerError(f"the head {reference!r} contains values that are not finite", "download it again")
     weight, bias = found[0]
