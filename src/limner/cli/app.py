@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -42,12 +43,16 @@ from limner.core.nearest_name import nearest_name
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. place: "module:name" below `limner.cli.commands`. examples: command lines, without "limner"."""
+    """A command. place: "module:name" below `limner.cli.commands`. examples: command lines, without "limner".
+
+    subcommands: by name, with their examples.
+    """
 
     place: str
     help: str
     group: CommandGroup
     examples: tuple[str, ...]
+    subcommands: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 COMMANDS = {
@@ -111,24 +116,39 @@ COMMANDS = {
         "List, create, rename and delete collections of images, and add and remove images.",
         CommandGroup.LOOK,
         ("collection", "collection create beach"),
+        {
+            "create": ("collection create beach", 'collection create "Summer campaign"'),
+            "rename": ('collection rename beach "By the sea"', "collection rename 1 beach"),
+            "delete": ("collection delete beach", "collection delete 1"),
+            "add": ("collection add beach pictures/0001.png", "collection add 1 75 76"),
+            "remove": ("collection remove beach pictures/0001.png", "collection remove 1 75 76"),
+        },
     ),
     "feedback": Command(
         "history:feedback",
         "Export ratings and comparisons for preference training.",
         CommandGroup.LOOK,
         ("feedback export ratings.jsonl", "feedback export pairs.parquet --kind pairs"),
+        {"export": ("feedback export ratings.jsonl", "feedback export pairs.parquet --kind pairs")},
     ),
     "models": Command(
         "models:models",
         "List and download base models.",
         CommandGroup.MODELS,
         ("models", "models get sdxl"),
+        {"get": ("models get sdxl", "models get stabilityai/sd-vae-ft-mse")},
     ),
     "starter": Command(
         "models:starter",
         "Examine the model that comes with Limner, and generate a contact sheet.",
         CommandGroup.MODELS,
         ("starter exam", "starter sheet --out starter.png"),
+        {
+            "exam": ("starter exam", "starter exam --personalise"),
+            "words": ("starter words",),
+            "sheet": ("starter sheet", "starter sheet --out starter.png"),
+            "agreement": ("starter agreement", "starter agreement --out agreement"),
+        },
     ),
     "demo": Command(
         "models:demo",
@@ -153,6 +173,11 @@ COMMANDS = {
         "Manage API keys. The service requires them if other machines can reach it.",
         CommandGroup.SERVICE,
         ("keys add anna --role maker --days 90", "keys revoke KEY"),
+        {
+            "add": ("keys add anna --role maker --days 90", "keys add shop --role viewer --per-minute 60"),
+            "revoke": ("keys revoke KEY",),
+            "role": ("keys role anna viewer",),
+        },
     ),
     "backup": Command(
         "maintenance:backup",
@@ -188,6 +213,8 @@ EXPECTED = {
     datetime: "write a date, such as 2026-01-31, or a date and time, such as 2026-01-31T18:30:00",
 }
 """What a value of a flag should be, by its type."""
+CHATTY = ("bitsandbytes", "torchao", "torch.utils._pytree")
+"""Libraries that log, when they are imported, which of their optional parts this machine lacks."""
 
 
 def application(arguments: Sequence[str] = ()) -> App:
@@ -206,13 +233,21 @@ def application(arguments: Sequence[str] = ()) -> App:
         shown: dict[str, Any] = {"help": entry.help, "group": _group(entry.group), "sort_key": number}
         if name == typed:
             command = _loaded(entry, arguments)
-            shown["help_epilogue"] = "Examples:\n\n" + "\n".join(f"    limner {line}" for line in entry.examples)
+            shown["help_epilogue"] = _examples(entry.examples)
         if isinstance(command, App):
+            shown["group_commands"] = Group("Commands")
+            for subcommand, lines in entry.subcommands.items() if isinstance(entry, Command) else ():
+                command[subcommand].help_epilogue = _examples(lines)
             for attribute, value in shown.items():
                 setattr(command, attribute, value)
             shown = {}
         app.command(command, name=name, **shown)
     return app
+
+
+def _examples(lines: Sequence[str]) -> str:
+    """The end of a help: command lines."""
+    return "Examples:\n\n" + "\n".join(f"    limner {line}" for line in lines)
 
 
 def _loaded(entry: RequestKind | Command, arguments: Sequence[str]) -> Any:
@@ -274,6 +309,9 @@ def _parse_error(error: CycloptsError) -> str:
         known = {name for argument in error.argument_collection or () for name in argument.names}
         near = nearest_name(flag, sorted(known))
         return f"unknown flag {flag!r}; " + (f"did you mean {near!r}? " if near else "") + "--help lists all flags"
+    if subcommands := _subcommands(error):
+        chain, word, known = subcommands
+        return str(unknown(f"command of `limner {chain}`", word, known))
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return str(unknown("command", error.unused_tokens[0], (*KINDS, *COMMANDS)))
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
@@ -288,6 +326,15 @@ def _parse_error(error: CycloptsError) -> str:
         tokens = " ".join(error.unused_tokens)[:80]
         return f"{tokens!r} is not expected here; put a value that contains spaces in quotation marks"
     return " ".join(str(error).split())
+
+
+def _subcommands(error: CycloptsError) -> tuple[str, str, list[str]] | None:
+    """For an unknown command of a group such as `limner keys`: the group, the word, and its commands; else None."""
+    typed, unused = error.root_input_tokens or [], error.unused_tokens or []
+    command = COMMANDS.get(typed[0]) if typed else None
+    if command is None or not command.subcommands or not unused or unused[0] != typed[1]:
+        return None
+    return typed[0], unused[0], list(command.subcommands)
 
 
 def _shown_name(argument: Argument) -> str:
@@ -318,6 +365,8 @@ def main(arguments: list[str] | None = None) -> None:
     # Threads that spin while they wait for each other cost several times the time of the work if the machine is busy.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     escape_unencodable()
+    for library in CHATTY:
+        logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
         _check_encoding(arguments)
