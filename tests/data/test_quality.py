@@ -122,9 +122,9 @@ def test_bars(drawings, colour, share):
 def test_black_around_any_image_is_a_bar_however_thick(sides, dark):
     """A letterbox, a pillarbox and frames, of which the last leaves a quarter of the image; also around a night."""
     left, top, right, bottom = sides
-    pixels = np.random.default_rng(5).integers(60, 256, (16, 16, 3), np.uint8)
+    pixels = np.random.default_rng(5).integers(60, 256, (16, 16, 1), np.uint8).repeat(3, axis=2)
     if dark:
-        pixels = (pixels // 7).astype(np.uint8)  # 8 to 36 of 255
+        pixels = (pixels // 8 + 3).astype(np.uint8)  # 10 to 34 of 255
     image = Image.new("RGB", (256 + left + right, 256 + top + bottom))
     image.paste(Image.fromarray(pixels).resize((256, 256), Image.Resampling.NEAREST), (left, top))
     share = 1 - 256 * 256 / (image.width * image.height)
