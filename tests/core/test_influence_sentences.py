@@ -71,8 +71,11 @@ def test_images_of_the_same_name_are_told_apart_by_their_folders() -> None:
 
 
 def test_an_image_of_another_model_is_similar_and_not_influenced() -> None:
-    found = influence((0.1, 0.25, -0.9, 0.2, 0.0))
-    other = found.pictures[0].model_copy(update={"painted_by": "starter"})
-    assert found.model_copy(update={"pictures": (other,)}).verdict == (
-        "0.png is most similar to the training image 1.png (+0.25); rex did not generate it."
-    )
+    def verdict(*scores: float) -> str:
+        found = influence(scores)
+        other = found.pictures[0].model_copy(update={"painted_by": "starter"})
+        return found.model_copy(update={"pictures": (other,)}).verdict
+
+    similar = "0.png is most similar to the training image 1.png (+0.25); rex did not generate it."
+    assert verdict(0.1, 0.25, -0.9, 0.2, 0.0) == similar
+    assert verdict(-1, -1, -1, -1, 0.0) == "0.png is not similar to any training image; rex did not generate it."

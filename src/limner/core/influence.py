@@ -91,6 +91,8 @@ class Influence(Frozen):
         names = distinct_names([each.picture for each in self.pictures])
         name, of = names[self.pictures.index(picture)], PurePath(self.training[best].picture).name
         score = f"({picture.scores[best]:+.2f})"
+        if picture.painted_by and picture.scores[best] <= 0:
+            return f"{name} is not similar to any training image; {self.adapter} did not generate it."
         if picture.painted_by:
             return f"{name} is most similar to the training image {of} {score}; {self.adapter} did not generate it."
         if picture.scores[best] <= 0:
