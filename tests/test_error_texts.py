@@ -67,7 +67,14 @@ def test_every_axis_that_an_error_lists_is_accepted(limner):
     listed = error.partition("choose one of: ")[2].split(", ")
     assert len(listed) > 20
     for name in listed:
-        assert Axis.model_validate(f"{name}=a,b").field == name.lstrip("-").replace("-", "_")
+        assert Axis.model_validate(f"{name}=a,b").field == name
+    assert {"guidance_rescale", "control_model"} <= {*listed}
+
+
+def test_the_fields_that_a_recipe_may_have_are_listed_as_it_writes_them(limner, tmp_path):
+    (tmp_path / "a.yaml").write_text("nosuch: 1\n")
+    error = limner("train", "photos", "--class", "dog", "--recipe", tmp_path / "a.yaml").error
+    assert "has an unknown field 'nosuch'; choose one of: " in error and ", learning_rate, " in error
 
 
 @pytest.mark.parametrize("text", [b"root:x:0:0:root:/root:/bin/bash", b"", b"\0" * 4000])

@@ -403,9 +403,11 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 
 
 def _fail(line: str) -> None:
-    """Print an error, with the names of fields as flags, and exit with 2."""
+    """Print an error, with the names of fields as flags, and exit with 2. Names to choose from stay as they are."""
     field = r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])"
-    print_line(f"limner: {re.sub(field, lambda found: _flag_name(found.group()), line)}", sys.stderr)
+    told, choose, names = line.partition(" choose one of: ")
+    told = re.sub(field, lambda found: _flag_name(found.group()), told)
+    print_line(f"limner: {told}{choose}{names}", sys.stderr)
     sys.exit(2)
 
 
