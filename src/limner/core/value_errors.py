@@ -41,7 +41,8 @@ _CHOICE = re.compile(r"'([^']*)'")
 
 def describe_value_error(item: Mapping[str, Any]) -> str:
     """What the value should be, for an item of a ValidationError's `errors()`; a validator's own text as it is."""
-    kind, context = item["type"], item.get("ctx") or {}
+    kind: str = item["type"]
+    context: dict[str, Any] = item.get("ctx") or {}
     if kind in _LIMITS:
         return _LIMITS[kind].format_map(context)
     if kind in ("string_too_short", "too_short", "bytes_too_short"):
