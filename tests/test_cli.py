@@ -170,7 +170,7 @@ def test_fields_in_messages_are_flags(limner):
     said = limner("generate", "a cat", "--refiner-strength", 0.5)
     assert said.code == 2 and said.error.startswith("--refiner-strength (0.5) is given without refiner")
     said = limner("generate", "a cat", "--adapter", "rex:nan")
-    assert said.code == 2 and said.error.startswith("--adapter weight 'nan': input should be a finite number"), said.err
+    assert said.code == 2 and said.error.startswith("--adapter weight 'nan': use a finite number"), said.err
 
 
 def test_a_mistake_leaves_one_line_only(limner, tiny_sd):

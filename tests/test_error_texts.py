@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from socket import gaierror
+from types import SimpleNamespace
+
 import pytest
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from limner.core.requests.sweep import Axis
+from limner.models.hub import why_not_fetched
 
 
 @pytest.mark.parametrize(
@@ -27,7 +32,22 @@ from limner.core.requests.sweep import Axis
         ("generate a --out x --out y", "--out is given more than once; give it once"),
         ("generate a b c", "'b c' is not expected here; put a value that contains spaces in quotation marks"),
         ("generate a --axis 1", "unknown flag '--axis'; --help lists all flags"),
-        ("rate x 9", "stars '9': input should be less than or equal to 5"),
+        ("rate x 9", "stars '9': use 5 or less"),
+        ("rate x 0", "stars '0': use 1 or more"),
+        (
+            "rate x 3 --reason off_promt",
+            "unknown reason 'off_promt'; did you mean 'off_prompt'? choose one of: artefacts, bad_anatomy",
+        ),
+        ("generate a --steps 0", "--steps '0': use 1 or more"),
+        ("generate a --guidance nan", "--guidance 'nan': use a finite number"),
+        ("sweep a --axis guidance=1,x", "guidance 'x': use a number"),
+        ("compare starter", "contestants: give at least 2 items"),
+        ("starter wrds", "unknown command of `limner starter` 'wrds'; did you mean 'words'? choose one of: agreement"),
+        ("collection ad x y", "unknown command of `limner collection` 'ad'; did you mean 'add'? choose one of: add, "),
+        ("collection x", "unknown command of `limner collection` 'x'; choose one of: add, create, delete, remove, "),
+        ("keys ad anna", "unknown command of `limner keys` 'ad'; did you mean 'add'? choose one of: add, revoke, role"),
+        ("models gte sdxl", "unknown command of `limner models` 'gte'; did you mean 'get'? choose one of: get"),
+        ("feedback exprt a", "unknown command of `limner feedback` 'exprt'; did you mean 'export'? choose one of: "),
         (
             "rate nosuch 4",
             "'nosuch' is not a file, and not the id of an image or a run; `limner history` lists the images",
@@ -47,7 +67,51 @@ def test_every_axis_that_an_error_lists_is_accepted(limner):
     listed = error.partition("choose one of: ")[2].split(", ")
     assert len(listed) > 20
     for name in listed:
-        assert Axis.model_validate(f"{name}=a,b").field == name.lstrip("-").replace("-", "_")
+        assert Axis.model_validate(f"{name}=a,b").field == name
+    assert {"guidance_rescale", "control_model"} <= {*listed}
+
+
+def test_the_fields_that_a_recipe_may_have_are_listed_as_it_writes_them(limner, tmp_path):
+    (tmp_path / "a.yaml").write_text("nosuch: 1\n")
+    error = limner("train", "photos", "--class", "dog", "--recipe", tmp_path / "a.yaml").error
+    assert "has an unknown field 'nosuch'; choose one of: " in error and ", learning_rate, " in error
+
+
+@pytest.mark.parametrize("text", [b"root:x:0:0:root:/root:/bin/bash", b"", b"\0" * 4000])
+@pytest.mark.parametrize("flag", ["--adapter", "--model"])
+def test_a_file_that_is_no_safetensors_is_named_without_the_words_of_the_library(limner, tmp_path, flag, text):
+    place = tmp_path / "rex.safetensors"
+    place.write_bytes(text)
+    error = limner("generate", "a cat", flag, str(place)).error
+    assert "cannot be read: it is not a safetensors file, or it is damaged; " in error
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason"),
+    [
+        (OSError("Cannot load it: the model is not fully cached (Cannot find a snapshot folder)"), "Cannot load it"),
+        (gaierror(-2, "Name or service not known"), "no connection to the Hugging Face hub"),
+        (TimeoutError("timed out"), "no connection to the Hugging Face hub"),
+        (ConnectionRefusedError(111, "refused"), "no connection to the Hugging Face hub"),
+        (LocalEntryNotFoundError("outgoing traffic has been disabled"), "no connection to the Hugging Face hub"),
+    ],
+)
+def test_why_a_model_is_not_fetched_is_found_among_the_causes(cause, reason, monkeypatch):
+    """Libraries wrap the failed connection in errors about their caches."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    wrapped = OSError("Cannot load it: the model is not fully cached locally")
+    wrapped.__cause__ = cause
+    assert why_not_fetched(cause).startswith(reason)
+    assert why_not_fetched(wrapped).startswith(reason)
+
+
+def test_an_error_of_the_hub_is_named_by_its_status(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+
+    class Answered(OSError):
+        response = SimpleNamespace(status_code=503)
+
+    assert why_not_fetched(Answered("Server Error: for url")) == "the Hugging Face hub answered with the status 503"
 
 
 @pytest.mark.parametrize("command", ["models get sdxl", "generate a --model owner/nosuch"])

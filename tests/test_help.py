@@ -83,6 +83,26 @@ def test_examples_are_valid(name, limner):
         assert callable(function) and not unused
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_subcommands_are_listed_as_commands_with_examples_of_their_own(name, limner):
+    import shlex
+
+    loaded = application([name])[name]
+    listed = {each for each in loaded if not each.startswith("-")}
+    assert listed == {*getattr(ALL[name], "subcommands", ())}
+    if not listed:
+        return
+    assert {*boxes(limner(name, "--help").out)["Commands"]} == listed
+    for subcommand, examples in ALL[name].subcommands.items():
+        text = limner(name, subcommand, "--help").out.partition("Examples:")[2]
+        assert text.count(f" limner {name}") == len(examples)
+        for example in examples:
+            arguments = shlex.split(example)
+            assert arguments[:2] == [name, subcommand] and f" limner {example}" in text
+            function, _, unused, *_ = application(arguments).parse_known_args(arguments)
+            assert callable(function) and not unused
+
+
 @pytest.mark.parametrize(
     ("command", "known"),
     [

@@ -47,7 +47,7 @@ def test_a_recipe_is_of_the_kind_that_is_asked_for(tmp_path: Path) -> None:
     [
         ("stesp: 9", "has an unknown field 'stesp'; did you mean 'steps'?"),
         ("rank: 8", "has an unknown field 'rank'; it is an option of the method: write 'options: {rank: 8}'"),
-        ("zzz: 1", "has an unknown field 'zzz'; the fields are: "),
+        ("zzz: 1", "has an unknown field 'zzz'; choose one of: "),
         ("- a\n- b", "holds no fields of a request"),
         ("", "holds no fields of a request"),
         ("a: [", "is not valid YAML in line"),

@@ -18,6 +18,7 @@ import pytest
 
 from limner import Studio
 from limner.cli import output, terminal
+from limner.cli.app import CHATTY
 from limner.core import logs
 from limner.core.accounts import Key, Limits, Role
 from limner.core.errors import LimnerError
@@ -470,3 +471,15 @@ def test_the_command_line_prints_in_one_way():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "Console"):
                 found.setdefault(path.name, []).append(node.func.id)
     assert found == {"output.py": ["print"]}
+
+
+@pytest.mark.parametrize("library", CHATTY)
+def test_libraries_do_not_log_what_this_machine_lacks(limner, library):
+    """On import, they log parts of theirs that cannot be loaded here, such as those for GPUs."""
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.NOTSET)
+    assert logger.isEnabledFor(logging.WARNING)
+    limner("runs")
+    assert not logger.isEnabledFor(logging.WARNING) and logger.isEnabledFor(logging.ERROR)
+    logger.setLevel(before)

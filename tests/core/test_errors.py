@@ -30,7 +30,7 @@ def test_an_unknown_name_is_told_with_the_nearest_known_one(value: str, remedy: 
 
 @pytest.mark.parametrize(
     ("count", "last"),
-    [(50, "49 'x': input should be a valid integer, unable to parse string as an integer"), (51, "and 1 more")],
+    [(50, "49 'x': use a whole number"), (51, "and 1 more")],
 )
 def test_at_most_fifty_mistakes_are_listed_and_the_rest_counted(count: int, last: str) -> None:
     with pytest.raises(ValidationError) as caught:

@@ -35,7 +35,7 @@ def test_what_is_wrong_with_a_file_is_told(tmp_path: Path) -> None:
     assert refused(path) == f"{str(path)!r} does not exist"
     assert refused(tmp_path) == f"{str(tmp_path)!r} is not a file"
     path.write_text('{"text": 3, "number": "x"}')
-    assert refused(path) == f"{str(path)!r} is not a body: text '3': input should be a valid string"
+    assert refused(path) == f"{str(path)!r} is not a body: text '3': use text"
 
 
 def test_a_file_that_the_disk_does_not_give_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

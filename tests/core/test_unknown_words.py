@@ -22,6 +22,8 @@ SYNONYMS = {"puppy": "dog", "kitten": "cat"}
         ("3 cats, 4k", ["cats", "4k"]),
         ("a cat's hat", ["cat's"]),
         ("", []),
+        ("a cat BREAK on the beach, BREAK", []),
+        ("a break, breakfast, BREAKS", ["break", "breakfast", "breaks"]),
         ("кот на пляже", ["кот", "на", "пляже"]),
     ],
 )

@@ -117,6 +117,28 @@ def test_bars(drawings, colour, share):
     assert sum(abs(each - share) < 0.03 for each in found) >= 0.8 * len(found)
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["bright", "dark"])
+@pytest.mark.parametrize("sides", [(0, 60, 0, 60), (60, 0, 60, 0), (20, 20, 20, 20), (130, 150, 170, 140)])
+def test_black_around_any_image_is_a_bar_however_thick(sides, dark):
+    """A letterbox, a pillarbox and frames, of which the last leaves a quarter of the image; also around a night."""
+    left, top, right, bottom = sides
+    pixels = np.random.default_rng(5).integers(60, 256, (16, 16, 1), np.uint8).repeat(3, axis=2)
+    if dark:
+        pixels = (pixels // 8 + 3).astype(np.uint8)  # 10 to 34 of 255
+    image = Image.new("RGB", (256 + left + right, 256 + top + bottom))
+    image.paste(Image.fromarray(pixels).resize((256, 256), Image.Resampling.NEAREST), (left, top))
+    share = 1 - 256 * 256 / (image.width * image.height)
+    assert border_share(np.asarray(image)) == pytest.approx(share, abs=0.03)
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "rounded_rectangle"])
+def test_a_thing_before_black_is_no_frame(shape):
+    picture = Image.new("RGB", (256, 256))
+    more = {"radius": 12} if shape == "rounded_rectangle" else {}
+    getattr(ImageDraw.Draw(picture), shape)((90, 60, 170, 200), fill="orange", **more)
+    assert border_share(np.asarray(picture)) == 0
+
+
 def test_a_plain_background_is_no_bar():
     picture = Image.new("RGB", (256, 256), "white")
     ImageDraw.Draw(picture).ellipse((90, 60, 170, 200), fill="brown")

@@ -277,6 +277,35 @@ def test_the_verdict_names_the_value_on_the_better_side(better, best, end, beyon
     assert few.endswith("6 pairs of images are too few; at least 7 are needed: ask for more images by --seeds.")
 
 
+def crossed(first, second, seeds=8, doubts=None, **asked):
+    """A sweep of two axes with two values each: the effect of each axis is added."""
+    request = SweepRequest.model_validate(
+        {"prompt": ["a cat"], "axis": ["steps=4,8", "guidance=2,6"], "seeds": seeds, "metric": ["sharpness"], **asked}
+    )
+    scores = [{"sharpness": scored(0.01 * np.arange(seeds) + a + b)} for a in first for b in second]
+    return SweepResult(request, [{}] * 4, scores, doubts or {})
+
+
+def test_each_axis_gets_its_verdict():
+    both = verdict(crossed((0, 3), (5, 0)))
+    assert both.startswith("Of steps, 8 is better by fidelity than all others")
+    assert "Of guidance, 2 is better by fidelity than all others" in both
+    one = verdict(crossed((0, 3), (0, 0)))
+    assert one.startswith("Of steps, 8 is better") and " Cannot tell which value of guidance is best (" in one
+    distrust = {"sharpness": "it does not agree"}
+    none = verdict(crossed((0, 3), (5, 0), doubts=distrust))
+    assert none.startswith("Cannot tell which value of steps or guidance is best: it does not agree; look at")
+
+
+def test_prompts_and_seeds_are_judged_only_alone():
+    asked = {"prompt": ["a cat", "a dog"], "axis": ["guidance=2,6"]}
+    found = crossed((0, 3), (5, 0), **asked)
+    assert "prompt" not in verdict(found) and "Of guidance, 2 is better" in verdict(found)
+    asked = {"prompt": ["a cat"], "axis": ["prompt=a cat,a dog", "seed=1,2"], "seeds": 1}
+    alone = verdict(crossed((0, 3), (0, 0), **asked))
+    assert alone.startswith("Cannot tell which value of prompt is best (") and "seed is best" not in alone
+
+
 def test_a_value_in_the_middle_has_nothing_beyond_it():
     rows = [np.arange(8.0), np.arange(8.0) + 9, np.arange(8.0) + 5]
     assert verdict(swept(rows, axis="steps=1,5,9", metric="sharpness")).endswith("1 3.500).")

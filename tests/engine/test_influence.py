@@ -378,7 +378,7 @@ def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
     )  # fmt: skip
     assert said.code == 0, said.err
     verdict, page = said.out.splitlines()
-    assert verdict.startswith("0.png is influenced most by 0.png (+") and page == str(
+    assert verdict.startswith("0.png is influenced most by the training image 0.png (+") and page == str(
         tmp_path / "told" / "influence.html"
     )
     found = Influence.model_validate_json((tmp_path / "told" / "influence.json").read_text())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.imaging.drawn_masks import DRAWN, ERASED, OUTSIDE, STRETCHED, decode_mask
+from limner.imaging.drawn_masks import DRAWN, ERASED, OUTSIDE, PHOTO, STRETCHED, decode_mask
 
 SIZE = (40, 30)
 BOX = (12, 8, 24, 20)
@@ -74,8 +74,12 @@ WAYS = {
     "0 and 65535": (deep(WHITE.astype(np.uint16) * 65535), None),
     "0 and 1 in 32 bits": (deep(WHITE.astype(np.int32)), STRETCHED),
     "0.0 and 1.0": (deep(WHITE.astype(np.float32)), None),
-    "red on black": (levels((255, 0, 0), (0, 0, 0), "RGB"), STRETCHED),
-    "an indexed class on black": (indexed(False), STRETCHED),
+    "red on black": (levels((255, 0, 0), (0, 0, 0), "RGB"), None),
+    "blue on black": (levels((0, 0, 255), (0, 0, 0), "RGB"), None),
+    "navy on black": (levels((0, 0, 128), (0, 0, 0), "RGB"), None),
+    "green on black": (levels((0, 255, 0), (0, 0, 0), "RGB"), None),
+    "yellow on black": (levels((255, 255, 0), (0, 0, 0), "RGB"), None),
+    "an indexed class on black": (indexed(False), None),
 }
 
 
@@ -131,6 +135,33 @@ def test_noise_of_a_black_or_white_jpeg_is_not_stretched():
         noisy = Image.fromarray(rng.integers(base, base + 10, (30, 40), np.uint8))
         found = decode_mask(encoded(noisy), "m.png")
         assert (found.selects_nothing, found.selects_everything, found.note) == (nothing, not nothing, None)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 255), (0, 0, 128), (255, 0, 0), (0, 128, 0), (255, 255, 0), (200, 30, 90)])
+def test_soft_strokes_of_any_colour_on_black_keep_their_edges(colour):
+    """Half opaque is the border, as in white; JPEG changes little."""
+    soft = np.zeros(SIZE[::-1])
+    soft[:, 10:30] = np.linspace(0, 1, 20)
+    drawn = Image.fromarray((soft[..., None] * np.array(colour)).round().astype(np.uint8))
+    found = decode_mask(encoded(drawn), "m.png")
+    assert np.abs(np.asarray(found.image) - 255 * soft).max() < 3 and found.note is None
+
+
+def test_a_photo_as_a_mask_is_reported():
+    rng = np.random.default_rng(1)
+    colours = Image.fromarray(rng.integers(0, 256, (30, 40, 3), np.uint8))
+    grey = Image.fromarray(rng.integers(70, 200, (30, 40), np.uint8))
+    two = levels((250, 0, 0), (0, 0, 0), "RGB")
+    two.paste((0, 0, 250), (0, 20, 40, 30))
+    for image in (colours, grey, two):
+        assert decode_mask(encoded(image), "m.png").note == PHOTO
+
+
+def test_colour_of_a_jpeg_is_no_photo():
+    """White on black keeps its meaning if compression tints it."""
+    tinted = levels((255, 250, 240), (8, 0, 4), "RGB")
+    found = decode_mask(encoded(tinted), "m.png")
+    assert np.array_equal(np.asarray(found.image) > 127, WHITE == 1) and found.note is None
 
 
 def test_soft_edges_stay_soft():

@@ -142,9 +142,9 @@ GOOD = json.loads(label().model_dump_json())
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "Invalid JSON"),
-        ("{", "Invalid JSON"),
-        ("[" * 100_000, "Invalid JSON"),
+        ("", "label: it is not valid JSON)"),
+        ("{", "label: it is not valid JSON)"),
+        ("[" * 100_000, "label: it is not valid JSON)"),
         ("[]", "label: "),
         ("null", "label: "),
         (json.dumps(GOOD | {"extra": 1}), "extra: "),
@@ -156,7 +156,7 @@ GOOD = json.loads(label().model_dump_json())
         (json.dumps(GOOD | {"model": GOOD["model"] | {"extra": 1}}), "model.extra: "),
         (json.dumps(GOOD | {"adapters": [adapter() | {"weight": float("nan")}]}), "weight"),
         (json.dumps(GOOD | {"version": "x" * 2**20}), "longer than"),
-        (json.dumps({key: value for key, value in GOOD.items() if key != "model"}), "model: Field required"),
+        (json.dumps({key: value for key, value in GOOD.items() if key != "model"}), "model: it is missing"),
     ],
 )
 def test_hostile_labels(tmp_path, text, words):

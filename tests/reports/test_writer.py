@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from PIL import Image
 from limner.core.events import ArtifactCreated, ArtifactKind
 from limner.reports import writer
 from limner.reports.figure import ColumnGroup, ImageGrid
-from limner.reports.writer import ReportWriter, data_url, file_data_url, relative_to, write_page
+from limner.reports.writer import ReportWriter, data_url, file_data_url, relative_to, with_whole_flags, write_page
 from limner.store.files import sha256_of
 
 
@@ -89,16 +90,13 @@ def test_the_other_files_are_told_in_order_with_details_of_the_page(report, monk
 
 
 def test_a_page_escapes_what_it_is_given_and_needs_all_of_it(tmp_path):
-    values = {"taught": {}, "pairs": [SimpleNamespace(prompt="<b>", base="", personalised="")]}
+    values = {"taught": {}, "pairs": [SimpleNamespace(prompt="<b> --seed", base="", personalised="")]}
     values |= {"title": "<i>", "curve": "", "shown": "", "train_command": "", "minutes": 1, "activate": None}
     values["figure"] = ImageGrid(("<u>",), (ColumnGroup("<s>", ("x",)),), [[None]], "").page()
     page = write_page(tmp_path / "a.html", "demo.html", **values).read_text()
-    assert (
-        "<title>&lt;i&gt;</title>" in page
-        and "<b>&" not in page
-        and "<u>" not in page
-        and "<figcaption>&lt;b&gt;" in page
-    )
+    assert "<title>&lt;i&gt;</title>" in page and "<b>&" not in page and "<figcaption>&lt;b&gt;" in page
+    assert "<u>" not in page
+    assert '&lt;b&gt; <span class="flag">--seed</span>' in page and ".flag {" in page
     del values["minutes"]
     with pytest.raises((UndefinedError, TypeError)):
         write_page(tmp_path / "b.html", "demo.html", **values)
@@ -108,3 +106,20 @@ def test_a_page_escapes_what_it_is_given_and_needs_all_of_it(tmp_path):
 def test_a_file_is_named_by_its_path_in_the_folder_or_by_its_name(tmp_path):
     assert relative_to(tmp_path / "a" / "b.png", tmp_path) == "a/b.png"
     assert relative_to(tmp_path / "a" / "b.png", tmp_path / "c") == "b.png"
+
+
+@pytest.mark.parametrize(
+    ("page", "flags"),
+    [
+        ("<p>use --limit blurred=60, --drop and --guidance-rescale.</p>", ["--limit", "--drop", "--guidance-rescale"]),
+        ("<p>a--b, ---, -- and x</p>", []),
+        ('<img alt="--out"><a title="a --out">x</a>', []),
+        ("<style>:root { --ink: red }</style><script>let a = b --c;</script>", []),
+        ("<pre><code>limner run --out x</code></pre><svg><text>--out</text></svg><title>--out</title>", []),
+        ("<!-- --out --><p>--out</p>", ["--out"]),
+    ],
+)
+def test_flags_are_not_broken_at_their_hyphens(page, flags):
+    found = with_whole_flags(page)
+    assert re.findall('<span class="flag">(.*?)</span>', found) == flags
+    assert re.sub('<span class="flag">(.*?)</span>', r"\1", found) == page

@@ -81,6 +81,8 @@ def started(setup: Setup, client: TestClient, url: str, **headers: str) -> Any:
     "form",
     [
         "sha256:{}",
+        "SHA256:{}",
+        "{}",
         HOST + "/v1/files/{}",
         "http://localhost:7412/v1/files/{}",
         "http://LOCALHOST/v1/files/{}",
@@ -96,6 +98,17 @@ def test_own_images_are_used_without_a_request(setup: Setup, fetched: list[str],
     assert foreign.status_code == missing.status_code == 422 and "that you may use" in foreign.text
     assert foreign.text.replace(setup.image[:12], "?") == missing.text.replace("0" * 12, "?")
     assert foreign.json()["errors"][0]["pointer"] == "/base_image_url" and fetched == []
+
+
+def test_a_hash_may_be_in_capitals(setup: Setup) -> None:
+    assert started(setup, setup.ann, f"SHA256:{setup.image.upper()}") == f"sha256:{setup.image}"
+
+
+@pytest.mark.parametrize("name", ["sha256:{:.20}", "sha256:", "{:.40}", "sha256:{}0", "sha256:{:.63}g"])
+def test_what_is_no_whole_hash_is_named(setup: Setup, fetched: list[str], name: str) -> None:
+    reply = started(setup, setup.ann, name.format(setup.image))
+    assert reply.status_code == 422 and fetched == []
+    assert "is not a whole SHA-256" in reply.json()["detail"] and "64 digits" in reply.json()["remedy"]
 
 
 def test_a_signed_url_gives_its_image_to_the_account(setup: Setup, fetched: list[str]) -> None:

@@ -66,6 +66,19 @@ def test_three_invalid_fields_are_in_the_detail_and_fifty_in_the_list(count: int
 
 
 @pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"numbers": [1.5]}, "/numbers/0: use a whole number"),
+        ({"numbers": "x"}, "/numbers: use a list"),
+        ({}, "/numbers: it is missing"),
+        ([], "/: use an object"),
+    ],
+)
+def test_invalid_fields_are_described_as_on_the_command_line(body: object, detail: str) -> None:
+    assert client().post("/", json=body).json()["detail"] == detail
+
+
+@pytest.mark.parametrize(
     ("error", "wanted"),
     [
         (LimnerError("why", "what to do"), {"status": 422, "detail": "why", "remedy": "what to do"}),

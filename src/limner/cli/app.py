@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shlex
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from functools import cache
@@ -43,16 +44,16 @@ from limner.core.nearest_name import nearest_name
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command. place: "module:name" below `limner.cli.commands`.
+    """A command. place: "module:name" below `limner.cli.commands`. examples: command lines, without "limner".
 
-    examples: command lines, without "limner". more_examples: shown only in the helps of its subcommands.
+    subcommands: by name, with their examples.
     """
 
     place: str
     help: str
     group: CommandGroup
     examples: tuple[str, ...]
-    more_examples: tuple[str, ...] = ()
+    subcommands: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 COMMANDS = {
@@ -116,31 +117,40 @@ COMMANDS = {
         "List, create, rename and delete collections of images, and add and remove images.",
         CommandGroup.LOOK,
         ("collection", "collection create beach"),
-        (
-            "collection add beach pictures/0001.png 75",
-            "collection remove beach 75",
-            "collection rename beach coast",
-            "collection delete coast",
-        ),
+        {
+            "create": ("collection create beach", 'collection create "Summer campaign"'),
+            "rename": ('collection rename beach "By the sea"', "collection rename 1 beach"),
+            "delete": ("collection delete beach", "collection delete 1"),
+            "add": ("collection add beach pictures/0001.png", "collection add 1 75 76"),
+            "remove": ("collection remove beach pictures/0001.png", "collection remove 1 75 76"),
+        },
     ),
     "feedback": Command(
         "history:feedback",
         "Export ratings and comparisons for preference training.",
         CommandGroup.LOOK,
         ("feedback export ratings.jsonl", "feedback export pairs.parquet --kind pairs"),
+        {"export": ("feedback export ratings.jsonl", "feedback export pairs.parquet --kind pairs")},
     ),
     "models": Command(
         "models:models",
         "List and download base models.",
         CommandGroup.MODELS,
         ("models", "models get sdxl"),
+        {"get": ("models get sdxl", "models get stabilityai/sd-vae-ft-mse")},
     ),
     "starter": Command(
         "models:starter",
         "Examine the model that comes with Limner, and generate a contact sheet.",
         CommandGroup.MODELS,
         ("starter exam", "starter sheet --out starter.png"),
-        ("starter exam --personalise", "starter agreement", "starter words", "starter industries --industry finance"),
+        {
+            "exam": ("starter exam", "starter exam --personalise"),
+            "words": ("starter words",),
+            "sheet": ("starter sheet", "starter sheet --out starter.png"),
+            "agreement": ("starter agreement", "starter agreement --out agreement"),
+            "industries": ("starter industries", "starter industries --industry finance"),
+        },
     ),
     "demo": Command(
         "models:demo",
@@ -165,7 +175,11 @@ COMMANDS = {
         "List, create and revoke API keys. The service requires a key if other machines can reach it.",
         CommandGroup.SERVICE,
         ("keys add anna --role maker --days 90", "keys revoke KEY"),
-        ("keys role anna viewer",),
+        {
+            "add": ("keys add anna --role maker --days 90", "keys add shop --role viewer --per-minute 60"),
+            "revoke": ("keys revoke KEY",),
+            "role": ("keys role anna viewer",),
+        },
     ),
     "backup": Command(
         "maintenance:backup",
@@ -201,6 +215,8 @@ EXPECTED = {
     datetime: "write a date, such as 2026-01-31, or a date and time, such as 2026-01-31T18:30:00",
 }
 """What a value of a flag should be, by its type."""
+CHATTY = ("bitsandbytes", "torchao", "torch.utils._pytree")
+"""Libraries that log, when they are imported, which of their optional parts this machine lacks."""
 
 
 def application(arguments: Sequence[str] = ()) -> App:
@@ -221,11 +237,11 @@ def application(arguments: Sequence[str] = ()) -> App:
             command = _loaded(entry, arguments)
             shown["help_epilogue"] = _listed(entry.examples)
         if isinstance(command, App):
+            shown["group_commands"] = Group("Commands")
+            for subcommand, lines in entry.subcommands.items() if isinstance(entry, Command) else ():
+                command[subcommand].help_epilogue = _listed(lines)
             for attribute, value in shown.items():
                 setattr(command, attribute, value)
-            command.group_commands = Group("Commands")
-            if isinstance(entry, Command):
-                _give_examples(command, name, (*entry.examples, *entry.more_examples))
             shown = {}
         app.command(command, name=name, **shown)
     if typed in {*KINDS, *COMMANDS} and {*app.help_flags} & {*arguments}:
@@ -236,14 +252,6 @@ def application(arguments: Sequence[str] = ()) -> App:
 def _listed(examples: Sequence[str]) -> str:
     """Examples as the end of a help."""
     return "Examples:\n\n" + "\n".join(f"    limner {line}" for line in examples)
-
-
-def _give_examples(command: App, name: str, examples: Sequence[str]) -> None:
-    """Show in the help of each subcommand its own examples."""
-    for part in command:
-        own = [line for line in examples if f"{line} ".startswith(f"{name} {part} ")]
-        if own:
-            command[part].help_epilogue = _listed(own)
 
 
 def _name_arguments(app: App, arguments: Sequence[str]) -> None:
@@ -325,6 +333,9 @@ def _parse_error(error: CycloptsError) -> str:
         known = {name for argument in error.argument_collection or () for name in argument.names}
         near = nearest_name(flag, sorted(known))
         return f"unknown flag {flag!r}; " + (f"did you mean {near!r}? " if near else "") + "--help lists all flags"
+    if subcommands := _subcommands(error):
+        chain, word, known = subcommands
+        return str(unknown(f"command of `limner {chain}`", word, known))
     if isinstance(error, UnknownCommandError) and error.unused_tokens:
         return str(unknown("command", error.unused_tokens[0], (*KINDS, *COMMANDS)))
     if isinstance(error, CoercionError) and error.token is not None and error.argument is not None:
@@ -339,6 +350,15 @@ def _parse_error(error: CycloptsError) -> str:
         tokens = " ".join(error.unused_tokens)[:80]
         return f"{tokens!r} is not expected here; put a value that contains spaces in quotation marks"
     return " ".join(str(error).split())
+
+
+def _subcommands(error: CycloptsError) -> tuple[str, str, list[str]] | None:
+    """For an unknown command of a group such as `limner keys`: the group, the word, and its commands; else None."""
+    typed, unused = error.root_input_tokens or [], error.unused_tokens or []
+    command = COMMANDS.get(typed[0]) if typed else None
+    if command is None or not command.subcommands or not unused or unused[0] != typed[1]:
+        return None
+    return typed[0], unused[0], list(command.subcommands)
 
 
 def _shown_name(argument: Argument) -> str:
@@ -369,6 +389,8 @@ def main(arguments: list[str] | None = None) -> None:
     # Threads that spin while they wait for each other cost several times the time of the work if the machine is busy.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     escape_unencodable()
+    for library in CHATTY:
+        logging.getLogger(library).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
         _check_encoding(arguments)
@@ -405,9 +427,11 @@ def _check_encoding(arguments: Sequence[str]) -> None:
 
 
 def _fail(line: str) -> None:
-    """Print an error, with the names of fields as flags, and exit with 2."""
+    """Print an error, with the names of fields as flags, and exit with 2. Names to choose from stay as they are."""
     field = r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])"
-    print_line(f"limner: {re.sub(field, lambda found: _flag_name(found.group()), line)}", sys.stderr)
+    told, choose, names = line.partition(" choose one of: ")
+    told = re.sub(field, lambda found: _flag_name(found.group()), told)
+    print_line(f"limner: {told}{choose}{names}", sys.stderr)
     sys.exit(2)
 
 

@@ -65,7 +65,7 @@ def _check_names(path: str | Path, fields: dict[str, Any], kind: str) -> None:
             remedy = f"it is an option of the method: write 'options: {{{name}: {fields[name]!r}}}'"
         else:
             near = nearest_name(str(name), known)
-            remedy = f"did you mean {near!r}?" if near else f"the fields are: {', '.join(known)}"
+            remedy = f"did you mean {near!r}?" if near else f"choose one of: {', '.join(known)}"
         raise LimnerError(f"recipe {str(path)!r} has an unknown field {reprlib.repr(name)}", remedy)
 
 

@@ -87,6 +87,13 @@ def too_large(path: str | Path) -> LimnerError:
     return LimnerError(f"{quoted(path)} is larger than {BYTE_CAP // 2**20} MiB", "save a smaller copy of it")
 
 
+def reading_problem(error: Exception, form: str) -> str:
+    """Why a file of a form, such as "JSON", cannot be read, in a sentence; libraries' texts are for programmers."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    return f"it is not a {form} file, or it is damaged"
+
+
 def file_error(path: Path, error: OSError | ValueError) -> LimnerError:
     """The error for a file or folder that the system does not let us use."""
     name = quoted(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Literal
 
@@ -87,10 +88,16 @@ class Influence(Frozen):
 
     def _sentence(self, picture: ExplainedImage) -> str:
         best = max(range(len(self.training)), key=lambda index: picture.scores[index])
-        name, of = PurePath(picture.picture).name, PurePath(self.training[best].picture).name
+        names = distinct_names([each.picture for each in self.pictures])
+        name, of = names[self.pictures.index(picture)], PurePath(self.training[best].picture).name
+        score = f"({picture.scores[best]:+.2f})"
+        if picture.painted_by and picture.scores[best] <= 0:
+            return f"{name} is not similar to any training image; {self.adapter} did not generate it."
+        if picture.painted_by:
+            return f"{name} is most similar to the training image {of} {score}; {self.adapter} did not generate it."
         if picture.scores[best] <= 0:
             return f"{name} is not influenced by any training image."
-        return f"{name} is influenced most by {of} ({picture.scores[best]:+.2f})."
+        return f"{name} is influenced most by the training image {of} {score}."
 
     @property
     def harmful(self) -> tuple[TrainingImage, ...]:
@@ -99,3 +106,14 @@ class Influence(Frozen):
     @property
     def useless(self) -> tuple[TrainingImage, ...]:
         return tuple(each for each in self.training if each.verdict == "useless")
+
+
+def distinct_names(paths: Sequence[str]) -> list[str]:
+    """The file names of some paths, with as many of their folders as are needed to tell different ones apart."""
+    parts = [PurePath(path).parts for path in paths]
+    deepest = max(map(len, parts), default=1)
+    for depth in range(1, deepest + 1):
+        names = [str(PurePath(*each[-depth:])) for each in parts]
+        if len({*names}) == len({*paths}):
+            return names
+    return list(paths)

@@ -13,7 +13,8 @@ LEAST_START = 3
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that differs by a few typing errors, or that begins with the name; None without one.
+    """Return the known name that differs by a few typing errors, that begins with the name, or that is its first
+    words; None without one.
 
     One error for every three characters, at least one, is allowed. Case and punctuation do not count.
     """
@@ -26,7 +27,16 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
     if errors <= allowed and errors < len(nearest):
         return by_letters[nearest]
     longer = [each for each in by_letters if len(typed) >= LEAST_START and each.startswith(typed)]
-    return by_letters[min(longer, key=len)] if longer else None
+    if longer:
+        return by_letters[min(longer, key=len)]
+    shorter = [each for each in by_letters.values() if len(each) >= LEAST_START and _begins(name, each)]
+    return max(shorter, key=len, default=None)
+
+
+def _begins(name: str, known: str) -> bool:
+    """Whether a known name is the first words of a name: "class" of "class_word"."""
+    rest = name[: len(known) + 1].lower().removeprefix(known.lower())
+    return len(rest) == 1 and not rest.isalnum()
 
 
 def _letters(name: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
+from limner.core.prompt_syntax import split_parts_of
 from limner.core.text import shorten
 
 _WORD = re.compile(r"\w(?:[\w'\u2019]*\w)?")
@@ -33,7 +34,8 @@ def words_of(texts: Iterable[str]) -> frozenset[str]:
 
 def unknown_words(text: str, known: Collection[str]) -> list[str]:
     """The words of a text that name something and are not among `known` (lower case), each once, in their order."""
-    found = dict.fromkeys(word.casefold() for word in _WORD.findall(text))
+    texts = split_parts_of(text)  # BREAK between parts is no word
+    found = dict.fromkeys(word.casefold() for part in texts for word in _WORD.findall(part))
     return [word for word in found if word not in known and word not in FUNCTION_WORDS and not word.isdecimal()]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,9 @@ DRAWN = "what is drawn on its transparent ground was taken as white"
 ERASED = "what is erased to transparent was taken as white"
 STRETCHED = "its darkest level was taken as black and its brightest as white"
 OUTSIDE = "it is white all along its edge and black inside; if black marks the part that you mean, invert it"
+PHOTO = "it is not black and white, but like a photo; its bright parts were taken as white"
+HUE = 0.5
+"""Hues, as channels from 0 to 1, that differ by more than this in a channel are different colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ def open_mask(path: str | Path) -> DrawnMask:
 def decode_mask(data: bytes, path: str | Path) -> DrawnMask:
     """The mask in the bytes of a file, upright. path: for messages. Raises LimnerError if it cannot be decoded.
 
-    Without transparency, white selects; levels on one side of the middle only are stretched to black and white.
+    Without transparency, white selects, and on black any one colour. Levels on one side of the middle only are
+    stretched to black and white.
     With transparency, white selects, and black and transparent do not. A drawing in one other colour selects what is
     drawn, unless that fills the edge of the mask; then, and in an image with an erased part, what is transparent is
     selected.
@@ -61,14 +65,55 @@ def decode_mask(data: bytes, path: str | Path) -> DrawnMask:
         alpha = layer.getchannel("A")
         if _extremes(alpha)[0] < 255:
             return _of_transparency(layer.convert("L"), alpha)
-    return _of_levels(_levels(loaded))
+    colours = _colours(loaded)
+    mask = _of_levels(_levels(colours))
+    return replace(mask, note=PHOTO) if _is_colourful(colours) or _is_grey(mask.image) else mask
+
+
+def _colours(image: Image.Image) -> Image.Image:
+    """An image in mode RGB, or L if it has 8 bits in a file of 16."""
+    if image.mode.startswith("I;16") and int((values := np.asarray(image)).max()) <= 255:  # 8 bits in a file of 16
+        return Image.fromarray(values.astype(np.uint8))
+    return to_rgb(image, image.info.get("icc_profile"))[0]
 
 
 def _levels(image: Image.Image) -> Image.Image:
-    """An image in mode L."""
-    if image.mode.startswith("I;16") and int((values := np.asarray(image)).max()) <= 255:  # 8 bits in a file of 16
-        return Image.fromarray(values.astype(np.uint8))
-    return to_rgb(image, image.info.get("icc_profile"))[0].convert("L")
+    """An image in mode L: its luma, or for a colour on black, such as blue, how strong the colour is."""
+    luma = image.convert("L")
+    if image.mode != "RGB":
+        return luma
+    pixels = np.asarray(image)
+    strongest = pixels.max(axis=2)
+    low, high = int(strongest.min()), int(strongest.max())
+    if low > NEAR_END or high - low < NEAR_END or not _is_coloured(pixels, strongest)[strongest > high // 2].all():
+        return luma
+    return Image.fromarray(np.rint(strongest * (255 / high)).astype(np.uint8))
+
+
+def _is_coloured(pixels: np.ndarray, strongest: np.ndarray) -> np.ndarray:
+    """Which pixels (h, w, 3) are no grey, (h, w). strongest: the highest channel of each."""
+    return strongest.astype(np.int16) - pixels.min(axis=2) > 2 * NEAR_END
+
+
+def _is_grey(mask: Image.Image) -> bool:
+    """Whether most of an image in mode L is neither black nor white."""
+    counts = np.array(mask.histogram())
+    return bool(counts[2 * NEAR_END : -2 * NEAR_END].sum() > counts.sum() / 2)
+
+
+def _is_colourful(image: Image.Image) -> bool:
+    """Whether an image has several colours besides grey, as a photo has."""
+    if image.mode != "RGB":
+        return False
+    pixels = np.asarray(image)
+    strongest = pixels.max(axis=2)
+    coloured = pixels[_is_coloured(pixels, strongest)].astype(np.float32)
+    if len(coloured) < STRAY * strongest.size:
+        return False
+    lowest = coloured.min(axis=1, keepdims=True)
+    hues = (coloured - lowest) / (coloured.max(axis=1, keepdims=True) - lowest)
+    others = np.abs(hues - np.median(hues, axis=0)).max(axis=1) > HUE
+    return float(others.mean()) > STRAY
 
 
 def _of_levels(mask: Image.Image) -> DrawnMask:

@@ -13,7 +13,7 @@ from typing import Any
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Emit, Notice
-from limner.core.files import expand_home
+from limner.core.files import expand_home, reading_problem
 from limner.core.protocols import Facts, WeightedFile
 from limner.core.requests.parsing import join_weight
 from limner.models.loading import PICKLES, Model, unload_all
@@ -65,7 +65,8 @@ def facts_of(file: Path) -> Mapping[str, Any]:
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise LimnerError(f"{str(file)!r} cannot be read: {error}", "copy or train it again") from error
+        reason = reading_problem(error, "JSON")
+        raise LimnerError(f"{str(file)!r} cannot be read: {reason}", "copy or train it again") from error
     return facts if isinstance(facts, dict) else {}
 
 

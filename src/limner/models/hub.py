@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,11 @@ from limner.core.errors import LimnerError
 from limner.core.files import expand_home
 from limner.core.text import first_sentence
 from limner.models.tensor_files import damage
+
+_NO_CONNECTION = frozenset(
+    ("gaierror", "ConnectionError", "TimeoutError", "TransportError", "LocalEntryNotFoundError", "OfflineModeIsEnabled")
+)
+"""Names of errors, or of their bases, of the libraries that download, if the hub was not reached."""
 
 
 def is_repository(reference: str) -> bool:
@@ -151,6 +157,22 @@ def why_not_fetched(error: Exception) -> str:
     """Why a repository could not be downloaded, without the advice of the libraries, which is for programmers."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return "HF_HUB_OFFLINE is set"
-    if any(sign in str(error) for sign in ("internet connection", "your connection", "Failed to resolve")):
+    causes = list(_causes(error))
+    if (status := next((found for cause in causes if (found := _status(cause))), None)) is not None:
+        return f"the Hugging Face hub answered with the status {status}"
+    if any(_NO_CONNECTION & {kind.__name__ for kind in type(cause).__mro__} for cause in causes):
         return "no connection to the Hugging Face hub"
     return first_sentence(str(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of an error's response, if that is one of an error."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status if isinstance(status, int) and status >= HTTPStatus.BAD_REQUEST else None

@@ -21,6 +21,7 @@ from limner.core.errors import LimnerError
 from limner.core.execution import AnyBody, as_body
 from limner.core.files import quoted, read_file, short_line
 from limner.core.requests import Frozen, GenerateRequest
+from limner.core.value_errors import describe_value_error
 from limner.imaging.damage import verified_png_info
 from limner.imaging.formats import media_type
 from limner.provenance import credentials
@@ -115,7 +116,7 @@ def parse_label(data: bytes, path: str | Path) -> Label | None:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"])) or "label"
-        raise label_error(path, f"{where}: {first['msg']}") from error
+        raise label_error(path, f"{where}: {describe_value_error(first)}") from error
 
 
 def label_error(path: str | Path, reason: str = "") -> LimnerError:

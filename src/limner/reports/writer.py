@@ -6,6 +6,7 @@ import base64
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -20,6 +21,11 @@ from limner.core.workspace import Workspace
 from limner.imaging.decode import open_image
 from limner.provenance.labels import write_png
 from limner.store.files import atomic_file, make_folder, sha256_of
+
+_FLAG = re.compile(
+    r"<(style|script|pre|code|svg|title|textarea|option)\b.*?</\1\s*>|(<[^>]*>)|(?<![\w-])(--[a-z][a-z-]*)", re.DOTALL
+)
+"""A flag in the text of a page. The first two kinds of matches are no text, or text that is not wrapped."""
 
 
 @dataclass
@@ -86,10 +92,15 @@ def write_page(path: Path, template: str, **values: Any) -> Path:
 
     All text in it is escaped.
     """
-    text = _templates().get_template(template).render(**values)
+    text = with_whole_flags(_templates().get_template(template).render(**values))
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path
+
+
+def with_whole_flags(page: str) -> str:
+    """A page in which flags, such as --out, are not broken at their hyphens at the end of a line."""
+    return _FLAG.sub(lambda found: f'<span class="flag">{found[3]}</span>' if found[3] else found[0], page)
 
 
 @cache

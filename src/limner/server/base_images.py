@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from urllib.parse import SplitResult, urlsplit
 
@@ -20,6 +21,9 @@ API = "/v1/"
 """Start of the paths of this server; only those of files are images."""
 FILES = "/v1/files/"
 
+_HASH = re.compile(r"sha256:.*|[0-9a-f]{32,}", re.IGNORECASE)
+"""What is meant as the hash of an image, if not a valid one."""
+
 
 def base_image(state: ServerState, caller: Caller, request: Request, url: str) -> str:
     """Return the reference of the image that a caller names; raises LimnerError if it may not be used, or is none.
@@ -29,6 +33,10 @@ def base_image(state: ServerState, caller: Caller, request: Request, url: str) -
     """
     if REFERENCE.fullmatch(url):
         return _stored(state, caller, url)
+    if _HASH.fullmatch(url):
+        if REFERENCE.fullmatch(reference := f"sha256:{url.rpartition(':')[2].lower()}"):
+            return _stored(state, caller, reference)
+        raise _refused(f"{url[:80]!r} is not a whole SHA-256", "write sha256: and its 64 digits from 0 to f")
     parts = _own(state, request, url)
     if parts is None:
         return store_image_from_url(state.studio, caller, url, state.settings.upload_bytes)

@@ -21,6 +21,7 @@ from limner.core.errors import MAX_PROBLEMS, LimnerError, QuotaExceeded, Unavail
 from limner.core.moderation import CheckUnavailable, RequestRefused
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR
 from limner.core.text import shorten_names
+from limner.core.value_errors import describe_value_error
 from limner.server.error_format import MEDIA_TYPE, ErrorFormatMiddleware
 
 REFUSED, UNABLE = "urn:limner:moderation:refused", "urn:limner:moderation:unable"
@@ -125,7 +126,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     def request_validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         found = [
-            {"pointer": json_pointer(item["loc"]), "detail": shorten_names(item["msg"])}
+            {"pointer": json_pointer(item["loc"]), "detail": shorten_names(describe_value_error(item))}
             for item in error.errors()[:MAX_PROBLEMS]
         ]
         detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in found[:3])

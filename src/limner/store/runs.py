@@ -26,6 +26,7 @@ from limner.core.moderation import Verdict
 from limner.core.nearest_name import nearest_name
 from limner.core.requests import AnyRequest, parse_request
 from limner.core.runs import Artifact, Run, Status
+from limner.core.value_errors import describe_value_error
 from limner.store import paths
 from limner.store.columns import UtcDateTime
 from limner.store.images import index_image
@@ -84,7 +85,9 @@ class UnreadableRun(LimnerError):
     def __init__(self, row: RunRow, error: ValueError) -> None:
         self.id, self.queue, self.owner = row.id, row.queue, row.owner
         first = error.errors()[0] if isinstance(error, ValidationError) else None
-        reason = f"{'.'.join(map(str, first['loc'])) or 'request'}: {first['msg']}" if first else str(error)
+        reason = (
+            f"{'.'.join(map(str, first['loc'])) or 'request'}: {describe_value_error(first)}" if first else str(error)
+        )
         super().__init__(f"run {row.id} cannot be read ({reason[:200]})", "update limner, or submit it again")
 
 

@@ -267,6 +267,12 @@ def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
         ("a photo[ of {a class}[, {bred}]]", "'bred'; did you mean 'breed'"),
         ("a {Light} photo", "'Light'; did you mean 'light'"),
         ("{identifer} {class}", "'identifer'; did you mean 'identifier'"),
+        ("a {class_word}", "'class_word'; did you mean 'class'"),
+        (
+            "{identifer} {class}[ in {backgroud}][ at {qqq}]",
+            "unknown fields of the caption template 'backgroud', 'identifer', 'qqq'; "
+            r"did you mean 'background' for 'backgroud', 'identifier' for 'identifer'\? choose one of: ",
+        ),
         (
             "a photo of {qqq}",
             "'qqq'; choose one of: background, breed, caption, class, extras, folder, identifier, light",
@@ -396,9 +402,8 @@ def test_a_dataset_and_its_edits_are_never_overwritten(prepare, few, tmp_path, m
     table = (out / "captions.csv").read_text(encoding="utf-8-sig")
     (out / "captions.csv").write_text(table.replace("number 1 is a dog", "my own words"), encoding="utf-8")
     before = sha256_of(out)
-    with pytest.raises(
-        LimnerError, match=r"exists already; choose another --out.*, add --captions .*/set/captions\.csv$"
-    ):
+    hint = "$" if "captions" in more else r"; to use its edited captions, add --captions .*/set/captions\.csv$"
+    with pytest.raises(LimnerError, match=r"exists already; choose another --out, or move it away" + hint):
         prepare(few, out=out, size=64, **more)
     assert sha256_of(out) == before and not list(tmp_path.glob(".limner-*"))
     edited = prepare(few, out=tmp_path / "second", size=64, captions="set/captions.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,20 @@ def test_results_are_in_order_even_if_a_process_dies():
     with open_pool("processes", 2) as pool:
         found = list(map_in_order(doubled, iter(range(40)), pool, 2, crashed))
     assert found == [-5 if number == 5 else 2 * number for number in range(40)]
+
+
+def held_signals(_: int) -> set[signal.Signals]:
+    return signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def test_processes_are_started_with_interrupts_held_back():
+    """Ctrl-C reaches a whole process group; a process that still imports would print a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with open_pool("processes", 1) as pool:
+        for _ in range(2):
+            assert signal.SIGINT in pool.submit(held_signals, [0]).result()[0]
+            pool.renew()
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before and signal.SIGINT not in before
 
 
 def test_few_items_are_taken_ahead():

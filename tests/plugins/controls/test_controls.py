@@ -82,6 +82,7 @@ def test_a_missing_estimator_is_an_error_in_one_line(monkeypatch: pytest.MonkeyP
         raise error("no network")
 
     monkeypatch.setitem(sys.modules, "transformers", SimpleNamespace(pipeline=fail))
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     depth._estimator.cache_clear()
     with pytest.raises(LimnerError, match=r"could not be fetched \(no network\)"):
         depth.plugin.guide(Image.new("RGB", (8, 8)))

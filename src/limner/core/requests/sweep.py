@@ -28,6 +28,7 @@ from limner.core.requests.request import (
     fields_with,
 )
 from limner.core.requests.uses import MetricUse
+from limner.core.value_errors import describe_value_error
 
 MAX_SWEEP_IMAGES = 10_000
 """Most images of a sweep."""
@@ -197,8 +198,7 @@ class SweepRequest(GenerationSettings):
 def _problem(error: ValidationError) -> str:
     """What is wrong with a combination of values."""
     item = error.errors()[0]
-    said = item["msg"].removeprefix("Value error, ")
-    return f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {said}"
+    return f"{'.'.join(map(str, item['loc']))} {str(item['input'])[:80]!r}: {describe_value_error(item)}"
 
 
 def parse_value(field: str, value: str) -> Any:

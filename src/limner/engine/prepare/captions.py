@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.datasets import Speaker
-from limner.core.errors import LimnerError, unknown
+from limner.core.errors import LimnerError, unknown_each
 from limner.core.events import Emit, Progress, Stage
 from limner.core.requests import PrepareRequest
 from limner.core.requests.request import digest_of
@@ -136,9 +136,9 @@ def missing_fields(
     missing = sorted(template.names.difference(OWN_FIELDS, captions.names))
     if unknown_names := [name for name in missing if name not in catalogue.fields]:
         known = {*OWN_FIELDS, *catalogue.fields, *captions.names, *chain.from_iterable(each.fields for each in records)}
-        for name in unknown_names:
-            if name not in known:
-                raise unknown("field of the caption template", name, known)
+        if misspelt := [name for name in unknown_names if name not in known]:
+            fields = "field" if len(misspelt) == 1 else "fields"
+            raise unknown_each(f"{fields} of the caption template", misspelt, known)
     return missing
 
 

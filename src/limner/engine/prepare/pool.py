@@ -6,9 +6,9 @@ import logging
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -122,6 +122,18 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextmanager
+def _interrupts_later() -> Generator[None]:
+    """A context in which Ctrl-C waits. Processes that are started in it never see one, not even while they import what
+    they need, where an interrupt would print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class LocalPool:
     """Processes on this machine."""
 
@@ -136,9 +148,10 @@ class LocalPool:
             raise LimnerError(
                 "reading images in several processes needs the package loky", "pip install 'limner[prepare]'"
             ) from error
-        return get_reusable_executor(
-            self.workers, timeout=IDLE, env={"OMP_NUM_THREADS": "1"}, initializer=_ignore_interrupts
-        )
+        with _interrupts_later():
+            return get_reusable_executor(
+                self.workers, timeout=IDLE, env={"OMP_NUM_THREADS": "1"}, initializer=_ignore_interrupts
+            )
 
     def submit(self, function: Callable[[Any], Any], items: Sequence[Any]) -> PendingChunk:
         return _LocalChunk(self._executor, function, items)
@@ -158,7 +171,8 @@ class LocalPool:
 class _LocalChunk:
     def __init__(self, executor: Any, function: Callable[[Any], Any], items: Sequence[Any]) -> None:
         try:
-            self._future = executor.submit(_run_chunk, function, items)
+            with _interrupts_later():  # the first chunk starts the processes
+                self._future = executor.submit(_run_chunk, function, items)
         except BrokenExecutor:
             self._future = None
 

@@ -79,7 +79,7 @@ def _write(request: PrepareRequest, staging: Staging, workspace: Workspace, emit
 def check(request: PrepareRequest, workspace: Workspace) -> None:
     """Raise LimnerError now for what would fail after all images were read."""
     check_sources(request, workspace.out)
-    check_out(workspace.out)
+    check_out(workspace.out, request.captions)
     if request.crop == "subject" or request.make_masks:
         detectors.get(request.detector).finder(request.detector_model)
     if request.encoder is not None:
@@ -88,12 +88,15 @@ def check(request: PrepareRequest, workspace: Workspace) -> None:
         open_captioner(request.captioner, workspace.execution.device)
 
 
-def check_out(out: Path) -> None:
-    """Raise LimnerError unless out is absent or empty: an earlier dataset may have been edited."""
+def check_out(out: Path, captions: str | None = None) -> None:
+    """Raise LimnerError unless out is absent or empty: an earlier dataset may have been edited.
+
+    captions: the file of edited captions that the request names.
+    """
     try:
         check_replaceable(out, lambda _: False)
     except LimnerError as error:
-        if not os.path.isfile(edited := out / CAPTIONS):
+        if captions is not None or not os.path.isfile(edited := out / CAPTIONS):
             raise
         remedy = f"{error.remedy}; to use its edited captions, add --captions {shlex.quote(str(edited))}"
         raise LimnerError(error.problem, remedy) from error

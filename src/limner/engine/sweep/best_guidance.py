@@ -25,11 +25,12 @@ class BestGuidance:
     reason: str
 
 
-def best_guidance(result: SweepResult) -> BestGuidance | None:
+def best_guidance(result: SweepResult, tests: int | None = None) -> BestGuidance | None:
     """The lowest guidance than which no higher one has a significantly better prompt fidelity.
 
     Above it, only the costs of guidance increase. None without evidence: if prompt fidelity was not measured, does not
-    agree with the truth on the model, has too few images, or does not differ significantly between neighbours.
+    agree with the truth on the model, has too few images, or does not differ significantly between neighbours. tests:
+    the number of differences that are judged, also of other settings (default: all pairs of values).
     """
     axis = next((axis for axis in result.request.axes if axis.field == "guidance"), None)
     if axis is None or FIDELITY not in result.metrics or FIDELITY in result.doubts or len(axis.values) < 2:
@@ -39,7 +40,7 @@ def best_guidance(result: SweepResult) -> BestGuidance | None:
     fidelity = [along[place] for place in ordered]
     if len({len(values) for values in fidelity}) > 1 or not len(fidelity[0]):
         return None
-    chosen = lowest_sufficient(fidelity, result.smallest.get(FIDELITY, 0.0))
+    chosen = lowest_sufficient(fidelity, tests, result.smallest.get(FIDELITY, 0.0))
     if chosen is None:
         return None
     names = [f"{float(axis.values[place]):g}" for place in ordered]
@@ -53,13 +54,13 @@ def best_guidance(result: SweepResult) -> BestGuidance | None:
     return BestGuidance(value, " ".join(filter(None, [_reason(names, fidelity, chosen, costs), edge])))
 
 
-def lowest_sufficient(rising: Sequence[np.ndarray], smallest: float = 0.0) -> int | None:
+def lowest_sufficient(rising: Sequence[np.ndarray], tests: int | None = None, smallest: float = 0.0) -> int | None:
     """The index of the first array of values than which no later one is significantly higher, pair by pair.
 
     None without evidence that it is better than the one before it, or, as the first, than any later one. smallest: the
     smallest difference that matters.
     """
-    tests = comb(len(rising), 2)
+    tests = tests or comb(len(rising), 2)
 
     def gain(before: np.ndarray, after: np.ndarray) -> float:
         """The mean difference, 0 where it may be chance or too small to matter."""

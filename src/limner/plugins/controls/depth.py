@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from limner.core.errors import LimnerError
-from limner.core.text import first_sentence
+from limner.models.hub import why_not_fetched
 
 ESTIMATOR = "depth-anything/Depth-Anything-V2-Small-hf"
 
@@ -22,7 +22,7 @@ def _estimator() -> Any:
         return pipeline("depth-estimation", model=ESTIMATOR)
     except (OSError, ValueError) as error:
         raise LimnerError(
-            f"the depth estimator {ESTIMATOR!r} is not on disk and could not be fetched ({first_sentence(str(error))})",
+            f"the depth estimator {ESTIMATOR!r} is not on disk and could not be fetched ({why_not_fetched(error)})",
             "connect to the network, or make the depth map with another tool and use --control given=MAP with its "
             "--control-model",
         ) from error
