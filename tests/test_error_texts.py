@@ -83,7 +83,8 @@ def test_a_file_that_is_no_safetensors_is_named_without_the_words_of_the_library
     place = tmp_path / "rex.safetensors"
     place.write_bytes(text)
     error = limner("generate", "a cat", flag, str(place)).error
-    assert "cannot be read: it is not a safetensors file, or it is damaged; " in error
+    assert "cannot be read: it" in error and "; " in error
+    assert not any(word in error.casefold() for word in ("deserializ", "error while", "tensor_error", "invalid header"))
 
 
 @pytest.mark.parametrize(
