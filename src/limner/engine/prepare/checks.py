@@ -14,5 +14,15 @@ def check(request: PrepareRequest, execution: Execution, out: Path | None) -> No
     """Raise LimnerError for a request that cannot be executed, as far as that is known without torch."""
     if out is not None:
         check_sources(request, out)
-    if request.crop == "subject" or request.make_masks:
+    if _detects(request):
         detectors.get(request.detector)
+
+
+def check_values(request: PrepareRequest) -> None:
+    """Raise LimnerError for a detector that does not exist."""
+    if _detects(request):
+        detectors.check(request.detector)
+
+
+def _detects(request: PrepareRequest) -> bool:
+    return request.crop == "subject" or request.make_masks
