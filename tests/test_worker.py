@@ -192,12 +192,12 @@ def test_errors_contain_no_path_of_the_machine(studio: Studio, tmp_path: Path) -
 
 def test_errors_of_a_run_are_one_line(studio: Studio) -> None:
     missing = studio.enqueue(GenerateRequest(prompt="x", image="sha256:" + "0" * 64))
-    unknown = studio.enqueue(GenerateRequest(prompt="x", scheduler="nosuch"))
+    useless = studio.enqueue(GenerateRequest(prompt="x", guidance=1, guidance_method="apg"))
     execute_queue(studio)
-    errors = [studio.store.get(run.id) for run in (missing, unknown)]
+    errors = [studio.store.get(run.id) for run in (missing, useless)]
     assert [run.status for run in errors] == [Status.FAILED] * 2
     assert errors[0].error is not None and errors[0].error.startswith("there is no file 000000000000")
-    assert errors[1].error is not None and "unknown scheduler 'nosuch'" in errors[1].error
+    assert errors[1].error is not None and "(apg) has no effect at guidance 1" in errors[1].error
 
 
 def test_a_second_attempt_starts_over(studio: Studio, tiny_sd: Path) -> None:

@@ -127,8 +127,9 @@ def test_prefer_wait(call: Client) -> None:
 
 
 def test_a_failed_run_has_a_short_error(call: Client) -> None:
-    reply = call("POST", "/v1/runs", PAINT | {"scheduler": "nosuch"}, Prefer="wait")
-    assert reply.json["status"] == "failed" and reply.json["error"].startswith("unknown scheduler 'nosuch'")
+    reply = call("POST", "/v1/runs", PAINT | {"guidance": 1, "guidance_method": "apg"}, Prefer="wait")
+    assert reply.json["status"] == "failed"
+    assert reply.json["error"].startswith("guidance_method (apg) has no effect at guidance 1")
 
 
 @pytest.mark.parametrize(

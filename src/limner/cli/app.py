@@ -36,6 +36,7 @@ from cyclopts.help import format_usage
 # Absolute imports: the process that examines uploads runs this file by its path, where relative imports fail.
 from limner import __doc__ as about
 from limner.cli.output import escape_unencodable, print_line
+from limner.core.collection import collection_paused
 from limner.core.errors import Interrupted, LimnerError, invalid, unknown
 from limner.core.files import file_error
 from limner.core.kinds import KINDS, CommandGroup, RequestKind
@@ -394,7 +395,9 @@ def main(arguments: list[str] | None = None) -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # a hostile image can cause one for each of 65,535 tags
     try:
         _check_encoding(arguments)
-        application(arguments)(arguments, exit_on_error=False, print_error=False)
+        with collection_paused():
+            commands = application(arguments)
+        commands(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         _fail(str(LimnerError(_parse_error(error))))
     except LimnerError as error:

@@ -29,10 +29,11 @@ class RequestKind:
     name: its `kind` in JSON, and its command. request, executor, command: "module:name" of the request class, of the
     function that executes it, and of the function that the command calls with it; the last two are looked for in
     `limner.engine` and in `limner.cli.commands`. check: "module:name" in `limner.engine` of the function that checks it
-    before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. several: whether a
-    recipe may hold more than one. resumed_by: flags that resume an interrupted run of the same command, None where
-    there is nothing to resume. group, examples: its heading in the help, and command lines that the help shows, without
-    "limner".
+    before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. check_values: likewise
+    for a request that is queued; it reads no file and not the cache of the hub, because only workers have them; None
+    where there is nothing to check. several: whether a recipe may hold more than one. resumed_by: flags that resume an
+    interrupted run of the same command, None where there is nothing to resume. group, examples: its heading in the
+    help, and command lines that the help shows, without "limner".
     """
 
     name: str
@@ -44,6 +45,7 @@ class RequestKind:
     help: str
     group: CommandGroup
     examples: tuple[str, ...]
+    check_values: str | None = None
     several: bool = False
     resumed_by: tuple[str, ...] | None = None
 
@@ -64,9 +66,17 @@ class RequestKind:
         """The function (request, execution, out) that raises LimnerError for a request that cannot be executed."""
         return _load(f"limner.engine.{self.check}")
 
+    def load_value_check(self) -> Any:
+        """The function (request) that raises LimnerError for names and values that no worker can execute."""
+        return _ignore if self.check_values is None else _load(f"limner.engine.{self.check_values}")
+
     def load_command(self) -> Any:
         """The function that the command calls with a request, its execution and the command's own flags."""
         return _load(f"limner.cli.commands.{self.command}")
+
+
+def _ignore(request: Any) -> None:
+    return None
 
 
 def _load(place: str) -> Any:
@@ -91,6 +101,7 @@ KINDS = {
                 "prepare photos/ --class dog --identifier sks --out dataset",
                 "prepare photos/ --crop none --captioner starter --out dataset",
             ),
+            check_values="prepare.checks:check_values",
             resumed_by=(),
         ),
         RequestKind(
@@ -106,6 +117,7 @@ KINDS = {
                 'generate "a photo of a cat on the beach" --count 4',
                 'generate "a photo of sks dog in snow" --adapter sks-dog:0.8 --seed 7',
             ),
+            check_values="generate.checks:check_values",
             several=True,
         ),
         RequestKind(
@@ -121,6 +133,7 @@ KINDS = {
                 "train photos/ --identifier sks --class dog",
                 "train photos/ --recipe pets --class dog --out rex",
             ),
+            check_values="train.checks:check_values",
             resumed_by=("--resume",),
         ),
         RequestKind(
@@ -137,6 +150,7 @@ KINDS = {
                 "evaluate sks-dog --dataset photos/ --suite pets",
                 "evaluate pictures/ --metric sharpness --metric saturation",
             ),
+            check_values="evaluate.checks:check_values",
         ),
         RequestKind(
             "compare",
@@ -151,6 +165,7 @@ KINDS = {
                 'compare starter sks-dog --prompt "a photo of a dog"',
                 'compare sks-dog:0.5 sks-dog:1 --prompt "a photo of sks dog"',
             ),
+            check_values="compare.checks:check_values",
         ),
         RequestKind(
             "sweep",
@@ -165,6 +180,7 @@ KINDS = {
                 'sweep "a photo of a cat" --axis guidance=1.5,3,5',
                 "sweep --recipe guidance --out guidance",
             ),
+            check_values="sweep.checks:check_values",
         ),
         RequestKind(
             "influence",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Facts, ModelSource, is_text_encoder
@@ -74,7 +76,27 @@ def _check_channels(pipeline: Any, source: ModelSource) -> None:
 
 
 def _load_half_first(kind: Any, location: str, dtype: torch.dtype, **options: Any) -> Any:
-    options |= {"dtype": dtype, "use_safetensors": True}
+    with WithoutRandomWeights():
+        return _load_variant(kind, location, dtype, options | {"dtype": dtype, "use_safetensors": True})
+
+
+class WithoutRandomWeights(TorchFunctionMode):
+    """A context in which tensors of the meta device, which have no values, are not filled with random numbers.
+
+    torch would import sympy to compute their shapes. Weights are read from files later.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        filled = kwargs.get("tensor") if getattr(func, "__module__", "") == "torch.nn.init" else None
+        if filled is not None and filled.is_meta:
+            return filled
+        if func is torch.randn and torch.device(kwargs.get("device") or "cpu").type == "meta":
+            func = torch.empty
+        return func(*args, **kwargs)
+
+
+def _load_variant(kind: Any, location: str, dtype: torch.dtype, options: Mapping[str, Any]) -> Any:
     if dtype in (torch.float16, torch.bfloat16):
         try:
             return kind.from_pretrained(location, variant="fp16", **options)

@@ -47,11 +47,15 @@ class PluginGroup(Generic[T]):
         """Names of all plugins; loads none."""
         return sorted({*self._built_in, *self._third_party()})
 
+    def check(self, name: str) -> None:
+        """Raise LimnerError, with the nearest name, for an unknown name; load no plugin."""
+        if name not in self.names():
+            raise unknown(self.noun, name, self.names())
+
     def get(self, name: str) -> T:
         """The plugin of a name; raises LimnerError, with the nearest name, for an unknown one."""
         if name not in self._loaded:
-            if name not in self.names():
-                raise unknown(self.noun, name, self.names())
+            self.check(name)
             self._loaded[name] = self._load(name)
         return self._loaded[name]
 

@@ -126,7 +126,8 @@ class Studio:
         """Validate a request and queue it for a worker, as a run of the caller.
 
         Files are named by reference (`sha256:HASH`, `folder:HASH`), because paths differ between machines. granted:
-        references that the caller may use besides its own. Raises LimnerError for an invalid request, RequestRefused if
+        references that the caller may use besides its own. Names and values are checked as far as that needs no files
+        and models, which only workers have. Raises LimnerError for an invalid request, RequestRefused if
         the policy forbids it, and Unable if a required check cannot judge it now.
         """
         self._check_options(request)
@@ -134,6 +135,7 @@ class Studio:
             problem = f"an image of {request.pixels:,.0f} pixels is requested, and the limit is {self.most_pixels:,}"
             raise LimnerError(problem, "request a smaller one")
         self._check_references(request, caller, granted)
+        KINDS[request.kind].load_value_check()(request)
         request = request.expanded(lambda reference: str(self.files.local_path(reference)))
         check_references(request)
         verdicts = self.gate.admit(request, "" if caller is None else caller.account)

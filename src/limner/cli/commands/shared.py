@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from limner.cli.output import print_line
+from limner.core.collection import collection_paused
 from limner.core.events import ArtifactCreated
 from limner.core.execution import Execution
 from limner.core.kinds import KINDS
@@ -42,7 +45,9 @@ def executed(
 
     if not resume:  # before the studio is imported, which takes as long as all before it
         request = request.expanded()
-        KINDS[request.kind].load_check()(request, execution, out)
+        with collection_paused():
+            check = KINDS[request.kind].load_check()
+        check(request, execution, out)
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin(request.kind, request.summary)
         studio = one_run_studio()
@@ -51,8 +56,10 @@ def executed(
 
 def one_run_studio() -> Studio:
     """The studio of a process that executes one run, unless that process is one of several."""
-    from limner.studio.studio import Studio
+    with collection_paused():
+        from limner.studio.studio import Studio
 
+    atexit.register(gc.freeze)  # the memory goes back as a whole, so the collector need not search it a last time
     return Studio(ends="RANK" not in os.environ)
 
 

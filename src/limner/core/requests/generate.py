@@ -130,6 +130,10 @@ class GenerationSettings(Request):
         return self.quantise is not None
 
     @property
+    def may_adapt(self) -> bool:
+        return bool(self.adapter)
+
+    @property
     def pixels(self) -> float:
         width, height = self.width or self.height or 0, self.height or self.width or 0
         return width * height * (self.hires or 1) ** 2

@@ -274,6 +274,11 @@ class Request(Frozen):
         return True
 
     @property
+    def may_adapt(self) -> bool:
+        """Whether it may train or use an adapter, as far as the request itself says so."""
+        return True
+
+    @property
     def unresolved(self) -> tuple[str, ...]:
         """Fields left open that would be filled from an adapter's header, which names files of this machine."""
         return ()

@@ -149,6 +149,10 @@ class SweepRequest(GenerationSettings):
     def may_quantise(self) -> bool:
         return any(cell.request.may_quantise for cell in self.cells)
 
+    @property
+    def may_adapt(self) -> bool:
+        return any(cell.request.may_adapt for cell in self.cells)
+
     def check(self) -> None:
         _ = self.cells
 

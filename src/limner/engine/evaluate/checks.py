@@ -7,6 +7,7 @@ from pathlib import Path
 from limner.core.execution import Execution
 from limner.core.requests import EvaluateRequest
 from limner.data.sets.folder import check_images
+from limner.engine.compare.checks import check_trial
 from limner.engine.compare.contestants import find_target
 from limner.engine.compare.targets import ImagesTarget, target_of
 from limner.engine.generate.checks import checked
@@ -21,3 +22,8 @@ def check(request: EvaluateRequest, execution: Execution, out: Path | None) -> N
         checked_metric(use)
     if request.dataset is not None:
         check_images(request.dataset)
+
+
+def check_values(request: EvaluateRequest) -> None:
+    """Raise LimnerError for names and values that do not suit each other, whatever the files are."""
+    check_trial(request, (request.target,), request.model)

@@ -12,11 +12,13 @@ from limner.core.errors import LimnerError
 from limner.core.execution import Execution
 from limner.core.protocols import Facts
 from limner.core.requests import GenerateRequest
+from limner.core.requests.trial import TrialRequest
 from limner.engine.generate.inputs import OpenedInputs, open_inputs
 from limner.engine.generate.pipelines import accepts
 from limner.engine.generate.schedulers import check_scheduler, check_steps
 from limner.models import loading
 from limner.models.adapters import Adapter, check_family, open_adapter
+from limner.plugins import registry
 
 STRENGTH, MASKED_STRENGTH, HIRES_STRENGTH, REFINER_STRENGTH = 0.6, 1.0, 0.4, 0.3
 
@@ -41,6 +43,30 @@ def check(request: GenerateRequest, execution: Execution, out: Path | None) -> N
     checked(request)
 
 
+def check_values(request: GenerateRequest) -> None:
+    """Raise LimnerError for names and values that do not suit each other, whatever the files are."""
+    check_scheduler(request.scheduler)
+    for use in request.control:
+        registry.controls.check(use.kind)
+    if request.model in registry.aliases():
+        model = loading.resolve(request.model)
+        check_settings(request, model.family.facts)
+        strengths(request, _sampling(request, model)["steps"])
+
+
+def check_settings(request: GenerateRequest | TrialRequest, facts: Facts) -> None:
+    """Refuse a scheduler and a size that a family of models does not support."""
+    check_scheduler(request.scheduler, facts)
+    check_side("height", request.height, facts.multiple)
+    check_side("width", request.width, facts.multiple)
+
+
+def _sampling(request: GenerateRequest, model: loading.Model) -> dict[str, Any]:
+    """Return the steps and guidance of a request, with the model's defaults."""
+    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
+    return model.sampling | chosen
+
+
 def checked(request: GenerateRequest) -> CheckedRequest:
     """Check the names, files and values of a request; raises LimnerError."""
     model = loading.resolve(request.model, request.vae)
@@ -48,13 +74,9 @@ def checked(request: GenerateRequest) -> CheckedRequest:
         loading.check_place(request.refiner, "refiner")
     for reference in request.control_model:
         loading.check_place(reference, "ControlNet")
-    facts = model.family.facts
-    chosen = {name: value for name in model.sampling if (value := getattr(request, name)) is not None}
-    sampling = model.sampling | chosen
+    sampling = _sampling(request, model)
     by_pass = strengths(request, sampling["steps"])
-    check_scheduler(request.scheduler, facts)
-    check_side("height", request.height, facts.multiple)
-    check_side("width", request.width, facts.multiple)
+    check_settings(request, model.family.facts)
     adapters = [open_adapter(use.path) for use in request.adapter]
     for adapter in adapters:
         check_family(adapter, model)

@@ -17,5 +17,15 @@ def check(request: PrepareRequest, execution: Execution, out: Path | None) -> No
         check_sources(request, out)
     if request.catalogue is not None:
         read_catalogue(request.catalogue)
-    if request.crop == "subject" or request.make_masks:
+    if _detects(request):
         detectors.get(request.detector)
+
+
+def check_values(request: PrepareRequest) -> None:
+    """Raise LimnerError for a detector that does not exist."""
+    if _detects(request):
+        detectors.check(request.detector)
+
+
+def _detects(request: PrepareRequest) -> bool:
+    return request.crop == "subject" or request.make_masks

@@ -27,7 +27,17 @@ def check(request: TrainRequest, execution: Execution, out: Path | None) -> None
 
 def checked_model(request: TrainRequest) -> loading.Model:
     """The base model that a request names; raises LimnerError if the request does not suit it."""
-    model = loading.resolve(request.model, request.vae)
+    return _suited(request, loading.resolve(request.model, request.vae))
+
+
+def check_values(request: TrainRequest) -> None:
+    """Raise LimnerError for names and values that do not suit each other, whatever the files are."""
+    if request.model in registry.aliases():
+        _suited(request, loading.resolve(request.model))
+
+
+def _suited(request: TrainRequest, model: loading.Model) -> loading.Model:
+    """The model, if a request suits it; raises LimnerError."""
     check_side("resolution", request.resolution, model.family.facts.multiple)
     method = registry.methods.get(request.method)
     options = method.Options.model_validate(request.options)
