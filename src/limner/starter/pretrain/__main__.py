@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
-from limner.starter.pretrain.drawings import DrawnImages, load_photographs
+from limner.starter.pretrain.drawings import Drawing, DrawnImages, load_photographs
 from limner.starter.pretrain.export import export
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
@@ -22,6 +23,8 @@ NEEDED_BY = {  # which stages need what each of them trains
     "image": {"image", "export"},
     "denoiser": {"denoiser", "export"},
 }
+PARTS = {"judge": "judge", "text": "text", "autoencoder": "vae", "image": "image", "denoiser": "unet"}
+EARLY_SHARE = 0.1  # of the images, with which training on a GPU begins
 STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "export")
 
 
@@ -40,6 +43,9 @@ def main() -> None:
         type=Path,
         help="a finished starter: the named stages train its parts further",
     )
+    parser.add_argument(
+        "--anew", choices=list(PARTS), action="append", help="with --begin-with: train this stage's part from nothing"
+    )
     parser.add_argument("--note", default="", help="text about the training to add to the model card")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
@@ -55,6 +61,7 @@ def main() -> None:
         device=options.device,
         note=options.note,
         begin_with=options.begin_with,
+        anew=tuple(options.anew or ()),
     )
 
 
@@ -68,9 +75,12 @@ def run(
     device: str = "cpu",
     note: str = "",
     begin_with: Path | None = None,
+    anew: tuple[str, ...] = (),
 ) -> None:
     """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded."""
     parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
+    for stage in anew:
+        setattr(parts, PARTS[stage], None)
     known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
     trained = [stage for stage in known if begin_with is None or stage in stages]  # whose logs are in this folder
 
@@ -79,22 +89,27 @@ def run(
 
     if due("judge"):
         parts.judge = judge.train(recipe, folder, device, parts.judge)
-    if "pictures" in stages:
-        DrawnImages.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
-    if due("text"):
-        parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
-    if not set(stages) - {"judge", "pictures", "text"}:
-        return
-    gallery = DrawnImages(folder / "pictures")
-    photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
-    if due("autoencoder"):
-        parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
-    if due("image"):
-        parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
-    if due("denoiser"):
-        parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
-    if "export" in stages:
-        export(recipe, gallery, photos, parts, folder, out, trained, note)
+    with ExitStack() as stack:
+        drawing = None
+        if "pictures" in stages:
+            drawing = stack.enter_context(Drawing(folder / "pictures", recipe, os.cpu_count() or 1))
+            drawing.wait(1 if device == "cpu" else EARLY_SHARE)  # a GPU trains while the CPU draws
+        if due("text"):
+            parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
+        if not set(stages) - {"judge", "pictures", "text"}:
+            return
+        gallery = DrawnImages(folder / "pictures")
+        photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
+        if due("autoencoder"):
+            parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
+        if due("image"):
+            parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
+        if due("denoiser"):
+            parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
+        if drawing:
+            drawing.wait()
+        if "export" in stages:
+            export(recipe, gallery, photos, parts, folder, out, trained, note)
 
 
 if __name__ == "__main__":

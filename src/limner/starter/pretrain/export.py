@@ -74,7 +74,7 @@ def export(
     check_replaceable(out)
     partial = _sibling(out)
     scores = dict(parts.scores)
-    scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(len(gallery) - 256, len(gallery))))
+    scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(256)))
     for split, photos in photographs.items():
         if photos:
             squares = np.stack([_square(photo, recipe.size) for photo in photos])

@@ -28,6 +28,7 @@ from limner.starter.pretrain.muon import OPTIMISERS
 from limner.starter.pretrain.recipe import StageRecipe
 
 CHECKPOINT_EVERY, LOG_EVERY = 250, 25
+WARM = 50  # steps after which the speed is measured
 
 M = TypeVar("M", bound=nn.Module)
 Loss = Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
@@ -35,11 +36,16 @@ Loss = Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
 
 
 class StageState(Generic[M]):
-    """A network, its moving average and its optimisers, which are saved together in one file."""
+    """A network, its moving averages and its optimisers, which are saved together in one file.
+
+    average: with the decay of the recipe. averages: all, by decay.
+    """
 
     def __init__(self, model: M, stage: StageRecipe, path: Path) -> None:
-        self.model, self.stage, self.path = model, stage, path
-        self.average = deepcopy(model).requires_grad_(False)
+        self.model, self.recipe, self.stage, self.path = model, stage, stage, path
+        decays = dict.fromkeys((stage.ema, *stage.emas))
+        self.averages: dict[float, M] = {decay: deepcopy(model).requires_grad_(False) for decay in decays}
+        self.average = self.averages[stage.ema]
         self.optimisers = OPTIMISERS[stage.optimiser](model, stage.weight_decay)
 
     def load(self) -> int:
@@ -48,7 +54,8 @@ class StageState(Generic[M]):
             return 0
         state = torch.load(self.path, weights_only=True, map_location=next(self.model.parameters()).device)
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
+        for decay, average in self.averages.items():
+            average.load_state_dict(state["averages"][str(decay)])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         return state["step"]
@@ -56,7 +63,7 @@ class StageState(Generic[M]):
     def save(self, step: int) -> None:
         state: dict[str, Any] = {
             "model": self.model.state_dict(),
-            "average": self.average.state_dict(),
+            "averages": {str(decay): average.state_dict() for decay, average in self.averages.items()},
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "step": step,
         }
@@ -72,10 +79,18 @@ class StageState(Generic[M]):
             for group in optimiser.param_groups:
                 group["lr"] = self.stage.rate(step)
             optimiser.step()
-        follow(list(self.average.parameters()), list(self.model.parameters()), step, self.stage.ema)
-        for target, source in zip(self.average.buffers(), self.model.buffers(), strict=True):
-            target.copy_(source)
+        for decay, average in self.averages.items():
+            follow(list(average.parameters()), list(self.model.parameters()), step, decay)
+            for target, source in zip(average.buffers(), self.model.buffers(), strict=True):
+                target.copy_(source)
         return norm
+
+    def keep_to_the_minutes(self, done: int, left: float, per_second: float) -> None:
+        """Set the number of steps that `left` seconds allow, at most the recipe's, until the learning rate falls."""
+        begun = done >= self.stage.steps * (1 - self.stage.decay)
+        if not begun:
+            steps = min(self.recipe.steps, done + int(left * per_second))
+            self.stage = self.recipe.model_copy(update={"steps": max(steps, done)})
 
 
 def fit(
@@ -99,17 +114,26 @@ def fit(
     began = time.monotonic()
     with _progress(name) as bars:
         bar = bars.add_task(name, total=stage.steps, completed=first, note="")
-        for step in range(first, stage.steps):
+        step, timed, since = first, first, began
+        while step < state.stage.steps:
             value, figures = loss(step, generator_for(seed, name, step))
             norm = state.train_step(step, value)
-            done = step + 1
-            last = done == stage.steps
+            done = step = step + 1
+            if stage.minutes and (done == first + WARM or done % CHECKPOINT_EVERY == 0):
+                value.item()  # waits for a GPU
+                now = time.monotonic()
+                if timed > first:  # the first steps compile
+                    left = stage.minutes * 60 - (now - began)
+                    state.keep_to_the_minutes(done, left, (done - timed) / (now - since))
+                    bars.update(bar, total=state.stage.steps)
+                timed, since = done, now
+            last = done == state.stage.steps
             if done % CHECKPOINT_EVERY == 0 or last:
                 state.save(done)
             if done % LOG_EVERY == 0 or last:
                 speed = (done - first) * stage.batch / (time.monotonic() - began)
                 figures |= {"step": done, "loss": value.item(), "norm": norm.item()}
-                figures |= {"rate": stage.rate(step), "per_second": speed}
+                figures |= {"rate": state.stage.rate(done - 1), "per_second": speed}
                 if evaluate is not None and (done % CHECKPOINT_EVERY == 0 or last):
                     figures |= evaluate(state.average)
                 with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as log:

@@ -15,7 +15,9 @@ class StageRecipe(BaseModel):
     """How one network is trained.
 
     decay: the last share of the steps, in which the learning rate falls linearly to zero. Before that it is constant
-    after `warmup` steps, so that a longer run may go on from any checkpoint.
+    after `warmup` steps, so that a longer run may go on from any checkpoint. ema, emas: decay of the moving average
+    that is the result, and of others that are saved beside it. minutes: a limit of the training time; where the
+    measured speed shows that `steps` would take longer, there are fewer.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +29,8 @@ class StageRecipe(BaseModel):
     decay: float = 0.25
     weight_decay: float = 0.01
     ema: float = 0.998
+    emas: tuple[float, ...] = ()
+    minutes: float | None = None
     optimiser: Literal["muon", "adamw"] = "muon"
 
     def rate(self, step: int) -> float:
@@ -37,11 +41,18 @@ class StageRecipe(BaseModel):
 
 
 class Recipe(BaseModel):
-    """Sizes of the starter's networks and how each is trained."""
+    """Sizes of the starter's networks and how each is trained.
+
+    captions: how many wordings each image has. looks: share of the animals that have a random look and no breed, so
+    that unusual coats and marks are known before personalisation. alignment: weight of the agreement of the
+    UNet's inner features with the judge's of the same image.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pictures: int = 48_000
+    captions: int = 8
+    looks: float = 0.2
     seed: int = 1
     size: int = 128
     tokens: int = 48
@@ -49,20 +60,20 @@ class Recipe(BaseModel):
     text_layers: int = 4
     image_width: int = 192
     image_layers: int = 4
-    latent_channels: int = 16
-    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.15), (8, 0.25))
-    vae_channels: tuple[int, ...] = (32, 32, 64, 96)
+    latent_channels: int = 8
+    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.25),)
+    vae_channels: tuple[int, ...] = (32, 64, 96)
     vae_crop: int = 64
     kl_weight: float = 1e-6
     shrink_weight: float = 0.5
     photograph_share: float = 0.15
-    unet_channels: tuple[int, ...] = (64, 128, 208)
+    unet_channels: tuple[int, ...] = (48, 80, 128, 192)
     unet_layers: int = 1
     prediction: Prediction = "v_prediction"
     caption_dropout: float = 0.1
-    paraphrase: bool = True
     snr_cap: float | None = 20.0
     centre_weight: float = 2.0
+    alignment: float = 0.0
     autoencoder: StageRecipe = StageRecipe(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
     text: StageRecipe = StageRecipe(
         steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98
@@ -75,3 +86,8 @@ class Recipe(BaseModel):
     judge: StageRecipe = StageRecipe(
         steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02
     )
+
+    @property
+    def latent_side(self) -> int:
+        """Side of the latents: each level of the autoencoder after the first halves it."""
+        return self.size // 2 ** (len(self.vae_channels) - 1)

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from limner.starter.painter import ATTRIBUTES, Scene, random_scene
-from limner.starter.painter.reserved import holds_reserved
+from limner.starter.painter import ATTRIBUTES, Scene
+from limner.starter.painter.reserved import unreserved_scenes
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
@@ -86,15 +86,6 @@ def facts_of(scenes: list[Scene]) -> torch.Tensor:
     )
 
 
-def scenes_at(rng: random.Random, count: int) -> list[Scene]:
-    """Random scenes without the pairs that are reserved for the exam."""
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        if not holds_reserved(scene := random_scene(rng)):
-            scenes.append(scene)
-    return scenes
-
-
 def train(
     recipe: Recipe, tokenizer: CLIPTokenizer, folder: Path, device: str, begin: CLIPTextModel | None = None
 ) -> CLIPTextModel:
@@ -106,7 +97,7 @@ def train(
     def batch(
         words: random.Random, count: int, kind: Callable[[Scene, random.Random], str]
     ) -> tuple[list[str], torch.Tensor, torch.Tensor]:
-        scenes = scenes_at(words, count)
+        scenes = unreserved_scenes(words, count)
         texts = [kind(scene, words) for scene in scenes]
         padding = "max_length" if words.random() < 0.1 else "longest"
         return texts, tokenise(tokenizer, texts, padding).to(device), facts_of(scenes).to(device)
