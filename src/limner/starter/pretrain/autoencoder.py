@@ -1,4 +1,4 @@
-"""The autoencoder, 128 x 128 x 3 -> 32 x 32 x 8, trained on drawn images and some photographs."""
+"""The autoencoder, trained on drawn images and some photographs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def encode(vae: AutoencoderKL, images: torch.Tensor) -> DiagonalGaussianDistribu
 
 
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
-    """Images (n, 3, h, w) of latents (n, c, h/4, w/4)."""
+    """Images (n, 3, h, w) of latents (n, c, h/f, w/f), where f is the factor of the autoencoder."""
     return cast(DecoderOutput, vae.decode(latents)).sample  # pyright: ignore[reportArgumentType]
 
 

@@ -52,7 +52,7 @@ class Recipe(BaseModel):
 
     pictures: int = 48_000
     captions: int = 8
-    looks: float = 0.2
+    looks: float = 0.0
     seed: int = 1
     size: int = 128
     tokens: int = 48
@@ -60,14 +60,14 @@ class Recipe(BaseModel):
     text_layers: int = 4
     image_width: int = 192
     image_layers: int = 4
-    latent_channels: int = 8
-    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.25),)
-    vae_channels: tuple[int, ...] = (32, 64, 96)
+    latent_channels: int = 16
+    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.15), (8, 0.25))
+    vae_channels: tuple[int, ...] = (32, 32, 64, 96)
     vae_crop: int = 64
     kl_weight: float = 1e-6
     shrink_weight: float = 0.5
     photograph_share: float = 0.15
-    unet_channels: tuple[int, ...] = (48, 80, 128, 192)
+    unet_channels: tuple[int, ...] = (64, 128, 208)
     unet_layers: int = 1
     prediction: Prediction = "v_prediction"
     caption_dropout: float = 0.1
