@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
+from limner.core.errors import LimnerError, invalid
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
 from limner.starter.pretrain.drawings import Drawing, DrawnImages, load_photographs
-from limner.starter.pretrain.export import export
+from limner.starter.pretrain.export import STAGE_NAMES, export
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from limner.starter.pretrain.tokenizer import build_tokenizer
@@ -50,19 +52,32 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
+    if options.anew and not options.begin_with:
+        parser.error("--anew is for a finished starter; name one with --begin-with")
     if options.threads:
         torch.set_num_threads(options.threads)
-    run(
-        Recipe.model_validate_json(options.recipe.read_text(encoding="utf-8")) if options.recipe else Recipe(),
-        options.folder,
-        out=options.out or options.folder / "starter",
-        photographs=options.photographs,
-        stages=tuple(options.stage or STAGES),
-        device=options.device,
-        note=options.note,
-        begin_with=options.begin_with,
-        anew=tuple(options.anew or ()),
-    )
+    try:
+        run(
+            read_recipe(options.recipe) if options.recipe else Recipe(),
+            options.folder,
+            out=options.out or options.folder / "starter",
+            photographs=options.photographs,
+            stages=tuple(options.stage or STAGES),
+            device=options.device,
+            note=options.note,
+            begin_with=options.begin_with,
+            anew=tuple(options.anew or ()),
+        )
+    except (LimnerError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of a JSON file, which has the values that differ from the default."""
+    try:
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise LimnerError(f"{path}: {invalid(error)}") from None
 
 
 def run(
@@ -77,16 +92,29 @@ def run(
     begin_with: Path | None = None,
     anew: tuple[str, ...] = (),
 ) -> None:
-    """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded."""
+    """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded.
+
+    begin_with: a finished starter, whose parts are trained further; anew: the stages that train theirs from nothing.
+    """
     parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
     for stage in anew:
         setattr(parts, PARTS[stage], None)
+        parts.training = [row for row in parts.training if row["stage"] != STAGE_NAMES[stage]]
     known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
-    trained = [stage for stage in known if begin_with is None or stage in stages]  # whose logs are in this folder
+    ours = [*stages, *anew] if begin_with else known
+    trained = [stage for stage in known if stage in ours]  # whose logs are in this folder
+
+    def needed(stage: str) -> bool:
+        aligned = stage == "judge" and recipe.alignment > 0 and "denoiser" in stages
+        return aligned or bool(NEEDED_BY[stage] & set(stages))
 
     def due(stage: str) -> bool:
-        return stage in trained and bool(NEEDED_BY[stage] & set(stages))
+        return stage in trained and needed(stage)
 
+    absent = [s for s in NEEDED_BY if needed(s) and s not in trained and getattr(parts, PARTS[s]) is None]
+    if absent:
+        remedy = "name a finished starter with --begin-with, without --anew for them, or give them steps"
+        raise LimnerError(f"the recipe has no steps for what is needed: {', '.join(absent)}", remedy)
     if due("judge"):
         parts.judge = judge.train(recipe, folder, device, parts.judge)
     with ExitStack() as stack:

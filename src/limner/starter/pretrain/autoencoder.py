@@ -13,14 +13,14 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
-from limner.starter.pretrain.drawings import DrawnImages, PixelStore
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages, PixelStore
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import compiled, mixed
 from limner.starter.pretrain.recipe import Recipe
 
 INITIAL_LOG_VARIANCE = -5.0  # of the latents' noise, far below their own variance
 SQUARES = 16  # of every photograph
-HELD_OUT = 500  # the first drawn images are never trained on
+WHITENED = 256  # how many images the latents' mean and deviation are of
 
 
 def build(recipe: Recipe) -> AutoencoderKL:
@@ -119,7 +119,8 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
     model's scaling factor is 1.
     """
     device = next(vae.parameters()).device
-    latents = torch.cat([encode(vae, to_tensor(part).to(device)).mode() for part in np.array_split(pixels, 16)])
+    parts = to_tensor(pixels).split(16)
+    latents = torch.cat([encode(vae, part.to(device)).mode() for part in parts])
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     into, out = vae.quant_conv, vae.post_quant_conv
     assert into is not None and into.bias is not None and out is not None and out.bias is not None
@@ -180,5 +181,5 @@ def train(
         seed=recipe.seed,
         evaluate=lambda model: {"psnr": psnr(model, unseen)},
     )
-    whiten(average, gallery.batch(range(256)))
+    whiten(average, gallery.batch(range(HELD_OUT, min(HELD_OUT + WHITENED, len(gallery)))))
     return average.eval()

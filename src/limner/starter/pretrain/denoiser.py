@@ -12,10 +12,11 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
+from limner.core.errors import LimnerError
 from limner.starter.judge.network import JudgeNetwork
 from limner.starter.painter import Scene
-from limner.starter.pretrain.autoencoder import HELD_OUT, decode, encode, to_tensor
-from limner.starter.pretrain.drawings import SHARD, DrawnImages
+from limner.starter.pretrain.autoencoder import decode, encode, to_tensor
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages, as_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.parts import StarterParts
@@ -59,12 +60,12 @@ def window(side: int, centre_weight: float) -> torch.Tensor:
 @torch.no_grad()
 def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5) -> torch.Tensor:
     """How much each latent channel changes an image, (c,) of mean 1: the error of pixels when it is disturbed."""
-    clean = encode(vae, to_tensor(pixels)).mode()
+    clean = encode(vae, to_tensor(pixels).to(vae.device)).mode()
     whole, rng = decode(vae, clean), torch.Generator().manual_seed(0)
     shown = []
     for channel in range(clean.shape[1]):
         disturbed = clean.clone()
-        disturbed[:, channel] += disturbance * torch.randn(clean[:, channel].shape, generator=rng)
+        disturbed[:, channel] += disturbance * torch.randn(clean[:, channel].shape, generator=rng).to(clean)
         shown.append((decode(vae, disturbed) - whole).square().mean().sqrt())
     weights = torch.stack(shown)
     return weights / weights.mean()
@@ -91,8 +92,16 @@ class AlignedUNet(nn.Module):
         width = unet.config["block_out_channels"][-2]
         self.predict = nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, features, 1))
         self._inner: list[torch.Tensor] = []
-        attention = cast(nn.ModuleList, cast(nn.ModuleList, unet.down_blocks)[-2].attentions)[-1]
-        attention.register_forward_hook(self._keep)  # a method, whose owner is copied with it
+        self._attention.register_forward_hook(self._keep)  # a method, whose owner is copied with it
+
+    @property
+    def _attention(self) -> nn.Module:
+        return cast(nn.ModuleList, cast(nn.ModuleList, self.unet.down_blocks)[-2].attentions)[-1]
+
+    def detach(self) -> UNet2DConditionModel:
+        """The UNet alone, whose inner features are no longer kept."""
+        self._attention._forward_hooks.clear()
+        return self.unet
 
     def _keep(self, module: nn.Module, given: tuple, result: tuple[torch.Tensor]) -> None:
         self._inner.append(result[0])
@@ -109,8 +118,8 @@ class AlignedUNet(nn.Module):
 class TrainingSet:
     """Latents, captions and features of drawn images on the training device. Images may be added while it trains.
 
-    latents: (n, c, h, w) half. tokens: (n, captions, l) int16. shares: how often each is trained on, (n,). features:
-    (n, f, 8, 8) half, of the judge. The latents of each file of images are cached beside it.
+    latents: (n, c, h, w) half. tokens: (n, captions, l) int16. shares: how often each is trained on, (n,), never if it
+    is held out. features: (n, f, 8, 8) half, of the judge. The latents of each file of images are cached in `folder`.
     """
 
     def __init__(self, recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> None:
@@ -118,6 +127,7 @@ class TrainingSet:
         self.recipe, self.gallery, self.folder, self.device = recipe, gallery, folder, device
         self.vae, self.tokenizer = parts.vae.to(device), parts.tokenizer  # pyright: ignore[reportArgumentType]
         self.judge = parts.judge.to(device).eval() if parts.judge is not None and recipe.alignment else None
+        self._files = 0
         self.latents = torch.empty(0, recipe.latent_channels, recipe.latent_side, recipe.latent_side)
         self.tokens = self.shares = self.features = torch.empty(0)
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,22 +140,29 @@ class TrainingSet:
     def refresh(self) -> None:
         """Add the images that have been drawn since."""
         self.gallery.refresh()
-        first = len(self) // SHARD
-        added = range(first, len(self.gallery.shards))
+        first, added = len(self), range(self._files, len(self.gallery.shards))
         if not added:
             return
-        scenes = self.gallery.scenes[len(self) :]
-        texts = [text for texts in self.gallery.captions[len(self) :] for text in texts]
-        tokens = tokenise(self.tokenizer, texts).short().unflatten(0, (len(scenes), -1))
+        scenes = self.gallery.scenes[first:]
+        texts = [text for texts in self.gallery.captions[first:] for text in self._chosen(texts)]
+        tokens = tokenise(self.tokenizer, texts).short().unflatten(0, (len(scenes), self.recipe.captions))
         shares = torch.tensor([emphasis(scene) for scene in scenes])
-        if not first:
-            shares[:HELD_OUT] = 0
+        shares[: max(0, HELD_OUT - first)] = 0
         parts = {"latents": torch.cat([self._latents_of(i) for i in added]), "tokens": tokens, "shares": shares}
         if self.judge is not None:
             parts["features"] = torch.cat([self._features_of(i) for i in added])
         for name, part in parts.items():
             part = part.to(self.device)
             setattr(self, name, torch.cat([getattr(self, name), part]) if first else part)
+        self._files = len(self.gallery.shards)
+
+    def _chosen(self, captions: list[str]) -> list[str]:
+        """As many of an image's captions as the recipe says."""
+        count = self.recipe.captions
+        if len(captions) < count:
+            problem = f"an image in {self.gallery.folder} has {len(captions)} captions, and the recipe asks for {count}"
+            raise LimnerError(problem, "change 'captions' in the recipe, or draw the images in another folder")
+        return captions[:count]
 
     def _latents_of(self, shard: int) -> torch.Tensor:
         path = self.folder / f"latents-{shard:05d}.npy"
@@ -162,7 +179,7 @@ class TrainingSet:
 
     def _images_of(self, shard: int) -> list[torch.Tensor]:
         """The shard's images in batches."""
-        return [to_tensor(part.to(self.device)) for part in torch.from_numpy(self.gallery.shards[shard][:]).split(100)]
+        return [to_tensor(part.to(self.device)) for part in as_tensor(self.gallery.shards[shard]).split(100)]
 
 
 def judge_features(judge: JudgeNetwork, images: torch.Tensor) -> torch.Tensor:
@@ -170,6 +187,13 @@ def judge_features(judge: JudgeNetwork, images: torch.Tensor) -> torch.Tensor:
     for stage in judge.stages[:3]:
         images = stage(images)
     return images
+
+
+def timesteps(draw: torch.Tensor) -> torch.Tensor:
+    """A timestep (n,) from each of n equal parts of 0 to 999; draw: random numbers (n,) from 0 to 1."""
+    n = len(draw)
+    steps = ((torch.arange(n, device=draw.device) + draw) * 1000 / n).long()
+    return steps.clamp(max=999)  # the last sum may be rounded up to n
 
 
 def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> UNet2DConditionModel:
@@ -185,7 +209,8 @@ def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Pat
     goal = objective(recipe.prediction, device)
     learner = AlignedUNet(unet, data.features.shape[1]).to(device) if recipe.alignment else unet
     places = window(recipe.latent_side, recipe.centre_weight).to(device)
-    channels = sensitivity(parts.vae, gallery.batch(range(16)))[:, None, None].to(device)
+    shown = gallery.batch(range(HELD_OUT, min(HELD_OUT + 16, len(gallery))))
+    channels = sensitivity(parts.vae, shown)[:, None, None].to(device)
     empty = tokenise(parts.tokenizer, [""]).to(device)
 
     def losses(
@@ -207,7 +232,7 @@ def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Pat
         n, dice = recipe.denoiser.batch, torch.Generator(device).manual_seed(rng.initial_seed())
         rows = torch.multinomial(data.shares, n, replacement=True, generator=dice)
         draw = torch.rand(3, n, generator=dice, device=device)
-        steps = ((torch.arange(n, device=device) + draw[0]) * 1000 / n).long()  # stratified
+        steps = timesteps(draw[0])
         clean = data.latents[rows].float()
         noise = torch.randn(clean.shape, generator=dice, device=device)
         tokens = data.tokens[rows, (draw[1] * data.tokens.shape[1]).long()].long()
@@ -236,4 +261,4 @@ def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Pat
         }
 
     trained = fit("denoiser", learner, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()
-    return trained.unet if isinstance(trained, AlignedUNet) else trained
+    return trained.detach() if isinstance(trained, AlignedUNet) else trained

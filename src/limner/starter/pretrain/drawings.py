@@ -1,4 +1,4 @@
-"""The images of pretraining: random scenes without reserved pairs, drawn once, in memory-mapped arrays."""
+"""The images of pretraining and their captions: random scenes without reserved pairs, drawn once, memory-mapped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from limner.core.errors import LimnerError
 from limner.starter.painter import Scene, paint
 from limner.starter.painter.animals.random_look import random_look
 from limner.starter.painter.reserved import unreserved_scenes
@@ -23,6 +24,8 @@ from limner.starter.pretrain.training_captions import look_caption, training_cap
 
 SHARD = 500
 """How many images a file holds."""
+HELD_OUT = 500
+"""How many images, the first ones, are never trained on."""
 
 
 def _render_shard(recipe: Recipe, index: int) -> tuple[list[dict[str, Any]], np.ndarray]:
@@ -56,27 +59,33 @@ class Drawing:
 
     def __init__(self, folder: Path, recipe: Recipe, workers: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
-        missing = [i for i in range(-(-recipe.pictures // SHARD)) if not (folder / f"shard-{i:05d}.json").exists()]
+        self._files = -(-recipe.pictures // SHARD)
+        missing = [i for i in range(self._files) if not (folder / f"shard-{i:05d}.json").exists()]
         self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))  # a fork would copy a GPU's state
-        self._futures = [self._pool.submit(_draw_shard, folder, recipe, i) for i in missing]
+        self._futures = {i: self._pool.submit(_draw_shard, folder, recipe, i) for i in missing}
 
     def wait(self, share: float = 1.0) -> None:
-        """Wait until this share of the missing images is drawn."""
-        for future in track(self._futures[: round(share * len(self._futures))], "drawing"):
+        """Wait until this share of all images is drawn, and at least one file more than those that are held out."""
+        files = max(round(share * self._files), HELD_OUT // SHARD + 1)
+        for future in track([future for i, future in self._futures.items() if i < files], "drawing"):
             future.result()
 
     def __enter__(self) -> Drawing:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
+        try:
+            if kind is None:
+                self.wait()
+        finally:
+            self._pool.shutdown(cancel_futures=True)
 
 
 class DrawnImages:
     """Drawn images with their scenes and captions. An item is (128, 128, 3) uint8; the lists have n items.
 
-    unusual: whether an animal has a random look instead of its scene's breed.
+    unusual: whether an animal has a random look instead of its scene's breed. Raises LimnerError where no image is
+    left to train on.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,12 +96,17 @@ class DrawnImages:
         self.shards: list[np.ndarray] = []
         self.refresh()
         if not self.shards:
-            raise FileNotFoundError(f"no drawn images in {folder}; run the stage 'pictures' first")
+            raise LimnerError(f"no drawn images in {folder}", "run the stage 'pictures' first")
+        if len(self) <= HELD_OUT:
+            problem = f"{folder} has {len(self)} images, and the first {HELD_OUT} are never trained on"
+            raise LimnerError(problem, "run the stage 'pictures' with more 'pictures' in the recipe")
 
     def refresh(self) -> None:
         """Add the images that have been drawn since."""
         while (path := self.folder / f"shard-{len(self.shards):05d}.json").exists():
             rows = json.loads(path.read_text(encoding="utf-8"))
+            if any(isinstance(row, str) for row in rows):
+                raise LimnerError(f"{path} was drawn by an earlier version", "remove its folder, or use another one")
             self.scenes += [Scene(**row["scene"]) for row in rows]
             self.captions += [row["captions"] for row in rows]
             self.unusual += [row["unusual"] for row in rows]
@@ -116,14 +130,19 @@ class PixelStore:
     """
 
     def __init__(self, gallery: DrawnImages, device: str) -> None:
-        self.gallery, held = gallery, torch.device(device).type == "cuda"
-        self.held = torch.cat([torch.from_numpy(shard[:]).to(device) for shard in gallery.shards]) if held else None
+        self.gallery, self.device, held = gallery, device, torch.device(device).type == "cuda"
+        self.held = torch.cat([as_tensor(shard).to(device) for shard in gallery.shards]) if held else None
 
     def __getitem__(self, indices: torch.Tensor) -> torch.Tensor:
         """Images (n, 128, 128, 3) uint8 of numbers (n,), which are on the CPU."""
         if self.held is not None:
             return self.held[indices.to(self.held.device)]
-        return torch.from_numpy(self.gallery.batch(indices.tolist()))
+        return torch.from_numpy(self.gallery.batch(indices.tolist())).to(self.device)
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """A copy of an array in memory, such as a memory-mapped one, which is not writable."""
+    return torch.from_numpy(np.array(pixels))
 
 
 def load_photographs(folder: Path | None, held_out: tuple[str, ...], side: int = 256) -> dict[str, list[np.ndarray]]:
@@ -140,5 +159,5 @@ def load_photographs(folder: Path | None, held_out: tuple[str, ...], side: int =
         upright = upright.resize(
             (round(upright.width * scale), round(upright.height * scale)), Image.Resampling.LANCZOS
         )
-        photographs["held_out" if path.parent.name in held_out else "train"].append(np.asarray(upright))
+        photographs["held_out" if path.parent.name in held_out else "train"].append(np.array(upright))
     return photographs

@@ -73,7 +73,8 @@ def export(
     assert parts.vae is not None and parts.judge is not None
     check_replaceable(out)
     partial = _sibling(out)
-    scores = dict(parts.scores)
+    retrained = "autoencoder" in trained  # scores of the earlier one no longer hold
+    scores = {name: value for name, value in parts.scores.items() if not (retrained and "PSNR" in name)}
     scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(256)))
     for split, photos in photographs.items():
         if photos:

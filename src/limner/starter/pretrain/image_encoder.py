@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from limner.starter.pretrain.autoencoder import HELD_OUT, to_tensor
-from limner.starter.pretrain.drawings import DrawnImages
+from limner.starter.pretrain.autoencoder import to_tensor
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import mixed

@@ -38,14 +38,15 @@ class MatrixMuon(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         for group in self.param_groups:
             trained = [tensor for tensor in group["params"] if tensor.grad is not None]
             if not trained:
                 continue
             gradients = [tensor.grad for tensor in trained]
             for tensor in trained:
-                self.state[tensor].setdefault("momentum_buffer", torch.zeros_like(tensor))
+                if not self.state[tensor]:
+                    self.state[tensor]["momentum_buffer"] = torch.zeros_like(tensor)
             buffers = [self.state[tensor]["momentum_buffer"] for tensor in trained]
             torch._foreach_lerp_(buffers, gradients, 1 - group["momentum"])
             updates = torch._foreach_lerp(gradients, buffers, group["momentum"])  # Nesterov

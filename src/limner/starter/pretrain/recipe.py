@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 HELD_OUT_PHOTOGRAPHS = ("dog", "cat", "bear_plushie", "duck_toy")
 """Folders of photographs that only measure the autoencoder."""
@@ -17,7 +17,7 @@ class StageRecipe(BaseModel):
     decay: the last share of the steps, in which the learning rate falls linearly to zero. Before that it is constant
     after `warmup` steps, so that a longer run may go on from any checkpoint. ema, emas: decay of the moving average
     that is the result, and of others that are saved beside it. minutes: a limit of the training time; where the
-    measured speed shows that `steps` would take longer, there are fewer.
+    measured speed shows that `steps` would take longer, there are fewer. It is measured until the learning rate falls.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,7 +30,7 @@ class StageRecipe(BaseModel):
     weight_decay: float = 0.01
     ema: float = 0.998
     emas: tuple[float, ...] = ()
-    minutes: float | None = None
+    minutes: float | None = Field(default=None, gt=0)
     optimiser: Literal["muon", "adamw"] = "muon"
 
     def rate(self, step: int) -> float:
@@ -51,8 +51,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pictures: int = 48_000
-    captions: int = 8
-    looks: float = 0.0
+    captions: int = Field(default=8, ge=1)
+    looks: float = Field(default=0.0, ge=0, le=1)
     seed: int = 1
     size: int = 128
     tokens: int = 48
@@ -73,7 +73,7 @@ class Recipe(BaseModel):
     caption_dropout: float = 0.1
     snr_cap: float | None = 20.0
     centre_weight: float = 2.0
-    alignment: float = 0.0
+    alignment: float = Field(default=0.0, ge=0)
     autoencoder: StageRecipe = StageRecipe(steps=4250, batch=16, learning_rate=2e-3, decay=0.6, ema=0.995)
     text: StageRecipe = StageRecipe(
         steps=600, batch=256, learning_rate=1e-3, warmup=50, weight_decay=0.05, decay=0.6, ema=0.98
