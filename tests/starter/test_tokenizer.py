@@ -9,6 +9,7 @@ from transformers import CLIPTokenizer
 
 from limner.starter.painter import BREEDS, COLOURS, EXTRAS, PRODUCTS, caption, random_scene
 from limner.starter.pretrain.tokenizer import SPARE_WORDS, build_tokenizer, byte_pair_merges
+from limner.starter.pretrain.training_captions import look_caption, training_caption
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,9 @@ def test_texts_round_trip(tokenizer):
 def test_long_captions_fit(tokenizer):
     rng = random.Random(10)
     assert max(len(tokenizer(caption(random_scene(rng), rng)).input_ids) for _ in range(500)) <= 48
+    for kind in (look_caption, training_caption):
+        texts = [kind(random_scene(rng, subject="dog"), rng) for _ in range(500)]
+        assert max(map(len, tokenizer(texts).input_ids)) <= 48, "with a made-up word, which is spelt"
     assert len(tokenizer("cat " * 100, truncation=True, padding="max_length").input_ids) == 48
 
 
