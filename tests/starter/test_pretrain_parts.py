@@ -915,6 +915,7 @@ def test_drawn_images_have_no_reserved_pair_and_follow_seed_and_number(monkeypat
     ]
     assert not any(holds_reserved(Scene(**row["scene"])) for row in rows[0])
     assert rows[0] == rows[1] and len({json.dumps(each) for each in rows}) == 3
+    assert len({json.dumps([row["scene"] for row in each]) for each in rows}) == 3
 
 
 def test_a_share_of_animals_has_a_random_look_and_no_breed_in_its_captions(monkeypatch):
