@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
@@ -100,7 +99,7 @@ def latents_of(folder: Path, gallery: DrawnImages, parts: StarterParts) -> torch
     return denoiser.TrainingSet(SMALL, gallery, parts, folder / "starter-latents", "cpu").latents
 
 
-def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor) -> DrawnImages:
+def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor, vae: AutoencoderKL) -> DrawnImages:
     """A folder for a training: some of the images and of their latents."""
     shutil.rmtree(scratch, ignore_errors=True)
     for name in ("pictures", "latents"):
@@ -109,7 +108,7 @@ def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor
     for index, some in enumerate(latents[:count, : variant.channels].split(SHARD)):
         for name in (f"shard-{index:05d}.npy", f"shard-{index:05d}.json"):
             (scratch / "pictures" / name).symlink_to((folder / "pictures" / name).resolve())
-        np.save(scratch / "latents" / f"latents-{index:05d}.npy", some.numpy())
+        denoiser.save_latents(scratch / "latents", index, denoiser.weights_hash(vae), some)
     return DrawnImages(scratch / "pictures")
 
 
@@ -118,12 +117,12 @@ def try_out(folder: Path, name: str, latents: torch.Tensor, count: int) -> dict[
     variant = VARIANTS[name]
     recipe = SMALL.model_copy(update={**variant.changes, "latent_channels": variant.channels})
     scratch = folder / "variant"
-    gallery = prepare(scratch, folder, variant, latents)
     parts = StarterParts.load(STARTER)
     parts.unet = None
     vae = FirstChannels.from_pretrained(STARTER / "vae", torch_dtype=torch.float32).eval()
     vae.kept = variant.channels
     parts.vae = vae
+    gallery = prepare(scratch, folder, variant, latents, vae)
     began = time.monotonic()
     parts.unet = denoiser.train(recipe, gallery, parts, scratch, "cpu")
     minutes = (time.monotonic() - began) / 60

@@ -529,6 +529,12 @@ class Part:
 
     device = CPU
 
+    def __init__(self, weight=0.0):
+        self.weight = torch.tensor(weight)
+
+    def state_dict(self):
+        return {"weight": self.weight}
+
     def to(self, device):
         return self
 
@@ -552,13 +558,13 @@ def training_set(monkeypatch, tmp_path):
         lambda vae, images: encoded.append(len(images)) or SimpleNamespace(mode=lambda: images[:, :1, :2, :2]),
     )
 
-    def tokenise(tokenizer, texts):
+    def tokenise(words, texts):
         return torch.tensor([[ids.setdefault(text, len(ids)), 7] for text in texts])
 
-    monkeypatch.setattr(denoiser, "tokenise", tokenise)
+    monkeypatch.setattr(denoiser.Words, "tokenise", tokenise)
 
-    def make(gallery, **changes):
-        parts = SimpleNamespace(vae=Part(), judge=Reading(), tokenizer="tokenizer")
+    def make(gallery, weight=0.0, **changes):
+        parts = SimpleNamespace(vae=Part(weight), judge=Reading(), tokenizer="tokenizer")
         recipe = Recipe(captions=2, alignment=0.5).model_copy(update=changes)
         return denoiser.TrainingSet(recipe, gallery, parts, tmp_path / "latents", "cpu")  # type: ignore[arg-type]
 
@@ -573,10 +579,14 @@ def levels(first, end):
 def test_latents_of_each_file_are_encoded_once(training_set, tmp_path):
     data = training_set.make(Gallery(520, shards=(260, 260)))
     assert training_set.encoded == [100, 100, 60] * 2 and data.latents.dtype == torch.float16
-    assert {path.name for path in (tmp_path / "latents").iterdir()} == {"latents-00000.npy", "latents-00001.npy"}
+    assert {path.name for path in (tmp_path / "latents").iterdir()} == {"latents-00000.npz", "latents-00001.npz"}
     again = training_set.make(Gallery(520, shards=(260, 260)))
     assert len(training_set.encoded) == 6 and torch.equal(data.latents, again.latents)
     assert data.latents[:, 0, 0, 0].tolist() == levels(0, 520) and len(data) == 520
+    training_set.make(Gallery(520, shards=(260, 260)), weight=1.0)
+    assert len(training_set.encoded) == 12, "by each autoencoder"
+    training_set.make(Gallery(520, shards=(260, 260)), weight=1.0)
+    assert len(training_set.encoded) == 12
 
 
 def test_captions_features_and_shares_are_those_of_the_same_image(training_set):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,7 @@ from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import compiled, mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.text_encoder import tokenise
+from limner.starter.pretrain.text_encoder import Words, tokenise
 
 ATTENDING = 2  # levels with attention
 REFRESH_EVERY = 100  # steps
@@ -119,15 +120,16 @@ class TrainingSet:
     """Latents, captions and features of drawn images on the training device. Images may be added while it trains.
 
     latents: (n, c, h, w) half. tokens: (n, captions, l) int16. shares: how often each is trained on, (n,), never if it
-    is held out. features: (n, f, 8, 8) half, of the judge. The latents of each file of images are cached in `folder`.
+    is held out. features: (n, f, 8, 8) half, of the judge. The latents of each file of images are cached in `folder`,
+    with the hash of the autoencoder that they are of.
     """
 
     def __init__(self, recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> None:
         assert parts.vae is not None
         self.recipe, self.gallery, self.folder, self.device = recipe, gallery, folder, device
-        self.vae, self.tokenizer = parts.vae.to(device), parts.tokenizer  # pyright: ignore[reportArgumentType]
+        self.vae = parts.vae.to(device)  # pyright: ignore[reportArgumentType]
         self.judge = parts.judge.to(device).eval() if parts.judge is not None and recipe.alignment else None
-        self._files = 0
+        self._files, self._autoencoder, self._words = 0, weights_hash(parts.vae), Words(parts.tokenizer)
         self.latents = torch.empty(0, recipe.latent_channels, recipe.latent_side, recipe.latent_side)
         self.tokens = self.shares = self.features = torch.empty(0)
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +147,7 @@ class TrainingSet:
             return
         scenes = self.gallery.scenes[first:]
         texts = [text for texts in self.gallery.captions[first:] for text in self._chosen(texts)]
-        tokens = tokenise(self.tokenizer, texts).short().unflatten(0, (len(scenes), self.recipe.captions))
+        tokens = self._words.tokenise(texts).short().unflatten(0, (len(scenes), self.recipe.captions))
         shares = torch.tensor([emphasis(scene) for scene in scenes])
         shares[: max(0, HELD_OUT - first)] = 0
         parts = {"latents": torch.cat([self._latents_of(i) for i in added]), "tokens": tokens, "shares": shares}
@@ -165,13 +167,13 @@ class TrainingSet:
         return captions[:count]
 
     def _latents_of(self, shard: int) -> torch.Tensor:
-        path = self.folder / f"latents-{shard:05d}.npy"
-        if not path.exists():
+        latents = load_latents(self.folder, shard, self._autoencoder)
+        if latents is None:
             with mixed(self.device):
-                parts = [encode(self.vae, images).mode().half().cpu().numpy() for images in self._images_of(shard)]
-            np.save(partial := path.with_suffix(".partial.npy"), np.concatenate(parts))
-            partial.replace(path)
-        return torch.from_numpy(np.load(path)).to(self.device)
+                parts = [encode(self.vae, images).mode().half().cpu() for images in self._images_of(shard)]
+            latents = torch.cat(parts)
+            save_latents(self.folder, shard, self._autoencoder, latents)
+        return latents.to(self.device)
 
     def _features_of(self, shard: int) -> torch.Tensor:
         assert self.judge is not None
@@ -180,6 +182,31 @@ class TrainingSet:
     def _images_of(self, shard: int) -> list[torch.Tensor]:
         """The shard's images in batches."""
         return [to_tensor(part.to(self.device)) for part in as_tensor(self.gallery.shards[shard]).split(100)]
+
+
+def weights_hash(network: nn.Module) -> str:
+    """SHA-256 of a network's weights."""
+    found = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def save_latents(folder: Path, shard: int, autoencoder: str, latents: torch.Tensor) -> None:
+    """Write the latents of a file of images. autoencoder: the hash of its weights."""
+    path = folder / f"latents-{shard:05d}.npz"
+    np.savez(partial := path.with_suffix(".partial.npz"), latents=latents.numpy(), autoencoder=autoencoder)
+    partial.replace(path)
+
+
+def load_latents(folder: Path, shard: int, autoencoder: str) -> torch.Tensor | None:
+    """The latents of a file of images; None if this autoencoder has not encoded them."""
+    path = folder / f"latents-{shard:05d}.npz"
+    if not path.exists():
+        return None
+    with np.load(path) as found:
+        return torch.from_numpy(found["latents"]) if str(found["autoencoder"]) == autoencoder else None
 
 
 def judge_features(judge: JudgeNetwork, images: torch.Tensor) -> torch.Tensor:
