@@ -21,7 +21,7 @@ from limner.starter.pretrain.recipe import Recipe, StageRecipe
 # diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
 pytestmark = pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
 
-SHARD = 300
+SHARD = 260
 BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
 TOY = Recipe(
     text_width=32,

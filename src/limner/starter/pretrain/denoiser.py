@@ -171,7 +171,7 @@ class TrainingSet:
         if latents is None:
             with mixed(self.device):
                 parts = [encode(self.vae, images).mode().half().cpu() for images in self._images_of(shard)]
-            latents = torch.cat(parts)
+            latents = torch.cat(parts).contiguous()  # as they are when they are loaded, for the same rounding
             save_latents(self.folder, shard, self._autoencoder, latents)
         return latents.to(self.device)
 
