@@ -145,6 +145,12 @@ def test_a_stage_follows_its_rate_and_logs_every_25th_and_its_last_step(tmp_path
     assert lines[0]["loss"] == pytest.approx(7 - 70 * STAGE.rate(0), rel=1e-4)
 
 
+def test_the_log_names_a_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
+    on_gpu = SimpleNamespace(parameters=lambda: iter([SimpleNamespace(device=torch.device("cuda:1"))]))
+    assert loop._machine(on_gpu) == {"machine": "GPU 1"} and loop._machine(Line()) == {}  # type: ignore[arg-type]
+
+
 def test_a_finished_stage_is_only_loaded_and_a_longer_one_goes_on(tmp_path, monkeypatch):
     model, drawn = Line(), []
     average = loop.fit("line", model, STAGE, line_loss(model, drawn), tmp_path, seed=9)
@@ -1097,7 +1103,8 @@ def test_the_figures_of_an_export_are_those_of_its_parts(monkeypatch, tmp_path):
         export, "model_card", lambda folder: f"card of {json.loads((folder / 'scores.json').read_text())['pictures']}"
     )
     monkeypatch.setattr(export, "version", lambda name: f"version of {name}")
-    for stage, figures in {"denoiser": {"unseen_loss": 0.25}, "image": {"recall_at_1_of_200": 0.75}}.items():
+    logged = {"denoiser": {"unseen_loss": 0.25, "machine": "Some GPU"}, "image": {"recall_at_1_of_200": 0.75}}
+    for stage, figures in logged.items():
         lines = [
             {"step": 4, "per_second": 9.0},
             {"step": 5, "per_second": 0.1} | figures,
@@ -1123,7 +1130,7 @@ def test_the_figures_of_an_export_are_those_of_its_parts(monkeypatch, tmp_path):
         },
         "training": [
             {"stage": "old"},
-            {"stage": "UNet", "steps": 5, "batch": 6, "minutes": 5},
+            {"stage": "UNet", "steps": 5, "batch": 6, "minutes": 5, "machine": "Some GPU"},
             {"stage": "image encoder", "steps": 5, "batch": 3, "minutes": 2},
         ],
         "pictures": 300,

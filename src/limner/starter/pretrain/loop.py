@@ -32,7 +32,7 @@ CHECKPOINT_EVERY, LOG_EVERY = 250, 25
 WARM = 50  # steps after which the speed is measured; the first ones compile
 
 M = TypeVar("M", bound=nn.Module)
-Loss = Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
+Loss = Callable[[int, torch.Generator], tuple[torch.Tensor, dict[str, Any]]]
 """Step and generator -> a scalar loss, and figures to log."""
 
 
@@ -157,7 +157,7 @@ def fit(
             if done % LOG_EVERY == 0 or last:
                 speed = (done - first) * stage.batch / (time.monotonic() - began)
                 figures |= {"step": done, "loss": value.item(), "norm": norm.item()}
-                figures |= {"rate": state.stage.rate(done - 1), "per_second": speed}
+                figures |= {"rate": state.stage.rate(done - 1), "per_second": speed} | _machine(model)
                 if evaluate is not None and (done % CHECKPOINT_EVERY == 0 or last):
                     figures |= evaluate(state.average)
                 with (folder / f"{name}.jsonl").open("a", encoding="utf-8") as log:
@@ -165,6 +165,12 @@ def fit(
                 bars.update(bar, note=f"loss {figures['loss']:.4f}, {speed:.0f} images/s")
             bars.update(bar, completed=done)
     return state.average
+
+
+def _machine(model: nn.Module) -> dict[str, Any]:
+    """The name of the GPU that trains, if one does."""
+    device = next(model.parameters()).device
+    return {"machine": torch.cuda.get_device_name(device)} if device.type == "cuda" else {}
 
 
 def _progress(name: str) -> Progress:
