@@ -47,6 +47,15 @@ def test_the_card_states_sizes_data_and_training(folder):
     assert "| `unet/model.safetensors` | `a1b2` |" in card
 
 
+def test_a_stage_that_a_gpu_trained_names_it(folder):
+    rows = [FACTS["training"][0] | {"machine": "Some GPU"}, {"stage": "judge", "steps": 1, "batch": 2, "minutes": 3}]
+    assert "GPU" not in model_card(folder)
+    (folder / "scores.json").write_text(json.dumps(FACTS | {"training": rows}))
+    card = model_card(folder)
+    assert "| UNet | 8000 | 64 | 145 min, Some GPU |\n| judge | 1 | 2 | 3 min |" in card
+    assert "(two CPU cores, shared with other work; or the GPU that is named)" in " ".join(card.split())
+
+
 def test_without_photographs_the_card_mentions_none(folder):
     (folder / "scores.json").write_text(json.dumps(FACTS | {"photographs": 0}))
     assert "with their captions. None of them" in " ".join(model_card(folder).split())

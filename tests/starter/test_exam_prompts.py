@@ -11,6 +11,7 @@ from limner.starter.judge import ATTRIBUTES, truth
 from limner.starter.painter import Scene, random_scene
 from limner.starter.painter.reserved import TABLES, holds_reserved, is_reserved, pairs
 from limner.starter.pretrain import drawings
+from limner.starter.pretrain.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def test_every_subject_and_value_is_expected_somewhere(prompts):
 
 def test_pretraining_never_shows_a_reserved_pair(monkeypatch):
     monkeypatch.setattr(drawings, "SHARD", 40)
-    monkeypatch.setattr(drawings, "paint", lambda scene: [[0]])
-    scenes = [Scene.model_validate_json(line) for line in drawings._render_shard(1, 0)[0]]
+    monkeypatch.setattr(drawings, "paint", lambda scene, look: [[0]])
+    scenes = [Scene(**row["scene"]) for row in drawings._render_shard(Recipe(looks=0.5), 0)[0]]
     assert len(scenes) == 40 and not any(map(holds_reserved, scenes))
     rng = random.Random(1)
     share = sum(holds_reserved(random_scene(rng)) for _ in range(1000)) / 1000

@@ -37,6 +37,25 @@ def test_a_convolution_is_the_matrix_of_its_outputs():
     assert moved.abs().min() > 0
 
 
+def test_steps_are_those_of_torchs_muon_to_the_bit():
+    """Several matrices and convolutions, some of one shape, tall and wide, and one without a gradient at times."""
+    rng = torch.Generator().manual_seed(0)
+    shapes = ((16, 8, 3, 3), (40, 12), (16, 8, 3, 3), (12, 40), (16, 72), (8, 8), (40, 12))
+    ours = [nn.Parameter(torch.randn(shape, generator=rng)) for shape in shapes]
+    theirs = [nn.Parameter(weight.detach().flatten(1).clone()) for weight in ours]
+    optimiser = MatrixMuon(ours, 0.01, 0.1)
+    stock = torch.optim.Muon(theirs, lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for number in range(5):
+        for index, (mine, other) in enumerate(zip(ours, theirs, strict=True)):
+            gradient = torch.randn(mine.shape, generator=rng)
+            absent = index == 1 and number % 2
+            mine.grad, other.grad = (None, None) if absent else (gradient, gradient.flatten(1).clone())
+        for each in (optimiser, stock):
+            each.param_groups[0]["lr"] = 0.01 * (number + 1)
+            each.step()
+        assert all(torch.equal(mine.flatten(1), other) for mine, other in zip(ours, theirs, strict=True))
+
+
 def test_without_a_gradient_a_matrix_stays():
     layer = nn.Linear(4, 4, bias=False)
     before = layer.weight.detach().clone()
@@ -53,7 +72,7 @@ def test_matrices_go_to_muon_and_the_rest_to_adamw():
     model = nn.ModuleDict({"conv": nn.Conv2d(3, 8, 3), "table": nn.Embedding(10, 4), "norm": nn.GroupNorm(2, 8)})
     matrices, adamw = muon(model, 0.01)
     assert isinstance(matrices, MatrixMuon)
-    assert [tensor.shape for tensor in matrices.tensors] == [model["conv"].weight.shape]
+    assert [tensor.shape for tensor in matrices.param_groups[0]["params"]] == [model["conv"].weight.shape]
     assert sum(len(group["params"]) for group in adamw.param_groups) == 4
 
 

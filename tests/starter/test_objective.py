@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from diffusers import DDPMScheduler
 
 from limner.starter.pretrain.objective import objective
 
@@ -20,6 +21,26 @@ def test_perfect_answers_lead_to_the_picture(prediction):
         answer = aim.target(clean, noise, step.long().repeat(2))
         latents = sampler.step(answer, step, latents).prev_sample
     assert torch.allclose(latents, clean, atol=1e-3)
+
+
+@pytest.mark.parametrize("prediction", ["v_prediction", "epsilon"])
+def test_noise_and_target_are_those_of_the_stock_scheduler(prediction):
+    rng = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(5, 4, 8, 8, generator=rng) for _ in range(2))
+    steps = torch.tensor([0, 1, 500, 998, 999])
+    aim = objective(prediction)
+    stock = DDPMScheduler(**aim.config)
+    assert torch.allclose(aim.noisy(clean, noise, steps), stock.add_noise(clean, noise, steps), atol=1e-6)
+    target = noise if prediction == "epsilon" else stock.get_velocity(clean, noise, steps)
+    assert torch.allclose(aim.target(clean, noise, steps), target, atol=1e-6)
+
+
+def test_its_tensors_are_on_the_device():
+    steps, latents = torch.zeros(2, dtype=torch.long, device="meta"), torch.zeros(2, 4, 2, 2, device="meta")
+    for prediction in ("v_prediction", "epsilon", "flow_prediction"):
+        aim = objective(prediction, "meta")
+        assert aim.ratio(steps).device.type == "meta", prediction
+        assert aim.noisy(latents, latents, steps).shape == aim.target(latents, latents, steps).shape == latents.shape
 
 
 def test_noise_alone_is_where_v_and_flow_begin():

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPVisionModelWithProjection
 
 from limner.engine.train.batches import generator_for
-from limner.starter.painter import paint, random_scene
+from limner.starter.painter import caption, paint, random_scene
 from limner.starter.pretrain import __main__ as pretrain
 from limner.starter.pretrain import drawings, judge, loop
 from limner.starter.pretrain.recipe import Recipe, StageRecipe
@@ -21,7 +21,7 @@ from limner.starter.pretrain.recipe import Recipe, StageRecipe
 # diffusers says so when the pipeline is put together, and writes steps_offset 1, which trailing spacing never reads.
 pytestmark = pytest.mark.filterwarnings("ignore:The configuration file of this scheduler:FutureWarning")
 
-SHARD = 300
+SHARD = 260
 BUILD_TOKENIZER = cache(pretrain.build_tokenizer)
 TOY = Recipe(
     text_width=32,
@@ -39,7 +39,9 @@ TOY = Recipe(
     image=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
     judge=StageRecipe(steps=4, batch=8, learning_rate=1e-3, warmup=2),
     judge_pictures=40,
-    denoiser=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
+    denoiser=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2, emas=(0.5,)),
+    captions=2,
+    alignment=0.5,
 )
 
 
@@ -52,9 +54,14 @@ def gallery(made_once):
         scenes = [random_scene(rng) for _ in range(20)]
         painted = np.stack([np.asarray(paint(scene)) for scene in scenes])
         for index in range(2):
-            rows = [(i * (index + 1)) % len(scenes) for i in range(SHARD)]
-            np.save(folder / f"shard-{index:05d}.npy", painted[rows])
-            (folder / f"shard-{index:05d}.json").write_text(json.dumps([scenes[row].model_dump_json() for row in rows]))
+            chosen = [(i * (index + 1)) % len(scenes) for i in range(SHARD)]
+            np.save(folder / f"shard-{index:05d}.npy", painted[chosen])
+            rows = [
+                {"scene": scenes[row].model_dump(), "captions": [caption(scenes[row], rng) for _ in range(2)]}
+                for row in chosen
+            ]
+            rows = [row | {"unusual": number % 5 == 0} for number, row in enumerate(rows)]
+            (folder / f"shard-{index:05d}.json").write_text(json.dumps(rows))
 
     return made_once("pretraining/pictures", fill)
 
@@ -89,10 +96,18 @@ def recipe_run(gallery, tmp_path):
 
 
 def test_shards_are_the_same_every_time(monkeypatch):
-    monkeypatch.setattr(drawings, "SHARD", 2)
-    (scenes, pixels), (again, same) = drawings._render_shard(1, 0), drawings._render_shard(1, 0)
-    assert scenes == again and np.array_equal(pixels, same) and pixels.shape == (2, 128, 128, 3)
-    assert drawings._render_shard(1, 1)[0] != scenes
+    monkeypatch.setattr(drawings, "SHARD", 4)
+    recipe = Recipe(looks=1.0)
+    (rows, pixels), (again, same) = drawings._render_shard(recipe, 0), drawings._render_shard(recipe, 0)
+    assert rows == again and np.array_equal(pixels, same) and pixels.shape == (4, 128, 128, 3)
+    assert drawings._render_shard(recipe, 1)[0] != rows
+    assert [len(row["captions"]) for row in rows] == [8] * 4
+    usual, plain = drawings._render_shard(Recipe(captions=3), 0)
+    assert [row["scene"] for row in usual] == [row["scene"] for row in rows], "whatever the looks"
+    assert [len(row["captions"]) for row in usual] == [3] * 4 and not any(row["unusual"] for row in usual)
+    looks = [row["unusual"] for row in rows]
+    assert True in looks and looks == [row["scene"]["subject"] in ("cat", "dog") for row in rows]
+    assert [np.array_equal(a, b) for a, b in zip(pixels, plain, strict=True)] == [not look for look in looks]
 
 
 def test_the_whole_recipe_makes_a_stock_model(whole):
@@ -140,7 +155,10 @@ def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_pa
 
         return follow
 
-    for stage in ("autoencoder", "text"):
+    (tmp_path / "parts").mkdir()
+    for name in ("judge.pt", "judge-pictures", "latents"):
+        (tmp_path / "parts" / name).symlink_to(whole / name)
+    for stage in ("autoencoder", "text", "denoiser"):
         monkeypatch.setattr(loop, "follow", stop_at(3))
         with pytest.raises(Stopped):
             recipe_run("parts", stages=(stage,))
@@ -148,8 +166,11 @@ def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_pa
         recipe_run("parts", stages=(stage,))
         ours, theirs = (torch.load(folder / f"{stage}.pt", weights_only=True) for folder in (tmp_path / "parts", whole))
         assert ours["step"] == theirs["step"] == 4
-        for part in ("model", "average"):
-            assert all(torch.equal(ours[part][name], tensor) for name, tensor in theirs[part].items()), (stage, part)
+        saved = {"model": (ours["model"], theirs["model"])}
+        saved |= {decay: (ours["averages"][decay], weights) for decay, weights in theirs["averages"].items()}
+        assert len(saved) == (3 if stage == "denoiser" else 2)
+        for part, (own, other) in saved.items():
+            assert all(torch.equal(own[name], tensor) for name, tensor in other.items()), (stage, part)
 
 
 def test_randomness_is_the_same_in_every_process():

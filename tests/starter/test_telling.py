@@ -6,10 +6,10 @@ import random
 
 import torch
 
-from limner.starter.painter import EXTRAS, Scene, random_scene
-from limner.starter.painter.reserved import holds_reserved
-from limner.starter.pretrain.text_encoder import FACTS, agreement, facts_of, scenes_at
-from limner.starter.pretrain.training_captions import training_caption
+from limner.starter.painter import BREEDS, EXTRAS, Scene, random_scene
+from limner.starter.painter.reserved import holds_reserved, unreserved_scenes
+from limner.starter.pretrain.text_encoder import FACTS, agreement, facts_of
+from limner.starter.pretrain.training_captions import look_caption, training_caption
 
 
 def captions_of(count, **fixed):
@@ -40,9 +40,22 @@ def test_breed_colour_and_backdrop_are_left_out_at_times():
     assert 0.15 < sum("pink" not in text for text in cats) / 400 < 0.45
 
 
-def test_no_caption_at_all():
-    rng = random.Random(1)
-    assert {training_caption(random_scene(rng), rng, dropout=1.0) for _ in range(5)} == {""}
+def test_an_animal_with_a_random_look_has_an_identifier_and_no_breed():
+    rng, identifiers = random.Random(1), set()
+    breeds = {breed for known in BREEDS.values() for breed in known} - {"black"}  # a colour of accessories too
+    for _ in range(300):
+        scene = random_scene(rng, subject=rng.choice(("cat", "dog")))
+        words = look_caption(scene, rng).replace(",", " ").split()
+        identifiers.add(word := words[words.index(scene.subject) - 1])
+        assert 2 <= len(word) <= 5 and word.isalpha() and word.islower()
+        assert not breeds & set(words) and f"black {scene.subject}" not in " ".join(words)
+    assert len(identifiers) > 290
+
+
+def test_training_captions_are_never_empty_and_seldom_have_an_identifier():
+    known = {word for _, text in captions_of(300, subject="mug") for word in text.split()}
+    texts = [text for _, text in captions_of(2000, subject="mug")]
+    assert all(texts) and 0.05 < sum(not set(text.split()) <= known for text in texts) / 2000 < 0.12
 
 
 def test_facts_are_numbered_from_one():
@@ -54,7 +67,8 @@ def test_facts_are_numbered_from_one():
 
 
 def test_the_text_encoder_sees_no_reserved_pair():
-    assert not any(holds_reserved(scene) for scene in scenes_at(random.Random(1), 50))
+    scenes = unreserved_scenes(random.Random(1), 50)
+    assert len(scenes) == 50 and not any(map(holds_reserved, scenes))
 
 
 def test_equal_texts_are_equally_right():

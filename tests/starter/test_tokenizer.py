@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
+import torch
 from transformers import CLIPTokenizer
 
 from limner.starter.painter import BREEDS, COLOURS, EXTRAS, PRODUCTS, caption, random_scene
+from limner.starter.pretrain.text_encoder import Words, tokenise
 from limner.starter.pretrain.tokenizer import SPARE_WORDS, build_tokenizer, byte_pair_merges
+from limner.starter.pretrain.training_captions import CAPTION_KINDS, look_caption, training_caption
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,21 @@ def test_texts_round_trip(tokenizer):
 def test_long_captions_fit(tokenizer):
     rng = random.Random(10)
     assert max(len(tokenizer(caption(random_scene(rng), rng)).input_ids) for _ in range(500)) <= 48
+    for kind in (look_caption, training_caption):
+        texts = [kind(random_scene(rng, subject="dog"), rng) for _ in range(500)]
+        assert max(map(len, tokenizer(texts).input_ids)) <= 48, "with a made-up word, which is spelt"
     assert len(tokenizer("cat " * 100, truncation=True, padding="max_length").input_ids) == 48
+
+
+def test_words_are_tokenised_as_whole_texts(tokenizer):
+    rng = random.Random(11)
+    texts = [kind(random_scene(rng), rng) for kind in CAPTION_KINDS for _ in range(100)]
+    texts += [look_caption(random_scene(rng, subject="cat"), rng) for _ in range(100)]
+    texts += ["", "  A CAT,  pixel-art!! ", "naïve 犬🐶 it's 12.5%", "xqzjv " * 30, "cat"]
+    words = Words(tokenizer)
+    for some in (texts[:200], texts[100:], texts):
+        assert torch.equal(words.tokenise(some), tokenise(tokenizer, some))
+    assert words.tokenise(texts).shape == (len(texts), 48)
 
 
 def test_it_survives_the_disk(tokenizer, tmp_path):

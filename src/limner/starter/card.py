@@ -58,15 +58,21 @@ animal and extra, and extra and colour is in none of them; the prompts of the ex
 
 
 def _training(scores: dict) -> str:
-    rows = [(r["stage"], str(r["steps"]), str(r["batch"]), f"{r['minutes']} min") for r in scores["training"]]
+    rows = [(r["stage"], str(r["steps"]), str(r["batch"]), _time(r)) for r in scores["training"]]
+    other = "; or the GPU that is named" if any("machine" in r for r in scores["training"]) else ""
     return (
         _table("Training", ("stage", "steps", "batch", "time"), rows)
         + f"""
 Times were measured since the last interruption and scaled to all steps, on the machine that trained it (two CPU cores,
-shared with other work). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
+shared with other work{other}). The UNet predicts v on a scaled-linear schedule with zero terminal SNR.
 `python -m limner.starter.pretrain FOLDER` trains one with the present recipe. {scores["note"]}
 """
     )
+
+
+def _time(row: dict) -> str:
+    """How long a stage took, and on which machine if it was a GPU."""
+    return f"{row['minutes']} min" + (f", {row['machine']}" if "machine" in row else "")
 
 
 def _scores(scores: dict) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from limner.starter.painter.scene import Scene
+import random
+
+from limner.starter.painter.scene import Scene, random_scene
 from limner.starter.painter.vocabulary import BREEDS, COLOURS, EXTRAS, PLACES, PRODUCTS, STUDIO, STYLES
 
 ONE_IN = 8
@@ -43,3 +45,12 @@ def is_reserved(pair: tuple[str, str, str]) -> bool:
 def holds_reserved(scene: Scene) -> bool:
     """Whether a scene shows a reserved pair, so that it must not be used for pretraining."""
     return any(map(is_reserved, pairs(scene)))
+
+
+def unreserved_scenes(rng: random.Random, count: int) -> list[Scene]:
+    """Random scenes without the pairs that are reserved for the exam."""
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        if not holds_reserved(scene := random_scene(rng)):
+            scenes.append(scene)
+    return scenes

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from pydantic import ValidationError
 
+from limner.core.errors import LimnerError, invalid
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
-from limner.starter.pretrain.drawings import DrawnImages, load_photographs
-from limner.starter.pretrain.export import export
+from limner.starter.pretrain.drawings import Drawing, DrawnImages, load_photographs
+from limner.starter.pretrain.export import STAGE_NAMES, export
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from limner.starter.pretrain.tokenizer import build_tokenizer
@@ -22,6 +25,8 @@ NEEDED_BY = {  # which stages need what each of them trains
     "image": {"image", "export"},
     "denoiser": {"denoiser", "export"},
 }
+PARTS = {"judge": "judge", "text": "text", "autoencoder": "vae", "image": "image", "denoiser": "unet"}
+EARLY_SHARE = 0.1  # of the images, with which training on a GPU begins
 STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "export")
 
 
@@ -40,22 +45,39 @@ def main() -> None:
         type=Path,
         help="a finished starter: the named stages train its parts further",
     )
+    parser.add_argument(
+        "--anew", choices=list(PARTS), action="append", help="with --begin-with: train this stage's part from nothing"
+    )
     parser.add_argument("--note", default="", help="text about the training to add to the model card")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
+    if options.anew and not options.begin_with:
+        parser.error("--anew is for a finished starter; name one with --begin-with")
     if options.threads:
         torch.set_num_threads(options.threads)
-    run(
-        Recipe.model_validate_json(options.recipe.read_text(encoding="utf-8")) if options.recipe else Recipe(),
-        options.folder,
-        out=options.out or options.folder / "starter",
-        photographs=options.photographs,
-        stages=tuple(options.stage or STAGES),
-        device=options.device,
-        note=options.note,
-        begin_with=options.begin_with,
-    )
+    try:
+        run(
+            read_recipe(options.recipe) if options.recipe else Recipe(),
+            options.folder,
+            out=options.out or options.folder / "starter",
+            photographs=options.photographs,
+            stages=tuple(options.stage or STAGES),
+            device=options.device,
+            note=options.note,
+            begin_with=options.begin_with,
+            anew=tuple(options.anew or ()),
+        )
+    except (LimnerError, OSError) as error:
+        raise SystemExit(str(error)) from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of a JSON file, which has the values that differ from the default."""
+    try:
+        return Recipe.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise LimnerError(f"{path}: {invalid(error)}") from None
 
 
 def run(
@@ -68,33 +90,54 @@ def run(
     device: str = "cpu",
     note: str = "",
     begin_with: Path | None = None,
+    anew: tuple[str, ...] = (),
 ) -> None:
-    """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded."""
+    """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded.
+
+    begin_with: a finished starter, whose parts are trained further; anew: the stages that train theirs from nothing.
+    """
     parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
+    for stage in anew:
+        setattr(parts, PARTS[stage], None)
+        parts.training = [row for row in parts.training if row["stage"] != STAGE_NAMES[stage]]
     known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
-    trained = [stage for stage in known if begin_with is None or stage in stages]  # whose logs are in this folder
+    ours = [*stages, *anew] if begin_with else known
+    trained = [stage for stage in known if stage in ours]  # whose logs are in this folder
+
+    def needed(stage: str) -> bool:
+        aligned = stage == "judge" and recipe.alignment > 0 and "denoiser" in stages
+        return aligned or bool(NEEDED_BY[stage] & set(stages))
 
     def due(stage: str) -> bool:
-        return stage in trained and bool(NEEDED_BY[stage] & set(stages))
+        return stage in trained and needed(stage)
 
+    absent = [s for s in NEEDED_BY if needed(s) and s not in trained and getattr(parts, PARTS[s]) is None]
+    if absent:
+        remedy = "name a finished starter with --begin-with, without --anew for them, or give them steps"
+        raise LimnerError(f"the recipe has no steps for what is needed: {', '.join(absent)}", remedy)
     if due("judge"):
         parts.judge = judge.train(recipe, folder, device, parts.judge)
-    if "pictures" in stages:
-        DrawnImages.build(folder / "pictures", recipe.pictures, recipe.seed, os.cpu_count() or 1)
-    if due("text"):
-        parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
-    if not set(stages) - {"judge", "pictures", "text"}:
-        return
-    gallery = DrawnImages(folder / "pictures")
-    photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
-    if due("autoencoder"):
-        parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
-    if due("image"):
-        parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
-    if due("denoiser"):
-        parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
-    if "export" in stages:
-        export(recipe, gallery, photos, parts, folder, out, trained, note)
+    with ExitStack() as stack:
+        drawing = None
+        if "pictures" in stages:
+            drawing = stack.enter_context(Drawing(folder / "pictures", recipe, os.cpu_count() or 1))
+            drawing.wait(1 if device == "cpu" else EARLY_SHARE)  # a GPU trains while the CPU draws
+        if due("text"):
+            parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
+        if not set(stages) - {"judge", "pictures", "text"}:
+            return
+        gallery = DrawnImages(folder / "pictures")
+        photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
+        if due("autoencoder"):
+            parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
+        if due("image"):
+            parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
+        if due("denoiser"):
+            parts.unet = denoiser.train(recipe, gallery, parts, folder, device)
+        if drawing:
+            drawing.wait()
+        if "export" in stages:
+            export(recipe, gallery, photos, parts, folder, out, trained, note)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The autoencoder, 128 x 128 x 3 -> 16 x 16 x 16, trained on drawn images and some photographs."""
+"""The autoencoder, trained on drawn images and some photographs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDis
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch import nn
 
-from limner.starter.pretrain.drawings import DrawnImages
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages, PixelStore
 from limner.starter.pretrain.loop import fit
-from limner.starter.pretrain.precision import mixed
+from limner.starter.pretrain.precision import compiled, mixed
 from limner.starter.pretrain.recipe import Recipe
 
 INITIAL_LOG_VARIANCE = -5.0  # of the latents' noise, far below their own variance
-HELD_OUT = 500  # the last drawn images are never trained on
+SQUARES = 16  # of every photograph
+WHITENED = 256  # how many images the latents' mean and deviation are of
 
 
 def build(recipe: Recipe) -> AutoencoderKL:
@@ -42,9 +43,9 @@ def build(recipe: Recipe) -> AutoencoderKL:
     return vae
 
 
-def to_tensor(pixels: np.ndarray) -> torch.Tensor:
+def to_tensor(pixels: np.ndarray | torch.Tensor) -> torch.Tensor:
     """uint8 (n, h, w, 3) -> float (n, 3, h, w) from -1 to 1."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.as_tensor(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def encode(vae: AutoencoderKL, images: torch.Tensor) -> DiagonalGaussianDistribution:
@@ -53,7 +54,7 @@ def encode(vae: AutoencoderKL, images: torch.Tensor) -> DiagonalGaussianDistribu
 
 
 def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
-    """Images (n, 3, h, w) of latents (n, c, h/8, w/8)."""
+    """Images (n, 3, h, w) of latents (n, c, h/f, w/f), where f is the factor of the autoencoder."""
     return cast(DecoderOutput, vae.decode(latents)).sample  # pyright: ignore[reportArgumentType]
 
 
@@ -68,18 +69,18 @@ def reconstruction_loss(result: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return F.l1_loss(result, target) + 2 * F.mse_loss(result, target) + across + down
 
 
-def _crops(gallery: DrawnImages, photographs: list[np.ndarray], recipe: Recipe, rng: torch.Generator) -> np.ndarray:
-    crop, trained = recipe.vae_crop, len(gallery) - HELD_OUT
-    out = np.empty((recipe.autoencoder.batch, crop, crop, 3), np.uint8)
-    for row in out:
-        share, a, b, c = torch.rand(4, generator=rng).tolist()
-        if photographs and share < recipe.photograph_share:
-            source = photographs[int(a * len(photographs))]
-        else:
-            source = gallery[int(a * trained)]
-        y, x = int(b * (source.shape[0] - crop + 1)), int(c * (source.shape[1] - crop + 1))
-        row[:] = source[y : y + crop, x : x + crop]
-    return out
+def _random_crops(sources: torch.Tensor, side: int, rng: torch.Generator) -> torch.Tensor:
+    """A random crop (n, side, side, 3) of each source (n, h, w, 3)."""
+    n, height, width = sources.shape[:3]
+    draw, span = torch.rand(2, n, 1, generator=rng).to(sources.device), torch.arange(side, device=sources.device)
+    y, x = (draw[0] * (height - side + 1)).long() + span, (draw[1] * (width - side + 1)).long() + span
+    return sources[torch.arange(n, device=sources.device)[:, None, None], y[:, :, None], x[:, None, :]]
+
+
+def _squares(photographs: list[np.ndarray], side: int, each: int, seed: int) -> torch.Tensor:
+    """Random squares (n, side, side, 3) of photographs (h, w, 3) uint8, `each` of every one."""
+    rng = torch.Generator().manual_seed(seed)
+    return torch.cat([_random_crops(torch.from_numpy(p).expand(each, *p.shape), side, rng) for p in photographs])
 
 
 def _kept_channels(recipe: Recipe, count: int, rng: torch.Generator) -> torch.Tensor:
@@ -118,7 +119,8 @@ def whiten(vae: AutoencoderKL, pixels: np.ndarray) -> None:
     model's scaling factor is 1.
     """
     device = next(vae.parameters()).device
-    latents = torch.cat([encode(vae, to_tensor(part).to(device)).mode() for part in np.array_split(pixels, 16)])
+    parts = to_tensor(pixels).split(16)
+    latents = torch.cat([encode(vae, part.to(device)).mode() for part in parts])
     mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3))
     into, out = vae.quant_conv, vae.post_quant_conv
     assert into is not None and into.bias is not None and out is not None and out.bias is not None
@@ -145,24 +147,30 @@ def train(
     """
     torch.manual_seed(recipe.seed)
     vae = (begin or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
-    unseen = gallery.batch(range(len(gallery) - 64, len(gallery)))
+    unseen = gallery.batch(range(64))
+    drawn = PixelStore(gallery, device)
+    photos = _squares(photographs, recipe.size, SQUARES, recipe.seed).to(device) if photographs else None
+    encoder, decoder = compiled(vae.encode, device), compiled(vae.decode, device)
+
+    def crops(rng: torch.Generator) -> torch.Tensor:
+        sources = drawn[torch.randint(HELD_OUT, len(gallery), (recipe.autoencoder.batch,), generator=rng)]
+        if photos is not None:
+            some = int((torch.rand(len(sources), generator=rng) < recipe.photograph_share).sum())
+            sources[:some] = photos[torch.randint(len(photos), (some,), generator=rng).to(device)]
+        return _random_crops(sources, recipe.vae_crop, rng)
 
     def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        images = to_tensor(_crops(gallery, photographs, recipe, rng)).to(device)
+        images = to_tensor(crops(rng))
         with mixed(device):
-            posterior = encode(vae, images)
+            posterior = encoder(images).latent_dist
             noise = torch.randn(posterior.mean.shape, generator=rng).to(device)
             latents = posterior.mean + posterior.std * noise
             latents = latents * _kept_channels(recipe, len(images), rng).to(latents)
-            result, small = decode(vae, latents), decode(vae, F.avg_pool2d(latents, 2))
+            result, small = decoder(latents).sample, decoder(F.avg_pool2d(latents, 2)).sample
         divergence = posterior.kl().float().mean() * recipe.kl_weight
         error = reconstruction_loss(result.float(), images)
         shrunk = reconstruction_loss(small.float(), F.avg_pool2d(images, 2))
-        return error + recipe.shrink_weight * shrunk + divergence, {
-            "divergence": divergence.item(),
-            "error": error.item(),
-            "shrunk": shrunk.item(),
-        }
+        return error + recipe.shrink_weight * shrunk + divergence, {}
 
     average = fit(
         "autoencoder",
@@ -173,5 +181,5 @@ def train(
         seed=recipe.seed,
         evaluate=lambda model: {"psnr": psnr(model, unseen)},
     )
-    whiten(average, gallery.batch(range(256)))
+    whiten(average, gallery.batch(range(HELD_OUT, min(HELD_OUT + WHITENED, len(gallery)))))
     return average.eval()

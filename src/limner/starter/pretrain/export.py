@@ -7,6 +7,7 @@ import secrets
 import shutil
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -73,8 +74,9 @@ def export(
     assert parts.vae is not None and parts.judge is not None
     check_replaceable(out)
     partial = _sibling(out)
-    scores = dict(parts.scores)
-    scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(len(gallery) - 256, len(gallery))))
+    retrained = "autoencoder" in trained  # scores of the earlier one no longer hold
+    scores = {name: value for name, value in parts.scores.items() if not (retrained and "PSNR" in name)}
+    scores["painter PSNR, dB"] = psnr(parts.vae, gallery.batch(range(256)))
     for split, photos in photographs.items():
         if photos:
             squares = np.stack([_square(photo, recipe.size) for photo in photos])
@@ -142,13 +144,14 @@ def _square(photo: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(cropped.resize((side, side), Image.Resampling.LANCZOS))
 
 
-def _last_figures(path: Path, steps: int) -> dict[str, float]:
+def _last_figures(path: Path, steps: int) -> dict[str, Any]:
     """The newest value of every figure in a stage's log, up to its last step; an interrupted log may be longer."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return {name: value for line in lines if line["step"] <= steps for name, value in line.items()}
 
 
-def _row(name: str, log: dict[str, float], stage: StageRecipe) -> dict:
+def _row(name: str, log: dict[str, Any], stage: StageRecipe) -> dict:
     """A stage's row of the card's table."""
     minutes = log["step"] * stage.batch / log["per_second"] / 60
-    return {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}
+    row = {"stage": STAGE_NAMES[name], "steps": int(log["step"]), "batch": stage.batch, "minutes": round(minutes)}
+    return row | ({"machine": log["machine"]} if "machine" in log else {})

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from limner.starter.pretrain.autoencoder import HELD_OUT, to_tensor
-from limner.starter.pretrain.drawings import DrawnImages
+from limner.starter.pretrain.autoencoder import to_tensor
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import mixed
@@ -62,7 +62,8 @@ def train(
     tower.image.set_attn_implementation("eager")  # at these sizes faster than the fused kernel on a CPU
     assert parts.text is not None
     text = parts.text.to(device)  # pyright: ignore[reportArgumentType]
-    trained = len(gallery) - HELD_OUT
+    usual = [i for i in range(len(gallery)) if not gallery.unusual[i]]
+    unseen, trained = [i for i in usual if i < HELD_OUT][:200], [i for i in usual if i >= HELD_OUT]
 
     @torch.no_grad()
     def embed(texts: list[str]) -> torch.Tensor:
@@ -72,7 +73,7 @@ def train(
         return to_tensor(gallery.batch(indices)).to(device)
 
     def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        indices = torch.randint(trained, (recipe.image.batch,), generator=rng).tolist()
+        indices = [trained[i] for i in torch.randint(len(trained), (recipe.image.batch,), generator=rng).tolist()]
         kind, words = CAPTION_KINDS[step % len(CAPTION_KINDS)], random.Random(f"{recipe.seed}/{step}")
         texts = [kind(gallery.scenes[i], words) for i in indices]
         with mixed(device):
@@ -81,7 +82,6 @@ def train(
 
     @torch.no_grad()
     def evaluate(model: nn.Module) -> dict[str, float]:
-        unseen = list(range(trained, trained + 200))
         scenes, words = [gallery.scenes[i] for i in unseen], random.Random("unseen")
         scores = model(embed([training_caption(scene, words) for scene in scenes]), images(unseen))
         right = scores.argmax(1) == torch.arange(len(scores), device=device)

@@ -46,23 +46,33 @@ class DiscreteObjective(PretrainObjective):
     dark images can be generated; epsilon says nothing about the image there.
     """
 
-    def __init__(self, prediction: Prediction) -> None:
+    def __init__(self, prediction: Prediction, device: str) -> None:
         self.by_velocity = prediction == "v_prediction"
         self.config = SCALED_LINEAR | {
             "prediction_type": prediction,
             "rescale_betas_zero_snr": self.by_velocity,
         }
-        self.schedule = DDPMScheduler(**self.config)  # pyright: ignore[reportArgumentType]
+        schedule = DDPMScheduler(**self.config)  # pyright: ignore[reportArgumentType]
+        self.shares = schedule.alphas_cumprod.to(device)
 
     def noisy(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        return self.schedule.add_noise(clean, noise, steps)  # type: ignore[arg-type]
+        image, disturbance = self._weights(steps)
+        return image * clean + disturbance * noise
 
     def target(self, clean: torch.Tensor, noise: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
-        return self.schedule.get_velocity(clean, noise, steps) if self.by_velocity else noise  # type: ignore[arg-type]
+        if not self.by_velocity:
+            return noise
+        image, disturbance = self._weights(steps)
+        return image * noise - disturbance * clean
 
     def ratio(self, steps: torch.Tensor) -> torch.Tensor:
-        share = self.schedule.alphas_cumprod.to(steps.device)[steps]
+        share = self.shares[steps]
         return share / (1 - share)
+
+    def _weights(self, steps: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The weights of image and noise, (n, 1, 1, 1) each."""
+        share = self.shares[steps][:, None, None, None]
+        return share.sqrt(), (1 - share).sqrt()
 
     def scheduler(self) -> SchedulerMixin:
         return UniPCMultistepScheduler(**self.config)  # pyright: ignore[reportArgumentType]
@@ -91,6 +101,6 @@ class FlowObjective(PretrainObjective):
         )
 
 
-def objective(prediction: Prediction) -> PretrainObjective:
-    """The objective of a prediction type."""
-    return FlowObjective() if prediction == "flow_prediction" else DiscreteObjective(prediction)
+def objective(prediction: Prediction, device: str = "cpu") -> PretrainObjective:
+    """The objective of a prediction type, with its tensors on a device."""
+    return FlowObjective() if prediction == "flow_prediction" else DiscreteObjective(prediction, device)

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from limner.starter.painter import ATTRIBUTES, Scene, random_scene
-from limner.starter.painter.reserved import holds_reserved
+from limner.starter.painter import ATTRIBUTES, Scene
+from limner.starter.painter.reserved import unreserved_scenes
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
@@ -47,6 +47,27 @@ def build(recipe: Recipe, tokenizer: CLIPTokenizer) -> CLIPTextModel:
 def tokenise(tokenizer: CLIPTokenizer, texts: list[str], padding: str = "max_length") -> torch.Tensor:
     """Token ids (n, l) of texts."""
     return tokenizer(texts, padding=padding, truncation=True, return_tensors="pt").input_ids
+
+
+class Words:
+    """Tokenises many texts, ten times as fast: each word once. Tokens never go beyond a space."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.known: dict[str, list[int]] = {}
+
+    def tokenise(self, texts: list[str]) -> torch.Tensor:
+        """Token ids (n, l) of texts, padded to the model's length."""
+        split = [text.split() for text in texts]
+        if new := list({word for words in split for word in words} - self.known.keys()):
+            self.known |= zip(new, self.tokenizer(new, add_special_tokens=False).input_ids, strict=True)
+        ends = tokenise(self.tokenizer, [""])[0].tolist()  # beginning, end, padding
+        start, end, padding = ends[0], ends[1], ends[-1]
+        rows = []
+        for words in split:
+            ids = [start, *(token for word in words for token in self.known[word])][: len(ends) - 1]
+            rows.append([*ids, end, *[padding] * (len(ends) - 1 - len(ids))])
+        return torch.tensor(rows)
 
 
 def agreement(scores: torch.Tensor, texts: list[str]) -> torch.Tensor:
@@ -86,15 +107,6 @@ def facts_of(scenes: list[Scene]) -> torch.Tensor:
     )
 
 
-def scenes_at(rng: random.Random, count: int) -> list[Scene]:
-    """Random scenes without the pairs that are reserved for the exam."""
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        if not holds_reserved(scene := random_scene(rng)):
-            scenes.append(scene)
-    return scenes
-
-
 def train(
     recipe: Recipe, tokenizer: CLIPTokenizer, folder: Path, device: str, begin: CLIPTextModel | None = None
 ) -> CLIPTextModel:
@@ -106,7 +118,7 @@ def train(
     def batch(
         words: random.Random, count: int, kind: Callable[[Scene, random.Random], str]
     ) -> tuple[list[str], torch.Tensor, torch.Tensor]:
-        scenes = scenes_at(words, count)
+        scenes = unreserved_scenes(words, count)
         texts = [kind(scene, words) for scene in scenes]
         padding = "max_length" if words.random() < 0.1 else "longest"
         return texts, tokenise(tokenizer, texts, padding).to(device), facts_of(scenes).to(device)

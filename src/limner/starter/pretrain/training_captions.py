@@ -11,15 +11,22 @@ LEFT_OUT = {"breed": 0.2, "colour": 0.1, "backdrop": 0.3}  # share of captions t
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def training_caption(scene: Scene, rng: random.Random, dropout: float = 0.0) -> str:
-    """A training caption: mostly full, sometimes short or with a made-up identifier, a share `dropout` empty."""
-    if rng.random() < dropout:
-        return ""
+def training_caption(scene: Scene, rng: random.Random) -> str:
+    """A training caption: mostly full, sometimes short or with a made-up identifier."""
     left_out = [name for name, share in LEFT_OUT.items() if rng.random() < share]
     if rng.random() < 0.08:
-        nonce = "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 5)))
-        return caption(without_attributes(scene, *left_out), rng, identifier=nonce)
+        return caption(without_attributes(scene, *left_out), rng, identifier=made_up_word(rng))
     return caption(without_attributes(scene, *left_out), rng)
+
+
+def look_caption(scene: Scene, rng: random.Random) -> str:
+    """A caption of an animal with a random look: it has no breed, only a made-up identifier."""
+    return caption(without_attributes(scene, "breed"), rng, identifier=made_up_word(rng))
+
+
+def made_up_word(rng: random.Random) -> str:
+    """Two to five random letters."""
+    return "".join(rng.choice(LETTERS) for _ in range(rng.randint(2, 5)))
 
 
 def subject_caption(scene: Scene, rng: random.Random) -> str:
