@@ -48,7 +48,7 @@ def test_prompts_come_from_a_file_of_lines(compare, limner, tiny_sd, tmp_path):
     [
         (["starter", "--prompt", "x"], "contestants"),
         (["starter", "satrter", "--prompt", "x"], "and not the name of a model; did you mean 'starter'?"),
-        (["starter", "rex:9", "--prompt", "x"], "less than or equal to 4"),
+        (["starter", "rex:9", "--prompt", "x"], "use 4.0 or less"),
         (["starter", "a+", "--prompt", "x"], "'a+' is not of the form MODEL, ADAPTER:WEIGHT or MODEL+ADAPTER:WEIGHT"),
         (
             ["starter", "sd15", "--prompts", "none.txt"],

@@ -98,7 +98,7 @@ MERGES = "a0: &a0 {x: [y]}\n" + "".join(
         ("fields: {}", "fields"),
         ("fields: {breed: []}", "catalogue 'a.yaml': breed has no value; list at least one under values"),
         ("fields: {breed: akita}", "fields breed 'akita'"),
-        ("fields: {breed: [true]}", "fields breed values 'True': input should be a valid string"),
+        ("fields: {breed: [true]}", "fields breed values 'True': use text"),
         ("fields: {breed: [akita, '--']}", "the value '--' has no letter or digit; remove it"),
         ("fields: {breed: [" + "a" * 201 + "]}", "at most 200 characters"),
         ("fields: {Breed: [akita]}", "'Breed' is not a field name; use lower-case letters"),

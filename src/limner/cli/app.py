@@ -429,11 +429,14 @@ def _check_encoding(arguments: Sequence[str]) -> None:
             raise LimnerError(f"{name[:80]!r} is not valid UTF-8", "rename the file, or type the text again")
 
 
+_FIELD_NAME = re.compile(r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])")
+"""The name of a field of a request, where it is no part of a name or path."""
+
+
 def _fail(line: str) -> None:
     """Print an error, with the names of fields as flags, and exit with 2. Names to choose from stay as they are."""
-    field = r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])"
     told, choose, names = line.partition(" choose one of: ")
-    told = re.sub(field, lambda found: _flag_name(found.group()), told)
+    told = _FIELD_NAME.sub(lambda found: _flag_name(found.group()), told)
     print_line(f"limner: {told}{choose}{names}", sys.stderr)
     sys.exit(2)
 

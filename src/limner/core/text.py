@@ -9,7 +9,7 @@ from functools import lru_cache
 
 _JOINERS = "\u200c\u200d"
 """Invisible, but part of the text: they shape Persian and Indic letters, and join emoji."""
-_LONG, _HEAD, _TAIL = 160, 50, 29
+_LONG, _HEAD, _TAIL = 320, 50, 29
 """Characters of a name that is shortened, and those of its beginning and end that stay."""
 _QUOTED = re.compile(r"""(?<![\w\\])(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")(?!\w)""")
 _LONG_WORD = re.compile(rf"\S{{{_LONG + 1},}}")
@@ -47,9 +47,10 @@ def shorten(text: str, limit: int) -> str:
 
 
 def shorten_names(text: str) -> str:
-    """The text with each quoted text, and each word, of more than 160 characters shortened to 80.
+    """The text with each quoted text, and each word, of more than 320 characters shortened to 80.
 
-    A name of a stranger may have thousands of characters; its beginning and its end say enough.
+    A name of a stranger may have thousands of characters; its beginning and its end say enough. Paths stay whole: a
+    worker replaces them by references.
     """
     return _LONG_WORD.sub(_shorten_middle, _QUOTED.sub(_shorten_middle, text)) if len(text) > _LONG else text
 

@@ -120,7 +120,7 @@ def changed(file, **fields):
         (lambda v: changed(v, votes={"pair-999": "left"}), "votes on 'pair-999', which is not on the blind page"),
         (
             lambda v: changed(v, votes={"pair-1": "both"}),
-            "is not a file of votes: votes pair-1 'both': input",
+            "is not a file of votes: votes pair-1 'both': choose one of: left, right, tie",
         ),
         (lambda v: changed(v, votes={"../x": "left"}), "is not a file of votes"),
         (lambda v: changed(v, votes=["left"]), "is not a file of votes"),
