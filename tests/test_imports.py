@@ -31,6 +31,7 @@ LAYERS = (
     ("",),
     ("starter",),
     ("workers", "server"),
+    ("web",),
     ("cli",),
 )
 """Packages from the lowest layer up; "" is `limner` itself. The registry loads plugins by name and imports none."""
@@ -51,8 +52,11 @@ PLUGINS = (
     "detectors",
     "captioners",
 )
-SURFACES = {"cli": {"core", "studio", "starter", "server", "workers", ""}}
-STORELESS = {"cli", "server"}
+SURFACES = {
+    "cli": {"core", "studio", "starter", "server", "workers", "web", ""},
+    "web": {"core", "studio", "server", ""},
+}
+STORELESS = {"cli", "server", "web"}
 """Surfaces use the store only through the sub-facades of the studio."""
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}
