@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from limner.server.auth import READ_METHODS
 from limner.web.rendering import page, part, wants_part
 
-TITLES = {404: "There is no such page", 401: "Please sign in", 403: "You may not do this"}
+TITLES = {404: "There is no such page", 403: "You may not do this"}
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -93,8 +96,20 @@ def _reads_html(scope: Scope) -> bool:
 
 def error_page(request: Request, status: int, problem: dict[str, Any]) -> Response:
     """The page of an error, or for htmx the message alone."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return sign_in_redirect(request)
     detail, remedy = problem.get("detail") or problem["title"], problem.get("remedy") or ""
     values = {"title": TITLES.get(status, "That did not work"), "problem": detail, "remedy": remedy}
     if wants_part(request):
         return part(request, "error.html", "message", status, **values)
     return page(request, "error.html", status, **values)
+
+
+def sign_in_redirect(request: Request) -> Response:
+    """Go on to the sign-in page, and from there back to the page that was asked for."""
+    root = request.scope.get("root_path", "")
+    here = request.url.path.removeprefix(root) if request.method in READ_METHODS else "/"
+    place = f"{root}/sign-in?{urlencode({'next': here})}"
+    if "hx-request" in request.headers:
+        return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": place})
+    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
