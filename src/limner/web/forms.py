@@ -137,13 +137,15 @@ def as_python(kind: str, values: Mapping[str, Any]) -> str:
     return f"from limner import Studio, {request}\n\nStudio().run({request}(\n{lines}))"
 
 
-def problem_at(error: LimnerError, names: Mapping[str, str]) -> dict[str, str]:
-    """An error that is no field's alone, at the field whose value it names, or at the request as a whole.
+def problem_at(error: LimnerError, values: Mapping[str, Any]) -> dict[str, str]:
+    """An error at the field whose value it names, or at the request as a whole, whose name is ""."""
+    named = ((text, name) for name, value in values.items() for text in _texts(value))
+    longest = max(((text, name) for text, name in named if text in error.problem), default=("", ""), key=_length)
+    return {longest[1]: str(error)}
 
-    names: of fields, by a value.
-    """
-    field = next((name for value, name in names.items() if value and value in error.problem), "")
-    return {field: str(error)}
+
+def _length(found: tuple[str, str]) -> int:
+    return len(found[0])
 
 
 def _flag(field: FieldInfo) -> Flag:

@@ -66,10 +66,12 @@ async def submit(request: Request, state: StateDep, caller: CallerDep) -> Respon
 async def copy(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
     """Show the request of the form as a command, as JSON and as Python."""
     values, _ = await _read(request, state, caller)
+    body, _ = validated(KIND, values)
+    typed = values if body is None else body.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
     texts = [
         ("Command", as_command(KIND, values)),
-        ("JSON", json.dumps({"kind": KIND, **values}, indent=2, ensure_ascii=False)),
-        ("Python", as_python(KIND, values)),
+        ("JSON", json.dumps({"kind": KIND, **typed}, indent=2, ensure_ascii=False)),
+        ("Python", as_python(KIND, typed)),
     ]
     if wants_part(request):
         return part(request, "create.html", "copied", texts=texts)
@@ -118,7 +120,7 @@ async def _enqueue(state: ServerState, caller: Caller, values: dict[str, Any]) -
     except Unavailable:
         raise
     except LimnerError as error:
-        return None, problem_at(error, {str(value): name for name, value in values.items() if isinstance(value, str)})
+        return None, problem_at(error, values)
 
 
 def _newest(studio: Any, caller: Caller) -> list[Any]:
