@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+import browsing
+import serving
 from pages import Site, site_of
 
 
@@ -22,3 +24,23 @@ def guarded(home) -> Iterator[Site]:
     made = site_of(home, accounts=True)
     yield made
     made.studio.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One browser for each process of the tests."""
+    if not browsing.CHROMIUM.exists():
+        pytest.skip(f"{browsing.CHROMIUM} is not installed; install Debian's package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=browsing.CHROMIUM)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def served(home, starter):
+    """A service with a worker, and its pages."""
+    with serving.service(home) as running:
+        yield running
