@@ -29,6 +29,7 @@ from limner.moderation.moderator import Moderator
 from limner.server import serve
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
+from limner.web.site import create_site
 from limner.workers.worker import Worker
 
 ADDRESS = re.compile(r"serves at (http://\S+);")
@@ -91,7 +92,7 @@ def service(home: Path, variables: Mapping[str, str] | None = None, **settings: 
 
     def run() -> None:
         try:
-            serve.serve(Settings(port=0, **settings), say, ending.is_set)
+            serve.serve(Settings(port=0, **settings), say, ending.is_set, create_site)
         except BaseException as error:
             addresses.put(error)
 

@@ -278,7 +278,7 @@ def test_a_worker_takes_its_limits_and_its_log_format(home: Path, monkeypatch: p
 
 
 def test_the_service_stops_at_the_first_signal(limner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def serve(settings: Settings, say: Any, stop: Any) -> None:
+    def serve(settings: Settings, say: Any, stop: Any, create: Any) -> None:
         assert settings.port == 9999
         stopped(stop)
 

@@ -31,6 +31,7 @@ LAYERS = (
     ("",),
     ("starter",),
     ("workers", "server"),
+    ("web",),
     ("cli",),
 )
 """Packages from the lowest layer up; "" is `limner` itself. The registry loads plugins by name and imports none."""
@@ -51,8 +52,13 @@ PLUGINS = (
     "detectors",
     "captioners",
 )
-SURFACES = {"cli": {"core", "studio", "starter", "server", "workers", ""}}
-STORELESS = {"cli", "server"}
+SURFACES = {
+    "cli": {"core", "studio", "starter", "server", "workers", "web", ""},
+    "web": {"core", "studio", "server", ""},
+}
+FRAMEWORKS = {"web": {"fastapi"}}
+"""What a surface is made with, heavy or not."""
+STORELESS = {"cli", "server", "web"}
 """Surfaces use the store only through the sub-facades of the studio."""
 HEAVY = {"torch", "diffusers", "transformers", "peft", "sqlalchemy", "alembic", "numpy", "fastapi"}
 SQL = {"sqlalchemy", "alembic"}
@@ -101,7 +107,7 @@ def faults(source: str, module: str, is_package: bool = False) -> list[str]:
         top = target.split(".")[0]
         if top in SQL and package != "store":
             found.append(f"{module} imports {top}: only store knows SQL")
-        if package in SURFACES and top in HEAVY:
+        if package in SURFACES and top in HEAVY - FRAMEWORKS.get(package, set()):
             found.append(f"{module} imports {top}: a surface must start fast")
         if top != "limner":
             continue
@@ -222,6 +228,9 @@ def test_no_choice_by_plugin_name(module):
         ("cli.terminal", "from limner.store.runs import Store"),
         ("server.runs", "from limner.store.queue import Queue"),
         ("server.app", "def f():\n    from limner.store import blobs"),
+        ("web.site", "from limner.models.loading import resolve"),
+        ("web.site", "import torch"),
+        ("server.app", "from limner.web.site import create_site"),
         ("cli.flags", "from .app import main"),
         ("studio.studio", "from limner.cli import main"),
         ("plugins.registry", "from limner import studio"),

@@ -15,6 +15,7 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from limner.core.accounts import Caller, Role
@@ -31,7 +32,9 @@ VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/veri
 """Paths where a viewer may also write: they change only the caller's own feedback on images."""
 LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"
-PUBLIC_PATHS = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json")
+COOKIE, SECURE_COOKIE = "limner", "__Host-limner"
+"""Names of the cookie with a browser's session. A browser sends the second over https only, to this host only."""
+PUBLIC_PATHS = ("/healthz", "/readyz", "/docs", "/docs/oauth2-redirect", "/openapi.json", "/sign-in", "/sign-out")
 """Paths that need no key; they return nothing about any account."""
 
 
@@ -62,6 +65,7 @@ class AuthMiddleware:
         await self._responses(scope, receive, send, check)
 
     async def _authenticate(self, accounts: Accounts, request: Request) -> Caller:
+        check_same_site(request)
         caller = await run_sync(authenticate, accounts, request.headers)
         limit = caller.limits.per_minute
         if limit is not None and (seconds := self.rate_limit.wait(caller.key, limit)):
@@ -76,15 +80,21 @@ class AuthMiddleware:
 
     async def _is_public(self, request: Request) -> bool:
         path = request.url.path
-        if path in PUBLIC_PATHS or path.startswith(f"{DOCS}/"):
+        if path in PUBLIC_PATHS or path.startswith((f"{DOCS}/", "/static/")):
             return True
         return self.links is not None and await run_sync(self.links.verify, request)
 
 
 def authenticate(accounts: Accounts, headers: Headers) -> Caller:
-    """Return the caller whose key is in the headers; raises HTTPError (401) without a valid key."""
+    """Return the caller whose key, or whose browser's session, is in the headers; raises HTTPError (401) without a
+    valid one.
+    """
     scheme, _, secret = headers.get("authorization", "").partition(" ")
-    caller = accounts.caller(secret.strip()) if scheme.casefold() == "bearer" else None
+    token = session_token(headers)
+    if scheme:
+        caller = accounts.caller(secret.strip()) if scheme.casefold() == "bearer" else None
+    else:
+        caller = accounts.session_caller(token) if token else None
     if caller is None:
         raise HTTPError(
             HTTPStatus.UNAUTHORIZED,
@@ -93,6 +103,24 @@ def authenticate(accounts: Accounts, headers: Headers) -> Caller:
             {"WWW-Authenticate": "Bearer"},
         )
     return caller
+
+
+def session_token(headers: Headers) -> str:
+    """Return the token of a browser's session; empty if the headers have none."""
+    cookies = cookie_parser(headers.get("cookie", ""))
+    return cookies.get(SECURE_COOKIE) or cookies.get(COOKIE, "")
+
+
+def check_same_site(request: Request) -> None:
+    """Raise HTTPError (403) for a change that a page of another site asks for in the name of a signed-in browser.
+
+    Browsers say so in Sec-Fetch-Site; the Origin of requests without it is compared with the host before.
+    """
+    if request.method in READ_METHODS or "authorization" in request.headers:
+        return
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    if site not in ("same-origin", "none"):
+        raise HTTPError(HTTPStatus.FORBIDDEN, "a page of another site asked for this", "open it from the studio itself")
 
 
 def _check_again(accounts: Accounts, headers: Headers, caller: Caller) -> None:

@@ -16,6 +16,7 @@ from time import monotonic
 from urllib.parse import urlsplit
 
 import uvicorn
+from fastapi import FastAPI
 
 from limner.core import logs
 from limner.core.errors import LimnerError
@@ -26,7 +27,7 @@ from limner.moderation.preload import try_image_checks
 from limner.server.app import create_app
 from limner.server.connections import server_config
 from limner.server.erasure import retention
-from limner.server.profile import read_profile, store_files
+from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
 from limner.server.share import public_address
 from limner.studio.studio import Studio
@@ -40,8 +41,13 @@ WORKER_STOP_SECONDS = 60.0
 log = logging.getLogger("limner.server")
 
 
-def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], bool]) -> None:
-    """Run the server until it receives a signal, or until `stop` returns True."""
+def serve(
+    settings: Settings,
+    say: Callable[[str], None],
+    stop: Callable[[], bool],
+    create: Callable[[Studio, Settings, Profile], FastAPI] = create_app,
+) -> None:
+    """Run the server until it receives a signal, or until `stop` returns True. create: makes the application."""
     logs.configure(settings.log)
     say = log.info if settings.log == "json" else say
     policy = load_policy(settings.policy)
@@ -56,7 +62,7 @@ def serve(settings: Settings, say: Callable[[str], None], stop: Callable[[], boo
     with ExitStack() as stack:
         public = stack.enter_context(public_address(settings, port, say)) if settings.share else None
         names = settings.names if public is None else (*settings.names, urlsplit(public).netloc)
-        app = create_app(studio, settings.model_copy(update={"names": names}), profile)
+        app = create(studio, settings.model_copy(update={"names": names}), profile)
         raise_file_limit(settings.connections)
         config = server_config(app, settings)
         stack.enter_context(retention(studio, settings, profile))

@@ -1,6 +1,6 @@
-"""Accounts, their API keys, and secrets that all processes of a service share.
+"""Accounts, their API keys, sessions of browsers, and secrets that all processes of a service share.
 
-Of a key only the SHA-256 is stored. No slow hash is needed: a key has 256 random bits.
+Of a key or session only the SHA-256 is stored. No slow hash is needed: both have 256 random bits.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import secrets
 from datetime import UTC, datetime, timedelta
 from hmac import compare_digest
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from limner.core.accounts import Caller, Key, Limits, Role
 from limner.core.errors import LimnerError, unknown
 from limner.store import patterns
 from limner.store.sessions import Database
-from limner.store.tables import AccountRow, KeyRow, SecretRow
+from limner.store.tables import AccountRow, BrowserSessionRow, KeyRow, SecretRow
 
+SESSION = timedelta(days=30)
+"""How long a browser stays signed in."""
+LONGEST_TOKEN = 200
 _SECRET = re.compile(rf"limner_({patterns.KEY})_[A-Za-z0-9_-]{{43}}")
 
 
@@ -74,8 +77,37 @@ class Accounts:
             row = session.get(KeyRow, parts[1])
             if row is None or not compare_digest(row.sha256, _sha256(secret)) or not _valid(row):
                 return None
-            owner = session.get_one(AccountRow, row.account)
-            return Caller(account=owner.name, role=Role(owner.role), key=row.id, limits=_limits(row))
+            return _caller(session, row)
+
+    def sign_in(self, secret: str) -> str | None:
+        """Begin a session of a browser by a key; returns its token, of which only the hash is stored. None for a key
+        that is unknown, expired or revoked.
+        """
+        caller = self.caller(secret)
+        if caller is None:
+            return None
+        token, now = secrets.token_urlsafe(32), datetime.now(UTC)
+        with self.database.writing() as session:
+            session.execute(delete(BrowserSessionRow).where(BrowserSessionRow.expires <= now))
+            row = BrowserSessionRow(sha256=_sha256(token), key=caller.key, created=now, expires=now + SESSION)
+            session.add(row)
+        return token
+
+    def session_caller(self, token: str) -> Caller | None:
+        """The caller that is signed in by a token; None once the session or its key has ended."""
+        if len(token) > LONGEST_TOKEN:
+            return None
+        with self.database.session() as session:
+            found = session.get(BrowserSessionRow, _sha256(token))
+            row = None if found is None else session.get(KeyRow, found.key)
+            if found is None or row is None or found.expires <= datetime.now(UTC) or not _valid(row):
+                return None
+            return _caller(session, row)
+
+    def sign_out(self, token: str) -> None:
+        """End a session; nothing happens if there is none."""
+        with self.database.writing() as session:
+            session.execute(delete(BrowserSessionRow).where(BrowserSessionRow.sha256 == _sha256(token)))
 
     def list(self) -> builtins.list[Key]:
         """All keys, ordered by account and time."""
@@ -131,6 +163,11 @@ def _sha256(secret: str) -> str:
 
 def _valid(row: KeyRow) -> bool:
     return row.revoked is None and (row.expires is None or row.expires > datetime.now(UTC))
+
+
+def _caller(session: Session, row: KeyRow) -> Caller:
+    owner = session.get_one(AccountRow, row.account)
+    return Caller(account=owner.name, role=Role(owner.role), key=row.id, limits=_limits(row))
 
 
 def _limits(row: KeyRow) -> Limits:

@@ -163,6 +163,17 @@ class KeyRow(Base):
     revoked: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
+class BrowserSessionRow(Base):
+    """A browser that is signed in by a key, by the hash of its random token. It ends with its key."""
+
+    __tablename__ = "browser_sessions"
+
+    sha256: Mapped[str] = mapped_column(PatternString(64, patterns.SHA256), primary_key=True)
+    key: Mapped[str] = mapped_column(ForeignKey("keys.id", ondelete="CASCADE"), index=True)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class GrantRow(Base):
     """The right of an account to use a stored file or folder that it uploaded, or that was shared with it.
 

@@ -23,10 +23,11 @@ keys = App(name="keys")
 def _serve(request: Settings) -> None:
     from limner.cli.terminal import Screen
     from limner.server.serve import serve
+    from limner.web.site import create_site
 
     text = "stopping; running requests go back into the queue"
     with Screen() as screen, stop_on_signal(lambda line: screen.note(text)) as stop:
-        serve(request, screen.note, stop)
+        serve(request, screen.note, stop, create_site)
 
 
 serve = command_for(Settings, _serve)

@@ -13,6 +13,7 @@ from limner.core.requests.request import (
     Choices,
     Flag,
     Heading,
+    Label,
     Name,
     Precision,
     Prompt,
@@ -31,28 +32,28 @@ GuidanceMethod = Literal["cfg", "apg"]
 class GenerationSettings(Request):
     """How images are generated, whatever the prompt."""
 
-    negative_prompt: Annotated[Prompt, Trait.BATCHED, Heading.BASICS] = Field(
+    negative_prompt: Annotated[Prompt, Label("What to avoid"), Trait.BATCHED, Heading.BASICS] = Field(
         default="", description="What the image should not show."
     )
-    model: Annotated[Name, Refers("model"), Trait.COMPARED_BY_HASH, Heading.BASICS, Choices("models")] = Field(
-        default="starter", description=MODEL
-    )
+    model: Annotated[
+        Name, Refers("model"), Label("Base model"), Trait.COMPARED_BY_HASH, Heading.BASICS, Choices("models")
+    ] = Field(default="starter", description=MODEL)
     vae: Annotated[Name | None, Refers("model"), Trait.COMPARED_BY_HASH, Heading.MODEL] = Field(
         default=None, description=VAE
     )
-    adapter: Annotated[tuple[AdapterUse, ...], Trait.COMPARED_BY_HASH, Heading.BASICS] = Field(
-        default=(), max_length=32, description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated."
+    adapter: Annotated[tuple[AdapterUse, ...], Label("Subjects and styles"), Trait.COMPARED_BY_HASH, Heading.BASICS] = (
+        Field(default=(), max_length=32, description="Adapter to use, as PATH or PATH:WEIGHT; may be repeated.")
     )
-    image: Annotated[Name | None, Refers("picture"), Heading.IMAGE] = Field(
+    image: Annotated[Name | None, Refers("picture"), Label("Image to start from"), Heading.IMAGE] = Field(
         default=None, description="Image to start from (image to image)."
     )
-    strength: float | None = Field(
+    strength: Annotated[float | None, Label("How much may change")] = Field(
         default=None,
         gt=0,
         le=1,
         description="How far the result may differ from --image, up to 1 (default: 0.6, or 1 with a mask).",
     )
-    mask: Annotated[Name | None, Refers("picture")] = Field(
+    mask: Annotated[Name | None, Refers("picture"), Label("Area to repaint")] = Field(
         default=None, description="Mask of the size of --image; its white areas are generated again (inpainting)."
     )
     control: Annotated[tuple[ControlUse, ...], Heading.CONTROL] = Field(
@@ -66,7 +67,7 @@ class GenerationSettings(Request):
         max_length=16,
         description="ControlNet for each --control, in the same order (default: one that suits the model).",
     )
-    hires: Annotated[float | None, Heading.SECOND_PASS] = Field(
+    hires: Annotated[float | None, Label("Enlarge"), Heading.SECOND_PASS] = Field(
         default=None, gt=1, le=4, description="Enlarge each image this many times and add detail in a second pass."
     )
     hires_strength: float | None = Field(
@@ -80,13 +81,13 @@ class GenerationSettings(Request):
     refiner_strength: float | None = Field(
         default=None, gt=0, le=1, description="Strength of the refiner (default: 0.3)."
     )
-    seed: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Heading.BASICS] = Field(
+    seed: Annotated[int, Label("Variation number"), Trait.BATCHED, Trait.IMAGE_NUMBER, Heading.BASICS] = Field(
         default=42, ge=0, lt=2**63, description="Seed of the first image."
     )
-    steps: Annotated[int | None, Heading.BASICS] = Field(
+    steps: Annotated[int | None, Label("Care taken"), Heading.BASICS] = Field(
         default=None, ge=1, le=1000, description="Denoising steps (default: the model's own)."
     )
-    guidance: Annotated[float | None, Heading.BASICS] = Field(
+    guidance: Annotated[float | None, Label("How closely to follow the prompt"), Heading.BASICS] = Field(
         default=None,
         ge=0,
         le=100,
@@ -159,9 +160,11 @@ class GenerateRequest(GenerationSettings):
     """Generate images from a prompt, or from a prompt and an image."""
 
     kind: Annotated[Literal["generate"], Flag(hidden=True), Trait.NOT_VARIED] = "generate"
-    prompt: Annotated[Prompt, Flag(positional=True), Trait.BATCHED] = Field(description="What to generate.")
-    count: Annotated[int, Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED, Heading.BASICS] = Field(
-        default=1, ge=1, le=10_000, description="Number of images, with consecutive seeds."
+    prompt: Annotated[Prompt, Flag(positional=True), Label("What to show"), Trait.BATCHED] = Field(
+        description="What to generate."
+    )
+    count: Annotated[int, Label("How many"), Trait.BATCHED, Trait.IMAGE_NUMBER, Trait.NOT_VARIED, Heading.BASICS] = (
+        Field(default=1, ge=1, le=10_000, description="Number of images, with consecutive seeds.")
     )
 
     @property

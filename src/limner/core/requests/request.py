@@ -31,6 +31,13 @@ class Flag:
     overrules: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The name of a field in plain words, for people who do not know the technical term."""
+
+    text: str
+
+
 ReferenceKind = Literal["picture", "pictures", "table", "weights", "model"]
 
 

@@ -1,0 +1,1 @@
+"""The web studio: pages of the service for people who type no commands."""

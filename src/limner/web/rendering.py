@@ -1,0 +1,88 @@
+"""Renders the templates of pages and of parts of pages."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from limner.web.assets import asset_path
+
+TEMPLATES = Path(__file__).with_name("templates")
+NAVIGATION = (("home", "/", "Home"), ("create", "/create", "Create"), ("queue", "/queue", "Queue"))
+"""Pages of the navigation: icon and key, path, name. A page stands here once it exists."""
+
+
+def since(moment: datetime) -> str:
+    """How long ago a moment was, such as "5 minutes ago"."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def environment() -> Environment:
+    """The environment of all templates. Every text is escaped, and an unknown variable is an error."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["since"] = since
+    made.globals["navigation"] = NAVIGATION
+    return made
+
+
+ENVIRONMENT = environment()
+
+
+def page(request: Request, name: str, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
+    """A whole page."""
+    return _response(ENVIRONMENT.get_template(name).render(**_common(request), **values), status)
+
+
+def part(request: Request, name: str, block: str, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
+    """A block of a page, which replaces a part of the page that is open."""
+    return _response(part_text(request, name, block, **values), status)
+
+
+def part_text(request: Request, name: str, block: str, **values: Any) -> str:
+    """The HTML of a block of a page."""
+    template = ENVIRONMENT.get_template(name)
+    return "".join(template.blocks[block](template.new_context({**_common(request), **values})))
+
+
+def wants_part(request: Request) -> bool:
+    """Whether htmx asks for a part of a page, and not for the whole page again, as it does after Back."""
+    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
+
+
+def _common(request: Request) -> dict[str, Any]:
+    root = request.scope.get("root_path", "").rstrip("/")
+
+    def path(place: str) -> str:
+        """A path below the site's root, also behind a proxy that serves the site under a prefix."""
+        return f"{root}{place}"
+
+    return {
+        "path": path,
+        "asset": lambda name: path(asset_path(name)),
+        "here": request.url.path.removeprefix(root) or "/",
+        "htmx_config": json.dumps(
+            {"defaultSettleDelay": 0, "morphIgnore": ["data-htmx-powered", "style"], "defaultTimeout": 60000}
+        ),
+    }
+
+
+def _response(text: str, status: int) -> HTMLResponse:
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", "Vary": "HX-Request"})

@@ -1,0 +1,40 @@
+"""The whole site: the HTTP API and the pages of the studio."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Path
+from fastapi.responses import FileResponse, Response
+
+from limner.server.app import create_app
+from limner.server.problems import HTTPError
+from limner.server.profile import Profile
+from limner.server.settings import Settings
+from limner.studio.studio import Studio
+from limner.web.assets import FOREVER, STATIC, content_hash
+from limner.web.pages import create, home, portfolio, queue, sign_in
+from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
+
+PAGES = (home.router, create.router, queue.router, portfolio.router, sign_in.router)
+assets = APIRouter()
+
+
+def create_site(studio: Studio, settings: Settings, profile: Profile | None = None) -> FastAPI:
+    """Return the API with the pages as an ASGI application."""
+    app = create_app(studio, settings, profile)
+    for router in (*PAGES, assets):
+        app.include_router(router, include_in_schema=False)
+    app.add_middleware(ErrorPagesMiddleware)
+    app.add_middleware(PageHeadersMiddleware)
+    return app
+
+
+@assets.get("/static/{digest}/{name:path}")
+def download_asset(digest: str, name: Annotated[str, Path(max_length=100)]) -> Response:
+    """Return a file that pages load."""
+    place = (STATIC / name).resolve()
+    if not place.is_relative_to(STATIC.resolve()) or not place.is_file() or content_hash(name) != digest:
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {name[:80]!r}")
+    return FileResponse(place, headers={"Cache-Control": FOREVER, "X-Content-Type-Options": "nosniff"})

@@ -1,0 +1,50 @@
+"""Pages in a real browser: Debian's Chromium, driven by Playwright. Every violation of the page policy fails a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+REPORT = """addEventListener("securitypolicyviolation", event =>
+console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+
+@contextmanager
+def opened(browser: Browser, address: str, **options) -> Iterator[Page]:
+    """A page of a fresh context; the block fails on an error in the console, a script's exception or a violation."""
+    context = browser.new_context(base_url=address, reduced_motion="reduce", **{**DESKTOP, **options})
+    page, faults = context.new_page(), []
+    page.add_init_script(REPORT)
+    page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+    page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
+    page.set_default_timeout(20_000)
+    try:
+        yield page
+        expected = [line for line in faults if "the server responded with a status of 4" in line]
+        assert faults == expected, faults
+    finally:
+        context.close()
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe finds that is serious or critical, a line each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{each['id']}: {node['target']}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

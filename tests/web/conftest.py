@@ -1,0 +1,46 @@
+"""Sites to open pages of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import browsing
+import serving
+from pages import Site, site_of
+
+
+@pytest.fixture
+def site(home) -> Iterator[Site]:
+    made = site_of(home)
+    yield made
+    made.studio.close()
+
+
+@pytest.fixture
+def guarded(home) -> Iterator[Site]:
+    """A site that needs keys."""
+    made = site_of(home, accounts=True)
+    yield made
+    made.studio.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One browser for each process of the tests."""
+    if not browsing.CHROMIUM.exists():
+        pytest.skip(f"{browsing.CHROMIUM} is not installed; install Debian's package chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=browsing.CHROMIUM)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def served(home, starter):
+    """A service with a worker, and its pages."""
+    with serving.service(home) as running:
+        yield running

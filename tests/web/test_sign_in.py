@@ -1,0 +1,114 @@
+"""Browsers sign in with a key: sessions end with it, and other sites cannot use them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import update
+
+from limner.core.accounts import Role
+from limner.store.tables import BrowserSessionRow
+from limner.web.pages.sign_in import local_path
+from pages import PART, text_of, tree
+
+
+def sign_in(site, account="ann", role=None, **form):
+    key, secret = site.studio.accounts.add_key(account, role)
+    response = site.client.post("/sign-in", data={"key": f" {secret} ", **form})
+    assert response.status_code == 303, response.text
+    return key, response
+
+
+def test_without_a_session_pages_lead_to_the_sign_in(guarded):
+    response = guarded.client.get("/queue")
+    assert (response.status_code, response.headers["location"]) == (303, "/sign-in?next=%2Fqueue")
+    part = guarded.client.get("/queue", headers=PART)
+    assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in?next=%2Fqueue")
+    assert guarded.client.get("/v1/runs").status_code == 401
+    assert guarded.page("/sign-in").xpath("//input[@type='password'][@name='key']")
+
+
+def test_a_key_opens_a_session_and_signing_out_ends_it(guarded):
+    _, response = sign_in(guarded, next="/queue")
+    cookie = response.headers["set-cookie"].lower()
+    assert response.headers["location"] == "/queue"
+    assert "httponly" in cookie and "samesite=lax" in cookie and "path=/" in cookie and "secure" not in cookie
+    assert guarded.client.get("/queue").status_code == 200
+    token = guarded.client.cookies["limner"]
+    assert guarded.client.post("/sign-out").status_code == 303
+    guarded.client.cookies.set("limner", token)
+    assert guarded.client.get("/queue").status_code == 303, "the token itself is void"
+
+
+def test_behind_tls_the_cookie_is_secure(guarded):
+    _, secret = guarded.studio.accounts.add_key("ann")
+    guarded.client.base_url = "https://127.0.0.1"
+    cookie = guarded.client.post("/sign-in", data={"key": secret}).headers["set-cookie"]
+    assert cookie.startswith("__Host-limner=") and "Secure" in cookie
+
+
+def test_a_wrong_key_is_refused_and_never_shown_again(guarded):
+    response = guarded.client.post("/sign-in", data={"key": "limner_wrong", "next": "/queue"})
+    assert response.status_code == 401 and "set-cookie" not in response.headers
+    assert "unknown, expired or revoked" in text_of(tree(response)) and "limner_wrong" not in response.text
+
+
+def test_revoking_the_key_ends_the_session_at_once(guarded):
+    key, _ = sign_in(guarded)
+    guarded.studio.accounts.revoke(key.id)
+    assert guarded.client.get("/queue").status_code == 303
+
+
+@pytest.mark.parametrize(("days", "status"), [(29, 200), (31, 303)])
+def test_a_session_ends_after_thirty_days(guarded, days, status):
+    sign_in(guarded)
+    with guarded.studio.store.writing() as session:
+        moved = BrowserSessionRow.expires - timedelta(days=days)
+        ends = datetime.now(UTC) + timedelta(days=30 - days)
+        session.execute(update(BrowserSessionRow).values(expires=ends))
+        assert moved is not None
+    assert guarded.client.get("/queue").status_code == status
+
+
+def test_pages_of_other_sites_cannot_use_a_session(guarded):
+    sign_in(guarded)
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "http://evil.example"},
+    ):
+        response = guarded.client.post("/create", data={"prompt": "a cat"}, headers=headers)
+        assert response.status_code == 403 and not guarded.studio.runs.list(), headers
+    fine = guarded.client.post("/create", data={"prompt": "a cat"}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert fine.status_code == 303
+
+
+def test_a_viewer_may_look_and_not_create(guarded):
+    sign_in(guarded, "vic", Role.VIEWER)
+    assert guarded.client.get("/create").status_code == 200
+    assert guarded.client.post("/create", data={"prompt": "a cat"}).status_code == 403
+
+
+def test_accounts_see_their_own_jobs_only(guarded):
+    sign_in(guarded)
+    guarded.client.post("/create", data={"prompt": "the cat of ann"})
+    (run,) = guarded.studio.runs.list()
+    guarded.client.cookies.clear()
+    sign_in(guarded, "bob")
+    for path in ("/", "/create", "/queue"):
+        assert "the cat of ann" not in guarded.client.get(path).text
+    for path in (f"/runs/{run.id}", f"/runs/{run.id}/card"):
+        assert guarded.client.get(path).status_code == 404
+    assert guarded.client.post(f"/runs/{run.id}/cancel").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "text", ["//evil.example", "https://evil.example", "/\\evil.example", "evil", "/a\nb", "/" * 3000]
+)
+def test_the_way_back_stays_on_this_site(text):
+    assert local_path(text) == "/" and local_path("/queue?before=x") == "/queue?before=x"
+
+
+def test_a_service_without_keys_asks_for_none(site):
+    assert site.client.get("/sign-in").headers["location"] == "/"
