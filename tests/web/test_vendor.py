@@ -64,3 +64,11 @@ def test_without_npm_it_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SystemExit, match="npm is not installed"):
         vendor.pack("a", "1", tmp_path)
+
+
+def test_a_version_that_does_not_exist_is_one_line(tmp_path, monkeypatch):
+    (tmp_path / "npm").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "npm").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(SystemExit, match="could not download a@99; check name, version and network"):
+        vendor.pack("a", "99", tmp_path)

@@ -39,8 +39,8 @@ def pack(name: str, version: str, folder: Path) -> Path:
         done = subprocess.run(command, check=True, capture_output=True, text=True)
     except FileNotFoundError:
         sys.exit("npm is not installed; install Node.js to update vendored files")
-    except subprocess.CalledProcessError as error:
-        sys.exit(f"npm could not download {name}@{version}; {error.stderr.strip().splitlines()[-1]}")
+    except subprocess.CalledProcessError:
+        sys.exit(f"npm could not download {name}@{version}; check name, version and network")
     return folder / done.stdout.strip().splitlines()[-1]
 
 
