@@ -262,6 +262,8 @@ def test_guidance_is_compared_as_numbers():
     """10 comes after 9, though not as a text."""
     found = best_guidance(swept([RISING[0], RISING[1], RISING[1] + 0.2], axis="guidance=2,9,10"))
     assert found is not None and found.value == "10" and "It is the highest value tried" in found.reason
+    alike = best_guidance(swept([RISING[0], RISING[1], RISING[1]], axis="guidance=2,9,10"))
+    assert alike is not None and alike.value == "9", "the lowest of those that are as good"
 
 
 @pytest.mark.parametrize(
