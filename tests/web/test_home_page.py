@@ -36,7 +36,7 @@ def test_one_click_teaches_the_character_of_the_demo(site):
     assert (request.class_word, request.identifier, request.steps) == (CLASS, IDENTIFIER, TRAINING_STEPS)
     assert not request.flip and run.execution.preview_every
     names = sorted(site.studio.files.folder(request.data.removeprefix("folder:")))
-    assert len([name for name in names if name.endswith(".png")]) == 8 and "metadata.jsonl" in names
+    assert len([name for name in names if name.endswith(".png")]) == 8 and "01.txt" in names
     page = site.page("/")
     assert page.xpath("//div[@id='first']//form/@action") == ["/first-image"]
     assert "Learn sks cat" in text_of(page.xpath("//article")[0])

@@ -41,7 +41,7 @@ async def stream_jobs(
         changed = [job for job in jobs if await job.changed()]
         if changed:
             texts = [await run_sync(card_text, request, state, view, caller, job.run_id, name) for job in changed]
-            yield ServerSentEvent(raw_data="\n".join(map(_one_line, filter(None, texts))))
+            yield ServerSentEvent(raw_data="".join(map(_one_line, texts)))
         elif any(job.quiet for job in jobs):
             yield ServerSentEvent(comment="keep-alive")
         jobs = [job for job in jobs if not job.events.ended]

@@ -286,4 +286,10 @@ if (form()) {
     document.querySelector("image-field[data-name=image]").take(file);
   });
   document.addEventListener("htmx:after:settle", refresh);
+  // On a phone the results stand below the form: show the new one.
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    if (ctx?.sourceElement?.id !== "create" || ctx.response?.status !== 200 || !matchMedia("(max-width: 48rem)").matches) return;
+    setTimeout(() => document.getElementById("results").scrollIntoView({ block: "start" }), 50);
+  });
 }

@@ -44,7 +44,7 @@ class MaskCanvas extends HTMLElement {
     this.canvas = document.createElement("canvas");
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", "Area to repaint. Use the rectangle by numbers below to set it with the keyboard.");
-    this.context = this.canvas.getContext("2d");
+    this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.build();
     this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
     this.canvas.addEventListener("pointermove", (event) => this.move(event));
@@ -280,9 +280,8 @@ class MaskCanvas extends HTMLElement {
       for (let column = Math.max(0, Math.floor(left / TILE)); column < last(left + width, this.canvas.width); column += 1) {
         const key = `${column},${row}`;
         if (step.has(key)) continue;
-        const tile = new OffscreenCanvas(TILE, TILE);
-        tile.getContext("2d").drawImage(this.canvas, column * TILE, row * TILE, TILE, TILE, 0, 0, TILE, TILE);
-        step.set(key, [tile, column * TILE, row * TILE]);
+        // Not drawImage: the browser would copy the whole canvas before the next stroke.
+        step.set(key, [this.context.getImageData(column * TILE, row * TILE, TILE, TILE), column * TILE, row * TILE]);
       }
     }
   }
@@ -290,10 +289,7 @@ class MaskCanvas extends HTMLElement {
   undo() {
     const step = this.steps.pop();
     if (!step) return;
-    for (const [tile, left, top] of step.values()) {
-      this.context.clearRect(left, top, TILE, TILE);
-      this.context.drawImage(tile, left, top);
-    }
+    for (const [tile, left, top] of step.values()) this.context.putImageData(tile, left, top);
     this.changed();
   }
 
