@@ -13,6 +13,8 @@ from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
 
+CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
+
 
 @pytest.fixture
 def idle(home):
@@ -33,6 +35,17 @@ def picture(folder: Path, size=(300, 200), name="photo.png") -> Path:
     place = folder / name
     Image.new("RGB", size, "teal").save(place)
     return place
+
+
+def until(page, script, value=True):
+    """Wait until a script returns a value. The policy of the pages forbids Playwright's own way, which evaluates text
+    in the page.
+    """
+    for _ in range(200):
+        if (found := page.evaluate(script)) == value:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{script} is {found!r}")
 
 
 def focus_by_tab(page, selector, most=120):
@@ -78,11 +91,13 @@ def test_a_preview_appears_before_the_image(served, browser):
         page.goto("/create")
         page.get_by_label("What to show").fill("a photo of a cat")
         page.locator("#create-steps").fill("60")
+        page.get_by_text("All other settings").click()
         page.locator("#create-submit").click()
         preview = page.locator("#results .preview")
         preview.wait_for(timeout=60_000)
-        page.wait_for_function("document.querySelector('#results .preview').naturalWidth > 0")
+        until(page, "document.querySelector('#results .preview').naturalWidth > 0")
         assert page.locator("#results article").get_attribute("data-status") == "running"
+        assert page.locator("#create-scheduler").is_visible(), "the drawer stays open"
         assert "generating" in page.locator("#results .progress").inner_text()
         page.goto("/")
         page.go_back()
@@ -109,7 +124,7 @@ def test_a_mask_is_painted_on_an_image(home, idle, browser, tmp_path):
         page.locator("#create-image").set_input_files(picture(tmp_path))
         page.locator("#create-strength").wait_for()
         canvas = page.locator("mask-canvas canvas")
-        page.wait_for_function("document.querySelector('mask-canvas canvas').width === 300")
+        until(page, CANVAS_WIDTH, 300)
         assert canvas.evaluate("each => getComputedStyle(each).touchAction") == "none"
         canvas.scroll_into_view_if_needed()
 
@@ -157,7 +172,7 @@ def test_painting_at_3000_pixels_is_smooth(idle, browser, tmp_path):
         page.goto("/create")
         page.get_by_text("Start from an image").click()
         page.locator("#create-image").set_input_files(picture(tmp_path, (3000, 3000)))
-        page.wait_for_function("document.querySelector('mask-canvas canvas').width === 3000")
+        until(page, CANVAS_WIDTH, 3000)
         longest = page.evaluate(
             """() => {
               const canvas = document.querySelector("mask-canvas canvas");
@@ -235,9 +250,7 @@ def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
         message = page.locator("#create-image-message")
         for place, wanted in ((large, "200 MB"), (text, "notes.png"), (heic, "IMG_1.heic")):
             page.locator("#create-image").set_input_files(place)
-            page.wait_for_function(
-                "text => document.getElementById('create-image-message').textContent.includes(text)", arg=wanted
-            )
+            message.filter(has_text=wanted).wait_for()
             assert message.is_visible()
         assert page.locator(".chosen img").is_visible(), "the first one stays"
         wrong = picture(tmp_path, (10, 10), "mask.png")

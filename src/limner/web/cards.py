@@ -24,7 +24,7 @@ from limner.studio.studio import Studio
 from limner.web.rendering import part_text
 from limner.web.views import RunView, run_views
 
-CARDS = {"job": ("run.html", "card"), "create": ("create_card.html", "card"), "home": ("home_card.html", "card")}
+CARDS = {"job": ("job_card.html", "card"), "create": ("create_card.html", "card"), "home": ("home_card.html", "card")}
 """What shows a job on a page: template and block."""
 RESULTS = 24
 """Most images of a card."""
@@ -135,7 +135,7 @@ def card_text(request: Request, state: ServerState, view: Viewer, caller: Caller
         return ""
     (card,) = job_cards(state.studio, view, [run])
     template, block = CARDS[name]
-    body = part_text(request, template, block, card=card, run=card.run, facts=[], try_prompt=PROMPT)
+    body = part_text(request, template, block, card=card, run=card.run, try_prompt=PROMPT)
     return f'<hx-partial hx-target="#run-{run.id}" hx-swap="outerHTML">{body}</hx-partial>'
 
 

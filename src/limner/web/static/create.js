@@ -107,12 +107,17 @@ class ImageField extends HTMLElement {
       button.textContent = "Remove";
       this.box.append(figure, button);
     }
-    for (const each of document.querySelectorAll(`[data-needs="${this.name}"]`)) each.hidden = !this.value;
+    this.showNeeds();
     if (this.name === "image") {
       const mask = document.querySelector("mask-canvas");
       if (mask?.setImage) mask.setImage(url || "");
       else if (mask && url) mask.dataset.image = url;
     }
+  }
+
+  /** Show the fields that mean something only with this image. */
+  showNeeds() {
+    for (const each of document.querySelectorAll(`[data-needs="${this.name}"]`)) each.hidden = !this.value;
   }
 }
 
@@ -155,7 +160,7 @@ function offerWords() {
   const words = [...document.querySelectorAll(".chip:has(input[type=checkbox]:checked)")].flatMap((chip) => JSON.parse(chip.dataset.words));
   const missing = [...new Set(words)].filter((word) => !prompt.value.includes(word));
   const key = missing.join("\n");
-  if (line.dataset.shown === key) return;
+  if (line.dataset.shown === key && Boolean(key) === line.hasChildNodes()) return;
   line.dataset.shown = key;
   line.replaceChildren();
   if (missing.length) line.append("Add to the prompt: ");
@@ -252,6 +257,16 @@ function refresh() {
   offerWords();
   showWeights();
   randomSeed();
+  for (const field of form().querySelectorAll("image-field")) field.showNeeds?.();
+}
+
+// A form that comes back from the server has its drawers closed: those that were open stay so.
+let opened = [];
+const drawers = () => [...form().querySelectorAll("details")].filter((each) => !each.closest("mask-canvas"));
+
+function keepOpen() {
+  drawers().forEach((each, index) => { each.open ||= opened[index]; });
+  opened = [];
 }
 
 customElements.define("image-field", ImageField);
@@ -285,7 +300,10 @@ if (form()) {
     document.getElementById("create-start").open = true;
     document.querySelector("image-field[data-name=image]").take(file);
   });
-  document.addEventListener("htmx:after:settle", refresh);
+  document.addEventListener("htmx:before:request", (event) => {
+    if (event.detail.ctx?.sourceElement?.id === "create") opened = drawers().map((each) => each.open);
+  });
+  document.addEventListener("htmx:after:settle", () => { keepOpen(); refresh(); });
   // On a phone the results stand below the form: show the new one.
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
