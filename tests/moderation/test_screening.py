@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import update
 
 import classifiers
-from limner.core.events import Notice
+from limner.core.events import ArtifactCreated, Notice
+from limner.core.execution import Execution
 from limner.core.moderation import CheckStage, CheckUnavailable, CheckUse, Policy, RequestRefused
 from limner.core.requests import EvaluateRequest, GenerateRequest, TrainRequest
 from limner.core.runs import Run, Status
@@ -96,6 +97,16 @@ def test_a_run_fails_if_all_images_are_withheld(home: Path, tiny_sd: Path, model
     what = "the image was withheld" if count == 1 else "all 2 images were withheld"
     assert (run.status, run.error) == (Status.FAILED, f"{what}: unsafe; ask for something else")
     assert studio.store.artifacts(run.id) == [] and pictures_left(studio, tiny_sd) == set()
+
+
+def test_refused_previews_are_never_stored(home: Path, tiny_sd: Path, models: Path) -> None:
+    studio = Studio(policy=Policy(picture=(use(models / "always"),)))
+    request = GenerateRequest(prompt="a cat", model=studio.files.save(tiny_sd), steps=4)
+    run = studio.enqueue(request, execution=Execution(preview_every=1))
+    execute_queue(Studio(studio.home))
+    assert not [event for _, _, event in studio.store.events(run.id) if isinstance(event, ArtifactCreated)]
+    assert "the preview was withheld: unsafe" in notices(studio, run)
+    assert pictures_left(studio, tiny_sd) == set()
 
 
 def test_artifacts_with_a_withheld_image_are_withheld(home: Path, tiny_sd: Path, models: Path, painted: Path) -> None:

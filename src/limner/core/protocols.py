@@ -26,7 +26,7 @@ class Alias:
     that generating in half precision needs. config: for a single file, the id of a diffusers model of the same shape.
     vae: autoencoder to use in place of the model's own. terms: what a user must know about the licence before using
     the images. defaults: values for request fields that are left open. domain: module whose `domain` is the `Domain`
-    of a model that was trained on images of one kind only.
+    of a model that was trained on images of one kind only. side: side in pixels of the images that it was trained on.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Alias:
     terms: str | None = None
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     domain: str | None = None
+    side: int = 1024
 
 
 class Domain(Protocol):

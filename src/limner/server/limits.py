@@ -25,7 +25,15 @@ Result = TypeVar("Result")
 JSON_BYTES = 2**20
 JSON_BRACKETS = 100_000
 """Most lists and objects in a JSON body; each takes far more time and memory than its bytes."""
-UPLOAD_PATHS = ("/v1/files", "/v1/folders", "/v1/verify", "/v1/images/edits")
+UPLOAD_PATHS = (
+    "/v1/files",
+    "/v1/folders",
+    "/v1/verify",
+    "/v1/images/edits",
+    "/create",
+    "/create/copy",
+    "/create/files",
+)
 """Paths that take files. All others parse the body as JSON, whatever its media type."""
 UPLOAD_TYPES = ("application/octet-stream", "application/zip", "multipart/form-data")
 """Media types of uploads, besides those of images."""

@@ -13,8 +13,9 @@ from anyio import fail_after, to_process, to_thread
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from limner.core.accounts import Caller
 from limner.server.auth import CallerDep
-from limner.server.dependencies import StateDep, sees_run
+from limner.server.dependencies import ServerState, StateDep, sees_run
 from limner.server.files import BINARY
 from limner.server.problems import HTTPError, http_status
 from limner.server.uploads import save_body
@@ -77,10 +78,15 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "upload"
         await save_body(request, place, state.settings.upload_bytes)
-        async with state.examinations.slot(caller.account):
-            found = await _examine(place, state.studio.home)
-        visible = partial(sees_run, caller)
-        verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
+        return await verify_file(state, caller, place)
+
+
+async def verify_file(state: ServerState, caller: Caller, place: Path) -> VerificationReply:
+    """Verify an image file for a caller, one at a time for each account."""
+    async with state.examinations.slot(caller.account):
+        found = await _examine(place, state.studio.home)
+    visible = partial(sees_run, caller)
+    verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
     return VerificationReply.model_validate(verdict.model_dump(exclude={"message"}) | {"told": verdict.message})
 
 

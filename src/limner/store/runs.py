@@ -20,7 +20,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.events import Event, Notice, Progress, Restarted
+from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Progress, Restarted
 from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.nearest_name import nearest_name
@@ -295,6 +295,14 @@ class Store(Database):
             gone = tuple(session.scalars(old.returning(ArtifactRow.sha256)))
             if gone or session.scalar(select(EventRow.seq).where(EventRow.run == lease.run).limit(1)) is not None:
                 session.execute(_insert_event(lease.run, Restarted(attempt=lease.attempt, gone=gone)))
+
+    def discard_previews(self, run_id: str, lease: Lease | None = None) -> tuple[set[str], set[str]]:
+        """Delete the preview artifacts of a run; returns their paths, and the hashes of all that it ever had."""
+        old = delete(ArtifactRow).where(ArtifactRow.run == run_id, ArtifactRow.kind == ArtifactKind.PREVIEW)
+        with self.run_transaction(run_id, lease) as session:
+            places = set(session.scalars(old.returning(ArtifactRow.path)))
+        made = (event for _, _, event in self.events(run_id) if isinstance(event, ArtifactCreated))
+        return places, {event.sha256 for event in made if event.what == ArtifactKind.PREVIEW}
 
     def folder(self, run_id: str) -> Path:
         """The folder of a run's working files and checkpoints; created if missing."""

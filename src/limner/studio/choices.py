@@ -22,6 +22,11 @@ def choices(of: ChoiceKind) -> list[str]:
     return sorted(found[of]())
 
 
+def model_sides() -> dict[str, int]:
+    """The side in pixels that each named model was trained on."""
+    return {name: alias.side for name, (_, alias) in registry.aliases().items()}
+
+
 def method_options(method: str) -> type[Any]:
     """The options model of a training method, whose fields surfaces turn into flags or forms."""
     return registry.methods.get(method).Options

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +20,7 @@ from limner.store.blobs import Blobs
 from limner.store.files import remove_stale_temporaries, translate_disk_errors
 from limner.store.locks import run_lock
 from limner.store.paths import cache_folder
+from limner.store.removal import remove
 from limner.store.runs import Lease, Store
 from limner.store.sessions import retry_while_unavailable
 
@@ -78,6 +79,7 @@ def execute_here(
         for index, run in enumerate(runs):
             stack = all_runs.enter_context(ExitStack())
             workspace = stack.enter_context(_recorded(store, run, out, resume=resume, batch=batch, stop=stop))
+            stack.callback(discard_previews, store, run, files)
             prepared[
                 PreparedRun(run.request, workspace, recorder(store, run, partial(listener, index), copies=files))
             ] = stack
@@ -118,6 +120,18 @@ def _recorded(
             _finish(store, run, Status.FAILED, str(error) or type(error).__name__)
             raise
         _finish(store, run, Status.DONE, None)
+
+
+def discard_previews(store: Store, run: Run, files: Blobs, lease: Lease | None = None) -> None:
+    """Delete the previews of a run that shows them only while it works. A lost lease leaves them to the next worker."""
+    if run.request.keeps_previews or not run.execution.preview_every:
+        return
+    with suppress(LimnerError):
+        places, hashes = store.discard_previews(run.id, lease)
+        for place in map(Path, places):
+            remove(place, place.parent)
+        for sha256 in hashes:
+            files.remove(sha256)
 
 
 def _finish(store: Store, run: Run, status: Status, error: str | None) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from limner.core.accounts import Caller
-from limner.core.events import ArtifactKind
+from limner.core.events import ArtifactKind, Event, Stage
+from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
 from limner.studio.runs import QUEUE
@@ -36,7 +37,9 @@ class ImageView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as a card. left: how much longer the stage takes, in words."""
+    """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on.
+    subject: the reference of the adapter that it made.
+    """
 
     id: str
     title: str
@@ -51,34 +54,71 @@ class RunView:
     images: tuple[ImageView, ...]
     notices: tuple[str, ...]
     error: str
+    preview: ImageView | None = None
+    subject: str = ""
 
 
 def run_views(studio: Studio, runs: list[Run]) -> list[RunView]:
     """Runs with what they made so far."""
     ids = [run.id for run in runs]
     artifacts, notices = studio.runs.artifacts_of(ids), studio.runs.notices_of(ids)
-    return [run_view(run, artifacts[run.id], notices[run.id]) for run in runs]
+    stages = {run.id: last_stage(studio.runs.events(run.id)) for run in runs if run.status is Status.RUNNING}
+    return [run_view(run, artifacts[run.id], notices[run.id], stages.get(run.id)) for run in runs]
 
 
-def run_view(run: Run, artifacts: list[Artifact], notices: list[str]) -> RunView:
-    """A run with its artifacts, which come newest first."""
+def last_stage(events: list[tuple[int, datetime, Event]]) -> tuple[Stage, datetime] | None:
+    """The stage that a run is in, and when it began."""
+    return next(((event, began) for _, began, event in reversed(events) if isinstance(event, Stage)), None)
+
+
+def run_view(
+    run: Run, artifacts: list[Artifact], notices: list[str], stage: tuple[Stage, datetime] | None = None
+) -> RunView:
+    """A run with its artifacts, which come newest first. stage: with the time when it began."""
     progress = None if run.status.ended else run.progress
+    done, total = progress.done if progress else 0, progress.total if progress else None
+    left, name = "", "working" if progress else ""
+    if stage is not None and not run.status.ended:
+        name, total = stage[0].name, total or stage[0].total
+        left = time_left(stage[1], done, total)
+    shown = next((each for each in artifacts if each.kind == ArtifactKind.PREVIEW), None)
+    preview = None if shown is None or run.status.ended else image_view(ArtifactReply.of(shown), title_of(run))
     images = [ArtifactReply.of(each) for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
     return RunView(
         id=run.id,
-        title=run.request.summary or run.request.kind,
+        title=title_of(run),
         status=run.status,
         status_text=STATUS_TEXTS[run.status],
         ended=run.status.ended,
         retriable=run.status in (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED),
-        stage="working" if progress else "",
-        done=progress.done if progress else 0,
-        total=progress.total if progress else None,
-        left="",
+        stage=name,
+        done=done,
+        total=total,
+        left=left,
         images=tuple(image_view(image, run.request.summary) for image in images[:24]),
         notices=tuple(notices),
         error=run.error or "",
+        preview=preview,
+        subject=next((ArtifactReply.of(each).reference for each in artifacts if each.kind == ArtifactKind.ADAPTER), ""),
     )
+
+
+def title_of(run: Run) -> str:
+    """A run in one line: the prompt of images, the subject of training."""
+    if isinstance(run.request, TrainRequest):
+        return f"Learn {run.request.instance_prompt.removeprefix('a photo of ')}"
+    return run.request.summary or run.request.kind
+
+
+def time_left(began: datetime, done: int, total: int | None) -> str:
+    """How much longer a stage takes at the pace so far, in words; empty if that is not known yet."""
+    seconds = (datetime.now(UTC) - began).total_seconds()
+    if not total or done < 1 or seconds < 1 or done >= total:
+        return ""
+    left = seconds / done * (total - done)
+    if left < 60:
+        return f"about {max(5, round(left / 5) * 5)} s left"
+    return f"about {round(left / 60)} min left" if left < 5400 else f"about {left / 3600:.1f} h left"
 
 
 def image_view(image: ArtifactReply, prompt: str) -> ImageView:

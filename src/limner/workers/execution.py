@@ -21,7 +21,7 @@ from limner.store.paths import cache_folder
 from limner.store.prune import owner_file
 from limner.store.removal import discard
 from limner.store.runs import Lease
-from limner.studio.execution import PreparedRun, execute_prepared, recorder
+from limner.studio.execution import PreparedRun, discard_previews, execute_prepared, recorder
 from limner.studio.references import check_references, suffix_of
 from limner.studio.studio import Studio
 
@@ -103,7 +103,10 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
             check_references(run.request)  # an older version may have let in others
             request = replace_references(run.request, partial(_local_path, studio, run.request, names))
             screening.admit(request)
-            yield PreparedRun(request, workspace, screening.through(emit))
+            try:
+                yield PreparedRun(request, workspace, screening.through(emit))
+            finally:
+                discard_previews(studio.store, run, studio.files, lease)
             screening.settle()
     except (RequestRefused, CheckUnavailable):
         discard(out.parent, folder)  # nothing stays that was not moderated

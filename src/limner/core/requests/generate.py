@@ -172,6 +172,10 @@ class GenerateRequest(GenerationSettings):
         return True  # its images are numbered, and no number is used twice
 
     @property
+    def keeps_previews(self) -> bool:
+        return False  # the images follow
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """Without the negative prompt: it names what the image should not show, often the worst things."""
         return (self.prompt,)

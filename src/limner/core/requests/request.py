@@ -261,6 +261,11 @@ class Request(Frozen):
         return False
 
     @property
+    def keeps_previews(self) -> bool:
+        """Whether previews are results, and not only shown while it works."""
+        return True
+
+    @property
     def summary(self) -> str:
         """One line for a list of runs."""
         return "; ".join(self.texts)

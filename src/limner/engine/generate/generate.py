@@ -14,7 +14,7 @@ from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
 from limner.engine.generate.batching import AllJobsFailed, ImageRow, Job, active, emit_to_all, model_passes, run_pass
 from limner.engine.generate.inputs import Inputs
-from limner.engine.generate.output import write_image
+from limner.engine.generate.output import write_image, write_previews
 from limner.engine.generate.refining import SecondPass, run_second_pass, second_passes
 from limner.engine.generate.session import Session, check_request
 from limner.models.known_words import notify_unknown_words
@@ -82,7 +82,8 @@ def _write_images(session: Session, jobs: Sequence[Job], seconds: Sequence[Secon
     """Generate and write the images of all jobs; yield each job after its last image."""
     size = jobs[0].workspace.together
     for each in model_passes(jobs, size or session.setup.request.batch, padded=size is not None):
-        for row, pixels, batch in run_pass(each, session.sample):
+        sample = partial(session.sample, on_preview=partial(write_previews, each))
+        for row, pixels, batch in run_pass(each, sample):
             job = row.job
             with job.isolated():
                 pixels = refined(row, pixels, seconds, session.inputs, session.sampling)

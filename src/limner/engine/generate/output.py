@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from PIL import Image
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit
 from limner.core.requests import GenerateRequest
 from limner.core.workspace import Workspace
-from limner.engine.generate.batching import Job
+from limner.engine.generate.batching import Job, ModelPass, active
 from limner.engine.generate.inputs import Inputs
 from limner.imaging.crop import fit
 from limner.provenance import watermark
 from limner.provenance.labels import Label, write_png
 from limner.provenance.xmp import SourceType
 from limner.store.files import atomic_file, make_folder, sha256_of, write_numbered
+
+PREVIEWED = 4
+"""Most images of a request that its preview shows."""
 
 
 def write_image(job: Job, label: Label, pixels: np.ndarray, inputs: Inputs) -> None:
@@ -57,6 +61,21 @@ def _write_guides(
     whole = np.concatenate([np.asarray(fit(part, first.shape[1::-1])) for part in strip] + [first], axis=1)
     path = workspace.out / f"beside-{workspace.run}.png"
     write_side_image(Image.fromarray(whole), path, "comparison", "compositeSynthetic", workspace, emit)
+
+
+def write_previews(each: ModelPass, images: Sequence[np.ndarray]) -> None:
+    """Write a preview of every job of a pass, which replaces its last one: its first images, side by side.
+
+    images: small ones (h, w, 3) uint8, in the order of the pass.
+    """
+    if len(images) < len(each.rows):  # of a part of the pass, which was split after a failure
+        return
+    for job in active(each.jobs):
+        own = [image for row, image in zip(each.rows, images, strict=False) if row.job is job][:PREVIEWED]
+        with job.isolated():
+            path = job.workspace.out / f"preview-{job.workspace.run}.png"
+            picture = Image.fromarray(np.concatenate(own, axis=1))
+            write_side_image(picture, path, "preview", "trainedAlgorithmicMedia", job.workspace, job.emit)
 
 
 def write_side_image(

@@ -23,6 +23,7 @@ def sample_images(
     batch: int,
     settings: Mapping[str, Any] = MappingProxyType({}),
     on_step: Callable[[int], None] = lambda done: None,
+    on_timestep: Callable[[int, int], None] = lambda done, rows: None,
 ) -> Iterator[np.ndarray]:
     """Yield images (h, w, 3) uint8, one per seed.
 
@@ -30,7 +31,8 @@ def sample_images(
     `steps`, `guidance`, and for pipelines that support it `guidance_rescale` (phi of Lin et al. 2024, arXiv 2305.08891,
     section 3.4). size: width and height in pixels. settings: arguments that hold for all images. on_step: called with
     the steps done so far, summed over the images; it ends at `steps` for each, however many timesteps the scheduler
-    makes of them (2 n - 1 with Heun, n + 1 with PNDM, fewer in a pass over an image). Each image's noise comes from its
+    makes of them (2 n - 1 with Heun, n + 1 with PNDM, fewer in a pass over an image). on_timestep: called with the
+    timesteps done of a batch, and its number of images, except after the last one. Each image's noise comes from its
     own CPU generator, so that it does not depend on the device.
     """
     steps = sampling["steps"]
@@ -40,7 +42,10 @@ def sample_images(
     common = {name: value for name, value in asked.items() if name in known} | dict(settings)
 
     def count_step(pipe: Any, step: int, timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-        on_step(start * steps + rows * steps * (step + 1) // getattr(pipe, "num_timesteps", steps))
+        timesteps = getattr(pipe, "num_timesteps", steps)
+        on_step(start * steps + rows * steps * (step + 1) // timesteps)
+        if step + 1 < timesteps:
+            on_timestep(step + 1, rows)
         return values
 
     pipeline.set_progress_bar_config(disable=True)

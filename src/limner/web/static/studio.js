@@ -9,6 +9,9 @@ export function toast(text) {
   setTimeout(() => line.remove(), 6000);
 }
 
+// Other scripts show a message by an event, since their URLs hold hashes and they cannot import this one.
+document.addEventListener("limner:toast", (event) => toast(event.detail));
+
 // Keys of the navigation: G, then the first letter of a page.
 let waiting = false;
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,59 @@
+"""What the header of a stored adapter file says of it, without loading the file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from limner.core.errors import LimnerError
+from limner.plugins import registry
+from limner.studio.files import StudioFiles
+
+LONGEST_HEADER = 4 * 2**20
+"""Headers that are longer are not read."""
+LONGEST = 200
+"""Characters of a name or a trigger word that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """An adapter in a .safetensors file. base: the model that it was trained on, where its header names one."""
+
+    name: str
+    trigger_words: tuple[str, ...]
+    base: str | None
+
+
+def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
+    """What a stored file says of itself; None if it is no adapter in the safetensors format."""
+    try:
+        head = files.read(sha256, 0, 9)
+        length = int.from_bytes(head[:8], "little")
+        if head[8:] != b"{" or not 2 <= length <= min(LONGEST_HEADER, files.size(sha256) - 8):
+            return None
+        found = json.loads(files.read(sha256, 8, 8 + length))
+    except (LimnerError, ValueError, RecursionError):
+        return None
+    header = found.pop("__metadata__", {})
+    header = header if isinstance(header, dict) else {}
+    recognised = any(method.recognises(found.keys()) for method in registry.methods.all().values())
+    return _of_header(header) if recognised or "limner" in header else None
+
+
+def _of_header(header: dict[str, Any]) -> AdapterFile:
+    try:
+        ours = json.loads(str(header.get("limner", "{}")))
+    except (ValueError, RecursionError):
+        ours = {}
+    ours = ours if isinstance(ours, dict) else {}
+    words = ours.get("trigger_words")
+    phrase = header.get("modelspec.trigger_phrase") or header.get("ss_trigger_words") or ""
+    listed = words if isinstance(words, list) and words else str(phrase).split(",")
+    base = ours.get("base")
+    reference = base.get("reference") if isinstance(base, dict) else None
+    return AdapterFile(
+        name=str(header.get("modelspec.title") or header.get("ss_output_name") or "")[:LONGEST],
+        trigger_words=tuple(text for word in listed[:8] if (text := str(word).strip()[:LONGEST])),
+        base=reference if isinstance(reference, str) else None,
+    )

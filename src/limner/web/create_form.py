@@ -1,0 +1,251 @@
+"""The form of the page Create: fields that it shows in its own way, and what they become in a request."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from math import sqrt
+from typing import Any
+
+from anyio.to_thread import run_sync
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError, Unavailable
+from limner.core.requests.parsing import parse_number
+from limner.server.dependencies import ServerState
+from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter, store_form_image
+from limner.studio.choices import choices, model_sides
+from limner.web.forms import FormField, form_fields, read_form
+from limner.web.subjects import Subject, read_subjects
+
+KIND = "generate"
+FILE = ".file"
+"""Suffix of the name of a form's file that goes with a field."""
+MOST_FILES, MOST_FIELDS = 8, 400
+SHAPES = {"": (0, 0), "square": (1, 1), "portrait": (3, 4), "landscape": (4, 3)}
+"""Shapes of an image: width to height."""
+MULTIPLE = 16
+"""Sides of the shapes are multiples of this, which suits every family."""
+SEEDS = 2**31
+OWN_PLACE = (
+    "prompt",
+    "adapter",
+    "image",
+    "strength",
+    "mask",
+    "control",
+    "width",
+    "height",
+    "count",
+    "seed",
+)
+"""Fields that the page shows in a place of its own."""
+ADAPTER, CONTROL, GUIDE = "adapter", "control", "guide"
+REMOVE = "remove"
+"""Name of the buttons that remove an image from the form."""
+
+
+@dataclass
+class Submitted:
+    """A form that was sent.
+
+    values: fields of the request. errors: by the name of a field, "" for the request as a whole. extras: fields of the
+    page that are no fields of the request. redraw: the form is only to be shown again.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    errors: dict[str, str] = field(default_factory=dict[str, str])
+    extras: dict[str, str] = field(default_factory=dict[str, str])
+    redraw: bool = False
+
+
+@dataclass(frozen=True)
+class CreateForm:
+    """What the template shows. named: fields by name. basics, drawer: fields in no place of their own."""
+
+    named: dict[str, FormField]
+    basics: list[FormField]
+    drawer: list[FormField]
+    subjects: list[Subject]
+    kinds: list[str]
+    extras: Mapping[str, str]
+    problem: str
+    limit: int
+
+    @property
+    def open_drawer(self) -> bool:
+        return any(each.error for each in self.drawer)
+
+    @property
+    def words(self) -> list[str]:
+        """Trigger words of the chosen subjects."""
+        return list(dict.fromkeys(word for each in self.subjects if each.chosen for word in each.words))
+
+
+def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> CreateForm:
+    """The form with values and errors. limit: bytes of an upload."""
+    replaced = {name: value for name, value in submitted.extras.items() if name == "mask"}
+    hidden = ("width", "height") if submitted.extras.get("shape") else ()
+    hidden = (*hidden, "seed") if submitted.extras.get("random") else hidden
+    values = {name: value for name, value in submitted.values.items() if name not in hidden} | replaced
+    fields = form_fields(KIND, values, submitted.errors)
+    named = {each.name: each for each in fields}
+    rest = [each for each in fields if each.name not in OWN_PLACE]
+    known = named.keys()
+    return CreateForm(
+        named=named,
+        basics=[each for each in rest if each.basic],
+        drawer=[each for each in rest if not each.basic],
+        subjects=subjects,
+        kinds=choices("controls"),
+        extras=extras_of(submitted),
+        problem="; ".join(text for name, text in submitted.errors.items() if name not in known),
+        limit=limit,
+    )
+
+
+def extras_of(submitted: Submitted) -> dict[str, str]:
+    """The fields of the page that are no fields of the request, filled in."""
+    kind, _, rest = (str(each) for each in _first(submitted.values.get(CONTROL)).partition("="))
+    image, colon, weight = rest.rpartition(":")
+    if not colon or parse_number(weight) is None:
+        image, weight = rest, ""
+    found = {
+        "shape": "",
+        "mask_soft": "",
+        "paint": "",
+        "guide_kind": kind,
+        "guide": image,
+        "guide_weight": weight or "1",
+    }
+    return found | {"random": "true" if not submitted.values.get("seed") else ""} | submitted.extras
+
+
+def _first(value: Any) -> str:
+    return str(value[0]) if isinstance(value, (list, tuple)) and value else ""
+
+
+async def read_submitted(request: Request, state: ServerState, caller: Caller) -> Submitted:
+    """The fields of the submitted form, its files stored; and what is wrong with which field."""
+    items, errors = await _items(request)
+    texts = [(name, value) for name, value in items if isinstance(value, str)]
+    files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
+    found = Submitted(errors=errors)
+    for name, file in files:
+        content = await file.read()
+        await file.close()
+        if not content:
+            continue
+        target = name.removesuffix(FILE)
+        store = store_form_adapter if target == ADAPTER else store_form_image
+        reference = await _try(found, error_field(target), store, state, caller, file.filename or "", content)
+        if reference:
+            texts = [(other, value) for other, value in texts if other != target or target == ADAPTER]
+            texts.append(("subject", reference) if target == ADAPTER else (target, reference))
+    removed = {value for name, value in texts if name == REMOVE}
+    found.redraw = bool(removed)
+    texts = [(name, value) for name, value in texts if name not in removed]
+    given = dict(texts)
+    names = ("shape", "mask_soft", "guide", "guide_kind", "guide_weight", "random")
+    found.extras = {name: given[name].strip()[:200] for name in names if name in given}
+    if "seed" in given:  # of this page's form, whose boxes send nothing where they are not ticked
+        found.extras.setdefault("random", "")
+    found.values = read_form(KIND, texts)
+    _take_subjects(found, texts)
+    _take_guide(found)
+    if found.extras.get("random"):
+        found.values["seed"] = str(secrets.randbelow(SEEDS))
+    await _take_mask(found, state, caller)
+    return found
+
+
+async def _items(request: Request) -> tuple[list[tuple[str, Any]], dict[str, str]]:
+    """The fields of a form, and what is wrong with which.
+
+    Of a form that is too large, the fields that arrived before its limit remain, so that they can be shown again.
+    """
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+            return list(form.multi_items()), {}
+    parser = MultiPartParser(request.headers, request.stream(), max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    try:
+        return list((await parser.parse()).multi_items()), {}
+    except MultiPartException as error:
+        field, problem = "", f"{error.message.rstrip('.')}; send the form again"
+    except HTTPException as error:
+        if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        current = str(getattr(getattr(parser, "_current_part", None), "field_name", ""))
+        field = error_field(current.removesuffix(FILE)) if current.endswith(FILE) else ""
+        problem = "the file is larger than this service takes; choose a smaller one"
+    return [(name, value) for name, value in parser.items if isinstance(value, str)], {field: problem}
+
+
+def error_field(target: str) -> str:
+    """The field of the request at which the errors of a file are shown."""
+    return CONTROL if target == GUIDE else target
+
+
+async def _try(found: Submitted, name: str, store: Callable[..., str | None], *arguments: Any) -> str | None:
+    """Call a function in a thread; what is wrong becomes the error of a field."""
+    try:
+        return await run_sync(partial(store, *arguments))
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        found.errors[name] = str(error)
+        return None
+
+
+def _take_subjects(found: Submitted, texts: Sequence[tuple[str, str]]) -> None:
+    adapters = [*found.values.get(ADAPTER, []), *read_subjects(texts)]
+    if adapters:
+        found.values[ADAPTER] = adapters
+
+
+def _take_guide(found: Submitted) -> None:
+    image = found.extras.get("guide", "")
+    if image:
+        kind, weight = found.extras.get("guide_kind") or "canny", found.extras.get("guide_weight") or "1"
+        first = f"{kind}={image}" + ("" if weight == "1" else f":{weight}")
+        found.values[CONTROL] = [first, *found.values.get(CONTROL, [])]
+
+
+def take_shape(found: Submitted) -> None:
+    """Width and height by the chosen shape, at the area that the model was trained on."""
+    wide, high = SHAPES.get(found.extras.get("shape", ""), (0, 0))
+    if not wide:
+        return
+    model = found.values.get("model", "starter")
+    side = model_sides().get(model)
+    if side is None:
+        found.errors.setdefault("width", f"the size of the model {model[:80]!r} is not known; give width and height")
+        return
+    scale = side / sqrt(wide * high)
+    found.values |= {
+        name: str(round(part * scale / MULTIPLE) * MULTIPLE) for name, part in (("width", wide), ("height", high))
+    }
+
+
+async def _take_mask(found: Submitted, state: ServerState, caller: Caller) -> None:
+    """Check the mask, and soften its edges."""
+    image, mask = found.values.get("image"), found.values.get("mask")
+    if not mask or "mask" in found.errors:
+        return
+    if not image:  # the image was removed, or is wrong, and the mask means nothing without it
+        found.values.pop("mask")
+        return
+    await _try(found, "mask", check_mask, state, image, mask)
+    soft = parse_number(found.extras.get("mask_soft", "") or "0")
+    if soft is None or not 0 <= soft <= SOFTEST:
+        found.errors["mask"] = f"the soft edge is {found.extras['mask_soft']!r}; use a number from 0 to {SOFTEST}"
+    elif soft and "mask" not in found.errors and not found.errors:
+        found.extras["mask"] = mask  # what the form shows again
+        found.values["mask"] = await _try(found, "mask", soften_mask, state, caller, mask, soft) or mask

@@ -1,0 +1,124 @@
+"""The subjects that an account may use in its images: what it trained, and adapter files that it uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind
+from limner.core.feedback import ImageQuery
+from limner.core.requests.parsing import join_weight, split_weight
+from limner.core.runs import Artifact, Run, Status
+from limner.server.history import reference_of
+from limner.server.replies import ArtifactReply, url_of
+from limner.studio.adapter_files import AdapterFile, describe_adapter
+from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE
+from limner.studio.studio import Studio
+
+TRAINED, UPLOADED = 60, 40
+"""Most subjects of each kind that are offered, the newest ones."""
+LARGEST_WEIGHT = 2.0
+SUBJECT, WEIGHT = "subject", "weight."
+"""Names of the fields of a form: a subject that is used, and the weight of each."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for."""
+
+    reference: str
+    name: str
+    words: tuple[str, ...]
+    base: str
+    thumbnail: str
+    chosen: bool = False
+    weight: str = "1"
+
+
+def subjects_of(studio: Studio, caller: Caller, view: Viewer) -> list[Subject]:
+    """What the account trained, the newest first, and then the adapter files that it uploaded."""
+    runs = studio.runs.list(TRAINED, "train", Status.DONE, None, QUEUE, caller.scope)
+    artifacts = studio.runs.artifacts_of(run.id for run in runs)
+    found = [subject for run in runs if (subject := _trained(run, artifacts[run.id], studio, view))]
+    known = {subject.reference for subject in found}
+    return [*found, *(each for each in _uploaded(studio, caller) if each.reference not in known)]
+
+
+def chosen(subjects: Iterable[Subject], adapters: Iterable[Any]) -> list[Subject]:
+    """The subjects, with those that the values of the field `adapter` name marked as chosen.
+
+    A file that is not listed, such as one that was shared by its reference, becomes a subject of its own.
+    """
+    weights = dict(split_weight(str(each)) for each in adapters)
+    marked = [
+        replace(each, chosen=True, weight=_shown(weights.pop(each.reference))) if each.reference in weights else each
+        for each in subjects
+    ]
+    return [*(Subject(name, name, (), "", "", True, _shown(weight)) for name, weight in weights.items()), *marked]
+
+
+def read_subjects(form: Sequence[tuple[str, str]]) -> list[str]:
+    """The values of the field `adapter` by the chosen subjects of a form, such as "folder:HASH:0.8"."""
+    weights = {name.removeprefix(WEIGHT): value.strip() for name, value in form if name.startswith(WEIGHT)}
+    names = dict.fromkeys(value for name, value in form if name == SUBJECT and value.strip())
+    return [_joined(name, weights.get(name, "")) for name in names]
+
+
+def base_for(subjects: Iterable[Subject], values: Mapping[str, Any]) -> str | None:
+    """The base model of the first chosen subject, if the form names no other and the subject's is known."""
+    if values.get("model"):
+        return None
+    names = {split_weight(str(each))[0] for each in values.get("adapter", ())}
+    return next((each.base for each in subjects if each.reference in names and each.base), None)
+
+
+def _joined(name: str, weight: str) -> str:
+    try:
+        return join_weight(name, float(weight)) if weight else name
+    except ValueError:
+        return f"{name}:{weight}"  # the request says what is wrong with it
+
+
+def _shown(weight: float) -> str:
+    return f"{weight:g}"
+
+
+def _trained(run: Run, artifacts: list[Artifact], studio: Studio, view: Viewer) -> Subject | None:
+    made = next((each for each in artifacts if each.kind == ArtifactKind.ADAPTER), None)
+    if made is None:
+        return None
+    reference = ArtifactReply.of(made).reference
+    preview = next((each for each in artifacts if each.kind == ArtifactKind.PREVIEW), None)
+    thumbnail = "" if preview is None else ArtifactReply.of(preview).url
+    if not thumbnail:
+        images = studio.images.list(view, ImageQuery(adapter=reference, limit=1))
+        thumbnail = url_of(reference_of(images[0])) if images else ""
+    words = tuple(filter(None, (str(made.details.get("say") or ""),))) or _texts(made.details.get("trigger_words"))
+    say = words[0].removeprefix("a photo of ") if words else ""
+    return Subject(reference, say or "Style", (say,) if say else (), str(made.details.get("base") or ""), thumbnail)
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _uploaded(studio: Studio, caller: Caller) -> Iterable[Subject]:
+    files = [each for each in studio.files.grants.list(caller.scope) if each.reference.startswith("sha256:")]
+    for grant in files[:UPLOADED]:
+        if (found := _described(studio, grant.reference)) is not None:
+            name = found.name or (found.trigger_words or (f"Adapter {grant.reference[7:13]}",))[0]
+            yield Subject(grant.reference, name, found.trigger_words, found.base or "", "")
+
+
+@lru_cache(1024)
+def _described(studio: Studio, reference: str) -> AdapterFile | None:
+    """What a stored file says of itself. A file of this name never changes, so it is read once."""
+    try:
+        return describe_adapter(studio.files, reference.removeprefix("sha256:"))
+    except LimnerError:
+        return None

@@ -1,0 +1,291 @@
+"""The page Create in a browser: by keyboard alone, masks, what survives a reload, and bad files."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import serving
+from browsing import PHONE, opened, overflow, serious_findings
+from limner.core.requests import GenerateRequest
+from limner.studio.studio import Studio
+
+CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
+
+
+@pytest.fixture
+def idle(home):
+    """A service without a worker: its jobs wait."""
+    with serving.service(home, workers=0) as running:
+        yield running
+
+
+def newest(home):
+    studio = Studio(home)
+    try:
+        return studio.runs.list(1)[0]
+    finally:
+        studio.close()
+
+
+def picture(folder: Path, size=(300, 200), name="photo.png") -> Path:
+    place = folder / name
+    Image.new("RGB", size, "teal").save(place)
+    return place
+
+
+def until(page, script, value=True):
+    """Wait until a script returns a value. The policy of the pages forbids Playwright's own way, which evaluates text
+    in the page.
+    """
+    for _ in range(200):
+        if (found := page.evaluate(script)) == value:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{script} is {found!r}")
+
+
+def focus_by_tab(page, selector, most=120):
+    """Press Tab until an element has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never reaches {selector}")
+
+
+def test_keyboard_alone_creates_rates_and_varies(served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto("/create")
+        focus_by_tab(page, "#create-prompt")
+        page.keyboard.type("a photo of a cat")
+        focus_by_tab(page, "input[name=shape]")
+        page.keyboard.press("ArrowRight")
+        focus_by_tab(page, "#create-steps")
+        page.keyboard.type("2")
+        focus_by_tab(page, "#create-submit")
+        page.keyboard.press("Enter")
+        page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
+        assert page.evaluate("document.activeElement.id") == "create-submit", "the focus stays"
+        assert page.locator("#create-prompt").input_value() == "a photo of a cat"
+        focus_by_tab(page, "[id$=-favourite]")
+        page.keyboard.press("Enter")
+        page.locator("[id$=-favourite][aria-pressed=true]").wait_for()
+        assert page.evaluate("document.activeElement.matches('[id$=-favourite]')"), "the focus stays"
+        focus_by_tab(page, "[id$=-star4]")
+        page.keyboard.press("Enter")
+        page.locator("[id$=-star4][aria-pressed=true]").wait_for()
+        focus_by_tab(page, "[id$=-variations]")
+        page.keyboard.press("Enter")
+        page.locator("#results article").nth(1).wait_for()
+        page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
+        assert page.locator("#results .result").count() == 5
+        assert page.locator("#live").get_attribute("hx-sse:connect") is None, "the stream has ended"
+
+
+def test_a_preview_appears_before_the_image(served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto("/create")
+        page.get_by_label("What to show").fill("a photo of a cat")
+        page.locator("#create-steps").fill("60")
+        page.get_by_text("All other settings").click()
+        page.locator("#create-submit").click()
+        preview = page.locator("#results .preview")
+        preview.wait_for(timeout=60_000)
+        until(page, "document.querySelector('#results .preview').naturalWidth > 0")
+        assert page.locator("#results article").get_attribute("data-status") == "running"
+        assert page.locator("#create-scheduler").is_visible(), "the drawer stays open"
+        assert "generating" in page.locator("#results .progress").inner_text()
+        page.goto("/")
+        page.go_back()
+        assert page.locator("#results article").count() == 1, "the job is there again"
+        page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
+        assert preview.count() == 0
+
+
+def mask_of(home) -> Image.Image:
+    request = newest(home).request
+    studio = Studio(home)
+    try:
+        return Image.open(io.BytesIO(studio.files.local_path(request.mask).read_bytes())).convert("L")
+    finally:
+        studio.close()
+
+
+def test_a_mask_is_painted_on_an_image(home, idle, browser, tmp_path):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_label("What to show").fill("a red hat")
+        page.get_by_text("Start from an image").click()
+        assert not page.locator("#create-strength").is_visible(), "it means nothing without an image"
+        page.locator("#create-image").set_input_files(picture(tmp_path))
+        page.locator("#create-strength").wait_for()
+        canvas = page.locator("mask-canvas canvas")
+        until(page, CANVAS_WIDTH, 300)
+        assert canvas.evaluate("each => getComputedStyle(each).touchAction") == "none"
+        canvas.scroll_into_view_if_needed()
+
+        def stroke(y):
+            box = canvas.bounding_box()
+            page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * y)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + box["height"] * y, steps=8)
+            page.mouse.up()
+
+        def submit():
+            before = page.locator("#results article").count()
+            page.locator("#create-submit").click()
+            page.locator("#results article").nth(before).wait_for()
+            return mask_of(home)
+
+        stroke(0.25)
+        stroke(0.75)
+        page.get_by_role("button", name="Undo").click()
+        mask = submit()
+        assert mask.size == (300, 200)
+        assert mask.getpixel((150, 50)) == 255 and mask.getpixel((150, 150)) == 0 == mask.getpixel((5, 5))
+        page.get_by_role("button", name="Invert").click()
+        inverted = submit()
+        assert inverted.getpixel((150, 50)) == 0 and inverted.getpixel((150, 150)) == 255
+        page.get_by_role("button", name="Clear").click()
+        page.get_by_text("Rectangle by numbers").click()
+        for label, value in (("left", "10"), ("top", "20"), ("width", "30"), ("height", "40")):
+            page.locator("mask-canvas").get_by_label(label).fill(value)
+        page.get_by_role("button", name="Add the rectangle").click()
+        assert submit().getbbox() == (10, 20, 40, 60)
+        page.get_by_role("button", name="Eraser").click()
+        page.locator("mask-canvas").get_by_label("width").fill("10")
+        page.get_by_role("button", name="Add the rectangle").click()
+        assert submit().getbbox() == (20, 20, 40, 60)
+        page.get_by_role("button", name="Clear").click()
+        page.wait_for_timeout(400)
+        page.locator("#create-submit").click()
+        page.locator("#results article").nth(4).wait_for()
+        assert newest(home).request.mask is None, "nothing is painted"
+
+
+def test_painting_at_3000_pixels_is_smooth(idle, browser, tmp_path):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_text("Start from an image").click()
+        page.locator("#create-image").set_input_files(picture(tmp_path, (3000, 3000)))
+        until(page, CANVAS_WIDTH, 3000)
+        longest = page.evaluate(
+            """() => {
+              const canvas = document.querySelector("mask-canvas canvas");
+              const box = canvas.getBoundingClientRect();
+              const send = (type, x, y) => canvas.dispatchEvent(new PointerEvent(type, {
+                pointerId: 1, button: 0, clientX: box.left + box.width * x, clientY: box.top + box.height * y }));
+              canvas.setPointerCapture = () => {};
+              let longest = 0;
+              send("pointerdown", 0, 0);
+              for (let i = 0; i <= 100; i += 1) {
+                const began = performance.now();
+                send("pointermove", i / 100, (i % 20) / 20);
+                longest = Math.max(longest, performance.now() - began);
+              }
+              send("pointerup", 1, 1);
+              return longest;
+            }"""
+        )
+        assert longest < 100, f"{longest} ms for one move"
+
+
+def test_what_was_typed_survives_a_reload(idle, browser, tmp_path):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_label("What to show").fill("a cat in a hat")
+        page.get_by_text("Portrait").click()
+        page.get_by_text("Start from an image").click()
+        page.locator("#create-image").set_input_files(picture(tmp_path))
+        page.locator(".chosen img").wait_for()
+        page.locator("#create-strength").fill("0.3")
+        page.reload()
+        assert page.get_by_label("What to show").input_value() == "a cat in a hat"
+        assert page.locator("#shape-portrait").is_checked()
+        assert page.locator("#create-strength").input_value() == "0.3"
+        assert page.locator(".chosen img").is_visible()
+        page.goto("/create?prompt=a+dog")
+        assert page.get_by_label("What to show").input_value() == "a dog", "an address with settings goes first"
+
+
+def test_a_picture_is_dropped_and_pasted(idle, browser):
+    script = """async ([type, name]) => {
+      const canvas = new OffscreenCanvas(40, 30);
+      canvas.getContext("2d").fillRect(0, 0, 40, 30);
+      const data = new DataTransfer();
+      data.items.add(new File([await canvas.convertToBlob()], name, { type: "image/png" }));
+      const target = type === "drop" ? document.querySelector("image-field") : document.body;
+      const more = type === "drop" ? { dataTransfer: data } : { clipboardData: data };
+      const kind = type === "drop" ? DragEvent : ClipboardEvent;
+      target.dispatchEvent(new kind(type, { bubbles: true, cancelable: true, ...more }));
+    }"""
+    for type in ("drop", "paste"):
+        with opened(browser, idle.call.address) as page:
+            page.goto("/create")
+            page.evaluate(script, [type, "a.png"])
+            page.locator(".chosen img").wait_for(state="attached")
+            assert page.locator("input[name=image]").input_value().startswith("sha256:"), type
+            page.locator("#create-start").evaluate("each => { each.open = true; }")
+            page.get_by_role("button", name="Remove").click()
+            assert page.locator("input[name=image]").input_value() == ""
+            assert not page.locator("#create-strength").is_visible()
+
+
+def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
+    large, text, heic = tmp_path / "large.png", tmp_path / "notes.png", tmp_path / "IMG_1.heic"
+    with large.open("wb") as file:
+        file.truncate(200 * 2**20)
+    text.write_text("This is text.")
+    heic.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_label("What to show").fill("a cat")
+        page.get_by_text("Start from an image").click()
+        page.locator("#create-image").set_input_files(picture(tmp_path))
+        page.locator(".chosen img").wait_for()
+        message = page.locator("#create-image-message")
+        for place, wanted in ((large, "200 MB"), (text, "notes.png"), (heic, "IMG_1.heic")):
+            page.locator("#create-image").set_input_files(place)
+            message.filter(has_text=wanted).wait_for()
+            assert message.is_visible()
+        assert page.locator(".chosen img").is_visible(), "the first one stays"
+        wrong = picture(tmp_path, (10, 10), "mask.png")
+        page.locator("mask-canvas input[type=file]").set_input_files(wrong)
+        page.get_by_text("The mask is 10 x 10 px, and the image 300 x 200").wait_for()
+        assert page.get_by_label("What to show").input_value() == "a cat"
+
+
+def test_the_filter_hides_other_settings(idle, browser):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_text("All other settings").click()
+        page.get_by_label("Find a setting").fill("scheduler")
+        assert page.locator("#create-scheduler").is_visible() and not page.locator("#create-precision").is_visible()
+        page.get_by_label("Find a setting").press("Escape")
+        assert page.locator("#create-precision").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_the_open_form_fits_and_has_no_serious_finding(home, idle, browser, tmp_path, device, scheme):
+    studio = Studio(home)
+    studio.enqueue(GenerateRequest(prompt="a cat " * 40))
+    studio.close()
+    with opened(browser, idle.call.address, color_scheme=scheme, **device) as page:
+        page.goto("/create")
+        page.locator("#create-image").set_input_files(picture(tmp_path))
+        page.locator(".chosen img").wait_for(state="attached")
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+        assert overflow(page) == 0
+        assert serious_findings(page) == []
+        small = page.evaluate(
+            """[...document.querySelectorAll("main button, main a.button, main summary, main input:not([type=hidden], \
+[type=checkbox], [type=radio]), main select")].filter(each => each.checkVisibility() && !each.matches(".default"))
+            .map(each => [each.id || each.textContent || each.name, each.getBoundingClientRect().height])
+            .filter(([, height]) => height < 44)"""
+        )
+        assert small == []
