@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from limner.core.accounts import Caller
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
-from limner.server.dependencies import StateDep
+from limner.server.dependencies import ServerState, StateDep
 from limner.server.files import BINARY
 from limner.server.problems import HTTPError, http_status
 from limner.server.uploads import save_body
@@ -80,10 +80,15 @@ async def verify_image(request: Request, state: StateDep, caller: CallerDep) -> 
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "upload"
         await save_body(request, place, state.settings.upload_bytes)
-        async with state.examinations.slot(caller.account):
-            found = await _examine(place, state.studio.home)
-        visible = partial(_is_visible, caller)
-        verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
+        return await verify_file(place, state, caller)
+
+
+async def verify_file(place: Path, state: ServerState, caller: Caller) -> VerificationReply:
+    """Return what is known about an image in a file."""
+    async with state.examinations.slot(caller.account):
+        found = await _examine(place, state.studio.home)
+    visible = partial(_is_visible, caller)
+    verdict = await to_thread.run_sync(partial(state.studio.images.with_maker, found, place, visible))
     return VerificationReply.model_validate(verdict.model_dump(exclude={"message"}) | {"told": verdict.message})
 
 

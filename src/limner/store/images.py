@@ -108,9 +108,11 @@ class ImageIndex:
         return found[0]
 
     def some(self, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
-        """The images with these ids that exist, in this order."""
+        """The images with these ids that are visible, in this order."""
         with self.database.session() as session:
-            return _images(session, viewer, ids)
+            seen = session.scalars(select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.id.in_(ids)))
+            known = set(seen)
+            return _images(session, viewer, [id for id in ids if id in known])
 
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
