@@ -380,7 +380,7 @@ def test_a_viewer_may_mark_and_export_but_not_erase(guarded):
     site, image = guarded, add_image(guarded.studio, owner="ann")
     viewer = key_of(site, "ann", "viewer")
     page = tree(site.client.get("/gallery", headers=viewer))
-    assert page.xpath("//button[text()='Export']") and not page.xpath("//button[starts-with(text(), 'Erase')]")
+    assert page.xpath("//button[text()='Export as zip']") and not page.xpath("//button[starts-with(text(), 'Erase')]")
     assert choose(site, "/gallery/mark", viewer, ids=str(image), do="favourite").status_code == 200
     assert choose(site, "/gallery/export", viewer, ids=str(image)).status_code == 200
     assert choose(site, "/gallery/collections", viewer, name="Best").status_code == 303

@@ -21,6 +21,7 @@ from limner.web.forms import as_command, as_python, form_fields
 
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
+_HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{8})[0-9a-f]{56}")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -209,6 +210,7 @@ def image_facts(image: GeneratedImage) -> list[tuple[str, Any]]:
     for name, value in values.items():
         if name not in shown and value not in (None, ""):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            text = _HASH.sub(r"\1…", text) if isinstance(text, str) else text
             facts.append((labels.get(name, name.replace("_", " ")), text))
     return [*facts, ("Made", f"{image.created.astimezone(UTC):%d %B %Y, %H:%M} UTC")]
 
