@@ -25,6 +25,12 @@ def png(colour: str = "tomato", size: tuple[int, int] = (320, 240)) -> bytes:
     return out.getvalue()
 
 
+def add_run(studio: Studio, request: GenerateRequest, caller: Caller | None = None) -> Run:
+    """Record a run of the queue that is done; no worker ever sees it waiting."""
+    run = studio.store.create(request, caller=caller)
+    return studio.store.update(run.id, status=Status.DONE, queue=QUEUE)
+
+
 def add_image(
     studio: Studio,
     prompt: str = "a cat",
@@ -37,8 +43,7 @@ def add_image(
     """Record an image of a run, a new one unless it is given; returns the image's id."""
     caller = Caller(account=owner)
     if run is None:
-        run = studio.store.create(GenerateRequest(prompt=prompt, **fields), queue=QUEUE, caller=caller)
-        studio.store.update(run.id, status=Status.DONE)
+        run = add_run(studio, GenerateRequest(prompt=prompt, **fields), caller)
     number = len(studio.runs.artifacts(run.id))
     with TemporaryDirectory() as folder:
         place = Path(folder) / "image.png"

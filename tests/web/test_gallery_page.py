@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from PIL import Image
 
-from gallery import add_image
+from gallery import add_image, add_run
 from limner.core.accounts import Role
 from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest
@@ -225,7 +225,7 @@ def test_collections_are_made_filled_emptied_and_deleted(site):
 
 
 def test_the_page_of_an_image_has_all_that_is_known_of_it(site):
-    run = site.studio.store.create(GenerateRequest(prompt="a cat", seed=7, steps=12, guidance=3.5), queue="service")
+    run = add_run(site.studio, GenerateRequest(prompt="a cat", seed=7, steps=12, guidance=3.5))
     images = [add_image(site.studio, run=run) for _ in range(2)]
     page = site.page(f"/gallery/{images[1]}")
     text = text_of(page)

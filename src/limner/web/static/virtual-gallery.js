@@ -131,12 +131,14 @@ class VirtualGallery extends HTMLElement {
   scrolled() {
     const now = performance.now();
     const passed = now - (this.lastTime ?? 0);
-    const speed = (Math.abs(scrollY - (this.lastTop ?? scrollY)) / Math.max(passed, 1)) * 1000;
-    this.fast = passed < 200 && speed > FAST;
+    const speed = ((scrollY - (this.lastTop ?? scrollY)) / Math.max(passed, 1)) * 1000;
+    this.fast = passed < 200 && Math.abs(speed) > FAST;
+    // Rows ahead of fast scrolling matter more than those behind it.
+    this.lead = this.fast ? Math.max(-OVERSCAN, Math.min(OVERSCAN, (speed * 0.2) / innerHeight)) : 0;
     this.lastTime = now;
     this.lastTop = scrollY;
     clearTimeout(this.calm);
-    if (this.fast) this.calm = setTimeout(() => { this.fast = false; this.render(); }, 90);
+    if (this.fast) this.calm = setTimeout(() => { this.fast = false; this.lead = 0; this.render(); }, 90);
     if (!this.waiting) {
       this.waiting = true;
       requestAnimationFrame(() => { this.waiting = false; this.render(); });
@@ -147,8 +149,9 @@ class VirtualGallery extends HTMLElement {
   render() {
     const view = innerHeight;
     const top = scrollY - this.top();
-    const first = Math.max(0, Math.floor((top - OVERSCAN * view) / this.step));
-    const last = Math.min(this.rows - 1, Math.ceil((top + (OVERSCAN + 1) * view) / this.step));
+    const lead = this.lead ?? 0;
+    const first = Math.max(0, Math.floor((top - (OVERSCAN - lead) * view) / this.step));
+    const last = Math.min(this.rows - 1, Math.ceil((top + (OVERSCAN + 1 + lead) * view) / this.step));
     const middle = (top + view / 2) / this.step;
     for (const [row, line] of this.lines) {
       if ((row < first || row > last) && !line.contains(document.activeElement)) {
