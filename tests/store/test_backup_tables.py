@@ -45,6 +45,7 @@ TEXTS: dict[str, Any] = {
     "url": lambda n: f"https://example.com/{n}",
     "reasons": "blurred",
     "reference": lambda n: f"sha256:{n:064x}",
+    "colour": lambda n: f"{n:06x}",
     **dict.fromkeys(("digest", "sha256", "subject", "wish", "batch_key"), lambda n: f"{n:064x}"),
     "picture_adapters.key": lambda n: f"{n:064x}",
     **dict.fromkeys(("spendings.key", "runs.key"), lambda n: f"{n:012x}"),

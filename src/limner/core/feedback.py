@@ -137,6 +137,22 @@ class RatingSummary(Frozen):
     reasons: dict[Reason, int]
 
 
+class ImageFacets(Frozen):
+    """How many images of a query have which property, where the query's own condition on that property is left out.
+
+    total: of the query as it is. sizes: width, height and number. adapters: hash, one reference and number. months:
+    year, month and number, newest first. stars: by the whole stars of the mean, 0 for unrated images.
+    """
+
+    total: int
+    models: tuple[tuple[str, int], ...]
+    adapters: tuple[tuple[str, str, int], ...]
+    sizes: tuple[tuple[int, int, int], ...]
+    months: tuple[tuple[int, int, int], ...]
+    stars: dict[int, int]
+    favourites: int
+
+
 class ImageQuery(Frozen):
     """Conditions on images; all that are given must hold."""
 
@@ -164,8 +180,11 @@ class ImageQuery(Frozen):
     until: datetime | None = Field(
         default=None, description="Generated before this time; UTC if no time zone is given."
     )
-    order: Literal["newest", "best"] = Field(
-        default="newest", description="Order: newest first, or best (highest mean rating) first."
+    width: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this width in pixels.")
+    height: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this height in pixels.")
+    order: Literal["newest", "oldest", "best", "favourites"] = Field(
+        default="newest",
+        description="Order: newest first, oldest first, best (highest mean rating) first, or your favourites first.",
     )
     before: int | None = Field(
         default=None, ge=1, lt=2**31, description="Id of an image; lists the images that follow it in this order."

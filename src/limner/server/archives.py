@@ -6,7 +6,7 @@ import io
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
@@ -112,8 +112,9 @@ class _Buffer:
         return b"".join(pieces)
 
 
-def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
-    """Yield stored files as a zip, piece by piece, without a temporary file. files: name -> SHA-256.
+def zip_stream(blobs: StudioFiles, files: Mapping[str, str], texts: Mapping[str, str] | None = None) -> Iterator[bytes]:
+    """Yield stored files as a zip, piece by piece, without a temporary file. files: name -> SHA-256. texts: name ->
+    text of a further file.
 
     The same files give the same bytes. Nothing is compressed, because images are compressed already.
     """
@@ -127,6 +128,8 @@ def zip_stream(blobs: StudioFiles, files: dict[str, str]) -> Iterator[bytes]:
                 while piece := source.read(CHUNK_BYTES):
                     target.write(piece)
                     yield buffer.take()
+        for name, text in sorted((texts or {}).items()):
+            archive.writestr(zipfile.ZipInfo(name, EPOCH), text)
     yield buffer.take()
 
 

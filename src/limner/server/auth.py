@@ -28,7 +28,16 @@ BEARER = HTTPBearer(
     auto_error=False, description="A key, as printed by `limner keys add`. The loopback address needs none."
 )
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
-VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
+VIEWER_PATHS = (
+    "/v1/pictures/",
+    "/v1/comparisons",
+    "/v1/collections",
+    "/v1/verify",
+    "/gallery/mark",
+    "/gallery/collections",
+    "/gallery/verify/",
+    "/gallery/export",
+)
 """Paths where a viewer may also write: they change only the caller's own feedback on images."""
 LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"

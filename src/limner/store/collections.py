@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -81,6 +81,22 @@ class ImageCollections:
                 session.delete(row)
             session.flush()
             return self._read(session, viewer, collection)
+
+    def put_all(self, viewer: Viewer, collection: int, images: Sequence[int], included: bool) -> builtins.list[int]:
+        """Add images to a collection, or remove them; returns those that were not so before."""
+        changed: builtins.list[int] = []
+        with self.database.writing() as session:
+            self._row(session, viewer, collection)
+            for image in sorted(set(images)):
+                row = session.get(CollectionItemRow, (collection, visible(session, viewer, image).id))
+                if (row is not None) == included:
+                    continue
+                changed.append(image)
+                if row is None:
+                    session.add(CollectionItemRow(collection=collection, picture=image, created=datetime.now(UTC)))
+                else:
+                    session.delete(row)
+        return changed
 
     def _read(self, session: Session, viewer: Viewer, collection: int) -> Collection:
         row = session.execute(_counted(viewer).where(CollectionRow.id == collection)).one_or_none()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import sqrt
 from typing import Any
@@ -46,6 +46,49 @@ class FeedbackStore:
                 session.add(FavouriteRow(account=viewer.account, picture=image, created=datetime.now(UTC)))
             elif not favourite and row is not None:
                 session.delete(row)
+
+    def set_favourites(self, viewer: Viewer, images: Sequence[int], favourite: bool) -> list[int]:
+        """Add images to the account's favourites, or remove them; returns those that were not so before."""
+        changed: list[int] = []
+        with self.database.writing() as session:
+            for image in sorted(set(images)):
+                _lock(session, viewer, image)
+                row = session.get(FavouriteRow, (viewer.account, image))
+                if (row is not None) == favourite:
+                    continue
+                changed.append(image)
+                if row is None:
+                    session.add(FavouriteRow(account=viewer.account, picture=image, created=datetime.now(UTC)))
+                else:
+                    session.delete(row)
+        return changed
+
+    def set_stars(self, viewer: Viewer, stars: Mapping[int, int | None]) -> dict[int, int | None]:
+        """Rate images, each with its stars; None removes the rating. Reasons and comments of earlier ratings stay.
+
+        Returns the earlier stars of those that changed.
+        """
+        earlier: dict[int, int | None] = {}
+        with self.database.writing() as session:
+            for image in sorted(stars):
+                _lock(session, viewer, image)
+                row, wanted = session.get(RatingRow, (image, viewer.account)), stars[image]
+                before = None if row is None else row.stars
+                if before == wanted:
+                    continue
+                earlier[image] = before
+                if wanted is None:
+                    session.delete(row)
+                elif row is not None:
+                    row.stars = wanted
+                else:
+                    new = RatingRow(picture=image, account=viewer.account, stars=wanted)
+                    for name, value in _reason_columns(Rating(stars=wanted)).items():
+                        setattr(new, name, value)
+                    session.add(new)
+                session.flush()
+                update_mean(session, image)
+        return earlier
 
     def compare(self, viewer: Viewer, comparison: Comparison) -> None:
         """Replace the account's comparison of two images."""

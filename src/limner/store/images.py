@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, exists, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, case, exists, select, true, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from limner.core.errors import LimnerError
@@ -59,14 +59,43 @@ class ImageIndex:
 
     def list(self, viewer: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
         """The images that match a query, in its order."""
-        matching = select(ImageIndexRow.id).where(viewer.sees(), *_conditions(viewer, query))
-        order = (ImageIndexRow.mean, ImageIndexRow.id) if query.order == "best" else (ImageIndexRow.id,)
         with self.database.session() as session:
+            matching = _ordered(select(ImageIndexRow.id), viewer, query)
             if query.before is not None:
-                last = visible(session, viewer, query.before)
-                matching = matching.where(tuple_(*order) < tuple_(*(getattr(last, column.key) for column in order)))
-            matching = matching.order_by(*(column.desc() for column in order)).limit(query.limit)
-            return _images(session, viewer, session.scalars(matching).all())
+                matching = matching.where(_beyond(session, viewer, query, query.before))
+            return _images(session, viewer, session.scalars(matching.limit(query.limit)).all())
+
+    def ids(self, viewer: Viewer, query: ImageQuery, start: int, limit: int) -> builtins.list[int]:
+        """The ids of the images from a place in the order of a query on. Its own `before` and `limit` are ignored."""
+        matching = _ordered(select(ImageIndexRow.id), viewer, query).offset(start).limit(limit)
+        with self.database.session() as session:
+            return [*session.scalars(matching)]
+
+    def colours(self, viewer: Viewer, query: ImageQuery) -> builtins.list[tuple[int, str | None]]:
+        """Id and mean colour of all images of a query, in its order; None where the colour is not known yet."""
+        matching = _ordered(select(ImageIndexRow.id, ImageIndexRow.colour), viewer, query)
+        with self.database.session() as session:
+            return [(row[0], row[1]) for row in session.execute(matching)]
+
+    def neighbours(self, viewer: Viewer, query: ImageQuery, image: int) -> tuple[int | None, int | None]:
+        """The images before and after an image in the order of a query; None at its ends."""
+        with self.database.session() as session:
+            before, after = (
+                session.scalars(
+                    _ordered(select(ImageIndexRow.id), viewer, query, backwards)
+                    .where(_beyond(session, viewer, query, image, backwards))
+                    .limit(1)
+                ).one_or_none()
+                for backwards in (True, False)
+            )
+            return before, after
+
+    def record_look(self, sha256: str, size: tuple[int, int], colour: str) -> None:
+        """Record size and mean colour of the images with a file, once its pixels were read. colour: six digits."""
+        same = select(ArtifactRow.id).where(ArtifactRow.sha256 == sha256)
+        values = {"width": size[0], "height": size[1], "colour": colour}
+        with self.database.session() as session:
+            session.execute(update(ImageIndexRow).where(ImageIndexRow.id.in_(same)).values(values))
 
     def get(self, viewer: Viewer, name: int | str) -> GeneratedImage:
         """The image with an id, or the newest one with a SHA-256. Raises LimnerError if none is visible."""
@@ -79,15 +108,49 @@ class ImageIndex:
         return found[0]
 
     def some(self, viewer: Viewer, ids: Sequence[int]) -> builtins.list[GeneratedImage]:
-        """The images with these ids that exist, in this order."""
+        """The images with these ids that are visible, in this order."""
         with self.database.session() as session:
-            return _images(session, viewer, ids)
+            seen = session.scalars(select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.id.in_(ids)))
+            known = set(seen)
+            return _images(session, viewer, [id for id in ids if id in known])
 
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:
             query = select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
             return [*session.scalars(query)]
+
+
+def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
+    """The columns by which a query orders, and whether from high to low."""
+    if query.order == "oldest":
+        return (ImageIndexRow.id,), False
+    if query.order == "best":
+        return (ImageIndexRow.mean, ImageIndexRow.id), True
+    if query.order == "favourites":
+        return (case((is_favourite(viewer), 1), else_=0), ImageIndexRow.id), True
+    return (ImageIndexRow.id,), True
+
+
+def _ordered(columns: Select[Any], viewer: Viewer, query: ImageQuery, backwards: bool = False) -> Select[Any]:
+    """The columns of the images that match a query, in its order or against it."""
+    order, falling = _order(viewer, query)
+    matching = columns.where(viewer.sees(), *image_conditions(viewer, query))
+    return matching.order_by(*(column.desc() if falling != backwards else column.asc() for column in order))
+
+
+def _beyond(
+    session: Session, viewer: Viewer, query: ImageQuery, image: int, backwards: bool = False
+) -> ColumnElement[bool]:
+    """The condition that an image comes after another one in the order of a query, or before it."""
+    order, falling = _order(viewer, query)
+    last = session.execute(select(*order).where(ImageIndexRow.id == visible(session, viewer, image).id)).one()
+    return tuple_(*order) < tuple_(*last) if falling != backwards else tuple_(*order) > tuple_(*last)
+
+
+def is_favourite(viewer: Viewer) -> ColumnElement[bool]:
+    """The condition that an image is one of the account's favourites."""
+    return exists().where(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account)
 
 
 def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
@@ -103,13 +166,16 @@ def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
     return row
 
 
-def _conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
+def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
     """The conditions of a query."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
         found.append(ImageIndexRow.words.contains(fold_case(query.search), autoescape=True))
     if query.negative is not None:
         found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
+    for column in (ImageIndexRow.width, ImageIndexRow.height):
+        if (value := getattr(query, column.key)) is not None:
+            found.append(column == value)
     for column in (ImageIndexRow.model, ImageIndexRow.run):
         if (value := getattr(query, column.key)) is not None:
             found.append(column == storable(value))
@@ -126,7 +192,7 @@ def _conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElemen
     if query.unrated:
         found.append(ImageIndexRow.ratings == 0)
     if query.favourite:
-        found.append(exists().where(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account))
+        found.append(is_favourite(viewer))
     if query.collection is not None:
         mine = select(CollectionItemRow.picture).join(CollectionRow, CollectionRow.id == CollectionItemRow.collection)
         mine = mine.where(CollectionRow.id == query.collection, CollectionRow.account == viewer.account)
@@ -204,11 +270,18 @@ def index_image(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
         model=storable(request["model"]),
         industry=tags.get("industry"),
         style=tags.get("style"),
+        width=_side(artifact.details.get("width")),
+        height=_side(artifact.details.get("height")),
     )
     session.add(image)
     session.flush()  # the rows below refer to it
     used = {adapter_key(use["path"]): storable(use["path"]) for use in request.get("adapter", ())}
     session.add_all(ImageAdapterRow(picture=artifact.id, key=key, reference=use) for key, use in used.items())
+
+
+def _side(value: object) -> int | None:
+    """A width or height that the database can store."""
+    return value if type(value) is int and 0 < value < 2**31 else None
 
 
 def adapter_key(reference: str) -> str:

@@ -20,6 +20,7 @@ OWNER = rf"({ACCOUNT})?"
 GRANTEE = rf"{OWNER}|{re.escape(EVERYONE)}"
 KEY = r"[0-9a-f]{12}"
 OPTIONAL_KEY = rf"({KEY})?"
+COLOUR = r"[0-9a-f]{6}"
 WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
 STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, CheckStage))

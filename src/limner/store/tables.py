@@ -246,7 +246,8 @@ class ImageIndexRow(Base):
 
     words, negative: prompt and negative prompt, case-folded. prompt_hash: SHA-256 of both as written, equal for images
     of the same prompts; its column keeps its first name. mean, ratings: mean and number of its ratings, updated with
-    every rating; 0 without ratings.
+    every rating; 0 without ratings. width, height: in pixels, where they are known. colour: mean colour as six
+    hexadecimal digits, once there is a thumbnail.
     """
 
     __tablename__ = "pictures"
@@ -265,6 +266,9 @@ class ImageIndexRow(Base):
     style: Mapped[str | None] = mapped_column(String(200))
     mean: Mapped[float] = mapped_column(Float, default=0.0, server_default="0")
     ratings: Mapped[int] = mapped_column(default=0, server_default="0")
+    width: Mapped[int | None]
+    height: Mapped[int | None]
+    colour: Mapped[str | None] = mapped_column(PatternString(6, patterns.COLOUR))
 
 
 class ImageAdapterRow(Base):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast, get_args
 
+from limner.core.feedback import ImageFacets, ImageQuery
+from limner.core.files import read_file
 from limner.core.runs import Artifact, Run
-from limner.store.files import sha256_of
+from limner.imaging.thumbnails import SIDES, mean_colour, thumbnail
+from limner.store.facets import image_facets
+from limner.store.files import atomic_file, sha256_of
 from limner.store.images import ImageIndex, Viewer
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
@@ -15,7 +20,10 @@ from limner.studio.files import StudioFiles
 if TYPE_CHECKING:
     from limner.provenance.verify import Verification
 
-__all__ = ["StudioImages", "Viewer", "examine"]
+__all__ = ["SIDES", "StudioImages", "Viewer", "examine"]
+DECODED_AT_ONCE = 2
+"""Images that a process decodes at the same time for thumbnails: a large one takes much memory."""
+_decoding = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
 
 class StudioImages(ImageIndex):
@@ -45,6 +53,36 @@ class StudioImages(ImageIndex):
         if mark is not None and mark.name is not None:
             mark = mark.model_copy(update={"run": maker(mark=mark.name, kind="picture")})
         return verification.model_copy(update={"mark": mark, "run": maker(sha256=sha256_of(Path(image)))})
+
+    def facets(self, viewer: Viewer, query: ImageQuery) -> ImageFacets:
+        """How many images of a query have which model, adapter, size, month and stars."""
+        return image_facets(self._store, viewer, query)
+
+    def thumbnail(self, sha256: str, side: int) -> Path:
+        """The WebP of a stored image whose longest side is one of SIDES; made once, when it is first asked for.
+
+        Size and mean colour of the image are recorded with it. Raises LimnerError if there is no such image.
+        """
+        place = self._files.thumbnail_path(sha256, side)
+        if not place.exists():
+            with _decoding:
+                if not place.exists():
+                    self._make_thumbnails(sha256)
+        return place
+
+    def _make_thumbnails(self, sha256: str) -> None:
+        from limner.imaging.decode import decode
+        from limner.provenance.xmp import SourceType, source_type, write_packet
+
+        source = self._files.path(sha256)
+        data = read_file(source)
+        image = decode(data, source)
+        kind = source_type(data)
+        packet = write_packet(cast(SourceType, kind)).encode() if kind in get_args(SourceType) else b""
+        for side in reversed(SIDES):  # the smallest last, by which the others are found
+            with atomic_file(self._files.thumbnail_path(sha256, side)) as partial:
+                partial.write_bytes(thumbnail(image, side, packet))
+        self.record_look(sha256, image.size, mean_colour(image))
 
     def add_copy(self, artifact: Artifact, copy: Path, suffix: str) -> str:
         """Store a converted copy of an image as a result of the same run; returns its reference."""

@@ -15,10 +15,19 @@ from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.assets import FOREVER, STATIC, content_hash
-from limner.web.pages import create, home, portfolio, queue, sign_in
+from limner.web.pages import create, gallery, home, portfolio, queue, sign_in, thumbnails
 from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
 
-PAGES = (home.router, create.router, live.router, queue.router, portfolio.router, sign_in.router)
+PAGES = (
+    home.router,
+    create.router,
+    live.router,
+    gallery.router,
+    thumbnails.router,
+    queue.router,
+    portfolio.router,
+    sign_in.router,
+)
 assets = APIRouter()
 
 

@@ -1,0 +1,258 @@
+"""The gallery's queries, filters, tiles and settings of images, as its pages show them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, Field, model_validator
+
+from limner.core.feedback import STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
+from limner.core.requests import Frozen
+from limner.server.history import ImageReply
+from limner.studio.files import REFERENCE
+from limner.web.forms import as_command, as_python, form_fields
+
+KIND = "generate"
+ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
+_HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{8})[0-9a-f]{56}")
+_UNSAFE = re.compile(r"[^a-z0-9]+")
+
+
+class GalleryQuery(ImageQuery):
+    """What a page of the gallery shows. start: number of images before its first. month: such as 2026-11."""
+
+    start: int = Field(default=0, ge=0, lt=2**31)
+    month: str | None = Field(default=None, pattern=r"^(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_blanks(cls, values: Any) -> Any:
+        return {name: value for name, value in values.items() if value != ""} if isinstance(values, dict) else values
+
+    @property
+    def conditions(self) -> ImageQuery:
+        """The query with its month as two times."""
+        fields = self.model_dump(include=set(ImageQuery.model_fields))
+        if self.month is not None:
+            year, month = map(int, self.month.split("-"))
+            since = datetime(year, month, 1, tzinfo=UTC)
+            fields |= {"since": since, "until": datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)}
+        return ImageQuery(**fields)
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether any condition is set."""
+        return bool(self.model_dump(exclude_defaults=True, exclude={"start", "order", "limit", "before"}))
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields of its address."""
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"before", "limit"})
+        return {name: "true" if value is True else value for name, value in values.items()}
+
+    @property
+    def others(self) -> list[tuple[str, Any]]:
+        """The fields that a new search keeps."""
+        return [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+
+    def text(self, **changes: Any) -> str:
+        """The query of an address with some fields changed, such as "?search=cat"; it begins at the first image."""
+        fields = self.model_copy(update={"start": 0} | changes).fields
+        return f"?{urlencode(fields)}" if fields else ""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A filter that may be chosen. query: of the address that it leads to; where it is chosen, without it."""
+
+    label: str
+    count: int | None
+    query: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A property to narrow the gallery by."""
+
+    key: str
+    title: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def chosen(self) -> Choice | None:
+        return next((choice for choice in self.choices if choice.chosen), None)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """An image in the gallery. stars: the viewer's own, 0 without."""
+
+    id: int
+    sha256: str
+    prompt: str
+    stars: int
+    favourite: bool
+
+
+def tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
+    """Images as tiles."""
+    return [
+        Tile(image.id, image.sha256, image.request.prompt, image.mine.stars if image.mine else 0, image.favourite)
+        for image in images
+    ]
+
+
+def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Collection]) -> list[Filter]:
+    """The properties by which the images of a query can be narrowed; those with a single value are left out."""
+
+    def choice(label: str, count: int | None, **fields: Any) -> Choice:
+        chosen = all(getattr(query, name) == value for name, value in fields.items())
+        cleared = {name: type(query).model_fields[name].default for name in fields}
+        return Choice(label, count, query.text(**(cleared if chosen else fields)), chosen)
+
+    def rated(number: int) -> Choice:
+        count = sum(facets.stars.get(stars, 0) for stars in range(number, STARS + 1))
+        label = f"{number} stars" if number == STARS else f"{number} and more"
+        return choice(label, count, at_least=float(number), unrated=False)
+
+    unrated = choice("not rated", facets.stars.get(0, 0), unrated=True, at_least=None)
+    stars = [each for each in map(rated, range(STARS, 0, -1)) if each.count or each.chosen]
+    months = [
+        choice(f"{datetime(year, month, 1):%B %Y}", count, month=f"{year}-{month:02}")
+        for year, month, count in facets.months
+    ]
+    found = {
+        "collection": ("Collection", [choice(each.name, each.pictures, collection=each.id) for each in collections]),
+        "adapter": ("Subject", [choice(adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters]),
+        "model": ("Model", [choice(model, count, model=model) for model, count in facets.models]),
+        "stars": ("Stars", [*stars, unrated] if stars else []),
+        "size": ("Size", [choice(f"{w} x {h}", count, width=w, height=h) for w, h, count in facets.sizes]),
+        "month": ("Date", months),
+    }
+    alone = ("collection", "adapter")
+    return [
+        Filter(key, title, tuple(choices))
+        for key, (title, choices) in found.items()
+        if len(choices) > 1 or any(each.chosen for each in choices) or (choices and key in alone)
+    ]
+
+
+def orders(query: GalleryQuery) -> Filter:
+    """The orders as choices."""
+    choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in ORDERS.items())
+    return Filter("order", "Order", tuple(choices))
+
+
+def adapter_name(reference: str) -> str:
+    """An adapter's name in a list: the start of its hash, or the name of its file."""
+    found = REFERENCE.fullmatch(reference)
+    return found[2][:8] if found else PurePath(reference.replace("\\", "/")).name
+
+
+def settings_of(image: GeneratedImage) -> dict[str, Any]:
+    """The settings that generate this image alone, as the form and the command line take them."""
+    body: BaseModel = ImageReply.of(image).request
+    own = {"seed": image.details.get("seed", image.request.seed), "count": 1}
+    body = body.model_copy(update=own)
+    defaults = {name: field.default for name, field in type(body).model_fields.items()}
+    values = {name: getattr(body, name) for name in defaults if name != "kind"}
+    return {name: _plain(value) for name, value in values.items() if value != defaults[name]}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def settings_json(image: GeneratedImage) -> str:
+    """The request that generates this image alone."""
+    return json.dumps({"kind": KIND, **settings_of(image)}, indent=2, ensure_ascii=False)
+
+
+def settings_texts(image: GeneratedImage) -> list[tuple[str, str]]:
+    """The request as a command, as JSON and as Python."""
+    values = settings_of(image)
+    return [
+        ("Command", as_command(KIND, values)),
+        ("JSON", settings_json(image)),
+        ("Python", as_python(KIND, values)),
+    ]
+
+
+def settings_query(image: GeneratedImage, more: Mapping[str, str] | None = None) -> str:
+    """The query by which the page Create fills in its form with the settings of an image."""
+    values = {name: _text(value) for name, value in settings_of(image).items()}
+    return urlencode(values | dict(more or {}), doseq=True)
+
+
+def _text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def image_facts(image: GeneratedImage) -> list[tuple[str, Any]]:
+    """The settings of an image with their plain names; the prompt is shown apart."""
+    labels = {field.name: field.label for field in form_fields(KIND)}
+    facts: list[tuple[str, Any]] = [("Model", image.request.model)]
+    if image.fact("width") and image.fact("height"):
+        facts.append(("Size", f"{image.fact('width')} x {image.fact('height')} pixels"))
+    steps, guidance = image.fact("steps"), image.fact("guidance")
+    values = settings_of(image) | {"steps": steps, "guidance": guidance, "seed": image.fact("seed")}
+    shown = {"prompt", "model", "width", "height", "count"}
+    for name, value in values.items():
+        if name not in shown and value not in (None, ""):
+            text = ", ".join(map(str, value)) if isinstance(value, list) else value
+            text = _HASH.sub(r"\1…", text) if isinstance(text, str) else text
+            facts.append((labels.get(name, name.replace("_", " ")), text))
+    return [*facts, ("Made", f"{image.created.astimezone(UTC):%d %B %Y, %H:%M} UTC")]
+
+
+def differing_facts(images: Sequence[GeneratedImage]) -> list[tuple[str, list[Any]]]:
+    """The facts in which images differ: the name, and the value for each image."""
+    known = [{"Prompt": image.request.prompt, **dict(image_facts(image))} for image in images]
+    names = dict.fromkeys(name for facts in known for name in facts)
+    rows = [(name, [facts.get(name, "") for facts in known]) for name in names]
+    return [(name, values) for name, values in rows if len(set(map(str, values))) > 1]
+
+
+def file_stem(image: GeneratedImage) -> str:
+    """A file name for an image, without a suffix: its id and the begin of its prompt, in plain letters."""
+    words = _UNSAFE.sub("-", image.request.prompt.lower()).strip("-")[:40].rstrip("-")
+    return f"{image.id:06d}-{words}" if words else f"{image.id:06d}"
+
+
+class Marks(Frozen):
+    """What to record about images.
+
+    do: favourite, unfavourite, stars, restore, collect or uncollect. stars: 0 removes the rating. was: earlier stars,
+    as "ID:STARS" separated by spaces. collection: its id; name: of a new one instead.
+    """
+
+    do: str = Field(pattern="^(favourite|unfavourite|stars|restore|collect|uncollect)$")
+    stars: int = Field(default=0, ge=0, le=STARS)
+    was: str = Field(default="", max_length=100_000, pattern=r"^([0-9]{1,10}:[0-5]( |$))*$")
+    collection: int | None = Field(default=None, ge=1, lt=2**31)
+    name: str = Field(default="", max_length=100)
+
+    @property
+    def earlier(self) -> dict[int, int | None]:
+        """The stars to restore, by image."""
+        pairs = (part.split(":") for part in self.was.split())
+        return {int(image): int(stars) or None for image, stars in pairs}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What was done. changed: ids of images. undo: fields of the form that undoes it, none if nothing can be undone."""
+
+    text: str
+    changed: tuple[int, ...] = ()
+    undo: tuple[tuple[str, str], ...] = ()

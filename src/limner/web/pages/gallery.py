@@ -1,0 +1,361 @@
+"""The gallery: all images, searched, narrowed, marked, compared, exported and erased."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from pydantic import ValidationError
+
+from limner.core.accounts import Caller, Role
+from limner.core.errors import LimnerError, invalid
+from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
+from limner.server.archives import zip_stream
+from limner.server.auth import CallerDep
+from limner.server.dependencies import ImageDep, StateDep, StudioDep, ViewDep
+from limner.server.history import CollectionDep, reference_of, show_image
+from limner.server.problems import HTTPError
+from limner.server.replies import url_of
+from limner.server.verify import verify_file
+from limner.studio.images import Viewer
+from limner.studio.maintenance import EraseSelection
+from limner.studio.studio import Studio
+from limner.web.gallery import (
+    GalleryQuery,
+    Marks,
+    Notice,
+    differing_facts,
+    file_stem,
+    filters,
+    image_facts,
+    orders,
+    settings_json,
+    settings_query,
+    settings_texts,
+    tiles,
+)
+from limner.web.rendering import page, part, wants_part
+
+SHOWN = 60
+"""Images of a page without JavaScript."""
+MOST_TILES = 300
+"""Most tiles that one call describes."""
+MOST_CHOSEN = 2000
+"""Most images that one action applies to."""
+MOST_COMPARED = 4
+MOST_FIELDS = 500
+router = APIRouter(prefix="/gallery")
+QueryDep = Annotated[GalleryQuery, Query()]
+Form = dict[str, list[str]]
+
+
+@router.get("")
+def show_gallery(
+    request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, query: QueryDep
+) -> HTMLResponse:
+    """Show the images of a query; scripts make one endless page of it."""
+    ids = studio.images.ids(view, query.conditions, query.start, SHOWN + 1)
+    collections = studio.collections.list(view)
+    facets = studio.images.facets(view, query.conditions)
+    favourites = facets.favourites
+    return page(
+        request,
+        "gallery.html",
+        query=query,
+        total=facets.total,
+        tiles=tiles(studio.images.some(view, ids[:SHOWN])),
+        previous=None if query.start == 0 else max(0, query.start - SHOWN),
+        following=query.start + SHOWN if len(ids) > SHOWN else None,
+        filters=filters(query, facets, collections),
+        order=orders(query),
+        favourites=favourites,
+        collections=collections,
+        collection=next((each for each in collections if each.id == query.collection), None),
+        may_erase=caller.role.covers(Role.MAKER),
+    )
+
+
+@router.get("/ids")
+def list_ids(
+    studio: StudioDep, view: ViewDep, query: QueryDep, accept_encoding: Annotated[str, Header()] = ""
+) -> Response:
+    """List all images of a query: their ids as differences, and three hexadecimal digits of each mean colour."""
+    last, steps, colours = 0, list[int](), list[str]()
+    for id, colour in studio.images.colours(view, query.conditions):
+        steps.append(id - last)
+        colours.append("---" if colour is None else colour[::2])
+        last = id
+    body = json.dumps({"ids": steps, "colours": "".join(colours)}, separators=(",", ":")).encode()
+    headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+    if "gzip" in accept_encoding:
+        body, headers["Content-Encoding"] = gzip.compress(body, 4), "gzip"
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.get("/tiles")
+def list_tiles(
+    studio: StudioDep, view: ViewDep, ids: Annotated[str, Query(pattern="^[0-9]{1,10}(,[0-9]{1,10})*$")]
+) -> Response:
+    """Describe images by their ids; those that the caller does not see are left out."""
+    wanted = [min(int(id), 2**31 - 1) for id in ids.split(",")][:MOST_TILES]
+    found = [asdict(tile) for tile in tiles(studio.images.some(view, wanted))]
+    return Response(json.dumps(found), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
+@router.get("/compare")
+def compare(
+    request: Request,
+    studio: StudioDep,
+    view: ViewDep,
+    id: Annotated[list[int], Query(max_length=MOST_FIELDS)] = [],  # noqa: B006
+    ids: Annotated[str, Query(max_length=1000)] = "",
+) -> HTMLResponse:
+    """Show two to four images beside each other."""
+    images = _images(studio, view, {"id": [str(each) for each in id], "ids": [ids]}, MOST_COMPARED, 2)
+    return page(
+        request,
+        "gallery_compare.html",
+        images=[(image, url_of(reference_of(image))) for image in images],
+        differences=differing_facts(images),
+    )
+
+
+async def _form(request: Request) -> Form:
+    """The fields of the submitted form."""
+    found: Form = {}
+    async with request.form(max_files=0, max_fields=MOST_FIELDS) as form:
+        for name, value in form.multi_items():
+            found.setdefault(name, []).append(str(value))
+    return found
+
+
+FormDep = Annotated[Form, Depends(_form)]
+
+
+@router.post("/mark")
+def mark(request: Request, studio: StudioDep, view: ViewDep, form: FormDep, query: QueryDep) -> HTMLResponse:
+    """Mark the chosen images as favourites, rate them, or put them into a collection."""
+    return _noticed(request, query, _mark(studio, view, form))
+
+
+@router.post("/mark/{picture}")
+def mark_one(
+    request: Request, studio: StudioDep, view: ViewDep, picture: ImageDep, form: FormDep, query: QueryDep
+) -> Response:
+    """Mark one image, on its own page."""
+    _mark(studio, view, {**form, "id": [str(picture.id)], "ids": []})
+    if wants_part(request):
+        image = studio.images.get(view, picture.id)
+        return part(request, "gallery_image.html", "feedback", image=image, query=query)
+    place = f"{request.scope.get('root_path', '')}/gallery/{picture.id}{query.text()}"
+    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
+
+
+@router.post("/collections")
+def create_collection(request: Request, studio: StudioDep, view: ViewDep, form: FormDep) -> Response:
+    """Create an empty collection and show it; with ids, it gets these images."""
+    collection = _new_collection(studio, view, _last(form, "name"))
+    if ids := _last(form, "ids"):
+        studio.collections.put_all(view, collection.id, _chosen({"ids": [ids]}, MOST_CHOSEN), True)
+    place = f"{request.scope.get('root_path', '')}/gallery?collection={collection.id}"
+    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
+
+
+@router.post("/collections/{collection}/delete")
+def delete_collection(request: Request, studio: StudioDep, view: ViewDep, collection: CollectionDep) -> HTMLResponse:
+    """Delete a collection; its images stay."""
+    inside = GalleryQuery(collection=collection.id)
+    ids = studio.images.ids(view, inside.conditions, 0, MOST_CHOSEN + 1)
+    studio.collections.remove(view, collection.id)
+    undo = (("name", collection.name), ("ids", " ".join(map(str, ids)))) if len(ids) <= MOST_CHOSEN else ()
+    notice = Notice(f"The collection “{collection.name}” is deleted. Its images stay in the gallery.", (), undo)
+    return page(request, "gallery_notice.html", query=GalleryQuery(), notice=notice, undo_place="/gallery/collections")
+
+
+@router.post("/export")
+def export(studio: StudioDep, view: ViewDep, form: FormDep) -> StreamingResponse:
+    """Return the chosen images as a zip, each with its request as JSON."""
+    images = _images(studio, view, form, MOST_CHOSEN)
+    names = {file_stem(image): image for image in images}
+    files = {f"{name}.png": image.sha256 for name, image in names.items()}
+    for sha256 in files.values():
+        studio.files.size(sha256)  # a missing file is an error now, not a broken zip
+    body = zip_stream(studio.files, files, {f"{name}.json": settings_json(image) for name, image in names.items()})
+    headers = {"Content-Disposition": 'attachment; filename="images.zip"', "Cache-Control": "no-store"}
+    return StreamingResponse(body, headers=headers, media_type="application/zip")
+
+
+@router.post("/erase")
+def erase(
+    request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, form: FormDep, query: QueryDep
+) -> Response:
+    """Show what would be erased with the chosen images, and erase it once that is confirmed."""
+    images = _images(studio, view, form, MOST_CHOSEN)
+    runs = tuple(dict.fromkeys(image.run for image in images))
+    selection = EraseSelection(runs=runs, scope=caller.scope)
+    sure = _last(form, "sure")
+    if sure:
+        studio.maintenance.erase(selection, derived=sure == "derived")
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/gallery{query.text()}", HTTPStatus.SEE_OTHER)
+    planned = studio.maintenance.erase(selection, derived=True, dry=True)
+    ids = [id for run in runs for id in studio.images.of_run(view, run)]
+    return page(
+        request,
+        "gallery_erase.html",
+        query=query,
+        chosen=images,
+        ids=[image.id for image in images],
+        tiles=tiles(studio.images.some(view, ids[:SHOWN])),
+        count=len(ids),
+        derived=len(planned.derived),
+        megabytes=planned.bytes / 1e6,
+    )
+
+
+@router.post("/verify/{picture}")
+async def verify(
+    request: Request, state: StateDep, view: ViewDep, caller: CallerDep, picture: ImageDep, query: QueryDep
+) -> HTMLResponse:
+    """Verify who made an image, and whether it was changed since."""
+    place = await run_sync(state.studio.files.path, picture.sha256)
+    verdict = await verify_file(place, state, caller)
+    if wants_part(request):
+        return part(request, "gallery_image.html", "verification", verdict=verdict)
+    values = await run_sync(_details, state.studio, view, caller, picture, query)
+    return page(request, "gallery_image.html", **values | {"verdict": verdict})
+
+
+@router.get("/{picture}")
+def show_details(
+    request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, picture: ImageDep, query: QueryDep
+) -> HTMLResponse:
+    """Show an image with everything that is known of it."""
+    return page(request, "gallery_image.html", **_details(studio, view, caller, picture, query))
+
+
+def _details(
+    studio: Studio, view: Viewer, caller: Caller, image: GeneratedImage, query: GalleryQuery
+) -> dict[str, Any]:
+    before, after = studio.images.neighbours(view, query.conditions, image.id)
+    reference = reference_of(image)
+    return {
+        "image": image,
+        "query": query,
+        "url": url_of(reference),
+        "stem": file_stem(image),
+        "before": before,
+        "after": after,
+        "facts": image_facts(image),
+        "texts": settings_texts(image),
+        "create": settings_query(image),
+        "vary": settings_query(image, {"image": reference}),
+        "label": show_image(studio, image).label,
+        "verdict": None,
+        "collections": studio.collections.list(view),
+        "may_erase": caller.role.covers(Role.MAKER),
+    }
+
+
+def _noticed(request: Request, query: GalleryQuery, notice: Notice) -> HTMLResponse:
+    values = {"query": query, "notice": notice, "undo_place": "/gallery/mark"}
+    if wants_part(request):
+        return part(request, "gallery_notice.html", "notice", **values)
+    return page(request, "gallery_notice.html", **values)
+
+
+def _mark(studio: Studio, view: Viewer, form: Form) -> Notice:
+    """Record what a form says about its images."""
+    given = {name: _last(form, name) for name in Marks.model_fields if _last(form, name)}
+    try:
+        marks = Marks.model_validate(given)
+    except ValidationError as error:
+        raise invalid(error) from error
+    if marks.do == "restore":
+        changed = [*studio.feedback.set_stars(view, marks.earlier)]
+        return Notice(f"{_images_text(len(changed))} as before.", tuple(changed))
+    ids = _chosen(form, MOST_CHOSEN)
+    if marks.do in ("favourite", "unfavourite"):
+        return _set_favourites(studio, view, ids, marks.do == "favourite")
+    if marks.do == "stars":
+        earlier = studio.feedback.set_stars(view, dict.fromkeys(ids, marks.stars or None))
+        was = " ".join(f"{id}:{stars or 0}" for id, stars in earlier.items())
+        what = "no stars" if not marks.stars else f"{marks.stars} star{'s' if marks.stars > 1 else ''}"
+        count = "1 image has" if len(earlier) == 1 else f"{len(earlier):,} images have"
+        text = f"{count} {what} now." if earlier else f"They have {what} already."
+        return Notice(text, tuple(earlier), (("do", "restore"), ("was", was)) if earlier else ())
+    return _collect(studio, view, ids, marks)
+
+
+def _set_favourites(studio: Studio, view: Viewer, ids: list[int], favourite: bool) -> Notice:
+    changed = studio.feedback.set_favourites(view, ids, favourite)
+    if not changed:
+        return Notice("All of them are favourites already." if favourite else "None of them is a favourite.")
+    text = f"{_images_text(len(changed))} {'added to' if favourite else 'removed from'} your favourites."
+    back = "unfavourite" if favourite else "favourite"
+    return Notice(text, tuple(changed), (("do", back), ("ids", " ".join(map(str, changed)))))
+
+
+def _collect(studio: Studio, view: Viewer, ids: list[int], marks: Marks) -> Notice:
+    if marks.name.strip():
+        collection = _new_collection(studio, view, marks.name)
+    elif marks.collection is not None:
+        collection = studio.collections.get(view, marks.collection)
+    else:
+        raise LimnerError("no collection is chosen", "choose one, or type the name of a new one")
+    add = marks.do == "collect"
+    changed = studio.collections.put_all(view, collection.id, ids, add)
+    if not changed:
+        return Notice(f"They are {'already' if add else 'not'} in “{collection.name}”.")
+    text = f"{_images_text(len(changed))} {'added to' if add else 'removed from'} “{collection.name}”."
+    fields = ("do", "uncollect" if add else "collect"), ("collection", str(collection.id))
+    return Notice(text, tuple(changed), (*fields, ("ids", " ".join(map(str, changed)))))
+
+
+def _new_collection(studio: Studio, view: Viewer, name: str) -> Collection:
+    try:
+        named = CollectionRequest(name=name)
+    except ValidationError as error:
+        raise invalid(error) from error
+    return studio.collections.add(view, named.name)
+
+
+def _images_text(count: int) -> str:
+    return "1 image is" if count == 1 else f"{count:,} images are"
+
+
+def _images(studio: Studio, view: Viewer, form: Form, most: int, least: int = 1) -> list[GeneratedImage]:
+    """The images that a form or an address names; one that the viewer does not see is an error."""
+    ids = _chosen(form, most, least)
+    found = studio.images.some(view, ids)
+    missing = sorted({*ids} - {image.id for image in found})
+    if missing:
+        problem, remedy = f"there is no image {missing[0]}", "it may have been erased; open the gallery again"
+        raise HTTPError(HTTPStatus.NOT_FOUND, problem, remedy)
+    return found
+
+
+def _chosen(form: Form, most: int, least: int = 1) -> list[int]:
+    """The ids in the fields `id` and `ids`, each once."""
+    texts = [*form.get("id", ()), *(id for text in form.get("ids", ()) for id in text.replace(",", " ").split())]
+    wrong = next((text for text in texts if not (text.isascii() and text.isdigit() and len(text) <= 10)), None)
+    if wrong is not None:
+        raise LimnerError(f"{wrong[:40]!r} is not the id of an image", "choose images in the gallery")
+    ids = list(dict.fromkeys(min(int(text), 2**31 - 1) for text in texts))
+    if not least <= len(ids) <= most:
+        number = f"{_chosen_text(len(ids))} chosen"
+        raise LimnerError(number, f"choose {least} to {most:,}" if least > 1 or ids else "choose at least one")
+    return ids
+
+
+def _chosen_text(count: int) -> str:
+    return "no image is" if count == 0 else _images_text(count)
+
+
+def _last(form: Form, name: str) -> str:
+    return form.get(name, [""])[-1]

@@ -1,0 +1,408 @@
+// <virtual-gallery>: all images of a query as one page that scrolls smoothly, whatever their number.
+//
+// The page of the server is a list of links with check boxes. This element takes its place with a spacer of the full
+// height and a pool of rows, which are filled from the middle of the window outward. A cell shows the mean colour of its
+// image at once, and the image when scrolling is slow enough for the server. One cell is a Tab stop; arrows move it.
+const LEAST_CELL = 152;
+const LEAST_CELL_PHONE = 136;
+const GAP = 8;
+const OVERSCAN = 2; // windows above and below
+const FAST = 6000; // pixels per second above which no image is loaded
+const BATCH = 200; // tiles described by one call
+const KEPT = 4000; // descriptions kept
+
+class VirtualGallery extends HTMLElement {
+  connectedCallback() {
+    if (this.ids) return;
+    this.form = this.closest("form");
+    this.bar = this.form?.querySelector(".chosen");
+    this.tiles = new Map();
+    this.selected = new Set();
+    this.lines = new Map();
+    this.free = [];
+    this.current = Number(this.dataset.start) || 0;
+    this.anchor = null;
+    this.side = devicePixelRatio > 1.5 ? 512 : 160;
+    for (const cell of this.querySelectorAll(".cell")) {
+      const { id, sha256, stars, favourite } = cell.dataset;
+      this.tiles.set(Number(id), { id: Number(id), sha256, stars: Number(stars), favourite: favourite === "1", prompt: cell.querySelector("img").alt });
+      if (cell.querySelector("input").checked) this.selected.add(Number(id));
+    }
+    this.load();
+  }
+
+  disconnectedCallback() {
+    this.stop?.abort();
+  }
+
+  async load() {
+    let found;
+    try {
+      const response = await fetch(this.dataset.ids);
+      if (!response.ok) return; // the page of the server stays
+      found = await response.json();
+    } catch {
+      return;
+    }
+    if (!this.isConnected) return;
+    this.ids = new Int32Array(found.ids.length);
+    this.places = new Map();
+    let last = 0;
+    found.ids.forEach((step, place) => { last += step; this.ids[place] = last; });
+    this.colours = found.colours;
+    this.build();
+  }
+
+  build() {
+    this.stop = new AbortController();
+    const signal = this.stop.signal;
+    this.box = document.createElement("div");
+    this.box.className = "virtual";
+    this.box.setAttribute("role", "list");
+    this.box.setAttribute("aria-label", "Images");
+    this.replaceChildren(this.box);
+    document.querySelector(".pager")?.remove();
+    this.measure();
+    this.restore();
+    this.render();
+    this.select();
+    addEventListener("scroll", () => this.scrolled(), { passive: true, signal });
+    addEventListener("resize", () => { this.keepMiddle(); }, { signal });
+    addEventListener("pagehide", () => this.remember(), { signal });
+    this.box.addEventListener("click", (event) => this.clicked(event), { signal });
+    this.box.addEventListener("focusin", (event) => this.focused(event), { signal });
+    this.box.addEventListener("keydown", (event) => this.pressed(event), { signal });
+    document.addEventListener("keydown", (event) => this.acted(event), { signal });
+    this.form?.addEventListener("formdata", (event) => this.fill(event.formData), { signal });
+    this.bar?.querySelector("[data-action=clear]")?.addEventListener("click", () => this.clear(), { signal });
+    const notice = document.getElementById("notice");
+    if (notice) {
+      const observer = new MutationObserver(() => this.refresh(notice.querySelector("[data-changed]")?.dataset.changed));
+      observer.observe(notice, { childList: true });
+      signal.addEventListener("abort", () => observer.disconnect());
+    }
+    this.dataset.ready = "";
+  }
+
+  // Layout ------------------------------------------------------------------------------------------------------------
+  measure() {
+    const width = this.clientWidth;
+    const least = width < 600 ? LEAST_CELL_PHONE : LEAST_CELL;
+    this.columns = Math.max(2, Math.floor((width + GAP) / (least + GAP)));
+    this.cell = (width - GAP * (this.columns - 1)) / this.columns;
+    this.step = this.cell + GAP;
+    this.rows = Math.ceil(this.ids.length / this.columns);
+    this.box.style.height = `${this.rows * this.step - GAP}px`;
+    for (const line of [...this.lines.values(), ...this.free]) line.remove();
+    this.lines.clear();
+    this.free = [];
+  }
+
+  top() {
+    return this.box.getBoundingClientRect().top + scrollY;
+  }
+
+  keepMiddle() {
+    const place = Math.floor((scrollY - this.top()) / this.step) * this.columns;
+    this.measure();
+    if (place > 0) scrollTo(0, this.top() + Math.floor(place / this.columns) * this.step);
+    this.render();
+  }
+
+  restore() {
+    const key = `gallery:${location.href}`;
+    const kind = performance.getEntriesByType("navigation")[0]?.type;
+    const kept = kind === "navigate" ? null : JSON.parse(sessionStorage.getItem(key) ?? "null");
+    if (kept) {
+      this.current = Math.min(kept.current, this.ids.length - 1);
+      scrollTo(0, kept.top);
+      if (kept.focus) requestAnimationFrame(() => this.focusPlace(this.current, true));
+    } else if (this.current > 0) {
+      this.current = Math.min(this.current, this.ids.length - 1);
+      scrollTo(0, this.top() + Math.floor(this.current / this.columns) * this.step - 80);
+    }
+  }
+
+  remember() {
+    const kept = { top: scrollY, current: this.current, focus: this.box.contains(document.activeElement) };
+    sessionStorage.setItem(`gallery:${location.href}`, JSON.stringify(kept));
+  }
+
+  scrolled() {
+    const now = performance.now();
+    const passed = now - (this.lastTime ?? 0);
+    const speed = ((scrollY - (this.lastTop ?? scrollY)) / Math.max(passed, 1)) * 1000;
+    this.fast = passed < 200 && Math.abs(speed) > FAST;
+    // Rows ahead of fast scrolling matter more than those behind it.
+    this.lead = this.fast ? Math.max(-OVERSCAN, Math.min(OVERSCAN, (speed * 0.2) / innerHeight)) : 0;
+    this.lastTime = now;
+    this.lastTop = scrollY;
+    clearTimeout(this.calm);
+    if (this.fast) this.calm = setTimeout(() => { this.fast = false; this.lead = 0; this.render(); }, 90);
+    if (!this.waiting) {
+      this.waiting = true;
+      requestAnimationFrame(() => { this.waiting = false; this.render(); });
+    }
+  }
+
+  /** Show the rows of the window and around it, those in its middle first. */
+  render() {
+    const view = innerHeight;
+    const top = scrollY - this.top();
+    const lead = this.lead ?? 0;
+    const first = Math.max(0, Math.floor((top - (OVERSCAN - lead) * view) / this.step));
+    const last = Math.min(this.rows - 1, Math.ceil((top + (OVERSCAN + 1 + lead) * view) / this.step));
+    const middle = (top + view / 2) / this.step;
+    for (const [row, line] of this.lines) {
+      if ((row < first || row > last) && !line.contains(document.activeElement)) {
+        this.lines.delete(row);
+        for (const cell of line.children) this.empty(cell);
+        line.hidden = true;
+        this.free.push(line);
+      }
+    }
+    const rows = [];
+    for (let row = first; row <= last; row += 1) rows.push(row);
+    rows.sort((a, b) => Math.abs(a - middle) - Math.abs(b - middle));
+    for (const row of rows) if (!this.lines.has(row)) this.place(row);
+    if (this.fast) return;
+    const wanted = [];
+    for (const row of rows) {
+      for (const cell of this.lines.get(row).children) {
+        if (cell.hidden || cell.shown) continue;
+        const tile = this.tiles.get(this.ids[cell.place]);
+        if (tile) this.show(cell, tile);
+        else wanted.push(this.ids[cell.place]);
+      }
+    }
+    if (wanted.length) this.describe(wanted.slice(0, BATCH));
+  }
+
+  place(row) {
+    const line = this.free.pop() ?? this.line();
+    line.hidden = false;
+    line.style.height = `${this.cell}px`;
+    line.style.transform = `translateY(${row * this.step}px)`;
+    line.style.gridTemplateColumns = `repeat(${this.columns}, 1fr)`;
+    [...line.children].forEach((cell, column) => this.assign(cell, row * this.columns + column));
+    this.lines.set(row, line);
+  }
+
+  line() {
+    const line = document.createElement("div");
+    line.className = "line";
+    line.setAttribute("role", "presentation");
+    for (let column = 0; column < this.columns; column += 1) {
+      const cell = document.createElement("div");
+      cell.className = "cell";
+      cell.setAttribute("role", "listitem");
+      const link = document.createElement("a");
+      const image = document.createElement("img");
+      image.decoding = "async";
+      link.append(image);
+      const pick = document.createElement("label");
+      pick.className = "pick";
+      const box = document.createElement("input");
+      box.type = "checkbox";
+      box.tabIndex = -1;
+      pick.append(box);
+      const marks = document.createElement("span");
+      marks.className = "marks";
+      cell.append(link, pick, marks);
+      Object.assign(cell, { link, image, box, marks });
+      line.append(cell);
+    }
+    this.box.append(line);
+    return line;
+  }
+
+  assign(cell, place) {
+    cell.hidden = place >= this.ids.length;
+    if (cell.hidden) return;
+    const id = this.ids[place];
+    cell.place = place;
+    const colour = this.colours.slice(3 * place, 3 * place + 3);
+    cell.style.backgroundColor = colour === "---" ? "" : `#${colour}`;
+    cell.setAttribute("aria-setsize", this.ids.length);
+    cell.setAttribute("aria-posinset", place + 1);
+    cell.link.href = `${this.dataset.images}/${id}${this.dataset.query}`;
+    cell.link.tabIndex = place === this.current ? 0 : -1;
+    cell.image.alt = `image ${id}`;
+    cell.box.setAttribute("aria-label", `Select image ${id}`);
+    this.mark(cell);
+  }
+
+  empty(cell) {
+    cell.shown = false;
+    cell.image.removeAttribute("src");
+    cell.marks.hidden = true;
+  }
+
+  show(cell, tile) {
+    cell.shown = true;
+    cell.image.alt = tile.prompt;
+    cell.image.src = `${this.dataset.thumbnails}/${this.side}/${tile.sha256}.webp`;
+    cell.box.setAttribute("aria-label", `Select: ${tile.prompt}`);
+    this.mark(cell);
+  }
+
+  mark(cell) {
+    const id = this.ids[cell.place];
+    const tile = this.tiles.get(id);
+    const chosen = this.selected.has(id);
+    cell.classList.toggle("selected", chosen);
+    cell.box.checked = chosen;
+    const texts = [];
+    if (tile?.favourite) texts.push("♥");
+    if (tile?.stars) texts.push(`★${tile.stars}`);
+    cell.marks.hidden = texts.length === 0;
+    cell.marks.textContent = texts.join(" ");
+    const spoken = [tile?.favourite ? "favourite" : "", tile?.stars ? `${tile.stars} stars` : ""].filter(Boolean).join(", ");
+    if (tile) cell.image.alt = spoken ? `${tile.prompt} (${spoken})` : tile.prompt;
+  }
+
+  async describe(ids) {
+    if (this.asking) { this.again = true; return; }
+    this.asking = true;
+    this.again = false;
+    let found = [];
+    try {
+      const response = await fetch(`${this.dataset.tiles}?ids=${ids.join(",")}`);
+      if (response.ok) found = await response.json();
+    } catch { /* the next scrolling tries again */ }
+    this.asking = false;
+    for (const tile of found) this.tiles.set(tile.id, tile);
+    for (const id of this.tiles.keys()) {
+      if (this.tiles.size <= KEPT) break;
+      this.tiles.delete(id);
+    }
+    if (found.length || this.again) this.render();
+  }
+
+  /** Read some tiles again, after they were marked. */
+  async refresh(changed) {
+    const ids = (changed ?? "").split(" ").filter(Boolean).map(Number);
+    for (const id of ids) this.tiles.delete(id);
+    for (const cell of this.cells()) if (ids.includes(this.ids[cell.place])) cell.shown = false;
+    if (ids.length) this.render();
+  }
+
+  * cells() {
+    for (const line of this.lines.values()) for (const cell of line.children) if (!cell.hidden) yield cell;
+  }
+
+  // Selection ---------------------------------------------------------------------------------------------------------
+  select() {
+    for (const cell of this.cells()) this.mark(cell);
+    this.box.classList.toggle("choosing", this.selected.size > 0);
+    if (!this.bar) return;
+    this.bar.hidden = this.selected.size === 0;
+    this.bar.querySelector(".chosen-count").textContent = `${this.selected.size.toLocaleString("en")} selected`;
+    this.bar.querySelector("[data-action=compare]").disabled = this.selected.size < 2 || this.selected.size > 4;
+    this.bar.querySelector("[data-action=clear]").hidden = false;
+  }
+
+  toggle(place, chosen = !this.selected.has(this.ids[place])) {
+    this.selected[chosen ? "add" : "delete"](this.ids[place]);
+    this.anchor = place;
+    this.select();
+  }
+
+  range(place) {
+    const from = this.anchor ?? this.current;
+    for (let each = Math.min(from, place); each <= Math.max(from, place); each += 1) this.selected.add(this.ids[each]);
+    this.select();
+  }
+
+  clear() {
+    this.selected.clear();
+    this.anchor = null;
+    this.select();
+  }
+
+  clicked(event) {
+    const cell = event.target.closest(".cell");
+    if (!cell) return;
+    if (event.target === cell.box) {
+      if (event.shiftKey) this.range(cell.place);
+      else this.toggle(cell.place, cell.box.checked);
+    } else if (event.target.closest("a") && event.shiftKey) {
+      event.preventDefault();
+      this.range(cell.place);
+    } else if (event.target.closest("a")) {
+      this.remember();
+    }
+  }
+
+  /** The images that an action applies to: the selected ones, or else the one with the focus. */
+  fill(data) {
+    data.delete("id");
+    const ids = this.selected.size ? [...this.selected] : this.box.contains(document.activeElement) ? [this.ids[this.current]] : [];
+    data.set("ids", ids.join(" "));
+  }
+
+  // Keyboard ----------------------------------------------------------------------------------------------------------
+  focused(event) {
+    const cell = event.target.closest(".cell");
+    if (cell) this.moveTo(cell.place);
+  }
+
+  moveTo(place) {
+    this.current = place;
+    for (const cell of this.cells()) cell.link.tabIndex = cell.place === place ? 0 : -1;
+  }
+
+  focusPlace(place, still = false) {
+    this.moveTo(place);
+    const row = Math.floor(place / this.columns);
+    const top = this.top() + row * this.step;
+    const head = document.querySelector(".bar")?.offsetHeight ?? 0;
+    const foot = this.bar && !this.bar.hidden ? this.bar.offsetHeight + 16 : 0;
+    if (!still && top - GAP < scrollY + head) scrollTo(0, top - head - GAP);
+    else if (!still && top + this.step > scrollY + innerHeight - foot) scrollTo(0, top + this.step - innerHeight + foot);
+    this.render();
+    const cell = [...(this.lines.get(row)?.children ?? [])].find((each) => each.place === place);
+    cell?.link.focus({ preventScroll: true });
+  }
+
+  pressed(event) {
+    const page = Math.max(1, Math.floor(innerHeight / this.step) - 1) * this.columns;
+    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, PageUp: -page, PageDown: page, Home: -Infinity, End: Infinity };
+    if (event.key in steps && !event.altKey && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      const from = this.current;
+      const place = Math.max(0, Math.min(this.ids.length - 1, from + steps[event.key]));
+      if (event.shiftKey) {
+        this.anchor ??= from;
+        this.range(place);
+      } else {
+        this.anchor = null;
+      }
+      this.focusPlace(place);
+    } else if (event.key === " " && event.target.closest("a")) {
+      event.preventDefault();
+      this.toggle(this.current);
+    } else if (event.key === "a" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      this.ids.forEach((id) => this.selected.add(id));
+      this.select();
+    }
+  }
+
+  /** Keys that act on the selected images, or on the one with the focus. */
+  acted(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select, summary")) return;
+    const acts = this.selected.size || this.box.contains(event.target);
+    if (event.key === "Escape" && this.selected.size) this.clear();
+    else if (!acts || !this.bar) return;
+    else if (event.key === "f") this.bar.querySelector("[data-action=favourite]").click();
+    else if (event.key === "c") this.bar.querySelector("[data-action=compare]").click();
+    else if (/^[0-5]$/.test(event.key)) {
+      this.bar.querySelector("select[name=stars]").value = event.key;
+      this.bar.querySelector("[data-action=stars]").click();
+    }
+  }
+}
+
+if ("scrollRestoration" in history) history.scrollRestoration = "manual";
+customElements.define("virtual-gallery", VirtualGallery);

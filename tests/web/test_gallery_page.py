@@ -1,0 +1,394 @@
+"""The gallery without a browser: pages, filters, marks, collections, comparison, export, erasure, and accounts."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from PIL import Image
+
+from gallery import add_image, add_run
+from limner.core.accounts import Role
+from limner.core.feedback import ImageQuery, Rating
+from limner.core.requests import GenerateRequest
+from limner.studio.images import Viewer
+from limner.web.pages.gallery import MOST_CHOSEN, MOST_TILES, SHOWN
+from pages import PART, text_of, tree
+
+VIEW = Viewer(stored=True)
+HOSTILE = "<script>alert(1)</script>\"' ../../x {{ 7*7 }}"
+
+
+def ids_in(page):
+    return [int(value) for value in page.xpath("//li[contains(@class, 'cell')]/@data-id")]
+
+
+def link(page, text):
+    (found,) = [each for each in page.xpath("//main//a") if text_of(each) == text]
+    return found.get("href")
+
+
+def all_ids(site, query=""):
+    found = site.client.get(f"/gallery/ids{query}").json()
+    total, ids = 0, []
+    for step in found["ids"]:
+        total += step
+        ids.append(total)
+    assert len(found["colours"]) == 3 * len(ids)
+    return ids
+
+
+def choose(site, place, headers=None, **fields):
+    return site.client.post(place, data=fields, headers=headers or {})
+
+
+def key_of(site, account, role="maker"):
+    return {"Authorization": f"Bearer {site.studio.accounts.add_key(account, Role(role))[1]}"}
+
+
+def test_an_empty_gallery_says_what_to_do_first(site):
+    page = site.page("/gallery")
+    assert "No images yet" in page.text_content() and link(page, "Create the first image") == "/create"
+    assert not page.xpath("//form[@id='selection']")
+
+
+def test_a_page_has_tiles_with_links_to_the_next_and_back(site):
+    made = [add_image(site.studio, f"a cat {number}") for number in range(3)]
+    run = site.studio.runs.get(site.studio.images.get(VIEW, made[0]).run)
+    made += [add_image(site.studio, run=run) for _ in range(SHOWN)]
+    newest = made[::-1]
+    first = site.page("/gallery")
+    assert ids_in(first) == newest[:SHOWN] and not first.xpath("//a[@rel='prev']")
+    second = site.page(first.xpath("//a[@rel='next']/@href")[0])
+    assert ids_in(second) == newest[SHOWN:] and not second.xpath("//a[@rel='next']")
+    assert ids_in(site.page(second.xpath("//a[@rel='prev']/@href")[0])) == newest[:SHOWN]
+    assert all_ids(site) == newest and f"{len(made)} images" in text_of(first)
+
+
+def test_tiles_are_thumbnails_that_stay_cached_under_the_hash_of_the_image(site):
+    image = add_image(site.studio, size=(1000, 500), colour="#336699")
+    assert all_ids(site) and site.client.get("/gallery/ids").json()["colours"] == "---"
+    place = site.page("/gallery").xpath("//li//img/@src")[0]
+    response = site.client.get(place)
+    assert response.headers["content-type"] == "image/webp" and "immutable" in response.headers["cache-control"]
+    assert "private" in response.headers["cache-control"]
+    assert Image.open(io.BytesIO(response.content)).size == (160, 80)
+    assert site.client.get(place, headers={"If-None-Match": response.headers["etag"]}).status_code == 304
+    assert site.client.get("/gallery/ids").json()["colours"] == "369"
+    sha256 = site.studio.images.get(VIEW, image).sha256
+    assert Image.open(io.BytesIO(site.client.get(f"/thumbnails/512/{sha256}.webp").content)).size == (512, 256)
+    for wrong in (f"/thumbnails/100/{sha256}.webp", f"/thumbnails/160/{'0' * 64}.webp"):
+        assert site.client.get(wrong).status_code == 404, wrong
+
+
+def test_ids_are_compressed_for_browsers_that_take_it(site):
+    add_image(site.studio)
+    assert site.client.get("/gallery/ids", headers={"Accept-Encoding": "gzip"}).headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in site.client.get("/gallery/ids", headers={"Accept-Encoding": "br"}).headers
+
+
+def test_tiles_are_described_by_their_ids_in_order(site):
+    one, two = add_image(site.studio, "a cat"), add_image(site.studio, HOSTILE)
+    site.studio.feedback.set_favourite(VIEW, one, True)
+    site.studio.feedback.rate(VIEW, two, Rating(stars=4))
+    found = site.client.get(f"/gallery/tiles?ids={two},{one},999999,99999999999").status_code
+    assert found == 422
+    found = site.client.get(f"/gallery/tiles?ids={two},{one},999999,9999999999").json()
+    assert [(each["id"], each["stars"], each["favourite"]) for each in found] == [(two, 4, False), (one, 0, True)]
+    assert found[0]["prompt"] == HOSTILE
+    assert len(site.client.get("/gallery/tiles?ids=" + ",".join([str(one)] * (MOST_TILES + 5))).json()) == MOST_TILES
+
+
+def test_search_and_filters_combine_and_are_undone_one_by_one(site):
+    tall = add_image(site.studio, "a black cat", size=(240, 320), model="starter")
+    add_image(site.studio, "a white cat", size=(320, 240), model="starter")
+    other = add_image(site.studio, "a black cat", size=(240, 320), model="sdxl")
+    page = site.page("/gallery?search=BLACK")
+    assert ids_in(page) == [other, tall] == all_ids(site, "?search=BLACK")
+    assert page.xpath("//input[@name='search']/@value") == ["BLACK"]
+    narrower = site.page(link(page, "sdxl 1"))
+    assert ids_in(narrower) == [other] and "search=BLACK" in link(page, "sdxl 1")
+    assert ids_in(site.page(link(narrower, "sdxl 1"))) == [other, tall]
+    assert ids_in(site.page(link(narrower, "starter 1"))) == [tall]
+    hidden = dict(
+        zip(
+            *(narrower.xpath(f"//form[@role='search']//input[@type='hidden']/@{n}") for n in ("name", "value")),
+            strict=True,
+        )
+    )
+    assert hidden == {"model": "sdxl"}
+    assert ids_in(site.page(link(site.page("/gallery"), "240 x 320 2"))) == [other, tall]
+    nothing = site.page("/gallery?search=dog")
+    assert not ids_in(nothing) and link(nothing, "Show all images") == "/gallery"
+
+
+def test_stars_favourites_dates_and_orders(site):
+    one, two, three = (add_image(site.studio, f"a cat {number}") for number in range(3))
+    site.studio.feedback.rate(VIEW, one, Rating(stars=5))
+    site.studio.feedback.rate(VIEW, two, Rating(stars=3))
+    site.studio.feedback.set_favourite(VIEW, two, True)
+    page = site.page("/gallery")
+    assert ids_in(site.page(link(page, "5 stars 1"))) == [one]
+    assert ids_in(site.page(link(page, "3 and more 2"))) == [two, one]
+    assert ids_in(site.page(link(page, "not rated 1"))) == [three]
+    assert ids_in(site.page(link(page, "♥ Favourites 1"))) == [two]
+    for label, wanted in {
+        "Oldest": [one, two, three],
+        "Best rated": [one, two, three],
+        "Favourites first": [two, three, one],
+    }.items():
+        assert ids_in(site.page(link(page, label))) == wanted, label
+    month = f"{site.studio.images.get(VIEW, one).created:%Y-%m}"
+    assert all_ids(site, f"?month={month}") == [three, two, one] and all_ids(site, "?month=1999-12") == []
+
+
+@pytest.mark.parametrize("query", ["?order=colour", "?month=2026-13", "?start=-1", "?at_least=9", "?colour=red"])
+def test_an_invalid_address_is_an_error_page(site, query):
+    response = site.client.get(f"/gallery{query}")
+    assert response.status_code == 422 and tree(response).xpath("//*[@role='alert']")
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_chosen_images_are_marked_and_the_mark_is_undone(site, headers):
+    one, two = add_image(site.studio), add_image(site.studio)
+    response = choose(site, "/gallery/mark", headers, id=[str(one)], ids=f"{two}", do="favourite")
+    assert response.status_code == 200 and "2 images are added to your favourites" in text_of(tree(response))
+    assert all_ids(site, "?favourite=true") == [two, one]
+    form = tree(response).xpath("//form[.//button[text()='Undo']]")[0]
+    fields = dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
+    assert choose(site, form.get("action"), headers, **fields).status_code == 200
+    assert all_ids(site, "?favourite=true") == []
+
+
+def test_stars_of_many_images_are_undone_to_what_they_were(site):
+    one, two, three = (add_image(site.studio) for _ in range(3))
+    site.studio.feedback.rate(VIEW, two, Rating(stars=2))
+    site.studio.feedback.rate(VIEW, three, Rating(stars=5))
+    page = tree(choose(site, "/gallery/mark", PART, ids=f"{one} {two} {three}", do="stars", stars="5"))
+    assert "2 images have 5 stars now" in text_of(page)
+    assert page.xpath("//*[@data-changed]/@data-changed") == [f"{one} {two}"]
+    fields = dict(zip(page.xpath("//input/@name"), page.xpath("//input/@value"), strict=True))
+    assert fields == {"do": "restore", "was": f"{one}:0 {two}:2"}
+    choose(site, "/gallery/mark", PART, **fields)
+    mine = [site.studio.images.get(VIEW, image).mine for image in (one, two, three)]
+    assert [rating and rating.stars for rating in mine] == [None, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"do": "favourite"}, "no image is chosen; choose at least one"),
+        ({"do": "favourite", "ids": "1 x"}, "'x' is not the id of an image"),
+        ({"do": "favourite", "ids": "999"}, "there is no image 999"),
+        ({"do": "shred", "ids": "1"}, "do 'shred'"),
+        ({"do": "stars", "stars": "6", "ids": "1"}, "stars '6'"),
+        ({"do": "restore", "was": "1:9"}, "was '1:9'"),
+        ({"do": "collect", "ids": "1"}, "no collection is chosen"),
+        ({"do": "collect", "ids": "1", "collection": "77"}, "there is no collection 77"),
+        ({"do": "favourite", "ids": " ".join(map(str, range(MOST_CHOSEN + 1)))}, "2,001 images are chosen"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_line(site, fields, problem):
+    add_image(site.studio)
+    for headers in ({}, PART):
+        response = choose(site, "/gallery/mark", headers, **fields)
+        assert 400 <= response.status_code < 500
+        assert problem in text_of(tree(response).xpath("//*[@role='alert']")[0])
+
+
+def test_collections_are_made_filled_emptied_and_deleted(site):
+    one, two = add_image(site.studio), add_image(site.studio)
+    made = choose(site, "/gallery/collections", name="Summer")
+    assert made.status_code == 303
+    place = made.headers["location"]
+    number = place.rpartition("=")[2]
+    done = choose(site, "/gallery/mark", PART, ids=f"{one} {two}", do="collect", collection=number)
+    assert "2 images are added to “Summer”" in text_of(tree(done))
+    page = site.page(place)
+    assert ids_in(page) == [two, one] and text_of(page.xpath("//h1")[0]) == "Summer"
+    choose(site, "/gallery/mark", PART, ids=f"{one}", do="uncollect", collection=number)
+    assert ids_in(site.page(place)) == [two]
+    deleted = choose(site, f"/gallery/collections/{number}/delete")
+    assert "Summer" in text_of(tree(deleted)) and not site.studio.collections.list(VIEW)
+    form = tree(deleted).xpath("//form[.//button[text()='Undo']]")[0]
+    back = choose(
+        site, form.get("action"), **dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
+    )
+    assert ids_in(site.page(back.headers["location"])) == [two]
+    choose(site, "/gallery/mark", ids=f"{one}", do="collect", name="Winter")
+    assert {each.name: each.pictures for each in site.studio.collections.list(VIEW)} == {"Summer": 1, "Winter": 1}
+    taken = choose(site, "/gallery/collections", name="Winter")
+    assert taken.status_code == 422 and "there is a collection 'Winter' already" in text_of(tree(taken))
+
+
+def test_the_page_of_an_image_has_all_that_is_known_of_it(site):
+    run = add_run(site.studio, GenerateRequest(prompt="a cat", seed=7, steps=12, guidance=3.5))
+    images = [add_image(site.studio, run=run) for _ in range(2)]
+    page = site.page(f"/gallery/{images[1]}")
+    text = text_of(page)
+    assert text_of(page.xpath("//h1")[0]) == "a cat" and "320 x 240 pixels" in text
+    assert "limner generate 'a cat' --seed 8 --steps 12 --guidance 3.5" in text
+    assert '"seed": 8' in text and "GenerateRequest( seed=8," in text
+    for name, wanted in {"Use these settings": set(), "Start from this image": {"image"}}.items():
+        query = parse_qs(urlsplit(link(page, name)).query)
+        assert {key: query[key] for key in ("prompt", "seed", "steps")} == {
+            "prompt": ["a cat"],
+            "seed": ["8"],
+            "steps": ["12"],
+        }
+        assert wanted <= set(query) and ("image" in query) == bool(wanted)
+        filled = site.page(link(page, name))
+        assert filled.xpath("//input[@name='steps']/@value") == ["12"]
+    (download,) = page.xpath("//a[@download]")
+    assert download.get("download") == f"{images[1]:06d}-a-cat.png"
+    assert site.client.get(download.get("href")).headers["content-type"] == "image/png"
+    assert site.client.get(f"/gallery/{site.studio.images.get(VIEW, images[0]).sha256}").status_code == 200
+    assert site.client.get("/gallery/999999").status_code == 404
+
+
+def test_the_page_of_an_image_leads_to_its_neighbours_in_the_query(site):
+    black, white, grey = (add_image(site.studio, f"a {colour} cat") for colour in ("black", "white", "black"))
+    page = site.page(f"/gallery/{black}?search=black")
+    assert page.xpath("//a[@rel='prev']/@href") == [f"/gallery/{grey}?search=black"] and not page.xpath(
+        "//a[@rel='next']"
+    )
+    assert site.page(f"/gallery/{black}").xpath("//a[@rel='prev']/@href") == [f"/gallery/{white}"]
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_one_image_is_rated_and_made_a_favourite_on_its_page(site, headers):
+    image = add_image(site.studio)
+    for fields, pressed in (({"do": "stars", "stars": "4"}, "star-4"), ({"do": "favourite"}, "heart")):
+        response = choose(site, f"/gallery/mark/{image}?search=cat", headers, **fields)
+        if not headers:
+            assert response.headers["location"] == f"/gallery/{image}?search=cat"
+            response = site.client.get(response.headers["location"])
+        assert pressed in tree(response).xpath("//*[@aria-pressed='true']/@id")
+    found = site.studio.images.get(VIEW, image)
+    assert (found.mine.stars, found.favourite) == (4, True)
+    choose(site, f"/gallery/mark/{image}", headers, do="stars", stars="0")
+    assert site.studio.images.get(VIEW, image).mine is None
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_an_image_is_verified(site, headers):
+    response = choose(site, f"/gallery/verify/{add_image(site.studio, size=(64, 64))}", headers)
+    assert response.status_code == 200 and "Watermark" in text_of(tree(response))
+
+
+def test_two_to_four_images_are_compared(site):
+    made = [add_image(site.studio, f"a cat {number}", size=(64 + number, 64), seed=9) for number in range(5)]
+    page = site.page(f"/gallery/compare?id={made[0]}&id={made[1]}")
+    assert len(page.xpath("//compare-slider/img")) == 2 == len(page.xpath("//figure"))
+    rows = {row.xpath("./th")[0].text: [cell.text for cell in row.xpath("./td")] for row in page.xpath("//tbody/tr")}
+    assert rows["Prompt"] == ["a cat 0", "a cat 1"] and rows["Size"] == ["64 x 64 pixels", "65 x 64 pixels"]
+    assert "Variation number" not in rows
+    four = site.page("/gallery/compare?ids=" + "+".join(map(str, made[:4])))
+    assert len(four.xpath("//figure")) == 4 and not four.xpath("//compare-slider")
+    for wrong in (made[:1], made, []):
+        response = site.client.get("/gallery/compare?ids=" + "+".join(map(str, wrong)))
+        assert response.status_code == 422 and "choose" in text_of(tree(response).xpath("//*[@role='alert']")[0])
+
+
+def test_an_export_holds_each_image_with_its_request(site):
+    one, two = add_image(site.studio, HOSTILE, seed=3), add_image(site.studio, "a cat")
+    response = choose(site, "/gallery/export", ids=f"{one} {two}")
+    assert response.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(response.content)) as archive:
+        names = archive.namelist()
+        assert archive.testzip() is None and len(names) == 4
+        assert all("/" not in name and name.isascii() and name.isprintable() for name in names)
+        stem = next(name for name in names if name.startswith(f"{one:06d}"))[:-4]
+        request = json.loads(archive.read(f"{one:06d}-script-alert-1-script-x-7-7.json"))
+        assert request == {"kind": "generate", "prompt": HOSTILE, "seed": 3}, stem
+        assert GenerateRequest.model_validate(request).seed == 3
+        found = site.studio.images.get(VIEW, two)
+        assert archive.read(f"{two:06d}-a-cat.png") == site.studio.files.path(found.sha256).read_bytes()
+
+
+def test_erasing_says_first_what_goes_and_then_does_it(site):
+    one = add_image(site.studio, "a cat")
+    run = site.studio.runs.get(site.studio.images.get(VIEW, one).run)
+    beside, other = add_image(site.studio, run=run), add_image(site.studio, "a dog")
+    asked = tree(choose(site, "/gallery/erase?search=cat", ids=f"{one}"))
+    assert text_of(asked.xpath("//h1")[0]) == "Erase 2 images?" and "The job that made it made 1 more" in text_of(asked)
+    assert all_ids(site) == [other, beside, one]
+    form = asked.xpath("//form")[0]
+    fields = dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
+    done = choose(site, form.get("action"), **fields, sure=form.xpath(".//button/@value")[0])
+    assert done.headers["location"] == "/gallery?search=cat" and all_ids(site) == [other]
+
+
+def test_erasing_also_names_what_was_made_with_the_images(site):
+    image = add_image(site.studio)
+    reference = site.studio.images.get(VIEW, image).reference
+    variant = add_image(site.studio, "a dog", image=reference)
+    asked = tree(choose(site, "/gallery/erase", ids=f"{image}"))
+    assert "1 other job used this image" in text_of(asked) and asked.xpath("//button/@value") == ["derived"]
+    refused = choose(site, "/gallery/erase", ids=f"{image}", sure="yes")
+    assert refused.status_code == 409 or refused.status_code == 422
+    assert all_ids(site) == [variant, image]
+    assert choose(site, "/gallery/erase", ids=f"{image}", sure="derived").status_code == 303
+    assert all_ids(site) == []
+
+
+def test_hostile_prompts_are_shown_as_text(site):
+    image, other = add_image(site.studio, HOSTILE), add_image(site.studio, "a cat")
+    for place in ("/gallery", f"/gallery/{image}", f"/gallery/compare?id={image}&id={other}"):
+        page = site.page(place)
+        assert not page.xpath("//script[not(@src)]"), place
+        assert HOSTILE in page.text_content() or HOSTILE in page.xpath("//img/@alt"), place
+
+
+def test_two_accounts_never_see_each_others_images(guarded):
+    site = guarded
+    ann, ben = key_of(site, "ann"), key_of(site, "ben")
+    mine, theirs = add_image(site.studio, "anns cat", owner="ann"), add_image(site.studio, "bens cat", owner="ben")
+    sha256 = site.studio.images.get(VIEW, theirs).sha256
+    album = site.studio.collections.add(Viewer("ben", "ben", True), "Bens")
+    site.studio.images.thumbnail(sha256, 160)
+    page = tree(site.client.get("/gallery", headers=ann))
+    assert ids_in(page) == [mine] and "bens" not in page.text_content().lower()
+    assert site.client.get("/gallery/ids", headers=ann).json()["ids"] == [mine]
+    assert site.client.get(f"/gallery/tiles?ids={theirs}", headers=ann).json() == []
+    assert site.client.get(f"/thumbnails/160/{sha256}.webp", headers=ben).status_code == 200
+    for place in (f"/thumbnails/160/{sha256}.webp", f"/gallery/{theirs}", f"/gallery/compare?id={mine}&id={theirs}"):
+        assert site.client.get(place, headers=ann).status_code == 404, place
+    for place, fields in {
+        "/gallery/mark": {"do": "favourite"},
+        f"/gallery/mark/{theirs}": {"do": "favourite"},
+        f"/gallery/verify/{theirs}": {},
+        "/gallery/export": {},
+        "/gallery/erase": {"sure": "derived"},
+        f"/gallery/collections/{album.id}/delete": {},
+        "/gallery/collections": {"name": "Theirs"},
+    }.items():
+        response = choose(site, place, ann, ids=str(theirs), **fields)
+        assert response.status_code in (404, 422), (place, response.status_code)
+    choose(site, "/gallery/mark", ann, do="restore", was=f"{theirs}:5")
+    choose(site, "/gallery/mark", ann, ids=str(mine), do="collect", collection=str(album.id))
+    kept = site.studio.images.get(Viewer("ann", None, True), theirs)
+    assert (kept.favourite, kept.ratings) == (False, 0)
+    assert [each.pictures for each in site.studio.collections.list(Viewer("ben", "ben", True))] == [0]
+    assert site.client.get(f"/gallery/ids?collection={album.id}", headers=ann).json()["ids"] == []
+
+
+def test_a_viewer_may_mark_and_export_but_not_erase(guarded):
+    site, image = guarded, add_image(guarded.studio, owner="ann")
+    viewer = key_of(site, "ann", "viewer")
+    page = tree(site.client.get("/gallery", headers=viewer))
+    assert page.xpath("//button[text()='Export as zip']") and not page.xpath("//button[starts-with(text(), 'Erase')]")
+    assert choose(site, "/gallery/mark", viewer, ids=str(image), do="favourite").status_code == 200
+    assert choose(site, "/gallery/export", viewer, ids=str(image)).status_code == 200
+    assert choose(site, "/gallery/collections", viewer, name="Best").status_code == 303
+    assert choose(site, "/gallery/erase", viewer, ids=str(image), sure="yes").status_code == 403
+    assert site.studio.images.list(Viewer("ann", "ann", True), ImageQuery(favourite=True))
+
+
+def test_without_a_key_nothing_is_shown(guarded):
+    for place in ("/gallery", "/gallery/ids", "/gallery/1"):
+        assert guarded.client.get(place).status_code in (303, 401)
+    assert guarded.client.get(f"/thumbnails/160/{'0' * 64}.webp").status_code in (303, 401)
