@@ -14,10 +14,20 @@ from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web.assets import FOREVER, STATIC, content_hash
-from limner.web.pages import create, home, portfolio, queue, sign_in
+from limner.web.followers import follow_drafts
+from limner.web.pages import create, home, portfolio, queue, sign_in, teach, teach_images, teach_training
 from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
 
-PAGES = (home.router, create.router, queue.router, portfolio.router, sign_in.router)
+PAGES = (
+    home.router,
+    create.router,
+    teach.router,
+    teach_images.router,
+    teach_training.router,
+    queue.router,
+    portfolio.router,
+    sign_in.router,
+)
 assets = APIRouter()
 
 
@@ -26,6 +36,7 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
     app = create_app(studio, settings, profile)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
+    follow_drafts(app)
     app.add_middleware(ErrorPagesMiddleware)
     app.add_middleware(PageHeadersMiddleware)
     return app
