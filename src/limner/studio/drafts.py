@@ -212,19 +212,26 @@ class StudioDrafts(DraftStore):
         body: of the training, without its data. fields: of the request to prepare. Raises LimnerError as `enqueue`
         does, and if a training of the draft is under way.
         """
+        draft = self.get(caller.account, draft.id)
+        if self.under_way(draft):
+            raise _under_way()
         request = self._prepare_request(caller, images, fields)
         parse_body({**body, "data": request.sources[0]})
         run = self._submit(request, caller=caller, granted=granted)
+        known = draft.choices
 
         def note(before: Draft) -> Draft:
             earlier = before.choices
-            if self.under_way(before):
-                self._runs.withdraw(run.id)
-                raise LimnerError("a training of this draft is under way", "stop it first, or wait until it has ended")
+            if (earlier.prepare, earlier.train) != (known.prepare, known.train):
+                raise _under_way()
             trainings = (*earlier.trainings, earlier.train) if earlier.train else earlier.trainings
             return before.with_choices(prepare=run.id, train="", body=body, by=caller, trainings=trainings, problem="")
 
-        self.change(caller.account, draft.id, note)
+        try:
+            self.change(caller.account, draft.id, note)
+        except LimnerError:
+            self._runs.withdraw(run.id)
+            raise
         return run
 
     def _prepare_request(self, caller: Caller, images: Sequence[DraftImage], fields: dict[str, Any]) -> PrepareRequest:
@@ -295,6 +302,10 @@ class StudioDrafts(DraftStore):
         request, execution = parse_body({**draft.choices.body, "data": reference})
         caller = draft.choices.by or Caller(account=draft.owner)
         return self._submit(request, parent=prepared.id, caller=caller, granted=granted, execution=execution)
+
+
+def _under_way() -> LimnerError:
+    return LimnerError("a training of this draft is under way", "stop it first, or wait until it has ended")
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from limner.core.drafts import Draft, Value
@@ -20,6 +20,8 @@ ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+RECOMMENDED = ("steps", "batch", "learning_rate")
+"""Fields of a training that a model recommends values for."""
 DEFAULT_CARD = "pet"
 SMALLEST_HELD_OUT = 8
 
@@ -82,10 +84,17 @@ def setting_names() -> frozenset[str]:
     return frozenset(field.name for field in form_fields(KIND)) - {*ELSEWHERE}
 
 
-def setting_fields(settings: Mapping[str, Any], errors: Mapping[str, str] | None = None) -> list[FormField]:
-    """The fields of the step Recipe."""
+def setting_fields(
+    settings: Mapping[str, Any], errors: Mapping[str, str] | None = None, model: TrainingModel | None = None
+) -> list[FormField]:
+    """The fields of the step Recipe. model: whose recommended values stand in empty fields."""
     fields = form_fields(KIND, {name: value for name, value in settings.items() if name != "options"}, errors)
-    return [field for field in fields if field.name not in ELSEWHERE]
+    usual = {} if model is None else {name: f"{getattr(model, name):g}" for name in RECOMMENDED}
+    return [
+        replace(field, placeholder=usual.get(field.name, field.placeholder))
+        for field in fields
+        if field.name not in ELSEWHERE
+    ]
 
 
 def as_text(value: Any) -> Value:

@@ -318,7 +318,7 @@ def _recipe(
     errors = {name: text for name, text in errors.items() if name not in ELSEWHERE}
     texts = {name: conflict_text(other) for name, other in conflicts.items()}
     visible = {**settings, **{name: typed[name] for name in conflicts}}
-    fields = setting_fields(visible, {**errors, **texts})
+    fields = setting_fields(visible, {**errors, **texts}, model)
     shown: dict[str, Value] = {field.name: _shown(field) for field in fields} | {"recipe": card.name}
     own = sorted(name for name in draft.choices.fields if name in shown and name != "recipe")
     return shown_with(
