@@ -24,7 +24,8 @@ COMPARED = 16
 @dataclass(frozen=True)
 class TrainingModel:
     """A base model to choose. gigabytes: of the download. memory: gigabytes that a training needs. images: the only
-    kind of images that it knows, or "". side: in pixels. steps, batch, learning_rate: recommended.
+    kind of images that it knows, or "". side: in pixels. steps, batch, learning_rate: recommended. lacks: what this
+    machine lacks for it, or "".
     """
 
     name: str
@@ -38,13 +39,15 @@ class TrainingModel:
     steps: int
     batch: int
     learning_rate: float
+    lacks: str = ""
 
 
 def training_models() -> list[TrainingModel]:
     """The named models, smallest download first."""
-    from limner.models.catalog import TRAINING, list_models
+    from limner.models.catalog import TRAINING, Machine, list_models
     from limner.models.loading import resolve
 
+    machine = Machine.this()
     found: list[TrainingModel] = []
     for named in list_models():
         model = resolve(named.name)
@@ -61,6 +64,7 @@ def training_models() -> list[TrainingModel]:
                 steps=int(model.defaults["steps"]),
                 batch=int(model.defaults["batch"]),
                 learning_rate=float(model.defaults["learning_rate"]),
+                lacks=machine.lacks(named) if named.memory else "",
             )
         )
     return found
