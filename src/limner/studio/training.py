@@ -25,7 +25,8 @@ MAX_BYTES = 64 * 2**20
 """The most bytes of a file of a result that is read."""
 RECORDED, LISTED = 5, 200
 """The newest runs of a model from which its speed is taken, and runs among which they are searched."""
-TRAINING = "training"
+LOADING, TRAINING = "loading", "training"
+"""Names of stages of a training: the first of each attempt, and that of its steps."""
 _RESUMED = re.compile(r"resuming from step (\d+)")
 
 
@@ -45,6 +46,16 @@ class Findings:
     faults: Mapping[str, tuple[ImageFault, ...]]
     advice: tuple[tuple[str, str], ...]
     rights: Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class RunStage:
+    """The stage that a run is in. total: its steps, if known. began: when. first: steps that were done before."""
+
+    name: str
+    total: int | None
+    began: datetime
+    first: int
 
 
 @dataclass(frozen=True)
@@ -106,14 +117,25 @@ class StudioTraining:
                 continue
         return None
 
-    def seconds_left(self, run: Run, now: datetime) -> float | None:
+    def seconds_left(self, run: Run, stage: RunStage | None, now: datetime) -> float | None:
         """How long the steps of a running training still take, by those of this attempt; None before the first."""
-        stage, first = self._training_stage(run)
-        progress = run.progress
-        if run.status.ended or stage is None or progress is None or not progress.total or progress.done <= first:
+        if run.status is not Status.RUNNING or stage is None or stage.name != TRAINING or run.progress is None:
             return None
-        passed = (now - stage).total_seconds()
-        return passed / (progress.done - first) * (progress.total - progress.done)
+        done, total = run.progress.done, stage.total
+        if total is None or done <= stage.first:
+            return None
+        return (now - stage.began).total_seconds() / (done - stage.first) * max(0, total - done)
+
+    def stage(self, run: Run) -> RunStage | None:
+        """The newest stage of a run; None before the first."""
+        found, first = None, 0
+        for _, time, event in self._runs.events(run.id):
+            if isinstance(event, Stage):
+                first = 0 if event.name == LOADING else first
+                found = RunStage(event.name, event.total, time, first if event.name == TRAINING else 0)
+            elif isinstance(event, Notice) and (resumed := _RESUMED.match(event.text)):
+                first = int(resumed[1])
+        return found
 
     def speed(self, model: str, side: int, batch: int) -> Speed | None:
         """How fast finished trainings of a model were; None without any.
@@ -132,28 +154,15 @@ class StudioTraining:
 
     def _measured(self, run: Run, request: TrainRequest, side: int, batch: int) -> Iterator[tuple[float, float]]:
         """Seconds per step, image and million pixels of a run, and those before its first step."""
-        stage, first = self._training_stage(run)
-        metrics = self.metrics(run)
-        if stage is None or run.finished is None or not metrics:
+        stage, metrics = self.stage(run), self.metrics(run)
+        if stage is None or stage.name != TRAINING or run.finished is None or not metrics:
             return
-        count = metrics[-1]["step"] - first
+        count = metrics[-1]["step"] - stage.first
         size = (request.batch or batch) * (request.resolution or side) ** 2 / 1e6
         if count > 0 and size > 0:
-            started = run.started or stage
-            seconds = (run.finished - stage).total_seconds() / count / size
-            yield seconds, 0.0 if first else max(0.0, (stage - started).total_seconds())
-
-    def _training_stage(self, run: Run) -> tuple[datetime | None, int]:
-        """When the steps of the newest attempt began, and after how many steps."""
-        began, first = None, 0
-        for _, time, event in self._runs.events(run.id):
-            if isinstance(event, Stage) and event.name == TRAINING:
-                began = time
-            elif isinstance(event, Notice) and (found := _RESUMED.match(event.text)):
-                began, first = None, int(found[1])
-            elif isinstance(event, Stage) and event.name == "loading":
-                began, first = None, 0
-        return began, first
+            started = run.started or stage.began
+            seconds = (run.finished - stage.began).total_seconds() / count / size
+            yield seconds, 0.0 if stage.first else max(0.0, (stage.began - started).total_seconds())
 
     def _working_file(self, run: Run, name: str) -> str | None:
         """A file in the working folder of a run, if a worker of this machine executes it."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 720, 240, 56, 32, 12, 12
 SMOOTHING = {"none": 0.0, "some": 0.75, "strong": 0.93}
+LEAST = 0.01
+"""The least space above and below the curves, so that noise does not look like progress."""
 MOST = 600
 """The most points of a curve."""
 
@@ -37,7 +39,7 @@ def loss_chart(metrics: Sequence[dict[str, float]], steps: int, smoothing: str =
         smooth.append((step, mean))
     # The raw curve may leave the chart: most of a denoising loss is noise, and would hide what was learned.
     values = [value for _, value in smooth + held_out]
-    margin = 0.1 * (max(values) - min(values)) or 0.05
+    margin = max(0.1 * (max(values) - min(values)), LEAST)
     low, high = min(values) - margin, max(values) + margin
     last = max(steps, int(losses[-1][0]))
 

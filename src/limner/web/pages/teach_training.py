@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -204,15 +205,18 @@ def _progress(state: ServerState, run: Run, smoothing: str) -> dict[str, Any]:
         if each.kind == ArtifactKind.PREVIEW
     ]
     metrics = studio.training.metrics(run)
-    total = (run.progress.total if run.progress else None) or request.steps or 0
-    left = studio.training.seconds_left(run, datetime.now(UTC))
+    stage = studio.training.stage(run)
+    steps = request.steps or (int(metrics[-1]["step"]) if metrics else 0)
+    left = studio.training.seconds_left(run, stage, datetime.now(UTC))
     result = next((each for each in artifacts if each.kind in (ArtifactKind.ADAPTER, ArtifactKind.MODEL)), None)
     scores = studio.training.scores(run)
     (view,) = run_views(studio, [run])
+    at_work = stage is not None and run.progress is not None
+    total = view.total or (stage.total if stage is not None and at_work else None)
     return {
-        "run": view,
+        "run": replace(view, stage=stage.name if stage is not None and at_work else "", total=total),
         "metrics": metrics[-1] if metrics else {},
-        "chart": loss_chart(metrics, int(total), smoothing),
+        "chart": loss_chart(metrics, steps, smoothing),
         "previews": previews,
         "preview_prompts": request.preview_prompt or (request.instance_prompt, request.class_prompt),
         "left": "" if left is None else f"about {duration(left)} left",
