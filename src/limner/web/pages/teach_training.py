@@ -42,6 +42,8 @@ from limner.web.rendering import page, part
 from limner.web.views import image_view, run_views
 
 TEMPLATE = "teach_train.html"
+MOST = 1.25
+"""The end of the axes of scaled scores; a score may be a little above 1."""
 Smoothing = Annotated[str, Query(max_length=20)]
 router = APIRouter(prefix="/teach/{draft_id}/train")
 
@@ -246,8 +248,8 @@ def _scores(scores: CheckpointScores) -> dict[str, Any]:
             "prompt": f"{100 * scores.scaled_prompt(each):.0f} %",
             "balance": f"{100 * scores.balance(each):.0f} %",
             "best": each.step == best.step,
-            "x": f"{_part(scores.scaled_prompt(each)) * 280 + 40:.1f}",
-            "y": f"{200 - _part(scores.scaled_subject(each)) * 180:.1f}",
+            "x": f"{40 + 250 * _part(scores.scaled_prompt(each)):.1f}",
+            "y": f"{200 - 170 * _part(scores.scaled_subject(each)):.1f}",
         }
         for each in scores.after
     ]
@@ -255,4 +257,5 @@ def _scores(scores: CheckpointScores) -> dict[str, Any]:
 
 
 def _part(value: float) -> float:
-    return min(1.0, max(0.0, value))
+    """The place of a scaled score on its axis, 0 to 1; the axis ends at MOST."""
+    return min(1.0, max(0.0, value / MOST))
