@@ -33,6 +33,7 @@ TEXTS: dict[str, Any] = {
     "webhooks.secret": lambda n: f"{n:064x}",
     "deliveries.id": lambda n: f"msg_{n:024x}",
     "deliveries.event": "run.done",
+    "drafts.id": lambda n: "abcdefgh234" + "abc"[n],
     "events.kind": "notice",
     "artifacts.kind": "picture",
     "artifacts.path": lambda n: f"/pictures/{n}.png",

@@ -18,10 +18,9 @@ def notify_unknown_words(
     what: the kind of the texts, such as "prompt". Words by which adapters are called are known; what else an adapter
     learned from captions is not recorded.
     """
-    domain = model.domain
-    if domain is None:
+    domain, known = model.domain, known_words(model)
+    if domain is None or known is None:
         return
-    known = words_of(phrase for phrases in domain.phrases().values() for phrase in phrases)
     known |= words_of(str(word) for adapter in adapters for word in _called(adapter))
     found = [words for text in texts if (words := unknown_words(text, known))]
     if not found:
@@ -31,6 +30,13 @@ def notify_unknown_words(
     named = describe_words(dict.fromkeys(word for words in found for word in words), known, domain.synonyms)
     text = f"{subject} words that {model.reference!r} does not know{unless}: {named}"
     emit(Notice(text=f"{text}; all that it knows: {domain.listing}", level="warning"))
+
+
+def known_words(model: Model) -> frozenset[str] | None:
+    """The words that a model with a small vocabulary knows, in lower case; None for a model of any words."""
+    if model.domain is None:
+        return None
+    return words_of(phrase for phrases in model.domain.phrases().values() for phrase in phrases)
 
 
 def _called(adapter: Adapter) -> list[object]:

@@ -5,6 +5,7 @@ Quotas of images and stored bytes are checked in `limner.store.quota`.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -35,6 +36,8 @@ UPLOAD_PATHS = (
     "/create/files",
 )
 """Paths that take files. All others parse the body as JSON, whatever its media type."""
+PAGE_UPLOADS = re.compile(r"/teach/[a-z0-9]+/images")
+"""Paths of pages that take files."""
 UPLOAD_TYPES = ("application/octet-stream", "application/zip", "multipart/form-data")
 """Media types of uploads, besides those of images."""
 SUBMISSIONS = CapacityLimiter(8)
@@ -100,7 +103,9 @@ class BodyLimitMiddleware:
 def is_upload(scope: Scope) -> bool:
     """Return whether the body of a request holds files, by its path and its media type."""
     media_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().casefold()
-    return scope["path"] in UPLOAD_PATHS and (media_type in UPLOAD_TYPES or media_type.startswith("image/"))
+    path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+    takes_files = path in UPLOAD_PATHS or PAGE_UPLOADS.fullmatch(path) is not None
+    return takes_files and (media_type in UPLOAD_TYPES or media_type.startswith("image/"))
 
 
 async def run_submission(submit: Callable[[], Result]) -> Result:

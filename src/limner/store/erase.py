@@ -27,6 +27,7 @@ from limner.store.tables import (
     ArtifactRow,
     CollectionRow,
     ComparisonRow,
+    DraftRow,
     FavouriteRow,
     GrantRow,
     IdempotencyRow,
@@ -201,6 +202,7 @@ def delete_rows(
         session.execute(delete(RunRow).where(RunRow.id.in_(ids)))
     for reference, owner in plan.uploads:
         session.execute(delete(GrantRow).where(GrantRow.reference == reference, GrantRow.owner == owner))
+    _remove_from_drafts(session, plan.uploads)
     session.flush()
     files = contents.expand(mentions) - contents.expand(all_mentions(session) | set(protected))
     sizes = {sha256: blobs.size(sha256) for sha256 in sorted(files) if sha256 in blobs}
@@ -208,12 +210,22 @@ def delete_rows(
     return ErasureResult(plan.runs, plan.derived, uploads, sorted(sizes), sum(sizes.values()), left)
 
 
+def _remove_from_drafts(session: Session, uploads: set[tuple[str, str]]) -> None:
+    """Remove erased images from the drafts of their accounts. uploads: reference and owner."""
+    gone = {(hash_of(reference), owner) for reference, owner in uploads}
+    owners = {owner for _, owner in gone}
+    for row in session.scalars(select(DraftRow).where(DraftRow.owner.in_(owners))):
+        kept = [image for image in row.images if (image.get("sha256"), row.owner) not in gone]
+        if len(kept) < len(row.images):
+            row.images, row.version = kept, row.version + 1
+
+
 def _delete_account_rows(session: Session, account: str) -> None:
-    """Delete an account's feedback, collections, webhooks, stored responses, and the verdicts on its prompts."""
+    """Delete an account's feedback, collections, drafts, webhooks, stored responses, and verdicts on its prompts."""
     rated = list(session.scalars(select(RatingRow.picture).where(RatingRow.account == account)))
     for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, IdempotencyRow):
         session.execute(delete(row).where(row.account == account))
-    for row in (VerdictRow, WebhookRow):
+    for row in (VerdictRow, WebhookRow, DraftRow):
         session.execute(delete(row).where(row.owner == account))
     for image in rated:
         update_mean(session, image)

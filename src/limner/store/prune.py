@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
@@ -13,20 +13,27 @@ from limner.core.runs import Status
 from limner.store.blobs import Blobs
 from limner.store.erase import ErasePlan, ErasureResult, delete_rows, remove_files
 from limner.store.paths import runs_folder
-from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
+from limner.store.references import (
+    FolderContents,
+    RunReferences,
+    all_mentions,
+    hash_of,
+    mentions_in,
+    mentions_of_drafts,
+)
 from limner.store.removal import discard
 from limner.store.runs import Store
-from limner.store.tables import CollectionItemRow, FavouriteRow, GrantRow, ImageIndexRow, RunRow
+from limner.store.tables import CollectionItemRow, DraftRow, FavouriteRow, GrantRow, ImageIndexRow, RunRow
 
 ORPHAN_SECONDS = 24 * 3600.0
 """Age at which an unreferenced file counts as an orphan; the row of a younger one may not be written yet."""
 
 
 def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str] = ()) -> ErasureResult:
-    """Erase runs that ended before a time, and uploads from before it.
+    """Erase runs that ended before a time, uploads from before it, and drafts that were not changed since.
 
-    Runs stay that have a favourite or collected image, and runs and uploads that staying runs use. protected: mentions
-    of files that stay in any case.
+    Uploads stay that a draft uses. Runs stay that have a favourite or collected image, and runs and uploads that
+    staying runs use. protected: mentions of files that stay in any case.
     """
     contents, protected = FolderContents(blobs), set(protected)
     with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
@@ -38,7 +45,8 @@ def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str]
         going = set(old) - _runs_with_liked_images(session)
         uploads = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.created, GrantRow.giver)).all()
         uploaded = contents.expand(mention for row in uploads for mention in mentions_in(row[0]))
-        needed = contents.expand(protected)
+        session.execute(delete(DraftRow).where(DraftRow.saved < before, DraftRow.waits.is_(False)))
+        needed = contents.expand(protected | mentions_of_drafts(session))
         while True:
             stays = references.used.keys() - going
             needed |= contents.expand(mention for run in stays for mention in references.used[run])

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from limner.core.requests import KnownRequest, reference_fields
 from limner.store.blobs import Blobs
-from limner.store.tables import ArtifactRow, GrantRow, ImageAdapterRow, RunRow
+from limner.store.tables import ArtifactRow, DraftRow, GrantRow, ImageAdapterRow, RunRow
 
 _MENTION = re.compile(r"(?<![0-9a-f])(?:folder:)?[0-9a-f]{64}(?![0-9a-f])")
 
@@ -91,7 +91,17 @@ def all_mentions(session: Session) -> set[str]:
         found |= mentions_of_request(request)
     for column in (ArtifactRow.sha256, ArtifactRow.reference, GrantRow.reference, ImageAdapterRow.reference):
         found |= set[str]().union(*(mentions_in(value) for value in session.scalars(select(column)) if value))
-    return found
+    return found | mentions_of_drafts(session)
+
+
+def mentions_of_drafts(session: Session) -> set[str]:
+    """The hashes of the images of all drafts, even of those that this version cannot read."""
+    images = [image for row in session.scalars(select(DraftRow.images)) for image in cast(list[Any], row)]
+    return {sha256 for image in images if isinstance(image, dict) for sha256 in mentions_in(_hash_in(image))}
+
+
+def _hash_in(image: dict[Any, Any]) -> str:
+    return str(image.get("sha256", ""))
 
 
 def mentions_of_request(request: Any) -> set[str]:

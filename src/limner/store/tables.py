@@ -351,3 +351,24 @@ class QuotaRow(Base):
     key: Mapped[str] = mapped_column(PatternString(16, patterns.OPTIONAL_KEY))
     pictures: Mapped[int]
     created: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DraftRow(Base):
+    """A training that an account is setting up on the pages; see `core/drafts.py`.
+
+    images: the uploaded images in their order. waits: whether its training is to be queued. removed: whether it was
+    deleted, and can still be restored.
+    """
+
+    __tablename__ = "drafts"
+    __table_args__ = (Index("ix_drafts_owner", "owner", "saved"),)
+
+    id: Mapped[str] = mapped_column(PatternString(12, patterns.DRAFT), primary_key=True)
+    owner: Mapped[str] = mapped_column(PatternString(64, patterns.OWNER))
+    version: Mapped[int]
+    choices: Mapped[dict[str, Any]] = mapped_column(JSON)
+    images: Mapped[list[dict[str, Any]]] = mapped_column(JSON, info={"json_type": list})
+    waits: Mapped[bool] = mapped_column(server_default=false(), default=False, index=True)
+    removed: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    saved: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -30,6 +30,7 @@ from limner.store.grants import Grants
 from limner.store.paths import cache_folder, home
 from limner.store.queue import Queue
 from limner.store.runs import Admission, Store
+from limner.studio.drafts import StudioDrafts
 from limner.studio.execution import execute_here
 from limner.studio.feedback import StudioFeedback
 from limner.studio.files import StudioFiles
@@ -38,6 +39,7 @@ from limner.studio.maintenance import Maintenance
 from limner.studio.references import check_references
 from limner.studio.runs import QUEUE, StudioRuns
 from limner.studio.service import Accounts, IdempotencyRecords, ImageCollections, Verdicts, Webhooks, shared_secret
+from limner.studio.training import StudioTraining
 
 Listener = Callable[[Event], None]
 MAX_DEPTH = 400
@@ -59,7 +61,7 @@ def _never() -> bool:
 class Studio:
     """Submits requests, and executes or queues them. Its parts give access to everything else:
 
-    runs, images, feedback, files, maintenance, accounts, collections, verdicts, webhooks.
+    runs, images, feedback, files, maintenance, accounts, collections, verdicts, webhooks, drafts, training.
 
     folder: the home, with runs, artifacts and caches; by default $LIMNER_HOME, or the user's data folder.
     files: where files are stored by content, a folder or a URL; by default $LIMNER_FILES, or a folder of the home.
@@ -91,6 +93,8 @@ class Studio:
         self.maintenance = Maintenance(self.store, self.files, self.runs)
         self.accounts, self.collections = Accounts(self.store), ImageCollections(self.store)
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
+        self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue, cache_folder(self.home))
+        self.training = StudioTraining(self.store, self.files, self.runs)
         self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
 
     def submit(

@@ -18,6 +18,7 @@ TEMPLATES = Path(__file__).with_name("templates")
 NAVIGATION = (
     ("home", "/", "Home"),
     ("create", "/create", "Create"),
+    ("teach", "/teach", "Teach"),
     ("gallery", "/gallery", "Gallery"),
     ("queue", "/queue", "Queue"),
 )
@@ -84,7 +85,7 @@ def _common(request: Request) -> dict[str, Any]:
         "asset": lambda name: path(asset_path(name)),
         "here": request.url.path.removeprefix(root) or "/",
         "htmx_config": json.dumps(
-            {"defaultSettleDelay": 0, "morphIgnore": ["data-htmx-powered", "style"], "defaultTimeout": 60000}
+            {"defaultSettleDelay": 0, "morphIgnore": ["data-htmx-powered", "style", "open"], "defaultTimeout": 60000}
         ),
     }
 

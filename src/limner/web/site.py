@@ -15,7 +15,19 @@ from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.assets import FOREVER, STATIC, content_hash
-from limner.web.pages import create, gallery, home, portfolio, queue, sign_in, thumbnails
+from limner.web.followers import follow_drafts
+from limner.web.pages import (
+    create,
+    gallery,
+    home,
+    portfolio,
+    queue,
+    sign_in,
+    teach,
+    teach_images,
+    teach_training,
+    thumbnails,
+)
 from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
 
 PAGES = (
@@ -24,6 +36,9 @@ PAGES = (
     live.router,
     gallery.router,
     thumbnails.router,
+    teach.router,
+    teach_images.router,
+    teach_training.router,
     queue.router,
     portfolio.router,
     sign_in.router,
@@ -36,6 +51,7 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
     app = create_app(studio, settings, profile)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
+    follow_drafts(app)
     app.add_middleware(ErrorPagesMiddleware)
     app.add_middleware(PageHeadersMiddleware)
     return app

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
@@ -67,21 +68,39 @@ def warn_of_domain(request: TrainRequest, found: Scan, model: Model, emit: Emit,
     if domain is None:
         return
     notify_unknown_words(model, "class word", [request.class_word], emit)
-    shown = evenly(found.images, COMPARED)
-    alike = [probability >= RESEMBLES for probability in domain.resemblance([open_image(i.path) for i in shown])]
-    if 2 * sum(alike) >= len(alike):
+    problem = foreign_images(model, [image.path for image in found.images])
+    if problem is None:
         return
+    better, what_it_needs = advised_model()
+    other = request.model_copy(update={"model": better})
+    again = f'this request with "model": "{better}"' if queued else train_command(other)
+    text = f"{problem}; for photos, use a model of photos: {again} ({what_it_needs})"
+    emit(Notice(text=text, level="warning"))
+
+
+def foreign_images(model: Model, images: Sequence[Path]) -> str | None:
+    """What is wrong with training a model on these images, if most of them are of another kind than those that it was
+    trained on; None otherwise.
+    """
+    domain = model.domain
+    if domain is None or not images:
+        return None
+    shown = evenly(images, COMPARED)
+    alike = [probability >= RESEMBLES for probability in domain.resemblance([open_image(path) for path in shown])]
+    if 2 * sum(alike) >= len(alike):
+        return None
+    return (
+        f"{len(alike) - sum(alike)} of {len(alike)} images do not look like the {domain.images} that "
+        f"{model.reference!r} was trained on: it will learn their colours, and little of the subject"
+    )
+
+
+def advised_model() -> tuple[str, str]:
+    """The model to train on photos on this machine, and what that needs, in words."""
     machine = Machine.this()
     better = model_for_photos(machine)
-    other = request.model_copy(update={"model": better.name})
-    again = f'this request with "model": "{better.name}"' if queued else train_command(other)
     lacks = machine.lacks(better)
-    text = (
-        f"{len(alike) - sum(alike)} of {len(alike)} images do not look like the {domain.images} that "
-        f"{model.reference!r} was trained on: it will learn their colours, and little of the subject; for photos, use "
-        f"a model of photos: {again} ({needs(better)}{', but ' + lacks if lacks else ''})"
-    )
-    emit(Notice(text=text, level="warning"))
+    return better.name, f"{needs(better)}{', but ' + lacks if lacks else ''}"
 
 
 def train_command(request: TrainRequest) -> str:

@@ -224,7 +224,7 @@ async def verify(
 ) -> HTMLResponse:
     """Verify who made an image, and whether it was changed since."""
     place = await run_sync(state.studio.files.path, picture.sha256)
-    verdict = await verify_file(place, state, caller)
+    verdict = await verify_file(state, caller, place)
     if wants_part(request):
         return part(request, "gallery_image.html", "verification", verdict=verdict)
     values = await run_sync(_details, state.studio, view, caller, picture, query)

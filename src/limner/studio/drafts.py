@@ -1,0 +1,327 @@
+"""Drafts of trainings as surfaces use them: images are added, checked and trained on."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from threading import BoundedSemaphore, Lock
+from typing import Any
+
+from pydantic import ValidationError
+
+from limner.core.accounts import Caller
+from limner.core.drafts import MAX_CAPTION, MAX_IMAGES, MAX_NAME, Draft, DraftImage
+from limner.core.errors import LimnerError, Unavailable, invalid
+from limner.core.events import ArtifactKind
+from limner.core.execution import parse_body
+from limner.core.files import read_file
+from limner.core.image_faults import FAULTS
+from limner.core.requests import PrepareRequest
+from limner.core.runs import Run, Status
+from limner.core.text import clean_line
+from limner.data.entries.sidecars import METADATA
+from limner.imaging.decode import PIXEL_CAP, read_image
+from limner.imaging.formats import SUFFIXES, media_type
+from limner.store.drafts import DraftStore
+from limner.store.files import atomic_file
+from limner.store.manifests import is_safe_name, write_manifest
+from limner.store.runs import Store
+from limner.studio.files import StudioFiles
+from limner.studio.runs import QUEUE, StudioRuns
+
+THUMBNAIL = 384
+"""Longest side of a small copy of an image, in pixels."""
+NO_PIP = ("image/heic", "image/avif")
+"""Formats that need a package, which a visitor of the pages cannot install."""
+FLAGGED = tuple(name for name, kind in FAULTS.items() if kind.action == "drop" and not kind.certain)
+_decoding = BoundedSemaphore(2)
+Submit = Callable[..., Run]
+
+
+@dataclass(frozen=True)
+class AddedImage:
+    """An image that was added to a draft. known: whether the draft had it already."""
+
+    draft: Draft
+    image: DraftImage
+    known: bool
+
+
+class StudioDrafts(DraftStore):
+    """The drafts of all accounts. `list`, `get`, `add` and `change` read and write them.
+
+    submit: queues a request. cache: folder of small copies of images.
+    """
+
+    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns, submit: Submit, cache: Path) -> None:
+        super().__init__(store)
+        self._files, self._runs, self._submit, self._cache = files, runs, submit, cache
+        self._following = Lock()
+
+    def add_image(
+        self, caller: Caller, draft: str, path: Path, name: str, caption: str = "", pixels: int | None = None
+    ) -> AddedImage:
+        """Store an image and add it to a draft; one that the draft has already is shown again.
+
+        pixels: the most that it may have. Raises LimnerError for a file that is no image that can be decoded.
+        """
+        self.get(caller.account, draft)
+        data = read_file(path)
+        size = self._examine(data, name, pixels)
+        reference = self._files.upload(path, caller)
+        sha256 = reference.partition(":")[2]
+        self._write_thumbnail(sha256, data, name)
+        return self._put(caller, draft, sha256, name, size, caption)
+
+    def add_known(self, caller: Caller, draft: str, sha256: str, name: str) -> AddedImage | None:
+        """Add an image that the account stored before, without sending it again; None if there is none."""
+        self.get(caller.account, draft)
+        reference = f"sha256:{sha256}"
+        if not self._files.may_use(caller, reference) or sha256 not in self._files:
+            return None
+        data = self._files.read(sha256, 0, self._files.size(sha256))
+        size = self._examine(data, name, None)
+        self._files.grants.add(caller, reference, len(data))
+        self._write_thumbnail(sha256, data, name)
+        return self._put(caller, draft, sha256, name, size, "")
+
+    def _put(
+        self, caller: Caller, draft: str, sha256: str, name: str, size: tuple[int, int], caption: str
+    ) -> AddedImage:
+        known = False
+
+        def add(before: Draft) -> Draft:
+            nonlocal known
+            if (found := before.image(sha256)) is not None:
+                known = not found.removed
+                return before.with_image(sha256, removed=False)
+            if len(before.images) >= MAX_IMAGES:
+                raise LimnerError(f"{name[:80]!r} is one image more than {MAX_IMAGES:,}", "delete others first")
+            image = DraftImage(
+                sha256=sha256,
+                name=free_name(name, [each.name for each in before.images]),
+                width=size[0],
+                height=size[1],
+                caption=clean_line(caption, MAX_CAPTION),
+                version=before.version + 1,
+            )
+            return before.model_copy(update={"images": (*before.images, image)})
+
+        after = self.change(caller.account, draft, add)
+        image = after.image(sha256)
+        assert image is not None
+        return AddedImage(after, image, known)
+
+    def thumbnail(self, draft: Draft, sha256: str) -> Path:
+        """A small copy of an image of a draft, as JPEG. Raises LimnerError for an image that the draft has not."""
+        image = draft.image(sha256)
+        if image is None:
+            raise LimnerError(f"the draft has no image {sha256[:12]}", "add it first")
+        place = self._thumbnail_place(sha256)
+        if not place.exists():
+            data = self._files.read(sha256, 0, self._files.size(sha256))
+            self._write_thumbnail(sha256, data, image.name)
+        return place
+
+    def _thumbnail_place(self, sha256: str) -> Path:
+        return self._cache / "thumbnails" / f"{sha256}-{THUMBNAIL}.jpg"
+
+    def _examine(self, data: bytes, name: str, pixels: int | None) -> tuple[int, int]:
+        """(width, height) of an image, upright. Raises LimnerError if it cannot be decoded."""
+        kind = media_type(data)
+        try:
+            with _decoding:
+                return read_image(data, name, min(PIXEL_CAP, pixels or PIXEL_CAP), (THUMBNAIL, THUMBNAIL)).size
+        except LimnerError as error:
+            if kind in NO_PIP and "pip install" in error.remedy:
+                remedy = "save it as JPEG; an iPhone does so with Settings, Camera, Formats, Most Compatible"
+                raise LimnerError(f"{error.problem}, which this server cannot read", remedy) from error
+            raise
+
+    def _write_thumbnail(self, sha256: str, data: bytes, name: str) -> None:
+        place = self._thumbnail_place(sha256)
+        if place.exists():
+            return
+        with _decoding:
+            image = read_image(data, name, least=(THUMBNAIL, THUMBNAIL)).image
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(place) as partial:
+            image.save(partial, "JPEG", quality=82)
+
+    def folder_of(self, caller: Caller, images: Sequence[DraftImage]) -> str:
+        """The reference of a folder with these images and their captions, which are not copied.
+
+        An image with a crop of its own is stored again, cropped.
+        """
+        hashes: dict[str, str] = {}
+        rows: list[dict[str, str]] = []
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place)
+            for image in images:
+                name, sha256 = image.name, image.sha256
+                if image.crop is not None:
+                    sha256 = self._files.put(self._cropped(image, folder))
+                hashes[name] = sha256
+                if image.caption:
+                    rows.append({"file_name": name, "text": image.caption})
+            if rows:
+                table = folder / METADATA[0]
+                table.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+                hashes[METADATA[0]] = self._files.put(table)
+            reference = f"folder:{self._files.put(write_manifest(hashes, folder / 'files.json'))}"
+        self._files.grants.add(caller, reference, 0)
+        return reference
+
+    def _cropped(self, image: DraftImage, folder: Path) -> Path:
+        data = self._files.read(image.sha256, 0, self._files.size(image.sha256))
+        with _decoding:
+            whole = read_image(data, image.name).image
+        place = folder / f"{image.sha256}.png"
+        whole.crop(image.crop).save(place, "PNG")
+        return place
+
+    def check(self, caller: Caller, draft: Draft, granted: Collection[str], checked: str, **fields: Any) -> Run:
+        """Queue a check of a draft's images, which leaves none of them out. fields: of the request to prepare them.
+
+        checked: the digest of what is checked. Raises LimnerError as `enqueue` does.
+        """
+        request = self._prepare_request(caller, draft.shown, fields)
+        run = self._submit(request, caller=caller, granted=granted)
+
+        def note(before: Draft) -> Draft:
+            return before.with_choices(check=run.id, checked=checked)
+
+        self.change(caller.account, draft.id, note)
+        return run
+
+    def start(
+        self,
+        caller: Caller,
+        draft: Draft,
+        images: Sequence[DraftImage],
+        body: dict[str, Any],
+        granted: Collection[str],
+        **fields: Any,
+    ) -> Run:
+        """Queue the preparation of images; their training follows by `follow`. Returns the run of the preparation.
+
+        body: of the training, without its data. fields: of the request to prepare. Raises LimnerError as `enqueue`
+        does, and if a training of the draft is under way.
+        """
+        draft = self.get(caller.account, draft.id)
+        if self.under_way(draft):
+            raise _under_way()
+        request = self._prepare_request(caller, images, fields)
+        parse_body({**body, "data": request.sources[0]})
+        run = self._submit(request, caller=caller, granted=granted)
+        known = draft.choices
+
+        def note(before: Draft) -> Draft:
+            earlier = before.choices
+            if (earlier.prepare, earlier.train) != (known.prepare, known.train):
+                raise _under_way()
+            trainings = (*earlier.trainings, earlier.train) if earlier.train else earlier.trainings
+            return before.with_choices(prepare=run.id, train="", body=body, by=caller, trainings=trainings, problem="")
+
+        try:
+            self.change(caller.account, draft.id, note)
+        except LimnerError:
+            self._runs.withdraw(run.id)
+            raise
+        return run
+
+    def _prepare_request(self, caller: Caller, images: Sequence[DraftImage], fields: dict[str, Any]) -> PrepareRequest:
+        if not images:
+            raise LimnerError("there are no images", "add some first")
+        given = {name: value for name, value in fields.items() if value not in (None, "")}
+        flagged = [name for name in FLAGGED if name != "refused"]
+        values = {"sources": [self.folder_of(caller, images)], "flag": flagged, **given}
+        try:
+            return PrepareRequest.model_validate(values)
+        except ValidationError as error:
+            raise invalid(error) from error
+
+    def under_way(self, draft: Draft) -> bool:
+        """Whether a training of a draft is prepared, waits or runs."""
+        choices = draft.choices
+        if choices.waits:
+            return True
+        run = self.run(choices.train)
+        return run is not None and not run.status.ended
+
+    def run(self, run_id: str) -> Run | None:
+        """A run of a draft; None if there is none, or if it was erased."""
+        if not run_id:
+            return None
+        try:
+            return self._runs.get(run_id)
+        except Unavailable:
+            raise
+        except LimnerError:
+            return None
+
+    def follow(self, draft: Draft, granted: Collection[str] = ()) -> Draft:
+        """Queue the training of a draft whose dataset is prepared. Does so once, however often it is called.
+
+        A preparation that failed, or a training that cannot be queued, is recorded as the draft's problem.
+        """
+        if not draft.choices.waits:
+            return draft
+        with self._following:
+            draft = self.get(draft.owner, draft.id)
+            prepared = self.run(draft.choices.prepare)
+            if not draft.choices.waits or (prepared is not None and not prepared.status.ended):
+                return draft
+            train, problem = "", "the dataset was erased; start again"
+            if prepared is not None and prepared.status is not Status.DONE:
+                problem = prepared.error or "the preparation of the images was stopped"
+            elif prepared is not None:
+                try:
+                    train, problem = self._queue_training(draft, prepared, granted).id, ""
+                except Unavailable:
+                    raise
+                except (LimnerError, ValidationError) as error:
+                    problem = str(invalid(error) if isinstance(error, ValidationError) else error)
+            return self.change(
+                draft.owner, draft.id, lambda before: before.with_choices(train=train, problem=problem[:2000])
+            )
+
+    def _queue_training(self, draft: Draft, prepared: Run, granted: Collection[str]) -> Run:
+        """The training of a prepared dataset; the one that was queued already, if the server ended just then."""
+        for run in self._runs.list(50, "train", None, None, QUEUE, draft.owner):
+            if run.parent == prepared.id:
+                return run
+        dataset = next(iter(self._runs.artifacts(prepared.id, ArtifactKind.DATASET)), None)
+        reference = "" if dataset is None else str(dataset.details.get("reference", ""))
+        if not reference:
+            raise LimnerError("the dataset was erased", "start again")
+        request, execution = parse_body({**draft.choices.body, "data": reference})
+        caller = draft.choices.by or Caller(account=draft.owner)
+        return self._submit(request, parent=prepared.id, caller=caller, granted=granted, execution=execution)
+
+
+def _under_way() -> LimnerError:
+    return LimnerError("a training of this draft is under way", "stop it first, or wait until it has ended")
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """A file name for a folder: safe on every system, ending like an image, and different from those that are taken."""
+    plain = clean_line(PurePosixPath(name.replace("\\", "/")).name, MAX_NAME - 20).replace(":", "_").lstrip(".")
+    plain = "".join(letter for letter in plain if not "\ud800" <= letter <= "\udfff")
+    if PurePosixPath(plain).suffix.lower() not in SUFFIXES:
+        plain += ".jpg"
+    while len(plain.encode()) > MAX_NAME - 10:
+        plain = plain[: len(plain) // 2] + PurePosixPath(plain).suffix
+    if not is_safe_name(plain):
+        plain = f"image{PurePosixPath(plain).suffix.lower()}"
+    lower = {each.lower() for each in taken}
+    stem, suffix = plain[: -len(PurePosixPath(plain).suffix)], PurePosixPath(plain).suffix
+    number = 1
+    while plain.lower() in lower:
+        number += 1
+        plain = f"{stem} ({number}){suffix}"
+    return plain

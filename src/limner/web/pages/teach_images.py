@@ -1,0 +1,431 @@
+"""The step Images of the page Teach: uploads, captions, and what a check finds."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Form, Request
+from fastapi import Path as PathParameter
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.datastructures import UploadFile
+
+from limner.core.accounts import Caller
+from limner.core.drafts import MAX_CAPTION, Draft, DraftImage
+from limner.core.errors import LimnerError, Unavailable
+from limner.core.text import clean_line
+from limner.server.archives import unzip
+from limner.server.auth import CallerDep
+from limner.server.dependencies import ServerState, StateDep, StudioDep
+from limner.server.limits import run_submission
+from limner.server.problems import HTTPError
+from limner.server.uploads import UPLOAD_PIXELS, save_body
+from limner.studio.files import MAX_FILES
+from limner.studio.model_facts import training_models
+from limner.studio.training import Findings
+from limner.web.drafts import (
+    PREPARE_FIELDS,
+    Base,
+    checked_digest,
+    conflict_text,
+    identifier_of,
+    image_view,
+    image_views,
+    plain_advice,
+    prepare_fields,
+)
+from limner.web.forms import FormField, form_fields, validated
+from limner.web.pages.teach import (
+    NO_IMAGES,
+    DraftDep,
+    after_saving,
+    chosen_model,
+    go,
+    last,
+    read_step,
+    save_step,
+    shown_with,
+)
+from limner.web.recipes import as_text, card_of, card_values, settings_of
+from limner.web.rendering import page, part, part_text, wants_part
+from limner.web.views import run_views
+
+Sha = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
+ZIP = b"PK"
+SIDECARS = (".txt", ".caption")
+OTHER_FILES = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
+"""Files that systems leave in folders and archives."""
+MOST_PROBLEMS = 20
+FORM_FILES = 500
+TEMPLATE = "teach_images.html"
+router = APIRouter(prefix="/teach/{draft_id}")
+
+
+@router.get("/images")
+def show_images(request: Request, draft: DraftDep, state: StateDep) -> HTMLResponse:
+    """Show the images with their captions, and what the last check found."""
+    return page(request, TEMPLATE, **_images(state, draft))
+
+
+def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
+    """What the step Images shows."""
+    findings, check = checked(state.studio, draft)
+    views = image_views(draft, findings)
+    removed = [image for image in draft.images if image.removed]
+    shown = {
+        "views": views,
+        "removed": removed,
+        "problems": problems,
+        "limit": state.settings.upload_bytes,
+        "bulk_undo": bool(draft.choices.undo),
+        "identifier": identifier_of(draft),
+        **check,
+        **_prepare(draft),
+    }
+    return shown_with(draft, "images", **{**shown, **values})
+
+
+def checked(studio: Any, draft: Draft) -> tuple[Findings | None, dict[str, Any]]:
+    """What the last check of a draft found, and what the pages show of that check."""
+    run = studio.drafts.run(draft.choices.check)
+    findings = None if run is None else studio.training.findings(run)
+    views = image_views(draft, findings)
+    job = None if run is None else run_views(studio, [run])[0]
+    return findings, {
+        "job": job,
+        "findings": findings,
+        "advice": [] if findings is None else [(level, plain_advice(text)) for level, text in findings.advice],
+        "stale": findings is not None and draft.choices.checked != checked_digest(draft),
+        "left_out": sum(not view.used for view in views),
+        "doubtful": sum(bool(view.faults) for view in views),
+        "refused": any(view.refused for view in views),
+    }
+
+
+def _prepare(draft: Draft) -> dict[str, Any]:
+    """The fields of the request to prepare that this step shows, in the form Rights and crops."""
+    values = {name: draft.choices.fields[name] for name in PREPARE_FIELDS if name in draft.choices.fields}
+    return _prepare_form(draft, values, {}, None)
+
+
+def _prepare_form(draft: Draft, values: dict[str, Any], conflicts: dict[str, str], base: Base | None) -> dict[str, Any]:
+    _, errors = validated("prepare", {"sources": [NO_IMAGES], **{n: v for n, v in values.items() if v}})
+    errors = {name: text for name, text in errors.items() if name in PREPARE_FIELDS}
+    fields = [
+        field for field in form_fields("prepare", values, {**errors, **conflicts}) if field.name in PREPARE_FIELDS
+    ]
+    shown = {field.name: _text_of(field) for field in fields}
+    return {
+        "fields": fields,
+        "errors": errors,
+        "conflicts": conflicts,
+        "base": Base.of(draft, shown, conflicts, base),
+    }
+
+
+def _text_of(field: FormField) -> str:
+    return ("true" if field.checked else "") if field.control == "checkbox" else field.value
+
+
+@router.post("/settings")
+async def save_settings(request: Request, draft: DraftDep, state: StateDep) -> Response:
+    """Save the rights and the crop of the images."""
+    form = await read_step(request)
+    typed = {name: as_text(last(form, name).strip()) for name in PREPARE_FIELDS}
+    saved, base = await run_sync(save_step, state, draft, typed, form)
+    conflicts = {name: conflict_text(other) for name, other in saved.conflicts.items()}
+    own = {name: saved.draft.choices.fields.get(name, "") for name in PREPARE_FIELDS}
+    values = {**own, **{name: typed[name] for name in conflicts}}
+    shown = _prepare_form(saved.draft, {name: value for name, value in values.items() if value}, conflicts, base)
+    if wants_part(request):
+        refused = (await run_sync(checked, state.studio, saved.draft))[1]["refused"]
+        return part(request, TEMPLATE, "settings", **shown_with(saved.draft, "images", refused=refused, **shown))
+    everything = await run_sync(partial(_images, state, saved.draft, **shown))
+    return await run_sync(after_saving, request, saved.draft, form, "images", TEMPLATE, everything)
+
+
+@router.post("/images")
+async def upload(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+    """Add images: one file or zip as the body, as the page's script sends it, or several as a form."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return await _upload_one(request, draft, state, caller)
+    problems: list[str] = []
+    async with request.form(max_files=FORM_FILES, max_fields=4) as form:
+        for file in form.getlist("files"):
+            if isinstance(file, UploadFile) and (file.size or file.filename):
+                with tempfile.TemporaryDirectory() as folder:
+                    place = Path(folder) / "upload"
+                    place.write_bytes(await file.read())
+                    _, wrong = await run_sync(_add_file, state, caller, draft, place, file.filename or "image")
+                problems += wrong
+    if problems:
+        draft = await run_sync(state.studio.drafts.get, caller.account, draft.id)
+        values = await run_sync(partial(_images, state, draft, tuple(problems)))
+        return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    return await run_sync(go, request, f"/teach/{draft.id}/images")
+
+
+async def _upload_one(request: Request, draft: Draft, state: ServerState, caller: Caller) -> Response:
+    name = clean_line(unquote(request.headers.get("x-file-name", "")), 200) or "image"
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "upload"
+        await save_body(request, place, state.settings.upload_bytes)
+        added, problems = await run_sync(_add_file, state, caller, draft, place, name)
+    if problems and not added:
+        raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, *_problem_and_remedy(problems))
+    return await run_sync(_added, request, state, caller, draft, added, problems)
+
+
+def _problem_and_remedy(problems: list[str]) -> tuple[str, str]:
+    problem, _, remedy = problems[0].partition("; ")
+    return (problem, remedy) if len(problems) == 1 else (f"{problem} (and {len(problems) - 1} more)", remedy)
+
+
+def _added(
+    request: Request, state: ServerState, caller: Caller, draft: Draft, added: list[DraftImage], problems: list[str]
+) -> Response:
+    """Tiles of images that were added, as the page's script inserts them."""
+    draft = state.studio.drafts.get(caller.account, draft.id)
+    findings, _ = checked(state.studio, draft)
+    tiles = []
+    for image in added:
+        found = draft.image(image.sha256)
+        if found is not None:
+            values = _tile(draft, found, findings)
+            tiles.append({"id": f"image-{found.sha256}", "html": part_text(request, TEMPLATE, "tile", **values)})
+    return JSONResponse({"tiles": tiles, "problems": problems})
+
+
+def _tile(draft: Draft, image: DraftImage, findings: Findings | None, **values: Any) -> dict[str, Any]:
+    shown = {"view": image_view(image, findings), "note": "", "typed": image.caption, "was": image.caption}
+    return shown_with(draft, "images", **{**shown, "since": draft.version, **values})
+
+
+@router.post("/images/known")
+def add_known(
+    request: Request,
+    draft: DraftDep,
+    state: StateDep,
+    caller: CallerDep,
+    sha256: Annotated[str, Form(pattern="^[0-9a-f]{64}$")],
+    name: Annotated[str, Form(max_length=500)],
+) -> Response:
+    """Add an image that the account stored before; 204 if there is none, so that it has to be sent."""
+    added = state.studio.drafts.add_known(caller, draft.id, sha256, clean_line(name, 200) or "image")
+    if added is None:
+        return Response(status_code=HTTPStatus.NO_CONTENT)
+    return _added(request, state, caller, draft, [added.image], [])
+
+
+def _add_file(
+    state: ServerState, caller: Caller, draft: Draft, place: Path, name: str
+) -> tuple[list[DraftImage], list[str]]:
+    """Add an image, or those of a zip; returns them, and a line for each file that cannot be used."""
+    with place.open("rb") as file:
+        is_zip = file.read(2) == ZIP
+    pixels = state.studio.most_pixels and UPLOAD_PIXELS * state.studio.most_pixels
+    if not is_zip:
+        try:
+            return [state.studio.drafts.add_image(caller, draft.id, place, name, pixels=pixels).image], []
+        except Unavailable:
+            raise
+        except LimnerError as error:
+            return [], [str(error)]
+    with tempfile.TemporaryDirectory() as folder:
+        inside = Path(folder) / "inside"
+        try:
+            unzip(place, inside, state.settings.unpacked_bytes)
+        except LimnerError as error:
+            return [], [f"{name}: {error}"]
+        return _add_folder(state, caller, draft, inside, name, pixels)
+
+
+def _add_folder(
+    state: ServerState, caller: Caller, draft: Draft, folder: Path, name: str, pixels: int | None
+) -> tuple[list[DraftImage], list[str]]:
+    """Add the images of an unpacked zip, with captions from text files beside them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in files if not OTHER_FILES.search(path.relative_to(folder).as_posix())]
+    added: list[DraftImage] = []
+    problems: list[str] = []
+    for path in files[:MAX_FILES]:
+        if path.suffix.lower() in (*SIDECARS, ".json", ".jsonl", ".csv", ".md"):
+            continue
+        caption = next((text for end in SIDECARS if (text := _caption(path.with_suffix(end)))), "")
+        try:
+            each = state.studio.drafts.add_image(caller, draft.id, path, path.name, caption, pixels)
+            added.append(each.image)
+        except Unavailable:
+            raise
+        except LimnerError as error:
+            problems.append(str(error))
+    if not added and not problems:
+        problems.append(f"{name} contains no images; add some to it")
+    if len(problems) > MOST_PROBLEMS:
+        problems = [*problems[:MOST_PROBLEMS], f"and {len(problems) - MOST_PROBLEMS} more files cannot be used"]
+    return added, problems
+
+
+def _caption(path: Path) -> str:
+    """The caption in a text file; "" if there is none."""
+    try:
+        return path.read_bytes()[: 8 * MAX_CAPTION].decode("utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+@router.get("/images/{sha256}.jpg")
+def show_thumbnail(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
+    """Return a small copy of an image."""
+    _image(draft, sha256)
+    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
+
+
+def _image(draft: Draft, sha256: str) -> DraftImage:
+    image = draft.image(sha256)
+    if image is None:
+        problem = f"the draft has no image {sha256[:12]}"
+        raise HTTPError(HTTPStatus.NOT_FOUND, problem, "it was erased, or belongs to another draft")
+    return image
+
+
+@router.post("/images/{sha256}")
+async def save_caption(request: Request, draft: DraftDep, state: StateDep, sha256: Sha) -> Response:
+    """Save the caption of an image, unless another tab changed it meanwhile."""
+    form = await read_step(request)
+    typed, was = clean_line(last(form, "caption"), MAX_CAPTION), last(form, "was")
+    since, mine = last(form, "since"), bool(last(form, "mine"))
+    conflict = ""
+
+    def save(before: Draft) -> Draft:
+        nonlocal conflict
+        image = _image(before, sha256)
+        if typed in (image.caption, was) and not mine:
+            return before
+        if image.version > int(since if since.isdecimal() and len(since) < 10 else 0) and not mine:
+            conflict = image.caption or " "
+            return before
+        return before.with_image(sha256, caption=typed, version=before.version + 1)
+
+    after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, save)
+    findings, _ = await run_sync(checked, state.studio, after)
+    values = {"note": conflict_text(conflict.strip()), "typed": typed, "was": was, "since": since} if conflict else {}
+    if wants_part(request):
+        return part(request, TEMPLATE, "tile", **_tile(after, _image(after, sha256), findings, **values))
+    if conflict:
+        notes = {"notes": {sha256: values}}
+        return page(request, TEMPLATE, HTTPStatus.CONFLICT, **await run_sync(partial(_images, state, after, **notes)))
+    return await run_sync(go, request, f"/teach/{draft.id}/images#image-{sha256}")
+
+
+@router.post("/images/{sha256}/{action}")
+def decide(
+    request: Request,
+    draft: DraftDep,
+    studio: StudioDep,
+    sha256: Sha,
+    action: Literal["remove", "restore", "keep", "drop"],
+) -> Response:
+    """Delete or restore an image, or use it in spite of its faults, or leave it out."""
+    _image(draft, sha256)
+    values = {"removed": action == "remove"} if action in ("remove", "restore") else {"choice": action}
+    after = studio.drafts.change(draft.owner, draft.id, lambda before: before.with_image(sha256, **values))
+    if wants_part(request):
+        block = "removed_tile" if action == "remove" else "tile"
+        findings, _ = checked(studio, after)
+        return part(request, TEMPLATE, block, **_tile(after, _image(after, sha256), findings))
+    return go(request, f"/teach/{draft.id}/images#image-{sha256}")
+
+
+@router.post("/captions")
+async def change_captions(request: Request, draft: DraftDep, state: StateDep) -> Response:
+    """Change the captions of all images: find and replace, or add before or after."""
+    form = await read_step(request)
+    find, replace = last(form, "find"), last(form, "replace")
+    before_text, after_text = last(form, "before"), last(form, "after")
+
+    def change(draft: Draft) -> Draft:
+        captions = {image.sha256: image.caption for image in draft.shown}
+        changed = {}
+        for sha256, caption in captions.items():
+            text = caption.replace(find, replace) if find else caption
+            text = clean_line(f"{before_text}{text}{after_text}", MAX_CAPTION)
+            if text != caption:
+                changed[sha256] = text
+        if not changed:
+            return draft
+        return _with_captions(draft, changed).with_choices(undo={name: captions[name] for name in changed})
+
+    await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    return await run_sync(go, request, f"/teach/{draft.id}/images")
+
+
+@router.post("/captions/undo")
+def undo_captions(request: Request, draft: DraftDep, studio: StudioDep) -> Response:
+    """Restore the captions from before the last change of several."""
+
+    def undo(draft: Draft) -> Draft:
+        return _with_captions(draft, draft.choices.undo).with_choices(undo={})
+
+    studio.drafts.change(draft.owner, draft.id, undo)
+    return go(request, f"/teach/{draft.id}/images")
+
+
+def _with_captions(draft: Draft, captions: dict[str, str]) -> Draft:
+    images = tuple(
+        image.model_copy(update={"caption": captions[image.sha256], "version": draft.version + 1})
+        if image.sha256 in captions
+        else image
+        for image in draft.images
+    )
+    return draft.model_copy(update={"images": images})
+
+
+@router.post("/check")
+async def check_images(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+    """Queue a check of the images."""
+    models = await run_sync(training_models)
+    model = chosen_model(draft, models)
+    settings = settings_of(draft, card_values(card_of(draft), model, models))
+    size = side_of(settings, model.side)
+    fields = prepare_fields(draft, size)
+    queue = partial(state.studio.drafts.check, caller, draft, state.granted, checked_digest(draft), **fields)
+    problem = ""
+    try:
+        await run_submission(queue)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        problem = str(error)
+    draft = await run_sync(state.studio.drafts.get, caller.account, draft.id)
+    if wants_part(request):
+        values = await run_sync(partial(_images, state, draft, problem=problem))
+        return part(request, TEMPLATE, "check", **values)
+    if problem:
+        values = await run_sync(partial(_images, state, draft, problem=problem))
+        return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    return await run_sync(go, request, f"/teach/{draft.id}/images")
+
+
+@router.get("/check")
+def show_check(request: Request, draft: DraftDep, state: StateDep) -> HTMLResponse:
+    """Show how far the check is; once it has ended, also what it found on each image."""
+    values = _images(state, draft)
+    ended = values["job"] is None or values["job"].ended
+    return part(request, TEMPLATE, "checked" if ended else "check", **values)
+
+
+def side_of(settings: dict[str, Any], native: int) -> int:
+    """The side in pixels of the images that a training uses."""
+    try:
+        side = int(str(settings.get("resolution", native)))
+    except ValueError:
+        return native
+    return side if 32 <= side <= 4096 else native

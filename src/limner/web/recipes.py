@@ -1,0 +1,172 @@
+"""The recipes of the page Teach: cards with settings of a training, and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from limner.core.drafts import Draft, Value
+from limner.studio.model_facts import TrainingModel
+from limner.studio.recipes import shipped_recipe
+from limner.studio.training import Speed
+from limner.web.drafts import identifier_of, model_of
+from limner.web.forms import FormField, form_fields, validated
+
+KIND = "train"
+SUBJECT_FIELDS = ("class_word", "identifier", "model")
+ELSEWHERE = ("data", *SUBJECT_FIELDS)
+"""Fields of a training that other steps ask for."""
+ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
+"""Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+RECOMMENDED = ("steps", "batch", "learning_rate")
+"""Fields of a training that a model recommends values for."""
+DEFAULT_CARD = "pet"
+SMALLEST_HELD_OUT = 8
+
+
+@dataclass(frozen=True)
+class Card:
+    """A recipe to choose. recipe: its name."""
+
+    name: str
+    title: str
+    about: str
+    recipe: str
+
+
+CARDS = (
+    Card("portrait", "Portrait", "A person, from photos with different backgrounds, faces and light.", "portrait"),
+    Card("pet", "Pet", "An animal. Say its species in the class word, and its name in the identifier.", "pets"),
+    Card("product", "Product", "An object. Images are not mirrored, so that lettering stays readable.", "product"),
+    Card("style", "Style", "How pictures are made, not what they show. Describe in captions what they show.", "style"),
+)
+
+
+def card_of(draft: Draft) -> Card:
+    """The card that is chosen."""
+    name = draft.text("recipe", DEFAULT_CARD)
+    return next((card for card in CARDS if card.name == name), CARDS[1])
+
+
+def card_values(card: Card, model: TrainingModel, models: Sequence[TrainingModel]) -> dict[str, Any]:
+    """The settings of a card for a model: those of its recipe, if it was made for such a model; else those that suit
+    any, and the recommended ones of the model.
+    """
+    recipe = dict(shipped_recipe(card.recipe))
+    own = next((each for each in models if each.name == recipe["model"]), None)
+    if own is None or (own.steps, own.batch, own.learning_rate) != (model.steps, model.batch, model.learning_rate):
+        found = {name: recipe[name] for name in ANY_MODEL if name in recipe}
+        return {**found, "steps": model.steps, "batch": model.batch, "checkpoint_every": max(1, model.steps // 8)}
+    return {name: value for name, value in recipe.items() if name not in (*ELSEWHERE, "kind")}
+
+
+def settings_of(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a draft: those of its card, and over them what was typed. `options` go with their method only."""
+    typed = {name: value for name, value in draft.choices.fields.items() if name in setting_names()}
+    found = {**values, **typed}
+    if typed.get("method", values.get("method")) != values.get("method"):
+        found.pop("options", None)
+    for name, other in (("steps", "epochs"), ("epochs", "steps")):
+        if typed.get(name) and not typed.get(other):
+            found.pop(other, None)
+    if found.get("prior") in (False, "false"):
+        for name in ("class_pictures", "prior_target", "prior_dropout"):
+            if name not in typed:
+                found.pop(name, None)
+    found.setdefault("preview_every", found.get("checkpoint_every", 50))
+    return {name: value for name, value in found.items() if value not in ("", (), None)}
+
+
+def setting_names() -> frozenset[str]:
+    """Names of the fields that the step Recipe asks for."""
+    return frozenset(field.name for field in form_fields(KIND)) - {*ELSEWHERE}
+
+
+def setting_fields(
+    settings: Mapping[str, Any], errors: Mapping[str, str] | None = None, model: TrainingModel | None = None
+) -> list[FormField]:
+    """The fields of the step Recipe. model: whose recommended values stand in empty fields."""
+    fields = form_fields(KIND, {name: value for name, value in settings.items() if name != "options"}, errors)
+    usual = {} if model is None else {name: f"{getattr(model, name):g}" for name in RECOMMENDED}
+    return [
+        replace(field, placeholder=usual.get(field.name, field.placeholder))
+        for field in fields
+        if field.name not in ELSEWHERE
+    ]
+
+
+def as_text(value: Any) -> Value:
+    """A value as a form sends it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return tuple(str(part) for part in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def training_body(draft: Draft, settings: Mapping[str, Any], data: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The body of a draft's training as JSON, and what is wrong with which field. data: reference of the images."""
+    words = {"identifier": identifier_of(draft)}
+    if class_word := draft.text("class_word").strip():
+        words["class_word"] = class_word
+    values = {"data": data, "model": model_of(draft), **words, **settings}
+    body, errors = validated(KIND, values)
+    return ({} if body is None else body.model_dump(mode="json", exclude_unset=True)), errors
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a training takes. steps: their number. seconds: with the time before; None where it is unknown.
+    each: of one step. runs: from how many trainings it was measured.
+    """
+
+    steps: int | None
+    seconds: float | None
+    each: float | None
+    runs: int
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        steps = "" if self.steps is None else f"{self.steps:,} steps, "
+        if self.seconds is None or self.each is None:
+            return f"{steps}time unknown: no training of this model has ended on this machine yet"
+        by = "one training" if self.runs == 1 else f"{self.runs} trainings"
+        return f"{steps}about {duration(self.seconds)} ({self.each:.2g} s a step, measured in {by} on this machine)"
+
+
+def estimate(settings: Mapping[str, Any], model: TrainingModel, speed: Speed | None, images: int) -> Estimate:
+    """How long a training with these settings takes, by the speed of earlier ones. images: that are trained on."""
+    batch = _whole(settings.get("batch")) or model.batch
+    side = _whole(settings.get("resolution")) or model.side
+    steps = _whole(settings.get("steps")) or model.steps
+    if epochs := _whole(settings.get("epochs")):
+        asked = _whole(settings.get("held_out"))
+        held_out = int(images >= SMALLEST_HELD_OUT) if asked is None else min(asked, max(0, images - 4))
+        steps = epochs * math.ceil(max(0, images - held_out) / batch) if images else None
+    if speed is None or steps is None:
+        return Estimate(steps, None, None, 0)
+    each = speed.step(batch, side)
+    return Estimate(steps, speed.before + steps * each, each, speed.runs)
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number above 0 that was typed; None for anything else."""
+    try:
+        number = int(str(value))
+    except ValueError:
+        return None
+    return number if 0 < number <= 10**9 else None
+
+
+def duration(seconds: float) -> str:
+    """A length of time in words, such as "3 minutes"."""
+    if seconds < 60:
+        count, unit = max(1, round(seconds)), "second"
+    elif seconds < 5400:
+        count, unit = round(seconds / 60), "minute"
+    elif seconds < 86400 * 2:
+        count, unit = round(seconds / 3600), "hour"
+    else:
+        count, unit = round(seconds / 86400), "day"
+    return f"{count} {unit}{'s' if count > 1 else ''}"

@@ -1,0 +1,176 @@
+"""Teaching a subject in a browser: uploads that break, two tabs, and a whole training."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+from test_teach_images import begin, photo, send
+
+from browsing import PHONE, opened, overflow, serious_findings
+from limner.starter.demo import write_character_images
+from limner.web.assets import asset_path
+from pages import site_of
+
+SMALL = """() => [...document.querySelectorAll("main a, main button, main summary, main textarea")].filter(each => {
+const box = each.getBoundingClientRect();
+return box.width > 1 && getComputedStyle(each).display !== "inline" && box.height < 43.5
+}).map(each => each.outerHTML)"""
+
+
+@pytest.fixture
+def draft(home):
+    """The path of a draft with two images, made before the service starts."""
+    site = site_of(home)
+    at = begin(site)
+    for number in range(2):
+        send(site, at, photo(number), f"{number}.png")
+    site.studio.close()
+    return at
+
+
+def tiles(page: Page):
+    return page.locator("#photos article:not(.gone)")
+
+
+def saved(page: Page):
+    """Waits for the answer to a form that is saved by itself."""
+    return page.expect_response(lambda answer: answer.request.method == "POST" and answer.ok)
+
+
+def test_an_upload_survives_a_broken_connection(served, browser, tmp_path):
+    (tmp_path / "dog.png").write_bytes(photo(1))
+    failed = []
+
+    def drop(route):
+        if failed:
+            return route.continue_()
+        failed.append(route.request.url)
+        return route.abort("connectionreset")
+
+    with opened(browser, served.call.address, allowed="net::ERR_CONNECTION_RESET") as page:
+        page.goto("/teach")
+        page.get_by_role("button", name="Begin with your photos").click()
+        page.route(re.compile("/images$"), drop)
+        page.locator("#files").set_input_files(tmp_path / "dog.png")
+        page.get_by_text("connection lost, trying again").wait_for()
+        expect(tiles(page)).to_have_count(1)
+        expect(page.locator("#uploads li")).to_have_count(0)
+        assert len(failed) == 1
+
+
+def test_bad_files_get_a_line_each_and_good_ones_are_kept(served, browser, tmp_path):
+    with (tmp_path / "huge.jpg").open("wb") as file:
+        file.truncate(200 * 2**20)
+    (tmp_path / "words.png").write_bytes(b"hello there, this is text")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "good.png").write_bytes(photo(1))
+    sent = []
+    with opened(browser, served.call.address, allowed="status of 422") as page:
+        page.goto("/teach")
+        page.get_by_role("button", name="Begin with your photos").click()
+        page.on("request", lambda each: sent.append(each.url) if each.url.endswith("/images") else None)
+        page.locator("#files").set_input_files(sorted(tmp_path.glob("*.*g")))
+        expect(tiles(page)).to_have_count(1)
+        lines = page.locator("#uploads .error")
+        expect(lines).to_have_count(3)
+        text = " | ".join(lines.all_inner_texts())
+        assert "huge.jpg has 200 MB, and the limit is 64 MB; save a smaller copy" in text
+        assert "'words.png' holds text" in text and "empty.jpg is empty" in text
+        assert len(sent) == 2, "what is too large or empty is not sent"
+        page.get_by_role("button", name="Dismiss").first.click()
+        expect(lines).to_have_count(2)
+        page.locator("#files").set_input_files(tmp_path / "good.png")
+        page.wait_for_load_state("networkidle")
+        assert len(sent) == 2 and tiles(page).count() == 1, "what is stored is not sent again"
+
+
+def test_hashes_are_right_without_the_browsers_own(served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto("/teach")
+        page.get_by_role("button", name="Begin with your photos").click()
+        for size in (0, 1, 55, 56, 63, 64, 65, 1000):
+            code = f"""import("{asset_path("teach-upload.js")}").then(module =>
+            [...module.sha256(new Uint8Array({size}).map((_, i) => i % 251))])"""
+            assert bytes(page.evaluate(code)) == hashlib.sha256(bytes(i % 251 for i in range(size))).digest(), size
+
+
+def test_captions_are_saved_by_themselves_and_deletion_is_undone(draft, served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto(f"{draft}/images")
+        with saved(page):
+            page.locator("textarea").first.fill("a dog in the park")
+            page.locator("textarea").first.blur()
+        page.get_by_role("button", name="Delete 1.png").click()
+        page.get_by_text("1.png was deleted").wait_for()
+        page.get_by_role("button", name="Undo").click()
+        expect(tiles(page)).to_have_count(2)
+        page.reload()
+        assert page.locator("textarea").first.input_value() == "a dog in the park"
+
+
+def test_two_tabs_on_one_draft(draft, served, browser):
+    with opened(browser, served.call.address, allowed="status of 409") as one:
+        two = one.context.new_page()
+        for page in (one, two):
+            page.goto(f"{draft}/subject")
+        with saved(one):
+            one.get_by_label("What is it?").fill("dog")
+        with saved(two):
+            two.get_by_label("What is it?").fill("cat")
+        two.get_by_text("changed to “dog” in another tab").wait_for()
+        assert two.get_by_label("What is it?").input_value() == "cat"
+        two.get_by_role("button", name="Keep mine").click()
+        two.wait_for_load_state()
+        one.reload()
+        assert one.get_by_label("What is it?").input_value() == "cat"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_every_step_fits_and_has_no_serious_finding(draft, served, browser, device, scheme):
+    with opened(browser, served.call.address, color_scheme=scheme, **device) as page:
+        for step in ("images", "subject", "recipe", "train"):
+            page.goto(f"{draft}/{step}")
+            assert overflow(page) == 0 and page.locator("h1").count() == 1, step
+            assert serious_findings(page) == [] and page.evaluate(SMALL) == [], step
+
+
+@pytest.mark.slow
+def test_a_character_is_taught(served, browser, tmp_path: Path):
+    images = sorted(write_character_images(tmp_path / "drawn"))[:6]
+    with opened(browser, served.call.address) as page:
+        page.goto("/teach")
+        page.get_by_role("button", name="Begin with your photos").click()
+        page.locator("#files").set_input_files(images)
+        expect(tiles(page)).to_have_count(6)
+        page.get_by_role("button", name="Check images").click()
+        page.locator("#check .verdict").wait_for(timeout=120_000)
+        page.get_by_role("link", name="Next: Subject").click()
+        with saved(page):
+            page.get_by_label("What is it?").fill("cat")
+        with saved(page):
+            page.get_by_label("What do you call it?").fill("zorvik")
+    with opened(browser, served.call.address) as page:  # the browser was closed
+        page.goto("/teach")
+        page.get_by_role("link", name="zorvik").click()
+        assert page.url.endswith("/recipe")
+        page.locator("[name=steps]").fill("20")
+        page.locator("summary", has_text="All other settings").click()
+        for name, value in (("checkpoint_every", "10"), ("preview_every", "10"), ("class_pictures", "4")):
+            page.locator(f"[name={name}]").fill(value)
+        page.get_by_role("button", name="Next: Train").click()
+        assert "zorvik cat" in page.locator(".facts").inner_text()
+        page.get_by_role("button", name="Start training").click()
+        page.locator("#progress").wait_for()
+    with opened(browser, served.call.address) as page:  # closed again, while it works
+        page.goto("/teach")
+        page.get_by_role("link", name="zorvik").click()
+        page.get_by_role("link", name="Try it").wait_for(timeout=300_000)
+        assert page.locator(".strip img").count() == 2 and page.locator("svg.chart .smooth").count() == 1
+        page.get_by_role("link", name="Try it").click()
+        assert "zorvik cat" in page.get_by_label("What to show").input_value()
+        assert page.locator("[name=adapter]").first.input_value().startswith("folder:")
