@@ -14,10 +14,10 @@ from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web.assets import FOREVER, STATIC, content_hash
-from limner.web.pages import create, home, portfolio, queue, sign_in
+from limner.web.pages import create, home, marketing, pets, portfolio, queue, sign_in
 from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
 
-PAGES = (home.router, create.router, queue.router, portfolio.router, sign_in.router)
+PAGES = (home.router, create.router, pets.router, marketing.router, queue.router, portfolio.router, sign_in.router)
 assets = APIRouter()
 
 
