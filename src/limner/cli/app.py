@@ -58,6 +58,15 @@ class Command:
 
 
 COMMANDS = {
+    "pets": Command(
+        "pets:pets",
+        "Generate images of a pet, chosen by species, breed, background, extras and style.",
+        CommandGroup.START,
+        (
+            'pets --species dog --breed corgi --background beach --extras "red scarf"',
+            "pets --species cat --style watercolour --count 4",
+        ),
+    ),
     "rank": Command(
         "votes:rank",
         "Rank the contestants of a comparison by the votes saved on its blind page.",
@@ -303,10 +312,11 @@ def _flag_name(field: str) -> str:
     from limner.core.accounts import Limits
     from limner.core.execution import body_model
     from limner.core.feedback import ImageQuery, Rating
+    from limner.core.pets import PetsCall
     from limner.server.settings import Settings
     from limner.starter.exam.options import ExamOptions
 
-    for model in (*map(body_model, KINDS), ExamOptions, Settings, Limits, ImageQuery, Rating):
+    for model in (*map(body_model, KINDS), ExamOptions, Settings, Limits, ImageQuery, Rating, PetsCall):
         if field in model.model_fields:
             return flag_name(field, model.model_fields[field])
     return field

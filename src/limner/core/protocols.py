@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from pydantic import BaseModel
 
+    from limner.core.pets import PetCatalogue
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:
@@ -59,6 +61,14 @@ class Domain(Protocol):
 
     def values(self) -> Mapping[str, tuple[str, ...]]:
         """Return the values of each attribute of its images, such as "breed"."""
+        ...
+
+    def pets(self) -> PetCatalogue:
+        """Return the pets that it draws, with the words of its captions."""
+        ...
+
+    def draw_pet(self, species: str, breed: str) -> Image:
+        """Return a small image of a breed, for people who choose one."""
         ...
 
     def resemblance(self, images: Sequence[Image]) -> list[float]:

@@ -21,6 +21,7 @@ from limner.server import (
     marketing,
     moderation,
     monitoring,
+    pets,
     runs,
     verify,
     webhooks,
@@ -41,6 +42,7 @@ from limner.studio.studio import Studio
 
 ROUTERS = (
     marketing.router,
+    pets.router,
     images.router,
     runs.router,
     files.router,

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from limner.core.accounts import Caller
 from limner.core.execution import split_body
+from limner.core.image_sizes import ImageSize, size_fields
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.bandit import choose_adapter
 from limner.server.base_images import base_image
 from limner.server.dependencies import ServerState, StateDep
-from limner.server.image_sizes import ImageSize, size_fields
 from limner.server.limits import SUBMISSIONS
 from limner.server.problems import HTTPError
 from limner.server.replies import reference_of, url_of
@@ -96,7 +96,7 @@ async def generate_image(
     """
     began = monotonic()
     limiter = DOWNLOADS if call.base_image_url else SUBMISSIONS
-    run = await run_sync(partial(_submit, state, call, caller, request), limiter=limiter)
+    run = await run_sync(partial(submit_marketing, state, call, caller, request), limiter=limiter)
     run = await wait_until_done(state.waiter, request, run, state.settings.wait_seconds)
     artifacts = await run_sync(state.studio.runs.artifacts, run.id, "picture")
     if not artifacts:
@@ -122,7 +122,7 @@ def list_industries(state: StateDep) -> dict[str, list[str]]:
     return {"industries": list(state.profile.industries), "styles": list(state.profile.styles)}
 
 
-def _submit(state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request) -> Run:
+def submit_marketing(state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request) -> Run:
     """Submit the generate request of a call, with one of the industry's adapters."""
     studio, profile, url = state.studio, state.profile, call.base_image_url
     style = profile.default_style if call.style is None else call.style

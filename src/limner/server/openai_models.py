@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from limner.server.image_sizes import ImageSize, size_fields
+from limner.core.image_sizes import ImageSize, size_fields
 
 ImageFormat = Literal["png", "jpeg", "webp"]
 ShortText = Annotated[str, Field(max_length=64)]

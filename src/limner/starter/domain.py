@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from limner.core.pets import PetCatalogue
+from limner.starter.painter.captions import PLACE_PHRASES, STYLE_OPENINGS, article, extra_noun
 from limner.starter.painter.phrases import SYNONYMS, phrases
-from limner.starter.painter.vocabulary import ATTRIBUTES, SPECIES
+from limner.starter.painter.scene import COLOURED_EXTRAS
+from limner.starter.painter.vocabulary import ATTRIBUTES, BREEDS, COLOURS, EXTRAS, SPECIES
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,6 +27,26 @@ class PainterDomain:
 
     def values(self) -> Mapping[str, tuple[str, ...]]:
         return {"species": SPECIES, **ATTRIBUTES}
+
+    def pets(self) -> PetCatalogue:
+        backdrops = {f"{colour} background": f"on {article(f'{colour} background')}" for colour in COLOURS}
+        return PetCatalogue(
+            breeds=BREEDS,
+            backgrounds={place: words[0] for place, words in PLACE_PHRASES.items()} | backdrops,
+            extras={
+                extra: "wearing {extra}" if extra_noun(extra) == extra else "wearing {a extra}" for extra in EXTRAS
+            },
+            styles={style: openings[0].format("{subject}") for style, openings in STYLE_OPENINGS.items()},
+            colours=tuple(COLOURS),
+            coloured=COLOURED_EXTRAS,
+            most_extras=1,
+            synonyms=SYNONYMS,
+        )
+
+    def draw_pet(self, species: str, breed: str) -> Image:
+        from limner.starter.painter import Scene, paint
+
+        return paint(Scene(subject=species, breed=breed, seed=1))
 
     def resemblance(self, images: Sequence[Image]) -> list[float]:
         from limner.starter.captioner import JudgeCaptions

@@ -103,6 +103,7 @@ class Studio:
         out: str | Path | None = None,
         parent: str | None = None,
         execution: Execution | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Run:
         """Validate a request and record it as a run; a request that is refused is not recorded.
 
@@ -113,7 +114,8 @@ class Studio:
         out = None if out is None else _absolute(out)
         kind = KINDS[request.kind]
         kind.load_check()(request, execution or Execution(), None if out is None else Path(out))
-        return self.store.create(absolute_paths(request, aliases()), out=out, parent=parent, execution=execution)
+        request = absolute_paths(request, aliases())
+        return self.store.create(request, out=out, parent=parent, execution=execution, tags=tags)
 
     def enqueue(
         self,
@@ -173,6 +175,7 @@ class Studio:
         listener: Listener = _ignore,
         stop: Callable[[], bool] = _never,
         execution: Execution | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> Run:
         """Submit a request and execute it here.
 
@@ -182,7 +185,7 @@ class Studio:
         if resume:
             interrupted = self._to_resume(absolute_paths(request, aliases()))
             return self.execute(interrupted, out, resume=True, listener=listener, stop=stop, execution=execution)
-        return self.execute(self.submit(request, out, parent, execution), listener=listener, stop=stop)
+        return self.execute(self.submit(request, out, parent, execution, tags), listener=listener, stop=stop)
 
     def run_batch(
         self,
@@ -191,12 +194,15 @@ class Studio:
         *,
         listener: Callable[[int, Event], None] = _ignore_all,
         stop: Callable[[], bool] = _never,
+        tags: Sequence[Mapping[str, str]] | None = None,
     ) -> builtins.list[Run]:
         """Submit generate requests with the same batch key and execute them here in one batch.
 
-        listener: receives each event with the index of its request. Raises the first error after all runs have ended.
+        listener: receives each event with the index of its request. tags: of each request. Raises the first error
+        after all runs have ended.
         """
-        runs = [self.submit(request, out) for request in requests]
+        every = [None] * len(requests) if tags is None else tags
+        runs = [self.submit(request, out, tags=each) for request, each in zip(requests, every, strict=True)]
         execute_here(self.store, runs, files=self.files, listener=listener, stop=stop)
         return [self.store.get(run.id) for run in runs]
 

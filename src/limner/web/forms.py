@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from limner.core.requests import Flag, Heading
 from limner.core.requests.request import MAX_PROMPT, Choices, Label, reference_kind_of
 from limner.studio.choices import choices
 
+Model = TypeVar("Model", bound=BaseModel)
 Control = Literal["text", "textarea", "number", "checkbox", "select", "image"]
 LONG_TEXT = MAX_PROMPT
 """A text that may have so many characters gets a field of several lines."""
@@ -69,8 +70,15 @@ def form_fields(
 
     values: of fields that are filled in, as text, bool, or a list of texts. errors: by the name of a field.
     """
+    return model_form_fields(body_model(kind), values, errors)
+
+
+def model_form_fields(
+    model: type[BaseModel], values: Mapping[str, Any] | None = None, errors: Mapping[str, str] | None = None
+) -> list[FormField]:
+    """The fields of any model, as `form_fields` returns those of a kind of request."""
     values, errors = values or {}, errors or {}
-    fields = body_model(kind).model_fields
+    fields = model.model_fields
     headings = _headings(fields)
     found = (
         _field(name, field, *headings[name], _texts(values.get(name)), errors.get(name, ""))
@@ -103,8 +111,13 @@ def read_form(kind: str, form: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 def validated(kind: str, values: Mapping[str, Any]) -> tuple[BaseModel | None, dict[str, str]]:
     """The body of a request, or None and what is wrong with which field; "" stands for the request as a whole."""
+    return validated_model(body_model(kind), {**values, "kind": kind})
+
+
+def validated_model(model: type[Model], values: Mapping[str, Any]) -> tuple[Model | None, dict[str, str]]:
+    """A model with these values, or None and what is wrong with which field, as from `validated`."""
     try:
-        return body_model(kind).model_validate({**values, "kind": kind}), {}
+        return model.model_validate(values), {}
     except ValidationError as error:
         found: dict[str, str] = {}
         for each in error.errors():

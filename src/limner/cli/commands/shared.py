@@ -6,7 +6,7 @@ import atexit
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,7 +38,11 @@ def list_images(ids: Sequence[int]) -> str:
 
 @contextmanager
 def executed(
-    request: KnownRequest, execution: Execution, out: Path | None, resume: bool = False
+    request: KnownRequest,
+    execution: Execution,
+    out: Path | None,
+    resume: bool = False,
+    tags: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Screen, Run]]:
     """Execute a request in this process, showing its events; yields the screen and the run when it has ended."""
     from limner.cli.terminal import Screen
@@ -51,7 +55,9 @@ def executed(
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin(request.kind, request.summary)
         studio = one_run_studio()
-        yield screen, studio.run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution)
+        more: dict[str, Any] = {} if tags is None else {"tags": tags}
+        run = studio.run(request, out, resume=resume, listener=screen.show, stop=stop, execution=execution, **more)
+        yield screen, run
 
 
 def one_run_studio() -> Studio:

@@ -37,18 +37,31 @@ def _value(value: str) -> str:
     return clean_line(value)
 
 
+Values = tuple[Annotated[str, Field(max_length=200), AfterValidator(_value)], ...]
+
+
 class FieldEntry(Frozen):
-    """One field of the file. known_by: by the name of a model, its attribute, whose values are added to the others."""
+    """One field of the file.
+
+    known_by: by the name of a model, its attribute, whose values are added to the others. words: what captions say of
+    a value. groups: further values, by the value of another field.
+    """
 
     known_by: dict[str, str] = Field(default_factory=dict[str, str], max_length=8)
-    values: tuple[Annotated[str, Field(max_length=200), AfterValidator(_value)], ...] = Field(
-        default=(), max_length=2000
+    values: Values = Field(default=(), max_length=2000)
+    words: dict[str, Annotated[str, Field(max_length=200)]] = Field(default_factory=dict[str, str], max_length=2000)
+    groups: dict[str, Annotated[Values, Field(max_length=2000)]] = Field(
+        default_factory=dict[str, tuple[str, ...]], max_length=100
     )
 
     @model_validator(mode="before")
     @classmethod
     def _from_list(cls, value: Any) -> Any:
-        return {"values": value} if isinstance(value, list) else value
+        if isinstance(value, list):
+            return {"values": value}
+        if isinstance(value, dict) and "words" not in value and isinstance(words := value.get("values"), dict):
+            return {**value, "values": list(words), "words": words}
+        return value
 
 
 class CatalogueFile(Frozen):
@@ -57,9 +70,10 @@ class CatalogueFile(Frozen):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The known values of each field."""
+    """The known values of each field, those of groups included. entries: the fields as the file has them."""
 
     fields: Mapping[str, tuple[str, ...]]
+    entries: Mapping[str, FieldEntry]
 
     def lists(self, name: str, value: str) -> bool:
         """Whether a value contains a known value of its field, as whole words: "a red scarf" contains "scarf"."""
@@ -89,7 +103,7 @@ def read_catalogue(path: str | Path | None = None) -> Catalogue:
     except ValidationError as error:
         raise LimnerError(f"catalogue {quoted(place)}: {invalid(error)}") from error
     fields = {name: _values(entry, f"catalogue {quoted(place)}: {name}") for name, entry in found.fields.items()}
-    return Catalogue(fields)
+    return Catalogue(fields, found.fields)
 
 
 def _load(place: Path) -> Any:
@@ -123,7 +137,8 @@ def _values(entry: FieldEntry, place: str) -> tuple[str, ...]:
             known |= dict.fromkeys(_model_values(model, attribute))
         except LimnerError as error:
             raise LimnerError(f"{place}: {error.problem}", error.remedy) from error
-    known |= dict.fromkeys(entry.values)
+    for values in (entry.values, *entry.groups.values()):
+        known |= dict.fromkeys(values)
     if not known:
         raise LimnerError(f"{place} has no value", "list at least one under values")
     return tuple(known)
