@@ -6,7 +6,7 @@ claim the runs, a few times at most. A worker writes only with its lease, so a w
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from limner.core.execution import batch_key
 from limner.core.requests import GenerateRequest
 from limner.core.runs import INTERNAL_ERROR, Run, Status
 from limner.store.quota import charge_images
-from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, run_of
+from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, readable, run_of
 from limner.store.sessions import Database
 from limner.store.tables import ArtifactRow, DeliveryRow, RunRow
 from limner.store.webhook_deliveries import announce
@@ -48,6 +48,19 @@ class QueueStats:
     oldest: float
     workers: int
     deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Where a run of the queue is.
+
+    position: from 1, in the order in which workers claim runs; None for one that does not wait. lost: its worker died
+    or cannot be reached, and the run waits for another one. stopping: it was cancelled and ends after its current step.
+    """
+
+    position: int | None = None
+    lost: bool = False
+    stopping: bool = False
 
 
 class Queue:
@@ -154,12 +167,14 @@ class Queue:
             return run_of(row)
 
     def cancel(self, run_id: str) -> Run:
-        """Cancel a run: a queued one at once, a running one after its current step."""
+        """Cancel a run: a queued one at once, a running one after its current step, or at once if its worker died."""
         with self._row(run_id) as row:
             if row.status == Status.QUEUED:
                 row.status, row.finished = Status.CANCELLED, datetime.now(UTC)
             elif row.status == Status.RUNNING:
                 row.cancel = True
+                if row.lease is not None and row.lease < datetime.now(UTC):  # nobody is left to end it
+                    row.status, row.finished, row.lease = Status.CANCELLED, datetime.now(UTC), None
             return run_of(row)
 
     def withdraw(self, run_id: str) -> Run:
@@ -185,6 +200,57 @@ class Queue:
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
             row.internal_error = False
             return run_of(row)
+
+    def states(self, run_ids: Collection[str]) -> dict[str, QueueState]:
+        """Where runs of this queue are, by id."""
+        now = datetime.now(UTC)
+        waiting = or_(RunRow.status == Status.QUEUED, and_(_expired(now), ~RunRow.cancel))
+        place = func.row_number().over(order_by=_ORDER).label("place")
+        ranked = select(RunRow.id, place).where(RunRow.queue == self.name, waiting).subquery()
+        query = (
+            select(RunRow.id, ranked.c.place, RunRow.status, RunRow.cancel, RunRow.lease)
+            .outerjoin(ranked, ranked.c.id == RunRow.id)
+            .where(RunRow.id.in_(run_ids), RunRow.queue == self.name)
+        )
+        found: dict[str, QueueState] = {}
+        with self.store.session() as session:
+            for run, position, status, cancel, lease in session.execute(query):
+                running = status == Status.RUNNING
+                lost = running and lease is not None and lease < now
+                found[run] = QueueState(position, lost, running and cancel)
+        return found
+
+    def waiting(self, limit: int, kind: str | None = None, owner: str | None = None) -> list[Run]:
+        """Queued runs in the order in which they are claimed; unreadable ones are left out."""
+        query = select(RunRow).where(RunRow.queue == self.name, RunRow.status == Status.QUEUED).order_by(*_ORDER)
+        query = query if kind is None else query.where(RunRow.kind == kind)
+        query = query if owner is None else query.where(RunRow.owner == owner)
+        with self.store.session() as session:
+            return list(readable(session.scalars(query.limit(limit))))
+
+    def move(self, run_id: str, *, up: bool, owner: str | None = None) -> bool:
+        """Let a queued run change places with the one before it, or after it; returns whether there is one.
+
+        owner: changes places only with a run of this account, so that the places of all others stay. Raises
+        WrongStatus if the run is not queued.
+        """
+        query = select(RunRow).where(RunRow.queue == self.name, RunRow.status == Status.QUEUED).order_by(*_ORDER)
+        query = query if owner is None else query.where(RunRow.owner == owner)
+        with self.store.writing() as session:
+            rows = session.scalars(query.with_for_update()).all()
+            place = next((number for number, row in enumerate(rows) if row.id == run_id), None)
+            if place is None:
+                raise WrongStatus(f"run {run_id} does not wait any more", "look at the queue again")
+            first = place - 1 if up else place
+            if first < 0 or first + 1 >= len(rows):
+                return False
+            ahead, behind = rows[first], rows[first + 1]
+            slots = (ahead.priority, ahead.turn or ahead.created), (behind.priority, behind.turn or behind.created)
+            if slots[0] == slots[1]:
+                slots = slots[0], (behind.priority, slots[1][1] + timedelta(microseconds=1))
+            (behind.priority, behind.turn), (ahead.priority, ahead.turn) = slots
+            session.flush()
+            return True
 
     def _fail_exhausted(self, session: Session, now: datetime) -> None:
         """End the runs with an expired lease that are cancelled or have no attempts left."""
@@ -256,7 +322,11 @@ def _expired(now: datetime) -> ColumnElement[bool]:
 def _next(queue: str) -> Select[RunRow]:
     """The runs of a queue in the order in which they are claimed, without those that another worker is claiming."""
     query = select(RunRow).where(RunRow.queue == queue).with_for_update(skip_locked=True)
-    return query.order_by(RunRow.priority.desc(), RunRow.created, RunRow.id)
+    return query.order_by(*_ORDER)
+
+
+_ORDER = (RunRow.priority.desc(), func.coalesce(RunRow.turn, RunRow.created), RunRow.id)
+"""The order in which waiting runs are claimed."""
 
 
 def _count(run: Run) -> int:

@@ -183,7 +183,7 @@ class Store(Database):
             last = self.get(before)
             query = query.where(tuple_(RunRow.created, RunRow.id) < (last.created, last.id))
         with self.session() as session:
-            return list(_readable(session.scalars(query)))
+            return list(readable(session.scalars(query)))
 
     def update(self, run_id: str, **changes: Unpack[RunChanges]) -> Run:
         """Change the run with exactly this id; returns it as it is now."""
@@ -194,11 +194,24 @@ class Store(Database):
                 return run_of(row)
         raise self._unknown(run_id)
 
+    def tag(self, run_id: str, name: str, value: str) -> Run:
+        """Set a tag of the run with exactly this id, or remove it if the value is empty; returns the run."""
+        with self.writing() as session:
+            row = session.scalars(select(RunRow).where(RunRow.id == run_id).with_for_update()).one_or_none()
+            if row is not None:
+                row.tags = {
+                    **{key: old for key, old in row.tags.items() if key != name},
+                    **({name: value} if value else {}),
+                }
+                session.flush()
+                return run_of(row)
+        raise self._unknown(run_id)
+
     def unfinished(self, digest: str) -> builtins.list[Run]:
         """Queued, running, failed and interrupted runs of the request with this digest, newest first."""
         query = select(RunRow).where(RunRow.digest == digest, RunRow.status.in_(_UNFINISHED))
         with self.session() as session:
-            return list(_readable(session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))))
+            return list(readable(session.scalars(query.order_by(RunRow.created.desc(), RunRow.id.desc()))))
 
     def add_event(self, run_id: str, event: Event, lease: Lease | None = None) -> int:
         """Add an event; returns its number in the run, from 1."""
@@ -390,7 +403,7 @@ def _progress(row: RunRow) -> Progress | None:
         return None
 
 
-def _readable(rows: Iterable[RunRow]) -> Iterator[Run]:
+def readable(rows: Iterable[RunRow]) -> Iterator[Run]:
     """The runs in rows. Unreadable ones are logged and left out."""
     for row in rows:
         try:

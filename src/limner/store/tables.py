@@ -30,6 +30,7 @@ class RunRow(Base):
     worker, lease: the worker that executes a queued run, and when its lease expires unless it is renewed.
     owner, key: the account that owns the run and the key that submitted it; empty where there are no accounts.
     policy: digest of the policy that a worker moderates it by.
+    turn: decides which of several queued runs with the same priority is first; None for the time of creation.
     execution: how the request is executed, as far as it differs from the default. internal_error: see `Run`.
     batch_key: of its request and execution; queued runs with the same key can be executed as one batch.
     """
@@ -66,6 +67,7 @@ class RunRow(Base):
     batch_key: Mapped[str | None] = mapped_column(PatternString(64, patterns.SHA256))
     execution: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}", default=dict)
     internal_error: Mapped[bool] = mapped_column(server_default=false(), default=False)
+    turn: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PolicyRow(Base):

@@ -11,13 +11,15 @@ from limner.core.events import Event
 from limner.core.runs import Artifact, Run, Status
 from limner.store.locks import Locked, run_lock
 from limner.store.paths import runs_folder
-from limner.store.queue import Queue, QueueStats, WrongStatus, queue_stats
+from limner.store.queue import Queue, QueueState, QueueStats, WrongStatus, queue_stats
 from limner.store.runs import Store, UnreadableRun
 from limner.store.sessions import ChangeWatcher
 
-__all__ = ["QUEUE", "ChangeWatcher", "QueueStats", "StudioRuns", "UnreadableRun", "WrongStatus"]
+__all__ = ["QUEUE", "ChangeWatcher", "QueueState", "QueueStats", "StudioRuns", "UnreadableRun", "WrongStatus"]
 QUEUE = "default"
 """The queue of the service."""
+MOST_WITHDRAWN = 1000
+"""Most queued runs that are cancelled at once."""
 
 
 class StudioRuns:
@@ -78,6 +80,27 @@ class StudioRuns:
     def withdraw(self, run_id: str) -> Run:
         """Cancel a run of the queue if it is still queued; a running one continues."""
         return self._queue.withdraw(run_id)
+
+    def withdraw_behind(self, run: Run) -> builtins.list[str]:
+        """Cancel the queued runs of the same account that come after a run of the queue; returns their ids."""
+        waiting = self._queue.waiting(MOST_WITHDRAWN, owner=run.owner)
+        ids = [each.id for each in waiting]
+        behind = ids[ids.index(run.id) + 1 :] if run.id in ids else ids
+        return [each for each in behind if self._queue.withdraw(each).status is Status.CANCELLED]
+
+    def states(self, run_ids: Collection[str]) -> dict[str, QueueState]:
+        """Where runs of the queue are, by id."""
+        return self._queue.states(run_ids)
+
+    def waiting(self, limit: int, kind: str | None = None, owner: str | None = None) -> builtins.list[Run]:
+        """Queued runs, the one that is executed next first."""
+        return self._queue.waiting(limit, kind, owner)
+
+    def move(self, run_id: str, *, up: bool, owner: str | None = None) -> bool:
+        """Let a queued run change places with the one before it, or after it, among those of an account, or of all;
+        returns whether there is one.
+        """
+        return self._queue.move(run_id, up=up, owner=owner)
 
     def stats(self) -> QueueStats:
         """The figures of all queues."""

@@ -1,0 +1,23 @@
+"""The order of queued runs, which their owners may change.
+
+Revision ID: 0011
+Revises: 0010
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("runs", sa.Column("turn", sa.DateTime(timezone=True)))
+
+
+def downgrade() -> None:
+    op.drop_column("runs", "turn")
