@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
 
-import numpy as np
 import pytest
 from lxml import html
 from PIL import Image
-from safetensors.numpy import save
 
 import serving
 from limner.core.execution import body_model
 from limner.core.feedback import ImageQuery
-from limner.core.requests import Flag, TrainRequest
+from limner.core.requests import Flag
 from limner.core.runs import Status
-from limner.store.queue import Queue
 from limner.studio.images import Viewer
-from pages import PART, text_of, tree
+from pages import PART, adapter_file, picture_folder, teach, text_of, tree
 from working import execute_queue
 
 VIEW = Viewer("", None, stored=True)
@@ -36,35 +32,6 @@ def newest(site):
 
 def error_at(page, field):
     return text_of(page.xpath(f"//*[@data-field='{field}']//*[@role='alert' and not(@hidden)]")[0])
-
-
-def adapter_file(**header) -> bytes:
-    tensors = {"lora_unet_down.lora_down.weight": np.zeros((1, 1), np.float32)}
-    return save(tensors, {name.replace("__", "."): value for name, value in header.items()})
-
-
-def teach(site, say="a photo of sks cat", **fields):
-    """A train run that is done, with an adapter of invented content; returns the adapter's reference."""
-    data = site.studio.files.upload(_folder(site))
-    run = site.studio.enqueue(TrainRequest(data=data, class_word="cat", identifier="sks", **fields))
-    queue = Queue(site.studio.store, lease=timedelta(minutes=5))
-    ((claimed, lease),) = queue.claim("worker", 1)
-    assert claimed.id == run.id
-    place = site.studio.home / f"adapter-{run.id}"
-    place.mkdir()
-    (place / "adapter.safetensors").write_bytes(adapter_file())
-    reference = site.studio.files.save(place)
-    details = {"reference": reference, "say": say, "trigger_words": ["sks"], "base": "starter"}
-    site.studio.store.add_artifact(run.id, "adapter", place, "0" * 64, details, lease)
-    queue.finish(lease, Status.DONE)
-    return reference
-
-
-def _folder(site):
-    place = site.studio.home / "photographs"
-    place.mkdir(exist_ok=True)
-    (place / "1.png").write_bytes(png())
-    return place
 
 
 def test_without_javascript_the_form_leads_to_the_job(site):
@@ -127,7 +94,7 @@ def test_a_shape_gives_the_size_at_the_area_of_the_model(site, shape, model, sid
 
 
 def test_a_shape_of_an_unknown_model_is_an_error_at_the_size(site):
-    model = site.studio.files.upload(_folder(site))
+    model = site.studio.files.upload(picture_folder(site))
     response = site.client.post("/create", data={"prompt": "a cat", "shape": "square", "model": model})
     assert response.status_code == 422 and "give width and height" in error_at(tree(response), "width")
 
