@@ -101,9 +101,38 @@ def test_a_preview_appears_before_the_image(served, browser):
         assert "generating" in page.locator("#results .progress").inner_text()
         page.goto("/")
         page.go_back()
-        assert page.locator("#results article").count() == 1, "the job is there again"
+        page.wait_for_url("**/create")
+        page.locator("#results article").wait_for()
         page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
         assert preview.count() == 0
+
+
+def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
+    studio, asked = Studio(home), []
+    run = studio.enqueue(GenerateRequest(prompt="a cat"))
+
+    def refuse_first(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=429, content_type="text/html", body="<p id='wrong'>too many streams</p>")
+        else:
+            route.continue_()
+
+    with opened(browser, idle.call.address) as page:
+        page.route("**/jobs/events*", refuse_first)
+        page.goto("/create")
+        card = page.locator(f"#run-{run.id}")
+        assert card.get_attribute("data-status") == "queued"
+        until(page, "document.querySelectorAll('#wrong').length", 0)
+        page.wait_for_timeout(6000)
+        assert len(asked) == 2, "once more, and then it stays open"
+        studio.runs.cancel(run.id)
+        page.locator(f"#run-{run.id}[data-status=cancelled]").wait_for()
+        page.locator("#live:empty").wait_for(state="attached")
+        page.wait_for_timeout(6000)
+        assert len(asked) == 2, "an ended stream is not opened again"
+        assert page.locator("#wrong").count() == 0
+    studio.close()
 
 
 def mask_of(home) -> Image.Image:

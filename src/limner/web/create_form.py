@@ -141,7 +141,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     for name, file in files:
         content = await file.read()
         await file.close()
-        if not content:
+        if not content and not file.filename:  # no file was chosen
             continue
         target = name.removesuffix(FILE)
         store = store_form_adapter if target == ADAPTER else store_form_image
