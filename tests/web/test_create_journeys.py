@@ -12,6 +12,7 @@ import serving
 from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
+from pages import Site, adapter_file, teach
 
 CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
 
@@ -286,6 +287,46 @@ def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
         page.locator("mask-canvas input[type=file]").set_input_files(wrong)
         page.get_by_text("The mask is 10 x 10 px, and the image 300 x 200").wait_for()
         assert page.get_by_label("What to show").input_value() == "a cat"
+
+
+def test_the_prompt_offers_the_words_of_chosen_subjects(home, idle, browser):
+    site = Site(Studio(home), None)
+    teach(site)
+    site.studio.close()
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        prompt = page.get_by_label("What to show")
+        prompt.fill("a painting of sk")
+        assert page.get_by_role("button", name="sks cat").count() == 0
+        page.get_by_text("sks cat").click()
+        prompt.focus()
+        prompt.press("End")
+        prompt.press("Tab")
+        assert prompt.input_value() == "a painting of sks cat", "Tab completes the word"
+        prompt.press("Tab")
+        assert not prompt.evaluate("each => each.matches(':focus')"), "and then goes on"
+        prompt.fill("a painting of")
+        page.get_by_role("button", name="sks cat").click()
+        assert prompt.input_value() == "a painting of sks cat"
+        assert page.get_by_role("button", name="sks cat").count() == 0, "it is there already"
+        prompt.press("Control+Enter")
+        page.locator("#results article").wait_for()
+        (use,) = newest(home).request.adapter
+        assert use.weight == 1.0 and page.locator("#subjects input:checked").count() == 1
+
+
+def test_an_adapter_is_added_by_upload(idle, browser, tmp_path):
+    file = tmp_path / "rex.safetensors"
+    file.write_bytes(adapter_file(modelspec__title="Rex", modelspec__trigger_phrase="rex dog"))
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.locator("#create-adapter").set_input_files(picture(tmp_path))
+        page.get_by_text("'photo.png' is not an adapter").wait_for()
+        page.locator("#create-adapter").set_input_files(file)
+        page.locator(".chip").get_by_text("Rex").wait_for()
+        assert page.locator(".chip input:checked").count() == 1
+        page.get_by_role("button", name="rex dog").click()
+        assert page.get_by_label("What to show").input_value() == "rex dog"
 
 
 def test_the_filter_hides_other_settings(idle, browser):

@@ -239,6 +239,34 @@ def test_a_mask_that_does_not_fit_is_an_error_at_its_field(site, mask, problem):
     assert tree(response).xpath("//input[@name='image']/@value")[0].startswith("sha256:")
 
 
+@pytest.mark.parametrize("soft", ["", "5"])
+def test_a_mask_of_another_account_is_neither_read_nor_copied(guarded, soft):
+    theirs = [guarded.studio.files.upload(place) for place in _pictures(guarded)]
+    _, secret = guarded.studio.accounts.add_key("ann")
+    guarded.client.post("/sign-in", data={"key": secret})
+    form = {"prompt": "a cat", "image": theirs[0], "mask": theirs[1], "mask_soft": soft}
+    response = guarded.client.post("/create", data=form)
+    text = text_of(tree(response))
+    assert response.status_code == 422 and "is not yours" in text
+    assert "32 x 32" not in text and guarded.studio.files.grants.list("ann") == []
+
+
+def _pictures(site):
+    for name, size in (("a.png", (32, 32)), ("b.png", (16, 16))):
+        place = picture_folder(site) / name
+        place.write_bytes(png(size, "white"))
+        yield place
+
+
+def test_a_weight_beyond_the_slider_is_kept(site):
+    reference = teach(site)
+    for weight, low, high in (("-1", -1, 2), ("3", 0, 3), ("0.5", 0, 2)):
+        page = site.page("/create", params={"prompt": "a", "adapter": f"{reference}:{weight}"})
+        (slider,) = page.xpath("//input[@type='range']")
+        found = float(slider.get("value")), float(slider.get("min")), float(slider.get("max"))
+        assert found == (float(weight), low, high)
+
+
 @pytest.mark.parametrize(("soft", "levels"), [("", 2), ("0", 2), ("4", 3), ("999", 0), ("wide", 0)])
 def test_the_soft_edge_of_a_mask(site, soft, levels):
     half = Image.new("L", (64, 64))
