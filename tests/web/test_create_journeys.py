@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         page.locator("#results article").nth(1).wait_for()
         page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
         assert page.locator("#results .result").count() == 5
-        assert page.locator("#live").get_attribute("hx-sse:connect") is None, "the stream has ended"
+        until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
 
 
 def test_a_preview_appears_before_the_image(served, browser):
@@ -127,8 +128,9 @@ def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
         until(page, "document.querySelectorAll('#wrong').length", 0)
         page.wait_for_timeout(6000)
         assert len(asked) == 2, "once more, and then it stays open"
-        studio.runs.cancel(run.id)
+        card.get_by_role("button", name="Stop").click()
         page.locator(f"#run-{run.id}[data-status=cancelled]").wait_for()
+        assert page.url.endswith("/create")
         page.locator("#live:empty").wait_for(state="attached")
         page.wait_for_timeout(6000)
         assert len(asked) == 2, "an ended stream is not opened again"
@@ -337,6 +339,12 @@ def test_the_filter_hides_other_settings(idle, browser):
         assert page.locator("#create-scheduler").is_visible() and not page.locator("#create-precision").is_visible()
         page.get_by_label("Find a setting").press("Escape")
         assert page.locator("#create-precision").is_visible()
+
+
+def test_a_browser_leaves_no_loop_running(idle, browser):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+    assert asyncio.run(asyncio.sleep(0, "done")) == "done"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -21,7 +21,7 @@ def test_one_click_makes_an_image_on_the_starter(site, headers):
     (run,) = site.studio.runs.list()
     assert (run.request.kind, run.request.model) == ("generate", "starter") and run.execution.preview_every
     if not headers:
-        assert (response.status_code, response.headers["location"]) == (303, "/")
+        assert (response.status_code, response.headers["location"]) == (303, f"/runs/{run.id}")
     else:
         page = tree(response)
         assert page.xpath("//hx-partial[@hx-target='#jobs-place']//article/@data-status") == ["queued"]

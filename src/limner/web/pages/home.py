@@ -71,7 +71,7 @@ async def make_first_portrait(
 
 async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
     if not wants_part(request):
-        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/runs/{run.id}", HTTPStatus.SEE_OTHER)
     return part(request, "home.html", "started", **await run_sync(_shown, state, caller, view))
 
 
