@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,30 @@ console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
 
 
 @contextmanager
+def loop_of(browser: Browser) -> Iterator[None]:
+    """Make the loop of the browser's driver the running one inside the block only.
+
+    The driver leaves its loop running for good, so that every later test in the process that calls asyncio.run fails.
+    """
+    asyncio.events._set_running_loop(browser._loop)
+    try:
+        yield
+    finally:
+        asyncio.events._set_running_loop(None)
+
+
+@contextmanager
 def opened(browser: Browser, address: str, allowed: str = "status of 4", **options) -> Iterator[Page]:
     """A page of a fresh context; the block fails on an error in the console, a script's exception or a violation.
 
     allowed: part of the lines in the console that are no fault.
     """
+    with loop_of(browser), _opened(browser, address, allowed, **options) as page:
+        yield page
+
+
+@contextmanager
+def _opened(browser: Browser, address: str, allowed: str, **options) -> Iterator[Page]:
     context = browser.new_context(base_url=address, reduced_motion="reduce", **{**DESKTOP, **options})
     page, faults = context.new_page(), []
     page.add_init_script(REPORT)

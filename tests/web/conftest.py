@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +36,9 @@ def browser():
 
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=browsing.CHROMIUM)
+        asyncio.events._set_running_loop(None)  # `opened` sets it while a page is open
         yield launched
+        asyncio.events._set_running_loop(launched._loop)
         launched.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import serving
 from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
+from pages import Site, adapter_file, teach
 
 CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
 
@@ -83,7 +85,7 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         page.locator("#results article").nth(1).wait_for()
         page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
         assert page.locator("#results .result").count() == 5
-        assert page.locator("#live").get_attribute("hx-sse:connect") is None, "the stream has ended"
+        until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
 
 
 def test_a_preview_appears_before_the_image(served, browser):
@@ -101,9 +103,39 @@ def test_a_preview_appears_before_the_image(served, browser):
         assert "generating" in page.locator("#results .progress").inner_text()
         page.goto("/")
         page.go_back()
-        assert page.locator("#results article").count() == 1, "the job is there again"
+        page.wait_for_url("**/create")
+        page.locator("#results article").wait_for()
         page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
         assert preview.count() == 0
+
+
+def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
+    studio, asked = Studio(home), []
+    run = studio.enqueue(GenerateRequest(prompt="a cat"))
+
+    def refuse_first(route):
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.fulfill(status=429, content_type="text/html", body="<p id='wrong'>too many streams</p>")
+        else:
+            route.continue_()
+
+    with opened(browser, idle.call.address) as page:
+        page.route("**/jobs/events*", refuse_first)
+        page.goto("/create")
+        card = page.locator(f"#run-{run.id}")
+        assert card.get_attribute("data-status") == "queued"
+        until(page, "document.querySelectorAll('#wrong').length", 0)
+        page.wait_for_timeout(6000)
+        assert len(asked) == 2, "once more, and then it stays open"
+        card.get_by_role("button", name="Stop").click()
+        page.locator(f"#run-{run.id}[data-status=cancelled]").wait_for()
+        assert page.url.endswith("/create")
+        page.locator("#live:empty").wait_for(state="attached")
+        page.wait_for_timeout(6000)
+        assert len(asked) == 2, "an ended stream is not opened again"
+        assert page.locator("#wrong").count() == 0
+    studio.close()
 
 
 def mask_of(home) -> Image.Image:
@@ -259,6 +291,46 @@ def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
         assert page.get_by_label("What to show").input_value() == "a cat"
 
 
+def test_the_prompt_offers_the_words_of_chosen_subjects(home, idle, browser):
+    site = Site(Studio(home), None)
+    teach(site)
+    site.studio.close()
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        prompt = page.get_by_label("What to show")
+        prompt.fill("a painting of sk")
+        assert page.get_by_role("button", name="sks cat").count() == 0
+        page.get_by_text("sks cat").click()
+        prompt.focus()
+        prompt.press("End")
+        prompt.press("Tab")
+        assert prompt.input_value() == "a painting of sks cat", "Tab completes the word"
+        prompt.press("Tab")
+        assert not prompt.evaluate("each => each.matches(':focus')"), "and then goes on"
+        prompt.fill("a painting of")
+        page.get_by_role("button", name="sks cat").click()
+        assert prompt.input_value() == "a painting of sks cat"
+        assert page.get_by_role("button", name="sks cat").count() == 0, "it is there already"
+        prompt.press("Control+Enter")
+        page.locator("#results article").wait_for()
+        (use,) = newest(home).request.adapter
+        assert use.weight == 1.0 and page.locator("#subjects input:checked").count() == 1
+
+
+def test_an_adapter_is_added_by_upload(idle, browser, tmp_path):
+    file = tmp_path / "rex.safetensors"
+    file.write_bytes(adapter_file(modelspec__title="Rex", modelspec__trigger_phrase="rex dog"))
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.locator("#create-adapter").set_input_files(picture(tmp_path))
+        page.get_by_text("'photo.png' is not an adapter").wait_for()
+        page.locator("#create-adapter").set_input_files(file)
+        page.locator(".chip").get_by_text("Rex").wait_for()
+        assert page.locator(".chip input:checked").count() == 1
+        page.get_by_role("button", name="rex dog").click()
+        assert page.get_by_label("What to show").input_value() == "rex dog"
+
+
 def test_the_filter_hides_other_settings(idle, browser):
     with opened(browser, idle.call.address) as page:
         page.goto("/create")
@@ -267,6 +339,12 @@ def test_the_filter_hides_other_settings(idle, browser):
         assert page.locator("#create-scheduler").is_visible() and not page.locator("#create-precision").is_visible()
         page.get_by_label("Find a setting").press("Escape")
         assert page.locator("#create-precision").is_visible()
+
+
+def test_a_browser_leaves_no_loop_running(idle, browser):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+    assert asyncio.run(asyncio.sleep(0, "done")) == "done"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

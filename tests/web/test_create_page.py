@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import io
-from datetime import timedelta
 
-import numpy as np
 import pytest
 from lxml import html
 from PIL import Image
-from safetensors.numpy import save
 
 import serving
 from limner.core.execution import body_model
 from limner.core.feedback import ImageQuery
-from limner.core.requests import Flag, TrainRequest
+from limner.core.requests import Flag
 from limner.core.runs import Status
-from limner.store.queue import Queue
 from limner.studio.images import Viewer
-from pages import PART, text_of, tree
+from pages import PART, adapter_file, picture_folder, teach, text_of, tree
 from working import execute_queue
 
 VIEW = Viewer("", None, stored=True)
@@ -36,35 +32,6 @@ def newest(site):
 
 def error_at(page, field):
     return text_of(page.xpath(f"//*[@data-field='{field}']//*[@role='alert' and not(@hidden)]")[0])
-
-
-def adapter_file(**header) -> bytes:
-    tensors = {"lora_unet_down.lora_down.weight": np.zeros((1, 1), np.float32)}
-    return save(tensors, {name.replace("__", "."): value for name, value in header.items()})
-
-
-def teach(site, say="a photo of sks cat", **fields):
-    """A train run that is done, with an adapter of invented content; returns the adapter's reference."""
-    data = site.studio.files.upload(_folder(site))
-    run = site.studio.enqueue(TrainRequest(data=data, class_word="cat", identifier="sks", **fields))
-    queue = Queue(site.studio.store, lease=timedelta(minutes=5))
-    ((claimed, lease),) = queue.claim("worker", 1)
-    assert claimed.id == run.id
-    place = site.studio.home / f"adapter-{run.id}"
-    place.mkdir()
-    (place / "adapter.safetensors").write_bytes(adapter_file())
-    reference = site.studio.files.save(place)
-    details = {"reference": reference, "say": say, "trigger_words": ["sks"], "base": "starter"}
-    site.studio.store.add_artifact(run.id, "adapter", place, "0" * 64, details, lease)
-    queue.finish(lease, Status.DONE)
-    return reference
-
-
-def _folder(site):
-    place = site.studio.home / "photographs"
-    place.mkdir(exist_ok=True)
-    (place / "1.png").write_bytes(png())
-    return place
 
 
 def test_without_javascript_the_form_leads_to_the_job(site):
@@ -127,7 +94,7 @@ def test_a_shape_gives_the_size_at_the_area_of_the_model(site, shape, model, sid
 
 
 def test_a_shape_of_an_unknown_model_is_an_error_at_the_size(site):
-    model = site.studio.files.upload(_folder(site))
+    model = site.studio.files.upload(picture_folder(site))
     response = site.client.post("/create", data={"prompt": "a cat", "shape": "square", "model": model})
     assert response.status_code == 422 and "give width and height" in error_at(tree(response), "width")
 
@@ -202,14 +169,16 @@ HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
 @pytest.mark.parametrize("field", ["image", "mask", "guide"])
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
-    [("notes.png", b"This is text.", "notes.png"), ("IMG_1.heic", HEIC, "IMG_1.heic"), ("a/../b.png", b"", "")],
+    [
+        ("notes.png", b"This is text.", "notes.png"),
+        ("IMG_1.heic", HEIC, "IMG_1.heic"),
+        ("a/../b.png", b"", "b.png' is empty"),
+    ],
 )
 def test_a_file_that_is_no_image_is_an_error_at_its_field(site, field, name, content, problem):
     form = {"prompt": "a cat", "negative_prompt": "a dog"}
     files = {f"{field}.file": (name, content, "image/png")}
     response = site.client.post("/create", data=form, files=files)
-    if not content:
-        return None
     page = tree(response)
     found = error_at(page, {"guide": "control"}.get(field, field))
     assert response.status_code == 422 and problem in found and "/tmp" not in found
@@ -268,6 +237,34 @@ def test_a_mask_that_does_not_fit_is_an_error_at_its_field(site, mask, problem):
     response = site.client.post("/create", data={"prompt": "a cat"}, files=files)
     assert response.status_code == 422 and problem in error_at(tree(response), "mask")
     assert tree(response).xpath("//input[@name='image']/@value")[0].startswith("sha256:")
+
+
+@pytest.mark.parametrize("soft", ["", "5"])
+def test_a_mask_of_another_account_is_neither_read_nor_copied(guarded, soft):
+    theirs = [guarded.studio.files.upload(place) for place in _pictures(guarded)]
+    _, secret = guarded.studio.accounts.add_key("ann")
+    guarded.client.post("/sign-in", data={"key": secret})
+    form = {"prompt": "a cat", "image": theirs[0], "mask": theirs[1], "mask_soft": soft}
+    response = guarded.client.post("/create", data=form)
+    text = text_of(tree(response))
+    assert response.status_code == 422 and "is not yours" in text
+    assert "32 x 32" not in text and guarded.studio.files.grants.list("ann") == []
+
+
+def _pictures(site):
+    for name, size in (("a.png", (32, 32)), ("b.png", (16, 16))):
+        place = picture_folder(site) / name
+        place.write_bytes(png(size, "white"))
+        yield place
+
+
+def test_a_weight_beyond_the_slider_is_kept(site):
+    reference = teach(site)
+    for weight, low, high in (("-1", -1, 2), ("3", 0, 3), ("0.5", 0, 2)):
+        page = site.page("/create", params={"prompt": "a", "adapter": f"{reference}:{weight}"})
+        (slider,) = page.xpath("//input[@type='range']")
+        found = float(slider.get("value")), float(slider.get("min")), float(slider.get("max"))
+        assert found == (float(weight), low, high)
 
 
 @pytest.mark.parametrize(("soft", "levels"), [("", 2), ("0", 2), ("4", 3), ("999", 0), ("wide", 0)])

@@ -6,7 +6,7 @@ import pytest
 
 from limner.core.requests import GenerateRequest
 from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS
-from pages import PART, text_of, tree
+from pages import PART, teach, text_of, tree
 from working import execute_queue
 
 
@@ -21,7 +21,7 @@ def test_one_click_makes_an_image_on_the_starter(site, headers):
     (run,) = site.studio.runs.list()
     assert (run.request.kind, run.request.model) == ("generate", "starter") and run.execution.preview_every
     if not headers:
-        assert (response.status_code, response.headers["location"]) == (303, "/")
+        assert (response.status_code, response.headers["location"]) == (303, f"/runs/{run.id}")
     else:
         page = tree(response)
         assert page.xpath("//hx-partial[@hx-target='#jobs-place']//article/@data-status") == ["queued"]
@@ -48,6 +48,19 @@ def test_the_first_image_stays_in_its_card(site, starter):
     (card,) = site.page("/").xpath("//article")
     assert card.get("data-status") == "done" and card.xpath(".//img")
     assert text_of(card.xpath(".//a[contains(@class, 'button')]")[0]) == "Change it"
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_one_click_makes_an_image_of_the_subject(site, headers):
+    reference = teach(site)
+    (run,) = site.studio.runs.list()
+    card = site.client.get("/jobs/events", params={"run": run.id, "card": "home"}).text
+    assert 'action="/first-portrait"' in card and f'value="{reference}"' in card
+    response = site.client.post("/first-portrait", data={"adapter": reference}, headers=headers)
+    assert response.status_code == (200 if headers else 303)
+    request = site.studio.runs.list(1)[0].request
+    assert [use.path for use in request.adapter] == [reference] and "sks cat" in request.prompt
+    assert site.client.post("/first-portrait", data={"adapter": "../x"}, headers=headers).status_code == 422
 
 
 def test_the_account_of_another_sees_none_of_it(guarded):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from limner.core.accounts import Caller
 from limner.core.execution import Execution
-from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.requests import AdapterUse, GenerateRequest, TrainRequest
 from limner.core.runs import Run
 from limner.server.dependencies import ServerState
 from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS, write_character_images
@@ -36,7 +36,11 @@ def teach_example(state: ServerState, caller: Caller) -> Run:
     return state.studio.enqueue(request, caller=caller, tags={TAG: "teach"}, execution=execution)
 
 
-def show_example(state: ServerState, caller: Caller, prompt: str, seed: int, execution: Execution) -> Run:
-    """Queue an image of the starter for the first page."""
-    request = GenerateRequest(prompt=prompt, seed=seed)
-    return state.studio.enqueue(request, caller=caller, tags={TAG: "image"}, execution=execution)
+def show_example(
+    state: ServerState, caller: Caller, prompt: str, seed: int, execution: Execution, adapter: str = ""
+) -> Run:
+    """Queue an image of the starter for the first page. adapter: reference of a subject that it was taught."""
+    uses = (AdapterUse(path=adapter),) if adapter else ()
+    request = GenerateRequest(prompt=prompt, seed=seed, adapter=uses)
+    tags = {TAG: "portrait" if adapter else "image"}
+    return state.studio.enqueue(request, caller=caller, tags=tags, execution=execution)

@@ -10,7 +10,6 @@ from PIL import ImageFilter
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.imaging.decode import open_image
 from limner.imaging.drawn_masks import open_mask
 from limner.server.dependencies import ServerState
 from limner.server.uploads import image_size
@@ -59,11 +58,14 @@ def check_bytes(state: ServerState, name: str, size: int) -> None:
         )
 
 
-def check_mask(state: ServerState, image: str, mask: str) -> None:
-    """Raise LimnerError where a mask has another size than its image, or selects nothing. Both are references."""
-    if REFERENCE.fullmatch(image) is None or REFERENCE.fullmatch(mask) is None:
+def check_mask(state: ServerState, caller: Caller, image: str, mask: str) -> None:
+    """Raise LimnerError where a mask has another size than its image, or selects nothing. Both are references.
+
+    What the caller may not use is not read; the queue refuses it.
+    """
+    if not all(_may_read(state, caller, each) for each in (image, mask)):
         return
-    shape = open_image(state.studio.files.local_path(image)).size
+    shape, _ = (image_size(state.studio, state.studio.files.local_path(each)) for each in (image, mask))
     drawn = open_mask(state.studio.files.local_path(mask))
     if drawn.image.size != shape:
         sizes = " px, and the image ".join("{} x {}".format(*each) for each in (drawn.image.size, shape))
@@ -73,12 +75,23 @@ def check_mask(state: ServerState, image: str, mask: str) -> None:
 
 
 def soften_mask(state: ServerState, caller: Caller, mask: str, pixels: float) -> str:
-    """Store a mask with soft edges and return its reference. pixels: how wide the edge is."""
+    """Store a mask with soft edges and return its reference; of a mask that the caller may not use, its own one.
+
+    pixels: how wide the edge is.
+    """
+    if not _may_read(state, caller, mask):
+        return mask
     drawn = open_mask(state.studio.files.local_path(mask))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "mask.png"
         drawn.image.filter(ImageFilter.GaussianBlur(min(pixels, SOFTEST) / 2)).save(place, format="PNG")
         return state.studio.files.upload(place, caller)
+
+
+def _may_read(state: ServerState, caller: Caller, reference: str) -> bool:
+    """Whether the caller may read a stored file."""
+    found = REFERENCE.fullmatch(reference) is not None and reference.startswith("sha256:")
+    return found and (reference in state.granted or state.studio.files.may_use(caller, reference))
 
 
 def _written(folder: Path, name: str, content: bytes) -> Path:

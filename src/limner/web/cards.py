@@ -14,7 +14,6 @@ from limner.core.errors import LimnerError
 from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
-from limner.server.demo import PROMPT
 from limner.server.dependencies import ServerState, find_run
 from limner.server.history import reference_of
 from limner.server.replies import url_of
@@ -135,7 +134,7 @@ def card_text(request: Request, state: ServerState, view: Viewer, caller: Caller
         return ""
     (card,) = job_cards(state.studio, view, [run])
     template, block = CARDS[name]
-    body = part_text(request, template, block, card=card, run=card.run, try_prompt=PROMPT)
+    body = part_text(request, template, block, card=card, run=card.run)
     return f'<hx-partial hx-target="#run-{run.id}" hx-swap="outerHTML">{body}</hx-partial>'
 
 

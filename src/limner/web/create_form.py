@@ -141,7 +141,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     for name, file in files:
         content = await file.read()
         await file.close()
-        if not content:
+        if not content and not file.filename:  # no file was chosen
             continue
         target = name.removesuffix(FILE)
         store = store_form_adapter if target == ADAPTER else store_form_image
@@ -242,7 +242,7 @@ async def _take_mask(found: Submitted, state: ServerState, caller: Caller) -> No
     if not image:  # the image was removed, or is wrong, and the mask means nothing without it
         found.values.pop("mask")
         return
-    await _try(found, "mask", check_mask, state, image, mask)
+    await _try(found, "mask", check_mask, state, caller, image, mask)
     soft = parse_number(found.extras.get("mask_soft", "") or "0")
     if soft is None or not 0 <= soft <= SOFTEST:
         found.errors["mask"] = f"the soft edge is {found.extras['mask_soft']!r}; use a number from 0 to {SOFTEST}"

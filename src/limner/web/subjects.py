@@ -39,6 +39,15 @@ class Subject:
     chosen: bool = False
     weight: str = "1"
 
+    @property
+    def least(self) -> float:
+        """The lower end of its slider; an adapter may have a weight beyond the usual ones."""
+        return min(0.0, float(self.weight))
+
+    @property
+    def most(self) -> float:
+        return max(LARGEST_WEIGHT, float(self.weight))
+
 
 def subjects_of(studio: Studio, caller: Caller, view: Viewer) -> list[Subject]:
     """What the account trained, the newest first, and then the adapter files that it uploaded."""
@@ -59,7 +68,8 @@ def chosen(subjects: Iterable[Subject], adapters: Iterable[Any]) -> list[Subject
         replace(each, chosen=True, weight=_shown(weights.pop(each.reference))) if each.reference in weights else each
         for each in subjects
     ]
-    return [*(Subject(name, name, (), "", "", True, _shown(weight)) for name, weight in weights.items()), *marked]
+    others = (Subject(name, _short(name), (), "", "", True, _shown(weight)) for name, weight in weights.items())
+    return [*others, *marked]
 
 
 def read_subjects(form: Sequence[tuple[str, str]]) -> list[str]:
@@ -75,6 +85,11 @@ def base_for(subjects: Iterable[Subject], values: Mapping[str, Any]) -> str | No
         return None
     names = {split_weight(str(each))[0] for each in values.get("adapter", ())}
     return next((each.base for each in subjects if each.reference in names and each.base), None)
+
+
+def _short(reference: str) -> str:
+    """A name for an adapter of which nothing else is known."""
+    return f"Adapter {reference.rpartition(':')[2][:12]}"
 
 
 def _joined(name: str, weight: str) -> str:
@@ -111,7 +126,7 @@ def _uploaded(studio: Studio, caller: Caller) -> Iterable[Subject]:
     files = [each for each in studio.files.grants.list(caller.scope) if each.reference.startswith("sha256:")]
     for grant in files[:UPLOADED]:
         if (found := _described(studio, grant.reference)) is not None:
-            name = found.name or (found.trigger_words or (f"Adapter {grant.reference[7:13]}",))[0]
+            name = found.name or (found.trigger_words or (_short(grant.reference),))[0]
             yield Subject(grant.reference, name, found.trigger_words, found.base or "", "")
 
 

@@ -37,7 +37,8 @@ class ImageView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on.
+    """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on, or what it
+    learned last.
     subject: the reference of the adapter that it made.
     """
 
@@ -82,7 +83,8 @@ def run_view(
         name, total = stage[0].name, total or stage[0].total
         left = time_left(stage[1], done, total)
     shown = next((each for each in artifacts if each.kind == ArtifactKind.PREVIEW), None)
-    preview = None if shown is None or run.status.ended else image_view(ArtifactReply.of(shown), title_of(run))
+    passed = run.status.ended and not run.request.keeps_previews
+    preview = None if shown is None or passed else image_view(ArtifactReply.of(shown), title_of(run))
     images = [ArtifactReply.of(each) for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
     return RunView(
         id=run.id,

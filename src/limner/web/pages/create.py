@@ -112,7 +112,8 @@ async def upload(request: Request, state: StateDep, caller: CallerDep, view: Vie
     except HTTPException as error:
         if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             raise
-        return _refused(request, f"the file is larger than {state.settings.upload_bytes:,} bytes; choose a smaller one")
+        limit = state.settings.upload_bytes / 2**20
+        return _refused(request, f"the file is larger than {limit:,.1f} MB; choose a smaller one")
     target = name.removesuffix(FILE)
     store = store_form_adapter if target == ADAPTER else store_form_image
     try:

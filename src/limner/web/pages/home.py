@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from limner.core.accounts import Caller
@@ -55,9 +55,23 @@ async def teach_first_subject(request: Request, state: StateDep, caller: CallerD
     return await _started(request, state, caller, view, await run_submission(partial(teach_example, state, caller)))
 
 
+@router.post("/first-portrait")
+async def make_first_portrait(
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    view: ViewDep,
+    adapter: Annotated[str, Form(min_length=1, max_length=200)],
+) -> Response:
+    """Generate an image of the subject that was taught."""
+    execution = Execution(preview_every=PREVIEW_EVERY)
+    make = partial(show_example, state, caller, PROMPT, secrets.randbelow(SEEDS), execution, adapter)
+    return await _started(request, state, caller, view, await run_submission(make))
+
+
 async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
     if not wants_part(request):
-        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/runs/{run.id}", HTTPStatus.SEE_OTHER)
     return part(request, "home.html", "started", **await run_sync(_shown, state, caller, view))
 
 
@@ -76,7 +90,6 @@ def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
         "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
         "images": images,
         "example": EXAMPLE,
-        "try_prompt": PROMPT,
         "first_image": not images and not any(run.request.kind == "generate" for run in waiting),
         "first_subject": not taught and not any(run.request.kind == "train" for run in waiting),
     }

@@ -180,9 +180,13 @@ function offerWords() {
   }
 }
 
-/** Complete a trigger word that is half written: Tab takes it. */
-function complete(event) {
+/** Tab takes a trigger word that is half written; Ctrl and Enter create. */
+function keys(event) {
   const prompt = event.target;
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && prompt.closest?.("#create")) {
+    event.preventDefault();
+    form().requestSubmit(document.getElementById("create-submit"));
+  }
   if (event.key !== "Tab" || event.shiftKey || prompt.id !== "create-prompt" || prompt.selectionStart !== prompt.selectionEnd) return;
   const typed = /(\S+)$/.exec(prompt.value.slice(0, prompt.selectionStart))?.[1];
   if (!typed) return;
@@ -284,7 +288,7 @@ if (form()) {
   document.addEventListener("change", (event) => {
     if (event.target.id === "create-adapter") addAdapter(event.target);
   });
-  document.addEventListener("keydown", complete);
+  document.addEventListener("keydown", keys);
   document.addEventListener("paste", (event) => {
     const file = [...event.clipboardData.files].find((each) => each.type.startsWith("image/"));
     if (!file) return;
