@@ -228,7 +228,8 @@ async def verify(
     if wants_part(request):
         return part(request, "gallery_image.html", "verification", verdict=verdict)
     values = await run_sync(_details, state.studio, view, caller, picture, query)
-    return page(request, "gallery_image.html", **values | {"verdict": verdict})
+    values["verdict"] = verdict
+    return page(request, "gallery_image.html", **values)
 
 
 @router.get("/{picture}")
