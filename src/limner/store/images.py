@@ -75,7 +75,8 @@ class ImageIndex:
         """Id and mean colour of all images of a query, in its order; None where the colour is not known yet."""
         matching = _ordered(select(ImageIndexRow.id, ImageIndexRow.colour), viewer, query)
         with self.database.session() as session:
-            return [(id, colour) for id, colour in session.execute(matching).all()]
+            rows: Any = session.execute(matching).all()
+            return [(row[0], row[1]) for row in rows]
 
     def neighbours(self, viewer: Viewer, query: ImageQuery, image: int) -> tuple[int | None, int | None]:
         """The images before and after an image in the order of a query; None at its ends."""
