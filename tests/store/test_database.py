@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Column, Engine, Integer, create_engine, inspect, text
+from sqlalchemy import URL, Column, Engine, Integer, create_engine, inspect, select, text
 from sqlalchemy.exc import OperationalError
 
 import postgres
@@ -303,3 +304,27 @@ class Said(Exception):
 )
 def test_a_server_that_refuses_to_serve_is_unavailable(state: str | None, away: bool) -> None:
     assert is_unavailable(OperationalError("SELECT 1", {}, Said(state))) is away
+
+
+@pytest.mark.parametrize("empty", ["sqlite", "postgres"], indirect=True)
+def test_older_images_get_their_sizes_from_their_details(empty: Callable[[], Engine]) -> None:
+    details = [{"width": 512, "height": 768}, {"width": "wide", "height": 2**40}, {}]
+    engine = migrated(empty(), "head")
+    tables = Base.metadata.tables
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    run = {"id": "260102-000000-aaaa", "kind": "generate", "request": {}, "digest": "0" * 64, "status": "done"}
+    with engine.begin() as connection:
+        connection.execute(tables["runs"].insert(), run | {"created": moment})
+        for number, each in enumerate(details, 1):
+            own = {"id": number, "run": run["id"], "created": moment}
+            file = {"kind": "picture", "path": f"/{number}.png", "sha256": "0" * 64, "details": each}
+            connection.execute(tables["artifacts"].insert(), own | file)
+            words = {"words": "", "negative": "", "wish": "0" * 64, "model": "starter", "owner": ""}
+            connection.execute(tables["pictures"].insert(), own | words | {"width": 1, "height": 1})
+    with alembic_config(engine) as config:
+        command.downgrade(config, "0010")
+    migrated(engine, "head")
+    images = tables["pictures"].columns
+    with engine.connect() as connection:
+        rows = connection.execute(select(images.width, images.height, images.colour).order_by(images.id)).all()
+    assert [tuple(row) for row in rows] == [(512, 768, None), (None, None, None), (None, None, None)]

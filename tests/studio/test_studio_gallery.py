@@ -18,7 +18,9 @@ VIEW = Viewer(stored=True)
 
 
 @pytest.fixture
-def studio(home):
+def studio(home, database, monkeypatch):
+    if database is not None:
+        monkeypatch.setenv("LIMNER_DATABASE", database)
     made = Studio(home)
     yield made
     made.close()

@@ -171,6 +171,19 @@ def test_going_back_returns_to_the_same_place(filled, browser):
         assert abs(cell(page, place).bounding_box()["y"] - before) < 2
 
 
+def test_new_images_are_announced_and_not_inserted(filled, browser):
+    address, studio, ids = filled
+    with opened(browser, address) as page:
+        ready(page)
+        page.evaluate("document.querySelector('virtual-gallery').look()")
+        assert page.locator("#fresh a").count() == 0
+        add_image(studio)
+        page.evaluate("document.querySelector('virtual-gallery').look()")
+        assert cell(page, 1).get_attribute("aria-setsize") == str(len(ids))
+        page.get_by_role("link", name="1 new image").click()
+        page.locator(f".cell[aria-setsize='{len(ids) + 1}']").first.wait_for()
+
+
 def test_without_javascript_images_are_chosen_and_marked(filled, browser):
     address, studio, ids = filled
     with opened(browser, address, java_script_enabled=False) as page:

@@ -90,6 +90,12 @@ def test_ids_are_compressed_for_browsers_that_take_it(site):
     assert "content-encoding" not in site.client.get("/gallery/ids", headers={"Accept-Encoding": "br"}).headers
 
 
+def test_newer_images_of_the_query_are_counted(site):
+    one, _, two = (add_image(site.studio, prompt) for prompt in ("a cat", "a dog", "a cat"))
+    for query, wanted in {f"after={one}": 2, f"after={one}&search=cat&order=oldest": 1, f"after={two}": 0}.items():
+        assert site.client.get(f"/gallery/newer?{query}").json() == wanted, query
+
+
 def test_tiles_are_described_by_their_ids_in_order(site):
     one, two = add_image(site.studio, "a cat"), add_image(site.studio, HOSTILE)
     site.studio.feedback.set_favourite(VIEW, one, True)

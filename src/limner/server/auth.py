@@ -28,17 +28,10 @@ BEARER = HTTPBearer(
     auto_error=False, description="A key, as printed by `limner keys add`. The loopback address needs none."
 )
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
-VIEWER_PATHS = (
-    "/v1/pictures/",
-    "/v1/comparisons",
-    "/v1/collections",
-    "/v1/verify",
-    "/gallery/mark",
-    "/gallery/collections",
-    "/gallery/verify/",
-    "/gallery/export",
-)
+VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify")
 """Paths where a viewer may also write: they change only the caller's own feedback on images."""
+VIEWER_PAGES = ("/gallery/mark", "/gallery/collections", "/gallery/verify/", "/gallery/export")
+"""The same of pages."""
 LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"
 COOKIE, SECURE_COOKIE = "limner", "__Host-limner"
@@ -84,7 +77,7 @@ class AuthMiddleware:
                 f"try again in {ceil(seconds)} seconds",
                 {"Retry-After": str(ceil(seconds))},
             )
-        viewer = request.method in READ_METHODS or request.url.path.startswith(VIEWER_PATHS)
+        viewer = request.method in READ_METHODS or request.url.path.startswith(VIEWER_PATHS + VIEWER_PAGES)
         return check_role(caller, Role.VIEWER if viewer else Role.MAKER)
 
     async def _is_public(self, request: Request) -> bool:

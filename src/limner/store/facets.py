@@ -34,7 +34,7 @@ class _Group(NamedTuple):
     favourite: int
     year: int
     month: int
-    count: int
+    number: int
 
 
 def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> ImageFacets:
@@ -58,21 +58,26 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
         found: Counter[Any] = Counter()
         for group in among:
             if all(hold(group) for name, hold in holds.items() if name not in own):
-                found[of(group)] += group.count
+                found[of(group)] += group.number
         return found
 
     models = counted(lambda each: each.model, {"model"})
-    sizes = counted(lambda each: (each.width, each.height), {"size"})
+    sizes = counted(lambda each: (each.width or 0, each.height or 0), {"size"})
     months = counted(lambda each: (each.year, each.month), among=undated)
     return ImageFacets(
         total=sum(counted(lambda each: None).values()),
-        models=tuple(models.most_common(MOST)),
+        models=tuple(_most(models)),
         adapters=tuple((key, reference, count) for key, reference, count in adapters),
-        sizes=tuple((w, h, count) for (w, h), count in sizes.most_common(MOST) if w and h),
+        sizes=tuple((w, h, count) for (w, h), count in _most(sizes) if w and h),
         months=tuple((*month, count) for month, count in sorted(months.items(), reverse=True)[:MOST]),
         stars=dict(counted(lambda each: each.stars, {"stars"})),
         favourites=counted(lambda each: each.favourite, {"favourite"})[1],
     )
+
+
+def _most(counts: Counter[Any]) -> list[tuple[Any, int]]:
+    """The most frequent values with their counts; equally frequent ones in their own order."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST]
 
 
 def _conditions(query: ImageQuery) -> dict[str, Callable[[_Group], bool]]:

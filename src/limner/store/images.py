@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, exists, select, true, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from limner.core.errors import LimnerError
@@ -75,7 +75,8 @@ class ImageIndex:
         """Id and mean colour of all images of a query, in its order; None where the colour is not known yet."""
         matching = _ordered(select(ImageIndexRow.id, ImageIndexRow.colour), viewer, query)
         with self.database.session() as session:
-            return [(row[0], row[1]) for row in session.execute(matching)]
+            rows: Any = session.execute(matching).all()
+            return [(row[0], row[1]) for row in rows]
 
     def neighbours(self, viewer: Viewer, query: ImageQuery, image: int) -> tuple[int | None, int | None]:
         """The images before and after an image in the order of a query; None at its ends."""
@@ -132,7 +133,7 @@ def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
     return (ImageIndexRow.id,), True
 
 
-def _ordered(columns: Select[Any], viewer: Viewer, query: ImageQuery, backwards: bool = False) -> Select[Any]:
+def _ordered(columns: Any, viewer: Viewer, query: ImageQuery, backwards: bool = False) -> Any:
     """The columns of the images that match a query, in its order or against it."""
     order, falling = _order(viewer, query)
     matching = columns.where(viewer.sees(), *image_conditions(viewer, query))

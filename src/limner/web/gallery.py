@@ -26,9 +26,13 @@ _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
 class GalleryQuery(ImageQuery):
-    """What a page of the gallery shows. start: number of images before its first. month: such as 2026-11."""
+    """What a page of the gallery shows.
+
+    start: number of images before its first. month: such as 2026-11. after: an image that newer ones are counted from.
+    """
 
     start: int = Field(default=0, ge=0, lt=2**31)
+    after: int | None = Field(default=None, ge=0, lt=2**31)
     month: str | None = Field(default=None, pattern=r"^(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])$")
 
     @model_validator(mode="before")
@@ -49,12 +53,12 @@ class GalleryQuery(ImageQuery):
     @property
     def narrowed(self) -> bool:
         """Whether any condition is set."""
-        return bool(self.model_dump(exclude_defaults=True, exclude={"start", "order", "limit", "before"}))
+        return bool(self.model_dump(exclude_defaults=True, exclude={"after", "start", "order", "limit", "before"}))
 
     @property
     def fields(self) -> dict[str, Any]:
         """The fields of its address."""
-        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"before", "limit"})
+        values = self.model_dump(mode="json", exclude_defaults=True, exclude={"after", "before", "limit"})
         return {name: "true" if value is True else value for name, value in values.items()}
 
     @property

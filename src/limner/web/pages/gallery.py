@@ -98,6 +98,14 @@ def list_ids(
     return Response(body, headers=headers, media_type="application/json")
 
 
+@router.get("/newer")
+def count_newer(studio: StudioDep, view: ViewDep, query: QueryDep) -> Response:
+    """Count the images of a query that are newer than the image `after`, up to a page of them."""
+    newest = query.conditions.model_copy(update={"order": "newest"})
+    count = sum(id > (query.after or 0) for id in studio.images.ids(view, newest, 0, SHOWN))
+    return Response(json.dumps(count), headers={"Cache-Control": "no-store"}, media_type="application/json")
+
+
 @router.get("/tiles")
 def list_tiles(
     studio: StudioDep, view: ViewDep, ids: Annotated[str, Query(pattern="^[0-9]{1,10}(,[0-9]{1,10})*$")]
@@ -228,7 +236,8 @@ async def verify(
     if wants_part(request):
         return part(request, "gallery_image.html", "verification", verdict=verdict)
     values = await run_sync(_details, state.studio, view, caller, picture, query)
-    return page(request, "gallery_image.html", **values | {"verdict": verdict})
+    values["verdict"] = verdict
+    return page(request, "gallery_image.html", **values)
 
 
 @router.get("/{picture}")

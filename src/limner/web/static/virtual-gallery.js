@@ -10,6 +10,7 @@ const OVERSCAN = 2; // windows above and below
 const FAST = 6000; // pixels per second above which no image is loaded
 const BATCH = 200; // tiles described by one call
 const KEPT = 4000; // descriptions kept
+const LOOK = 15000; // milliseconds between two looks for new images
 
 class VirtualGallery extends HTMLElement {
   connectedCallback() {
@@ -81,6 +82,8 @@ class VirtualGallery extends HTMLElement {
       observer.observe(notice, { childList: true });
       signal.addEventListener("abort", () => observer.disconnect());
     }
+    const clock = setInterval(() => { if (!document.hidden) this.look(); }, LOOK);
+    signal.addEventListener("abort", () => clearInterval(clock));
     this.dataset.ready = "";
   }
 
@@ -277,6 +280,26 @@ class VirtualGallery extends HTMLElement {
       this.tiles.delete(id);
     }
     if (found.length || this.again) this.render();
+  }
+
+  /** Say how many images are newer than those shown. They are not inserted, because all others would move. */
+  async look() {
+    const place = document.getElementById("fresh");
+    if (!place) return;
+    const newest = this.ids.reduce((most, id) => Math.max(most, id), 0);
+    const address = new URL(this.dataset.newer, location);
+    address.searchParams.set("after", newest);
+    let count = 0;
+    try {
+      const response = await fetch(address);
+      if (response.ok) count = await response.json();
+    } catch { /* the next look tries again */ }
+    if (!count) return place.replaceChildren();
+    const link = document.createElement("a");
+    link.className = "button on";
+    link.href = `${this.dataset.images}${this.dataset.query}`;
+    link.textContent = count === 1 ? "1 new image" : `${count} new images`;
+    place.replaceChildren(link);
   }
 
   /** Read some tiles again, after they were marked. */

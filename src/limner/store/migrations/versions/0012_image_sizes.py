@@ -7,6 +7,8 @@ Revises: 0011
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -44,6 +46,6 @@ def downgrade() -> None:
             table.drop_column(name)
 
 
-def _side(details: object, name: str) -> int | None:
-    value = details.get(name) if isinstance(details, dict) else None
+def _side(details: Any, name: str) -> int | None:
+    value: Any = cast("dict[str, Any]", details).get(name) if isinstance(details, dict) else None
     return value if type(value) is int and 0 < value < LARGEST else None
