@@ -310,18 +310,17 @@ def _under_way() -> LimnerError:
 
 def free_name(name: str, taken: Collection[str]) -> str:
     """A file name for a folder: safe on every system, ending like an image, and different from those that are taken."""
-    plain = clean_line(PurePosixPath(name.replace("\\", "/")).name, MAX_NAME - 20).replace(":", "_").lstrip(".")
-    plain = "".join(letter for letter in plain if not "\ud800" <= letter <= "\udfff")
-    if PurePosixPath(plain).suffix.lower() not in SUFFIXES:
-        plain += ".jpg"
-    while len(plain.encode()) > MAX_NAME - 10:
-        plain = plain[: len(plain) // 2] + PurePosixPath(plain).suffix
-    if not is_safe_name(plain):
-        plain = f"image{PurePosixPath(plain).suffix.lower()}"
-    lower = {each.lower() for each in taken}
-    stem, suffix = plain[: -len(PurePosixPath(plain).suffix)], PurePosixPath(plain).suffix
-    number = 1
-    while plain.lower() in lower:
+    plain = "".join(letter for letter in name.replace("\\", "/") if not "\ud800" <= letter <= "\udfff")
+    plain = clean_line(PurePosixPath(plain).name, MAX_NAME).replace(":", "_")
+    stem, _, end = plain.rpartition(".")
+    suffix = f".{end}"
+    if suffix.lower() not in SUFFIXES:
+        stem, suffix = plain, ".jpg"
+    stem = stem.strip(". ").encode()[: MAX_NAME - 20].decode(errors="ignore") or "image"
+    if not is_safe_name(stem + suffix):
+        stem = "image"
+    lower, number, found = {each.lower() for each in taken}, 1, stem + suffix
+    while found.lower() in lower:
         number += 1
-        plain = f"{stem} ({number}){suffix}"
-    return plain
+        found = f"{stem} ({number}){suffix}"
+    return found
