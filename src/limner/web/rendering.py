@@ -15,7 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from limner.web.assets import asset_path
 
 TEMPLATES = Path(__file__).with_name("templates")
-NAVIGATION = (("home", "/", "Home"), ("create", "/create", "Create"), ("queue", "/queue", "Queue"))
+NAVIGATION = (
+    ("home", "/", "Home"),
+    ("create", "/create", "Create"),
+    ("queue", "/queue", "Queue"),
+    ("library", "/library", "Library"),
+)
 """Pages of the navigation: icon and key, path, name. A page stands here once it exists."""
 
 

@@ -14,16 +14,18 @@ from limner.server.profile import Profile
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web.assets import FOREVER, STATIC, content_hash
-from limner.web.pages import create, home, portfolio, queue, sign_in
+from limner.web.downloads import Downloads
+from limner.web.pages import create, home, library, portfolio, queue, sign_in
 from limner.web.security import ErrorPagesMiddleware, PageHeadersMiddleware
 
-PAGES = (home.router, create.router, queue.router, portfolio.router, sign_in.router)
+PAGES = (home.router, create.router, queue.router, library.router, portfolio.router, sign_in.router)
 assets = APIRouter()
 
 
 def create_site(studio: Studio, settings: Settings, profile: Profile | None = None) -> FastAPI:
     """Return the API with the pages as an ASGI application."""
     app = create_app(studio, settings, profile)
+    app.state.downloads = Downloads(studio.fetch)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
     app.add_middleware(ErrorPagesMiddleware)
