@@ -59,8 +59,8 @@ class HeaderFacts:
 class TrainedResult:
     """An adapter, or a fine-tuned model, that a training run made.
 
-    name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on. bytes: on disk; None if its
-    files are missing, and then `header` is empty. preview: reference of the newest preview.
+    name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
+    bytes: on disk; None if its files are missing, and then `header` is empty. preview: reference of the newest preview.
     """
 
     run: Run

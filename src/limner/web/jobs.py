@@ -16,6 +16,7 @@ from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Artifact, Run, Statu
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
+from limner.web.rendering import since
 from limner.web.views import STATUS_TEXTS, ImageView, image_view
 
 KIND_TEXTS = {
@@ -206,7 +207,7 @@ def advice_of(run: Run) -> str:
     """What to do about a run that did not end well; empty where its error already says so."""
     error, training = run.error or "", isinstance(run.request, TrainRequest)
     if run.status is Status.INTERRUPTED:
-        return f"Choose Try again{' to continue from the last checkpoint' if training else ''}."
+        return "Try again continues from its last checkpoint." if training else "Try again starts it anew."
     if run.status is not Status.FAILED:
         return ""
     if error.startswith(INTERNAL_ERROR) or run.internal_error:
@@ -234,15 +235,22 @@ def title_of(run: Run) -> str:
 
 
 def times_of(run: Run) -> str:
-    """When a run was submitted or started, and how long it took so far."""
+    """How long a run waits or works, or when it ended and how long it took."""
     now = datetime.now(UTC)
     if run.started is None:
-        waited = "waited" if run.status.ended else "waiting for"
-        return f"sent {moment(run.created)}, {waited} {duration((run.finished or now) - run.created)}"
-    took = duration((run.finished or now) - run.started)
+        return f"sent {since(run.created)}" if run.status.ended else f"waiting for {duration(now - run.created)}"
     if run.status is Status.QUEUED:
-        return f"first started {moment(run.started)}"
-    return f"started {moment(run.started)}, {'took' if run.status.ended else 'running for'} {took}"
+        return f"first started {since(run.started)}"
+    if not run.status.ended:
+        return f"running for {duration(now - run.started)}"
+    took = duration((run.finished or run.started) - run.started)
+    return f"ended {since(run.finished or run.started)}, took {took}"
+
+
+def dates_of(run: Run) -> list[tuple[str, str]]:
+    """When a run was submitted, started and ended."""
+    dates = (("Sent", run.created), ("Started", run.started), ("Ended", run.finished))
+    return [(name, moment(date)) for name, date in dates if date is not None]
 
 
 def moment(time: datetime) -> str:

@@ -196,7 +196,7 @@ def _model_view(model: Any, free: float) -> ModelView:
         name=model.name,
         family=model.family,
         licence=model.licence,
-        memory=f"{model.memory:g} GB" if model.memory else "no GPU needed",
+        memory=f"needs a GPU of {model.memory:g} GB" if model.memory else "needs no GPU",
         size=f"{model.gigabytes:g} GB" if model.gigabytes else "",
         downloaded=model.place is not None,
         included=not model.gigabytes,

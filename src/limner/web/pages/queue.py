@@ -28,6 +28,7 @@ from limner.studio.studio import Studio
 from limner.web.forms import as_command, as_python
 from limner.web.jobs import (
     PAGES,
+    dates_of,
     event_view,
     job_views,
     kinds,
@@ -78,15 +79,20 @@ def show_queue(
     studio, runs = state.studio, state.studio.runs
     movable = runs.waiting(MOST_OPEN, None, caller.scope)
     running: list[Run] = []
+    lost: list[Run] = []
     waiting: list[Run] = []
     if before is None and status in (None, Status.RUNNING):
-        running = runs.list(MOST_OPEN, kind, Status.RUNNING, None, QUEUE, caller.scope)
+        claimed = runs.list(MOST_OPEN, kind, Status.RUNNING, None, QUEUE, caller.scope)
+        states = runs.states([run.id for run in claimed])
+        lost = [run for run in claimed if run.id in states and states[run.id].position is not None]
+        running = [run for run in claimed if run not in lost]
     if before is None and status in (None, Status.QUEUED):
         waiting = movable if kind is None else runs.waiting(MOST_OPEN, kind, caller.scope)
     found: list[Run] = []
     if status is None or status.ended:
         found = runs.list(SHOWN, kind, status, before, QUEUE, caller.scope)
     ended = [run for run in found if run.status.ended]
+    waiting = [*lost, *waiting]
     chosen = {name: value for name, value in (("status", status), ("kind", kind)) if value is not None}
     views = job_views(studio, [*running, *waiting, *ended], movable, caller)
     shown: dict[str, Any] = {
@@ -111,7 +117,7 @@ def show_run(request: Request, run: RunDep, studio: StudioDep, caller: CallerDep
     """Show a job with all that it made, its request and its events."""
     (view,) = run_views(studio, [run])
     (job,) = job_views(studio, [run], [], caller)
-    artifacts = studio.runs.artifacts(run.id)
+    artifacts, texts = studio.runs.artifacts(run.id), _request_texts(run)
     events = studio.runs.events(run.id)
     shown = [event_view(run, *each) for each in events[-MOST_EVENTS:]]
     return page(
@@ -122,7 +128,8 @@ def show_run(request: Request, run: RunDep, studio: StudioDep, caller: CallerDep
         title=title_of(run),
         made=made_views(run, artifacts),
         pictures=picture_views(run, artifacts),
-        texts=_request_texts(run),
+        texts=texts,
+        referred=any(mark in text for _, text in texts for mark in ("sha256:", "folder:")),
         events=shown,
         earlier=len(events) - len(shown),
         facts=_facts(run),
@@ -233,16 +240,18 @@ def _request_texts(run: Run) -> list[tuple[str, str]]:
     kind = run.request.kind
     values = body.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
     command = {name: getattr(body, name) for name in values}
-    return [
+    texts = [
         ("Command", as_command(kind, command)),
         ("JSON", json.dumps({"kind": kind, **values}, indent=2, ensure_ascii=False)),
         ("Python", as_python(kind, values)),
     ]
+    inexpressible = any("," in value for axis in getattr(request, "axis", ()) for value in axis.values)
+    return texts[1:] if inexpressible else texts
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
     """What the page of a run says of it besides the request."""
-    facts = [("Number", run.id), ("Attempts", str(run.attempt) if run.attempt > 1 else "")]
+    facts = [*dates_of(run), ("Number", run.id), ("Attempts", str(run.attempt) if run.attempt > 1 else "")]
     if run.queue is None:
         facts.append(("From", "the command line of this machine"))
     return [(name, value) for name, value in facts if value]
