@@ -35,6 +35,7 @@ from limner.studio.execution import execute_here
 from limner.studio.feedback import StudioFeedback
 from limner.studio.files import StudioFiles
 from limner.studio.images import StudioImages
+from limner.studio.library import StudioLibrary
 from limner.studio.maintenance import Maintenance
 from limner.studio.references import check_references
 from limner.studio.runs import QUEUE, StudioRuns
@@ -61,7 +62,7 @@ def _never() -> bool:
 class Studio:
     """Submits requests, and executes or queues them. Its parts give access to everything else:
 
-    runs, images, feedback, files, maintenance, accounts, collections, verdicts, webhooks, drafts, training.
+    runs, images, feedback, files, library, maintenance, accounts, collections, verdicts, webhooks, drafts, training.
 
     folder: the home, with runs, artifacts and caches; by default $LIMNER_HOME, or the user's data folder.
     files: where files are stored by content, a folder or a URL; by default $LIMNER_FILES, or a folder of the home.
@@ -92,6 +93,7 @@ class Studio:
         self.feedback = StudioFeedback(self.store, self.files, self.images)
         self.maintenance = Maintenance(self.store, self.files, self.runs)
         self.accounts, self.collections = Accounts(self.store), ImageCollections(self.store)
+        self.library = StudioLibrary(self.store, self.files, self.runs)
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
         self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue, cache_folder(self.home))
         self.training = StudioTraining(self.store, self.files, self.runs)

@@ -140,6 +140,10 @@ def as_command(kind: str, values: Mapping[str, Any]) -> str:
         word = flag.name or "--" + name.replace("_", "-")
         for text in _texts(values[name]):
             flags += [word] if text == "true" else ["--no-" + word[2:]] if text == "false" else [word, text]
+    for name, value in dict(values.get("options") or {}).items():  # of a training method
+        word = "--" + str(name).replace("_", "-")
+        for text in _texts(value):
+            flags += [word] if text == "true" else ["--no-" + word[2:]] if text == "false" else [word, text]
     return shlex.join([*words, *flags])
 
 

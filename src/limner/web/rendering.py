@@ -21,6 +21,7 @@ NAVIGATION = (
     ("teach", "/teach", "Teach"),
     ("gallery", "/gallery", "Gallery"),
     ("queue", "/queue", "Queue"),
+    ("library", "/library", "Library"),
 )
 """Pages of the navigation: icon and key, path, name. A page stands here once it exists."""
 

@@ -15,11 +15,13 @@ from limner.server.settings import Settings
 from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.assets import FOREVER, STATIC, content_hash
+from limner.web.downloads import Downloads
 from limner.web.followers import follow_drafts
 from limner.web.pages import (
     create,
     gallery,
     home,
+    library,
     marketing,
     pets,
     portfolio,
@@ -44,6 +46,7 @@ PAGES = (
     teach_images.router,
     teach_training.router,
     queue.router,
+    library.router,
     portfolio.router,
     sign_in.router,
 )
@@ -53,6 +56,7 @@ assets = APIRouter()
 def create_site(studio: Studio, settings: Settings, profile: Profile | None = None) -> FastAPI:
     """Return the API with the pages as an ASGI application."""
     app = create_app(studio, settings, profile)
+    app.state.downloads = Downloads(studio.fetch)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
     follow_drafts(app)

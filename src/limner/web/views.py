@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactKind, Event, Stage
@@ -133,14 +131,3 @@ def image_view(image: ArtifactReply, prompt: str) -> ImageView:
 def open_runs(studio: Studio, caller: Caller, limit: int = 50) -> list[Run]:
     """Running and waiting runs of the caller, those that run first."""
     return [run for status in OPEN for run in studio.runs.list(limit, None, status, None, QUEUE, caller.scope)]
-
-
-def run_facts(run: Run) -> list[tuple[str, Any]]:
-    """What the page of a run says of its times and its request."""
-    facts: list[tuple[str, Any]] = [("started", _time(run.started)), ("finished", _time(run.finished))]
-    values = run.request.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
-    return [(name, value) for name, value in [*facts, *values.items()] if value not in (None, "")]
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime("%d %B %Y, %H:%M UTC")

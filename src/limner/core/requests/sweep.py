@@ -52,6 +52,9 @@ class Axis(Frozen):
             raise ValueError(f"{text[:80]!r} is not of the form FIELD=VALUE,VALUE, such as guidance=1.5,5.0,7.5")
         return {"field": field.strip().lstrip("-").replace("-", "_"), "values": values}
 
+    def __str__(self) -> str:
+        return f"{self.field}={','.join(self.values)}"
+
     @model_validator(mode="after")
     def _known_field(self) -> Axis:
         fixed = fields_with(GenerateRequest, Trait.NOT_VARIED)

@@ -1,0 +1,217 @@
+"""The library: trained adapters and models with the facts in their headers, and the disk space for base models."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import shutil
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind
+from limner.core.files import expand_home, short_line
+from limner.core.requests import TrainRequest
+from limner.core.runs import Artifact, Run, Status
+from limner.store.blobs import REFERENCE
+from limner.store.runs import Store
+from limner.studio.files import StudioFiles
+from limner.studio.runs import QUEUE, StudioRuns
+
+NAME_TAG = "name"
+"""The tag of a training run with the name that its owner gave the result."""
+LONGEST_NAME = 80
+HEADER_BYTES = 4 * 2**20
+"""Size of the largest header of a .safetensors file that is read."""
+KEPT = 512
+"""Results whose facts are kept in memory."""
+MADE = (ArtifactKind.ADAPTER, ArtifactKind.MODEL)
+DOWN = ("lora_A.weight", "lora_down.weight", "lora.down.weight")
+"""Endings of the names of tensors whose first dimension is the rank."""
+RIGHTS = (
+    ("licences", "Licences of the images"),
+    ("authors", "Authors of the images"),
+    ("sources", "Sources of the images"),
+    ("consent", "Consent of the people in them"),
+    ("overrides", "Marked 'no AI training', used nevertheless"),
+)
+
+
+@dataclass(frozen=True)
+class HeaderFacts:
+    """What the header of a result says. rank: None if it has none. images: number of training images.
+
+    rights: title -> licences, authors and so on of the training images, each with its count.
+    """
+
+    method: str = ""
+    base: str = ""
+    licence: str = ""
+    rank: int | None = None
+    images: int | None = None
+    rights: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True)
+class TrainedResult:
+    """An adapter, or a fine-tuned model, that a training run made.
+
+    name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
+    bytes: on disk; None if its files are missing, and then `header` is empty. preview: reference of the newest preview.
+    """
+
+    run: Run
+    kind: ArtifactKind
+    reference: str
+    name: str
+    file_name: str
+    trigger_words: tuple[str, ...]
+    class_word: str
+    say: str
+    created: datetime
+    bytes: int | None
+    header: HeaderFacts
+    preview: str | None
+
+
+class StudioLibrary:
+    """What training runs of the queue have made."""
+
+    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns) -> None:
+        self._store, self._files, self._runs = store, files, runs
+        self._known: dict[str, tuple[int, HeaderFacts]] = {}
+
+    def list(self, limit: int, owner: str | None = None, before: str | None = None) -> builtins.list[TrainedResult]:
+        """Results of finished training runs, newest first. before: id of a run; only older ones."""
+        runs = self._store.list(limit, "train", Status.DONE, before, QUEUE, owner)
+        artifacts = self._store.artifacts_of(run.id for run in runs)
+        found = (self._result(run, artifacts[run.id]) for run in runs)
+        return [result for result in found if result is not None]
+
+    def get(self, run: Run) -> TrainedResult:
+        """What a training run made. Raises LimnerError if that is nothing."""
+        result = self._result(run, self._store.artifacts(run.id)) if run.status is Status.DONE else None
+        if result is None:
+            raise LimnerError(f"run {run.id} made no adapter", "choose one that the page Library lists")
+        return result
+
+    def rename(self, run: Run, name: str) -> Run:
+        """Give the result of a training run another name; an empty one removes it. Raises LimnerError if too long."""
+        line = short_line(name.encode("utf-8", "replace").decode().replace("\0", ""), 4 * LONGEST_NAME)
+        if len(line) > LONGEST_NAME:
+            raise LimnerError(
+                f"the name has {len(line)} characters", f"write at most {LONGEST_NAME}, such as Comet the dog"
+            )
+        return self._store.tag(run.id, NAME_TAG, line)
+
+    def free_gigabytes(self) -> float:
+        """Free disk space where base models are stored on this machine."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        cache = expand_home(HF_HUB_CACHE).absolute()
+        return shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free / 1e9
+
+    def _result(self, run: Run, artifacts: builtins.list[Artifact]) -> TrainedResult | None:
+        """The result of a training run; None if it made none, or none that is stored."""
+        made = next((each for each in artifacts if each.kind in MADE), None)
+        request = run.request
+        if made is None or not isinstance(request, TrainRequest):
+            return None
+        reference = str(made.details.get("reference", ""))
+        if REFERENCE.fullmatch(reference) is None:
+            return None
+        size, header = self._facts(reference)
+        previews = (each.details.get("reference") for each in artifacts if each.kind == ArtifactKind.PREVIEW)
+        fallback = HeaderFacts(request.method, request.model)
+        return TrainedResult(
+            run=run,
+            kind=ArtifactKind(made.kind),
+            reference=reference,
+            name=run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name,
+            file_name=request.folder_name,
+            trigger_words=request.trigger_words,
+            class_word=request.class_word,
+            say=request.instance_prompt,
+            created=made.created,
+            bytes=size,
+            header=header or fallback,
+            preview=next((each for each in previews if each and REFERENCE.fullmatch(str(each))), None),
+        )
+
+    def _facts(self, reference: str) -> tuple[int | None, HeaderFacts | None]:
+        """Size and header of a stored result; the content of a reference never changes."""
+        if reference not in self._known:
+            try:
+                found = self._files.bytes(reference), self._read_header(reference)
+            except LimnerError:
+                return None, None
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[reference] = found
+        return self._known[reference]
+
+    def _read_header(self, reference: str) -> HeaderFacts:
+        """The first header of Limner in the files of a reference; empty facts if there is none."""
+        kind, _, sha256 = reference.partition(":")
+        files = [sha256] if kind == "sha256" else self._files.manifest(sha256)
+        named = files if isinstance(files, list) else [files[name] for name in sorted(files) if _is_weights(name)]
+        for each in named:
+            header = self._tensor_header(each)
+            if (facts := header_facts(header)) is not None:
+                return facts
+        return HeaderFacts()
+
+    def _tensor_header(self, sha256: str) -> dict[str, Any]:
+        """The header of a stored .safetensors file; {} if it has none that can be read."""
+        start = self._files.read(sha256, 0, 8)
+        size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+        if not 0 < size <= HEADER_BYTES:
+            return {}
+        try:
+            found: Any = json.loads(self._files.read(sha256, 8, 8 + size))
+        except (ValueError, RecursionError):
+            return {}
+        return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+
+
+def _is_weights(name: str) -> bool:
+    return name.endswith(".safetensors")
+
+
+def header_facts(header: Mapping[str, Any]) -> HeaderFacts | None:
+    """The facts in the header of a .safetensors file that Limner wrote; None if it did not. Its content may be forged,
+    so each value is checked.
+    """
+    try:
+        ours: Any = json.loads(_table(header.get("__metadata__"))["limner"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return None
+    ours = _table(ours)
+    base, dataset = _table(ours.get("base")), _table(ours.get("dataset"))
+    shapes = (_table(value).get("shape") for name, value in header.items() if name.endswith(DOWN))
+    ranks = {shape[0] for shape in shapes if isinstance(shape, list) and shape and isinstance(shape[0], int)}
+    images, rights = dataset.get("pictures"), _table(dataset.get("rights"))
+    return HeaderFacts(
+        method=_text(ours.get("method")),
+        base=_text(base.get("reference")),
+        licence=_text(ours.get("licence")),
+        rank=max(ranks, default=None),
+        images=images if isinstance(images, int) else None,
+        rights={title: _counted(rights[name]) for name, title in RIGHTS if isinstance(rights.get(name), dict)},
+    )
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return short_line(value, 200) if isinstance(value, str) else ""
+
+
+def _counted(counts: Mapping[str, Any]) -> str:
+    """Values with their counts: "CC-BY-4.0 (10), unknown (2)"."""
+    return ", ".join(f"{short_line(str(name), 200)} ({short_line(str(count), 20)})" for name, count in counts.items())

@@ -1,0 +1,337 @@
+"""Jobs as the pages Queue and Run show them: state, place, times, and why one failed and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
+
+from limner.core.accounts import Caller
+from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
+from limner.core.kinds import KINDS
+from limner.core.requests import TrainRequest
+from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Artifact, Run, Status
+from limner.server.replies import ArtifactReply, error_of, without_paths
+from limner.studio.runs import QUEUE, QueueState
+from limner.studio.studio import Studio
+from limner.web.rendering import since
+from limner.web.views import STATUS_TEXTS, ImageView, image_view
+
+KIND_TEXTS = {
+    "generate": "Images",
+    "train": "Training",
+    "prepare": "Dataset",
+    "evaluate": "Evaluation",
+    "compare": "Comparison",
+    "sweep": "Sweep",
+    "influence": "Influence",
+}
+ARTIFACT_TEXTS = {
+    ArtifactKind.ADAPTER: "Adapter",
+    ArtifactKind.MODEL: "Model",
+    ArtifactKind.IMAGE: "Image",
+    ArtifactKind.PREVIEW: "Preview",
+    ArtifactKind.GUIDE: "Guide image",
+    ArtifactKind.COPY: "Copy of an image",
+    ArtifactKind.DATASET: "Dataset",
+    ArtifactKind.COMPARISON: "Comparison",
+    ArtifactKind.ANIMATION: "Animation",
+    ArtifactKind.PLOT: "Plot",
+    ArtifactKind.REPORT: "Report",
+    ArtifactKind.PAGE: "Report",
+    ArtifactKind.SCORES: "Scores",
+    ArtifactKind.TABLE: "Table",
+    ArtifactKind.KEY: "Key of the blind test",
+    ArtifactKind.BLIND_PAGE: "Blind test",
+    ArtifactKind.SCORE_PAGE: "Score sheet",
+    ArtifactKind.INFLUENCE: "Influence scores",
+}
+PAGES = (ArtifactKind.REPORT, ArtifactKind.PAGE, ArtifactKind.BLIND_PAGE, ArtifactKind.SCORE_PAGE)
+PICTURES = (
+    ArtifactKind.IMAGE,
+    ArtifactKind.PREVIEW,
+    ArtifactKind.GUIDE,
+    ArtifactKind.COMPARISON,
+    ArtifactKind.ANIMATION,
+    ArtifactKind.PLOT,
+)
+RETRIABLE = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
+SHOWN_IMAGES = 6
+LONGEST_TITLE = 300
+_HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A run as an entry of the queue.
+
+    state: names its colour; one of the statuses, "lost" or "stopping". position: among all waiting runs, from 1.
+    explanation: of a state that needs one. advice: what to do about an error. behind: whether runs of the same account
+    come after it. first, last: whether it is the first or last waiting run that the caller can move.
+    """
+
+    id: str
+    title: str
+    kind: str
+    state: str
+    state_text: str
+    explanation: str
+    ended: bool
+    position: int | None
+    times: str
+    owner: str
+    done: int
+    total: int | None
+    images: tuple[ImageView, ...]
+    more: int
+    error: str
+    advice: str
+    can_retry: bool
+    movable: bool
+    behind: bool
+    first: bool
+    last: bool
+
+
+@dataclass(frozen=True)
+class MadeView:
+    """A file or folder that a run made. page: the hash of one that opens as a page. use: of an adapter or model, the
+    path of the page Create that tries it.
+    """
+
+    what: str
+    name: str
+    url: str | None
+    page: str
+    trigger: str
+    use: str
+
+
+@dataclass(frozen=True)
+class EventView:
+    """An event of a run in one line."""
+
+    number: int
+    time: str
+    text: str
+    warning: bool
+
+
+def job_views(studio: Studio, runs: Sequence[Run], waiting: Sequence[Run], caller: Caller) -> list[JobView]:
+    """Runs as entries of the queue. waiting: all waiting runs that the caller can move, in their order."""
+    ids = [run.id for run in runs]
+    artifacts, states = studio.runs.artifacts_of(ids), studio.runs.states(ids)
+    places = {run.id: number for number, run in enumerate(waiting)}
+    owners = [run.owner for run in waiting]
+    found: list[JobView] = []
+    for run in runs:
+        place = places.get(run.id)
+        behind = owners if place is None else owners[place + 1 :]
+        found.append(
+            job_view(
+                run,
+                artifacts[run.id],
+                states.get(run.id, QueueState()),
+                caller,
+                behind=run.queue == QUEUE and not run.status.ended and run.owner in behind,
+                place=place,
+                count=len(waiting),
+            )
+        )
+    return found
+
+
+def job_view(
+    run: Run,
+    artifacts: Sequence[Artifact],
+    state: QueueState,
+    caller: Caller,
+    *,
+    behind: bool = False,
+    place: int | None = None,
+    count: int = 0,
+) -> JobView:
+    """A run as an entry of the queue. place: its index among the `count` runs that the caller can move."""
+    name, text, explanation = state_of(run, state)
+    made = [each for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
+    title, queued = title_of(run), run.queue is not None
+    replies = [ArtifactReply.of(each, queued=queued) for each in made[:SHOWN_IMAGES]]
+    images = [image_view(reply, title) for reply in replies if reply.url is not None]
+    progress = run.progress if name == "running" else None
+    return JobView(
+        id=run.id,
+        title=title,
+        kind=kind_text(run.request.kind),
+        state=name,
+        state_text=text,
+        explanation=explanation,
+        ended=run.status.ended,
+        position=None if run.status.ended else state.position,
+        times=times_of(run),
+        owner=run.owner if caller.scope is None else "",
+        done=progress.done if progress else 0,
+        total=progress.total if progress else None,
+        images=tuple(images),
+        more=len(made) - len(images),
+        error=error_of(run) or "",
+        advice=advice_of(run),
+        can_retry=run.status in RETRIABLE and run.queue == QUEUE,
+        movable=place is not None,
+        behind=behind,
+        first=place == 0,
+        last=place is not None and place + 1 >= count,
+    )
+
+
+def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
+    """The name of a run's state, its text, and an explanation where one is needed."""
+    if state.lost and not state.stopping:
+        return "lost", "waiting again", _lost(run)
+    if state.stopping:
+        return "stopping", "stopping", "It ends after its current step."
+    if run.status is Status.QUEUED and run.attempt:
+        return "queued", "waiting again", "It continues when a worker is free."
+    if run.status is Status.RUNNING and run.attempt > 1:
+        return "running", "running", f"Attempt {run.attempt}: its worker stopped before."
+    return run.status, STATUS_TEXTS[run.status], ""
+
+
+def _lost(run: Run) -> str:
+    again = " Training continues from its last checkpoint." if isinstance(run.request, TrainRequest) else ""
+    return f"The program that worked on it stopped. The next free worker takes it up again.{again}"
+
+
+def advice_of(run: Run) -> str:
+    """What to do about a run that did not end well; empty where its error already says so."""
+    error, training = run.error or "", isinstance(run.request, TrainRequest)
+    if run.status is Status.INTERRUPTED:
+        return "Try again continues from its last checkpoint." if training else "Try again starts it anew."
+    if run.status is not Status.FAILED:
+        return ""
+    if error.startswith(INTERNAL_ERROR) or run.internal_error:
+        return "This is a fault of Limner, not of your request. Choose Try again; report it if it happens again."
+    if error.startswith(STORAGE_ERROR):
+        return "Choose Try again once the server works again."
+    if "; " in error:
+        return ""
+    return "Choose Try again, or change the request and send it again."
+
+
+def kind_text(kind: str | None) -> str:
+    """A kind of request in plain words."""
+    return KIND_TEXTS.get(kind or "", kind or "")
+
+
+def title_of(run: Run) -> str:
+    """A run in one line: the prompt of images, the subject of a training, with shortened references."""
+    request = run.request
+    if isinstance(request, TrainRequest):
+        return f"Teach {request.of_subject('{}') or request.instance_prompt}"
+    text = request.summary if run.queue is not None else without_paths(request.summary)
+    shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
+    return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
+
+
+def times_of(run: Run) -> str:
+    """How long a run waits or works, or when it ended and how long it took."""
+    now = datetime.now(UTC)
+    if run.started is None:
+        return f"sent {since(run.created)}" if run.status.ended else f"waiting for {duration(now - run.created)}"
+    if run.status is Status.QUEUED:
+        return f"first started {since(run.started)}"
+    if not run.status.ended:
+        return f"running for {duration(now - run.started)}"
+    took = duration((run.finished or run.started) - run.started)
+    return f"ended {since(run.finished or run.started)}, took {took}"
+
+
+def dates_of(run: Run) -> list[tuple[str, str]]:
+    """When a run was submitted, started and ended."""
+    dates = (("Sent", run.created), ("Started", run.started), ("Ended", run.finished))
+    return [(name, moment(date)) for name, date in dates if date is not None]
+
+
+def moment(time: datetime) -> str:
+    """A moment in UTC: "30 November, 14:05 UTC", with its year where that is another one."""
+    time, year = time.astimezone(UTC), datetime.now(UTC).year
+    return f"{time.day} {time.strftime('%B' if time.year == year else '%B %Y')}, {time.strftime('%H:%M')} UTC"
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in words: "12 s", "3 min 20 s", "1 h 5 min", "2 days 3 h"."""
+    seconds = max(0, round(length.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} day{'s' if days > 1 else ''} {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def made_views(run: Run, artifacts: Sequence[Artifact]) -> list[MadeView]:
+    """What a run made besides pictures, in the order in which it was made."""
+    found: list[MadeView] = []
+    for artifact in reversed(artifacts):
+        if artifact.kind in PICTURES or artifact.kind == ArtifactKind.COPY:
+            continue
+        reply = ArtifactReply.of(artifact, queued=run.queue is not None)
+        words = artifact.details.get("trigger_words")
+        trigger = ", ".join(map(str, words)) if isinstance(words, list) else ""
+        usable = artifact.kind in (ArtifactKind.ADAPTER, ArtifactKind.MODEL) and reply.reference is not None
+        found.append(
+            MadeView(
+                what=_artifact_text(artifact.kind),
+                name=reply.name,
+                url=reply.url,
+                page=artifact.sha256 if artifact.kind in PAGES and reply.url is not None else "",
+                trigger=trigger,
+                use=use_path(artifact.kind, reply.reference or "", artifact.details.get("say")) if usable else "",
+            )
+        )
+    return found
+
+
+def use_path(kind: str, reference: str, say: object = None) -> str:
+    """The path of the page Create with an adapter or model chosen. say: the prompt that it was trained on."""
+    field = "adapter" if kind == ArtifactKind.ADAPTER else "model"
+    return f"/create?{urlencode({field: reference, **({'prompt': str(say)} if say else {})})}"
+
+
+def _artifact_text(kind: str) -> str:
+    return ARTIFACT_TEXTS[ArtifactKind(kind)] if kind in set(ArtifactKind) else kind
+
+
+def picture_views(run: Run, artifacts: Sequence[Artifact]) -> list[tuple[str, list[ImageView]]]:
+    """The pictures that a run made, by what they are."""
+    title, queued, found = title_of(run), run.queue is not None, dict[str, list[ImageView]]()
+    for artifact in reversed(artifacts):
+        if artifact.kind in PICTURES:
+            reply = ArtifactReply.of(artifact, queued=queued)
+            if reply.url is not None:
+                step = artifact.details.get("step")
+                text = f"Step {step}" if isinstance(step, int) else title
+                found.setdefault(f"{_artifact_text(artifact.kind)}s", []).append(image_view(reply, text))
+    return list(found.items())
+
+
+def event_view(run: Run, number: int, time: datetime, event: Event) -> EventView:
+    """An event of a run in one line."""
+    shown = time.astimezone(UTC).strftime("%H:%M:%S")
+    text, warning = str(event.kind), False
+    if isinstance(event, Stage):
+        text = f"Stage: {event.name}{f', {event.total} steps' if event.total else ''}"
+    elif isinstance(event, Notice):
+        text, warning = event.text, event.level == "warning"
+    elif isinstance(event, ArtifactCreated):
+        name = event.path.replace("\\", "/").rpartition("/")[2]
+        text = f"Made: {_artifact_text(event.what).lower()} {name}"
+    elif isinstance(event, Restarted):
+        text = f"Started again, attempt {event.attempt}"
+    return EventView(number, shown, text if run.queue is not None else without_paths(text), warning)
+
+
+def kinds() -> list[tuple[str, str]]:
+    """The kinds of runs and their names in the filter."""
+    return [(kind, kind_text(kind)) for kind in KINDS]

@@ -1,0 +1,316 @@
+"""The library: what was trained, and the base models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from limner.core.accounts import Caller, Role
+from limner.core.errors import LimnerError, unknown
+from limner.core.events import ArtifactKind
+from limner.core.feedback import ImageQuery
+from limner.core.runs import Run
+from limner.server.auth import AdminDep, CallerDep
+from limner.server.dependencies import RunDep, StateDep, StudioDep, ViewDep, find_run
+from limner.server.history import reference_of
+from limner.server.problems import HTTPError
+from limner.server.replies import url_of
+from limner.studio.images import Viewer
+from limner.studio.library import LONGEST_NAME, TrainedResult
+from limner.studio.maintenance import EraseSelection, ErasureResult, InUse, RunInProgress
+from limner.studio.studio import Studio
+from limner.web.downloads import Busy, Downloads
+from limner.web.jobs import kind_text, moment, title_of, use_path
+from limner.web.rendering import page, part, wants_part
+
+SHOWN = 24
+LISTED = 20
+"""Most jobs that the page before a deletion lists."""
+router = APIRouter(prefix="/library")
+
+
+@dataclass(frozen=True)
+class ResultView:
+    """An adapter, or a fine-tuned model, as the library shows it. image: the URL of a picture of it, or ""."""
+
+    id: str
+    what: str
+    name: str
+    image: str
+    preview: bool
+    trigger: str
+    made: str
+    owner: str
+    missing: bool
+    url: str
+    file_name: str
+    use: str
+    summary: str
+    facts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A base model of the library."""
+
+    name: str
+    family: str
+    licence: str
+    memory: str
+    size: str
+    downloaded: bool
+    included: bool
+    fits: bool
+    use: str
+
+
+def find_result(run: RunDep, studio: StudioDep) -> TrainedResult:
+    """Return what a training run made; raises HTTPError (404) if that is nothing."""
+    try:
+        return studio.library.get(run)
+    except LimnerError as error:
+        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, error.remedy) from error
+
+
+ResultDep = Annotated[TrainedResult, Depends(find_result)]
+
+
+@router.get("")
+def show_library(
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    view: ViewDep,
+    before: Annotated[str | None, Query(max_length=64)] = None,
+) -> HTMLResponse:
+    """Show what was trained, newest first."""
+    if before is not None:
+        find_run(before, state, caller)
+    found = state.studio.library.list(SHOWN + 1, caller.scope, before)
+    results = [_result_view(state.studio, view, caller, result) for result in found[:SHOWN]]
+    older = found[SHOWN - 1].run.id if len(found) > SHOWN else ""
+    return page(request, "library.html", results=results, older=older)
+
+
+@router.get("/trained/{run_id}")
+def show_result(
+    request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep
+) -> HTMLResponse:
+    """Show one adapter with its facts."""
+    return _result_page(request, studio, view, caller, result)
+
+
+@router.post("/trained/{run_id}/name")
+async def rename(request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep) -> Response:
+    """Give an adapter another name."""
+    async with request.form(max_files=0, max_fields=4) as form:
+        name = str(form.get("name", ""))
+    try:
+        await run_sync(studio.library.rename, result.run, name)
+    except LimnerError as error:
+        shown = (request, studio, view, caller, result, name, str(error))
+        return await run_sync(_result_page, *shown)
+    return _go(request, f"/library/trained/{result.run.id}")
+
+
+@router.get("/trained/{run_id}/delete")
+def ask_to_delete(
+    request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep
+) -> HTMLResponse:
+    """Show what deleting an adapter means, before it is done."""
+    return _delete_page(request, studio, view, caller, result)
+
+
+@router.post("/trained/{run_id}/delete")
+def delete(request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep) -> Response:
+    """Delete an adapter with all that was made with it."""
+    try:
+        studio.maintenance.erase(_selection(result, caller), derived=True)
+    except (InUse, RunInProgress):
+        return _delete_page(request, studio, view, caller, result)
+    return _go(request, "/library")
+
+
+@router.get("/models")
+async def show_models(request: Request, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
+    """Show the base models, and the download in progress."""
+    return await _models_page(request, studio, caller)
+
+
+@router.post("/models/download")
+async def download_model(request: Request, studio: StudioDep, caller: AdminDep) -> Response:
+    """Begin to download a base model."""
+    async with request.form(max_files=0, max_fields=4) as form:
+        name = str(form.get("model", ""))
+    models = await run_sync(studio.models)
+    try:
+        if name not in [model.name for model in models]:
+            raise unknown("base model", name[:80], [model.name for model in models])
+        _downloads(request).start(name)
+    except LimnerError as error:
+        status = HTTPStatus.CONFLICT if isinstance(error, Busy) else HTTPStatus.UNPROCESSABLE_ENTITY
+        return await _models_page(request, studio, caller, str(error), status)
+    return _go(request, "/library/models")
+
+
+@router.post("/models/stop")
+def stop_download(request: Request, caller: AdminDep) -> Response:
+    """Stop the download in progress."""
+    _downloads(request).stop()
+    return _go(request, "/library/models")
+
+
+@router.post("/models/dismiss")
+def dismiss_download(request: Request, caller: AdminDep) -> Response:
+    """Remove the message about a download that ended."""
+    _downloads(request).dismiss()
+    return _go(request, "/library/models")
+
+
+def _downloads(request: Request) -> Downloads:
+    return request.app.state.downloads
+
+
+async def _models_page(
+    request: Request, studio: Studio, caller: Caller, problem: str = "", status: int = HTTPStatus.OK
+) -> HTMLResponse:
+    download = _downloads(request).current
+    shown: dict[str, Any] = {"download": download, "admin": caller.role.covers(Role.ADMIN), "problem": problem}
+    if wants_part(request) and download is not None and download.active:
+        return part(request, "library_models.html", "download", **shown)
+    free = await run_sync(studio.library.free_gigabytes)
+    models = [_model_view(model, free) for model in await run_sync(studio.models)]
+    shown |= {"models": models, "free": f"{free:,.1f} GB"}
+    if wants_part(request):
+        return part(request, "library_models.html", "ended", status, **shown)
+    return page(request, "library_models.html", status, **shown)
+
+
+def _model_view(model: Any, free: float) -> ModelView:
+    return ModelView(
+        name=model.name,
+        family=model.family,
+        licence=model.licence,
+        memory=f"needs a GPU of {model.memory:g} GB" if model.memory else "needs no GPU",
+        size=f"{model.gigabytes:g} GB" if model.gigabytes else "",
+        downloaded=model.place is not None,
+        included=not model.gigabytes,
+        fits=model.gigabytes < free,
+        use=use_path(ArtifactKind.MODEL, model.name),
+    )
+
+
+def _result_page(
+    request: Request,
+    studio: Studio,
+    view: Viewer,
+    caller: Caller,
+    result: TrainedResult,
+    name: str | None = None,
+    problem: str = "",
+) -> HTMLResponse:
+    shown = _result_view(studio, view, caller, result)
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
+    made = [
+        (url_of(reference_of(image)), image.request.prompt)
+        for image in studio.images.list(view, ImageQuery(adapter=result.reference, limit=12))
+    ]
+    value = shown.name if name is None else name
+    return page(
+        request,
+        "library_trained.html",
+        status,
+        result=shown,
+        value=value,
+        problem=problem,
+        longest=LONGEST_NAME,
+        made=made,
+    )
+
+
+def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedResult) -> ResultView:
+    header, run = result.header, result.run
+    image = "" if result.preview is None else url_of(result.preview)
+    if not image:
+        made = studio.images.list(view, ImageQuery(adapter=result.reference, limit=1))
+        image = url_of(reference_of(made[0])) if made else ""
+    what = "Adapter" if result.kind is ArtifactKind.ADAPTER else "Model"
+    rank = f", rank {header.rank}" if header.rank is not None else ""
+    facts = [
+        ("Trigger words", ", ".join(result.trigger_words) or "none: captions alone"),
+        ("Class", result.class_word),
+        ("Base model", header.base),
+        ("Method", f"{header.method}{rank}"),
+        ("Trained", moment(result.created)),
+        ("Size", "" if result.bytes is None else size_text(result.bytes)),
+        ("Licence", header.licence),
+        ("Training images", "" if header.images is None else str(header.images)),
+        *header.rights.items(),
+        ("Account", run.owner if caller.scope is None else ""),
+        ("Reference", result.reference),
+    ]
+    return ResultView(
+        id=run.id,
+        what=what,
+        name=result.name,
+        image=image,
+        preview=result.preview is not None,
+        trigger=", ".join(result.trigger_words),
+        made=moment(result.created),
+        owner=run.owner if caller.scope is None else "",
+        missing=result.bytes is None,
+        url=url_of(result.reference),
+        file_name=f"{result.file_name}.zip",
+        use=use_path(result.kind, result.reference, result.say),
+        summary=f"{header.base}, {header.method}{rank}",
+        facts=tuple((name, value) for name, value in facts if value),
+    )
+
+
+def _selection(result: TrainedResult, caller: Caller) -> EraseSelection:
+    return EraseSelection(references=(result.reference,), scope=caller.scope)
+
+
+def _delete_page(request: Request, studio: Studio, view: Viewer, caller: Caller, result: TrainedResult) -> HTMLResponse:
+    """What would be deleted, or why nothing can be."""
+    problem, erased = "", ErasureResult()
+    try:
+        erased = studio.maintenance.erase(_selection(result, caller), derived=True, dry=True)
+    except (InUse, RunInProgress) as error:
+        problem = str(error)
+    others = [run for run in (*erased.runs, *erased.derived) if run != result.run.id]
+    images = sum(each.kind == ArtifactKind.IMAGE for made in studio.runs.artifacts_of(others).values() for each in made)
+    jobs = [(run.id, _listed(run)) for run in map(studio.runs.get, others[:LISTED])]
+    return page(
+        request,
+        "library_delete.html",
+        HTTPStatus.CONFLICT if problem else HTTPStatus.OK,
+        result=_result_view(studio, view, caller, result),
+        problem=problem,
+        jobs=jobs,
+        more=len(others) - len(jobs),
+        count=len(others),
+        images=images,
+        size=size_text(erased.bytes),
+    )
+
+
+def _listed(run: Run) -> str:
+    return f"{kind_text(run.request.kind)}: {title_of(run)}"
+
+
+def size_text(size: int) -> str:
+    """A size in bytes in words."""
+    for unit, count in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= count:
+            return f"{size / count:.1f} {unit}"
+    return f"{size} bytes"
+
+
+def _go(request: Request, place: str) -> RedirectResponse:
+    return RedirectResponse(request.scope.get("root_path", "") + place, HTTPStatus.SEE_OTHER)
