@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactKind, Event, Stage
