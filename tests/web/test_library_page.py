@@ -7,12 +7,15 @@ import json
 import struct
 import threading
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+import serving
 import waiting
+from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.accounts import Caller, Role
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Progress, Stage
@@ -20,6 +23,7 @@ from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
 from limner.studio.library import HeaderFacts, header_facts
+from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
 from limner.web.pages.library import size_text
 from pages import PART, text_of, tree
@@ -398,3 +402,31 @@ def test_one_download_at_a_time():
 )
 def test_sizes_in_words(size, text):
     assert size_text(size) == text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_pages_of_the_library_fit_and_have_no_serious_finding(home, browser, device, scheme, tmp_path):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        site = SimpleNamespace(studio=studio)
+        run, reference = train(site, tmp_path)
+        use(site, reference)
+        with opened(browser, running.call.address, color_scheme=scheme, **device) as page:
+            for place in ("", f"/trained/{run}", f"/trained/{run}/delete", "/models"):
+                page.goto(f"/library{place}")
+                assert overflow(page) == 0, place
+                assert serious_findings(page) == [], place
+
+
+def test_an_adapter_is_renamed_and_deleted_in_a_browser(home, browser, tmp_path):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        train(SimpleNamespace(studio=studio), tmp_path)
+        with opened(browser, running.call.address) as page:
+            page.goto("/library")
+            page.get_by_role("link", name="comet dog", exact=True).click()
+            page.get_by_label("Name").fill("Comet of Ann")
+            page.get_by_role("button", name="Rename").click()
+            page.get_by_role("heading", name="Comet of Ann").wait_for()
+            page.get_by_role("link", name="Delete …").click()
+            page.get_by_role("button", name="Delete for good").click()
+            page.get_by_text("Nothing trained yet").wait_for()

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import update
 
+import serving
+from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.accounts import Caller, Role
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Restarted, Stage
 from limner.core.requests import GenerateRequest, SweepRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, Status
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
+from limner.studio.studio import Studio
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
 from pages import PART, text_of, tree
 
@@ -355,3 +360,47 @@ def test_what_the_events_of_a_run_made_has_no_path(site):
     assert event_view(run, 1, run.created, event).text == "Made: image 0001.png"
     assert state_of(run, site.studio.runs.states([run.id])[run.id])[0] == "queued"
     assert advice_of(run) == "" and times_of(run).startswith("waiting for")
+
+
+def every_state(site) -> list[str]:
+    """A job in every state; the ids of those that wait, in their order."""
+    for status in (Status.DONE, Status.FAILED, Status.INTERRUPTED):
+        generate(site, f"{status} cat")
+        finish(site, status, None if status is Status.DONE else "no memory; choose a smaller size")
+    lost, running = generate(site, "lost cat"), generate(site, "running cat")
+    claim(site)
+    claim(site, "v")
+    die(site, lost.id)
+    site.studio.runs.cancel(generate(site, "stopped cat").id)
+    assert site.studio.runs.get(running.id).status is Status.RUNNING
+    return [generate(site, "a cat " + "with a long prompt " * number).id for number in (1, 9, 3)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_the_queue_fits_and_has_no_serious_finding(home, browser, device, scheme):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        every_state(SimpleNamespace(studio=studio))
+        with opened(browser, running.call.address, color_scheme=scheme, **device) as page:
+            for place in ("/queue", *(f"/runs/{run.id}" for run in studio.runs.list(20))):
+                page.goto(place)
+                assert overflow(page) == 0, place
+                assert serious_findings(page) == [], place
+
+
+def test_an_open_queue_follows_what_happens(home, browser):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        site = SimpleNamespace(studio=studio)
+        first, second, third = every_state(site)
+        with opened(browser, running.call.address) as page:
+            page.goto("/queue")
+            page.locator(f"#job-{third}").get_by_role("button", name="Move up").click()
+            page.wait_for_load_state()
+            waiting = page.locator("section[aria-labelledby=waiting] article")
+            ids = [each.get_attribute("id") for each in waiting.all()]
+            assert ids[1:] == [f"job-{each}" for each in (first, third, second)]
+            studio.runs.cancel(third)
+            page.locator(f"section[aria-labelledby=ended] #job-{third}").wait_for()
+            for run in (first, second):
+                studio.runs.cancel(run)
+            page.locator(f"section[aria-labelledby=ended] #job-{second}").wait_for()
