@@ -172,8 +172,8 @@ def test_rename_and_the_usual_name_again(site, tmp_path):
         page = site.page(path)
         assert not page.xpath("//script[not(@src)] | //img[@src='x'] | //*[@onerror]"), path
         assert HOSTILE[:60] in page.text_content(), path
-    assert site.client.post(f"{place}/name", data={"name": "../../etc\0\x1b[31m\ud800".encode("utf-8", "replace")})
-    assert "\x1b" not in site.client.get(place).text
+    site.client.post(f"{place}/name", data={"name": "../../etc\0\x1b[31m"})
+    assert text_of(site.page(place).xpath("//h1")[0]) == "../../etc [31m"
     site.client.post(f"{place}/name", data={"name": ""})
     assert text_of(site.page(place).xpath("//h1")[0]) == "comet dog"
 
@@ -256,7 +256,8 @@ def test_forged_values_of_a_header_are_left_out():
 def test_damaged_weights_are_listed_without_facts(site, tmp_path, content, monkeypatch):
     monkeypatch.setattr(f"{__name__}.weights", lambda ours: content)
     run, _ = train(site, tmp_path)
-    assert facts(site.page(f"/library/trained/{run}"))["Class"] == "dog"
+    wanted = {"Class": "dog", "Base model": "starter", "Method": "lora"}
+    assert wanted.items() <= facts(site.page(f"/library/trained/{run}")).items()
 
 
 # Base models
@@ -316,7 +317,7 @@ def test_base_models_with_licence_memory_and_disk(site, models):
 
 def test_a_download_reports_its_progress_and_its_end(site, models, hub):
     assert site.client.post("/library/models/download", data={"model": "small"}).status_code == 303
-    waiting.until("the download", lambda: "300" in site.client.get("/library/models").text)
+    waiting.until("the download", lambda: 'value="300"' in site.client.get("/library/models").text)
     page = site.page("/library/models")
     (bar,) = page.xpath("//progress")
     assert (bar.get("value"), bar.get("max")) == ("300", "2000") and page.xpath("//button[@disabled]")

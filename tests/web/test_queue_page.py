@@ -394,8 +394,8 @@ def test_an_open_queue_follows_what_happens(home, browser):
         first, second, third = every_state(site)
         with opened(browser, running.call.address) as page:
             page.goto("/queue")
-            page.locator(f"#job-{third}").get_by_role("button", name="Move up").click()
-            page.wait_for_load_state()
+            with page.expect_navigation():
+                page.locator(f"#job-{third}").get_by_role("button", name="Move up").click()
             waiting = page.locator("section[aria-labelledby=waiting] article")
             ids = [each.get_attribute("id") for each in waiting.all()]
             assert ids[1:] == [f"job-{each}" for each in (first, third, second)]
