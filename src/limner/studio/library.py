@@ -60,7 +60,8 @@ class TrainedResult:
     """An adapter, or a fine-tuned model, that a training run made.
 
     name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
-    bytes: on disk; None if its files are missing, and then `header` says only what was requested. preview: reference of the newest preview.
+    bytes: on disk; None if its files are missing. header: without one, it says only what was requested. preview:
+    reference of the newest preview.
     """
 
     run: Run
