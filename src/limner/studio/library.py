@@ -60,7 +60,8 @@ class TrainedResult:
     """An adapter, or a fine-tuned model, that a training run made.
 
     name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
-    bytes: on disk; None if its files are missing, and then `header` is empty. preview: reference of the newest preview.
+    bytes: on disk; None if its files are missing. header: without one, it says only what was requested. preview:
+    reference of the newest preview.
     """
 
     run: Run
@@ -82,7 +83,7 @@ class StudioLibrary:
 
     def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns) -> None:
         self._store, self._files, self._runs = store, files, runs
-        self._known: dict[str, tuple[int, HeaderFacts]] = {}
+        self._known: dict[str, tuple[int, HeaderFacts | None]] = {}
 
     def list(self, limit: int, owner: str | None = None, before: str | None = None) -> builtins.list[TrainedResult]:
         """Results of finished training runs, newest first. before: id of a run; only older ones."""
@@ -153,8 +154,8 @@ class StudioLibrary:
             self._known[reference] = found
         return self._known[reference]
 
-    def _read_header(self, reference: str) -> HeaderFacts:
-        """The first header of Limner in the files of a reference; empty facts if there is none."""
+    def _read_header(self, reference: str) -> HeaderFacts | None:
+        """The first header of Limner in the files of a reference; None if there is none."""
         kind, _, sha256 = reference.partition(":")
         files = [sha256] if kind == "sha256" else self._files.manifest(sha256)
         named = files if isinstance(files, list) else [files[name] for name in sorted(files) if _is_weights(name)]
@@ -162,7 +163,7 @@ class StudioLibrary:
             header = self._tensor_header(each)
             if (facts := header_facts(header)) is not None:
                 return facts
-        return HeaderFacts()
+        return None
 
     def _tensor_header(self, sha256: str) -> dict[str, Any]:
         """The header of a stored .safetensors file; {} if it has none that can be read."""

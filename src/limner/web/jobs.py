@@ -169,7 +169,7 @@ def job_view(
         explanation=explanation,
         ended=run.status.ended,
         position=None if run.status.ended else state.position,
-        times=times_of(run),
+        times=times_of(run, lost=name == "lost"),
         owner=run.owner if caller.scope is None else "",
         done=progress.done if progress else 0,
         total=progress.total if progress else None,
@@ -234,12 +234,12 @@ def title_of(run: Run) -> str:
     return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
 
 
-def times_of(run: Run) -> str:
+def times_of(run: Run, *, lost: bool = False) -> str:
     """How long a run waits or works, or when it ended and how long it took."""
     now = datetime.now(UTC)
     if run.started is None:
         return f"sent {since(run.created)}" if run.status.ended else f"waiting for {duration(now - run.created)}"
-    if run.status is Status.QUEUED:
+    if run.status is Status.QUEUED or lost:
         return f"first started {since(run.started)}"
     if not run.status.ended:
         return f"running for {duration(now - run.started)}"

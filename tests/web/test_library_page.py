@@ -1,0 +1,433 @@
+"""The library: trained adapters, base models and their downloads."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import threading
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import serving
+import waiting
+from browsing import PHONE, opened, overflow, serious_findings
+from limner.core.accounts import Caller, Role
+from limner.core.errors import Interrupted, LimnerError
+from limner.core.events import Progress, Stage
+from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.runs import Status
+from limner.store.queue import Queue
+from limner.studio.library import HeaderFacts, header_facts
+from limner.studio.studio import Studio
+from limner.web.downloads import Busy, Downloads
+from limner.web.pages.library import size_text
+from pages import PART, text_of, tree
+
+HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
+OURS = {
+    "method": "lora",
+    "base": {"reference": "starter", "licence": "apache-2.0"},
+    "licence": "apache-2.0",
+    "dataset": {"pictures": 5, "rights": {"licences": {"CC-BY-4.0": 3, "unknown": 2}, "sources": {"own photos": 5}}},
+}
+RIGHTS = {"Licences of the images": "CC-BY-4.0 (3), unknown (2)", "Sources of the images": "own photos (5)"}
+
+
+def weights(ours: object, rank: int = 8) -> bytes:
+    """A .safetensors file with one tensor."""
+    tensor = {"dtype": "F32", "shape": [rank, 1], "data_offsets": [0, 4 * rank]}
+    header = {"__metadata__": {"limner": json.dumps(ours)}, "unet.to_q.lora_A.weight": tensor}
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + bytes(4 * rank)
+
+
+def train(site, tmp_path: Path, owner: str = "", ours: object = OURS, preview: bool = True, word: str = "comet"):
+    """A finished training run with its adapter; its id and the adapter's reference."""
+    request = TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier=word)
+    site.studio.enqueue(
+        request, caller=Caller(account=owner, role=Role.MAKER) if owner else None, granted=[request.data]
+    )
+    queue = Queue(site.studio.store)
+    ((run, lease),) = queue.claim("w")
+    folder = tmp_path / run.id
+    folder.mkdir()
+    (folder / "pytorch_lora_weights.safetensors").write_bytes(weights(ours))
+    (folder / "README.md").write_text(f"card of {run.id}")
+    reference = site.studio.files.save(folder)
+    details = {"reference": reference, "trigger_words": [word], "say": f"a photo of {word} dog"}
+    site.studio.store.add_artifact(run.id, "adapter", folder, "d" * 64, details, lease)
+    if preview:
+        for step in (10, 20):
+            shown = {"reference": f"sha256:{step:064x}", "step": step}
+            site.studio.store.add_artifact(run.id, "preview", folder / f"{step}.png", f"{step:064x}", shown, lease)
+    queue.finish(lease, Status.DONE)
+    return run.id, reference
+
+
+def use(site, reference: str, owner: str = "", prompt: str = "comet on the beach") -> str:
+    """A finished job that made an image with an adapter; the URL of the image."""
+    request = GenerateRequest(prompt=prompt, adapter=[reference])
+    caller = Caller(account=owner, role=Role.MAKER) if owner else None
+    site.studio.enqueue(request, caller=caller, granted=[reference])
+    queue = Queue(site.studio.store)
+    ((run, lease),) = queue.claim("w")
+    image = site.studio.home / f"{run.id}.png"
+    image.write_bytes(b"\x89PNG" + run.id.encode())
+    stored = site.studio.files.save(image)
+    site.studio.store.add_artifact(run.id, "picture", image, stored[7:], {"reference": stored}, lease)
+    queue.finish(lease, Status.DONE)
+    return f"/v1/files/{stored[7:]}"
+
+
+def sign_in(guarded, account: str, role: Role = Role.MAKER):
+    guarded.client.cookies.clear()
+    _, secret = guarded.studio.accounts.add_key(account, role)
+    assert guarded.client.post("/sign-in", data={"key": secret}).status_code == 303
+
+
+def facts(page) -> dict[str, str]:
+    names, values = page.xpath("//dl[@class='facts']/dt"), page.xpath("//dl[@class='facts']/dd")
+    return dict(zip(map(text_of, names), map(text_of, values), strict=True))
+
+
+def test_an_empty_library_says_what_to_do_first(site):
+    page = site.page("/library")
+    assert page.xpath("//div[@class='empty']") and not page.xpath("//li[@class='book']")
+
+
+def test_an_adapter_with_its_newest_preview_and_ways_to_use_it(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    (book,) = site.page("/library").xpath("//li[@class='book']")
+    assert book.xpath(".//img/@src") == [f"/v1/files/{20:064x}"]
+    assert "comet dog" in text_of(book) and "Write comet" in text_of(book) and "starter, lora, rank 8" in text_of(book)
+    (there,) = book.xpath(".//a[text()='Use it']/@href")
+    form = site.page(there)
+    assert form.xpath("//input[@name='adapter']/@value") == [reference]
+    assert form.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a photo of comet dog"
+    (download,) = book.xpath(".//a[text()='Download']")
+    assert download.get("download") == "comet-dog.zip"
+    with zipfile.ZipFile(io.BytesIO(site.client.get(download.get("href")).content)) as archive:
+        assert sorted(archive.namelist()) == ["README.md", "pytorch_lora_weights.safetensors"]
+    assert book.xpath(f".//a[@href='/library/trained/{run}']")
+
+
+def test_the_facts_of_its_header(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    found = facts(site.page(f"/library/trained/{run}"))
+    wanted = {"Trigger words": "comet", "Class": "dog", "Base model": "starter", "Method": "lora, rank 8"}
+    wanted |= {"Licence": "apache-2.0", "Training images": "5", "Reference": reference, **RIGHTS}
+    assert wanted.items() <= found.items() and found["Size"].endswith("bytes") and "UTC" in found["Trained"]
+
+
+def test_without_a_preview_an_image_made_with_it_is_shown(site, tmp_path):
+    run, reference = train(site, tmp_path, preview=False)
+    assert "No picture yet" in text_of(site.page("/library"))
+    image = use(site, reference)
+    assert site.page("/library").xpath("//li[@class='book']//img/@src") == [image]
+    assert site.page(f"/library/trained/{run}").xpath("//section[h2='Images made with it']//img/@src") == [image]
+
+
+def test_only_finished_trainings_with_a_stored_result_are_listed(site, tmp_path):
+    train(site, tmp_path)
+    failed = site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="cat"))
+    site.studio.store.create(TrainRequest(data="/photos", class_word="cat"))
+    drawn = site.studio.enqueue(GenerateRequest(prompt="a cat"))
+    assert len(site.page("/library").xpath("//li[@class='book']")) == 1
+    for other in (failed, drawn):
+        response = site.client.get(f"/library/trained/{other.id}")
+        assert response.status_code == 404 and "made no adapter" in text_of(tree(response))
+    assert site.client.get("/library/trained/nosuch").status_code == 404
+
+
+def test_missing_files_are_said(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    site.studio.files.remove(reference.partition(":")[2])
+    assert "Its files are missing" in text_of(site.page("/library"))
+    page = site.page(f"/library/trained/{run}")
+    assert "missing" in text_of(page.xpath("//*[@role='alert']")[0]) and not page.xpath("//a[text()='Use it']")
+
+
+def test_older_ones_are_on_the_next_page(site, tmp_path, monkeypatch):
+    from limner.web.pages import library
+
+    monkeypatch.setattr(library, "SHOWN", 2)
+    runs = [train(site, tmp_path, word=f"word{number}")[0] for number in range(3)]
+    page = site.page("/library")
+    (older,) = page.xpath("//a[text()='Older ones']/@href")
+    assert len(page.xpath("//li[@class='book']")) == 2
+    assert runs[0] in site.page(older).xpath("//li[@class='book']//h2/a/@href")[0]
+    assert not site.page(older).xpath("//a[text()='Older ones']")
+
+
+def test_rename_and_the_usual_name_again(site, tmp_path):
+    run, _ = train(site, tmp_path)
+    place = f"/library/trained/{run}"
+    assert site.client.post(f"{place}/name", data={"name": f"  {HOSTILE}\n"[:79]}).status_code == 303
+    for path in ("/library", place, f"{place}/delete"):
+        page = site.page(path)
+        assert not page.xpath("//script[not(@src)] | //img[@src='x'] | //*[@onerror]"), path
+        assert HOSTILE[:60] in page.text_content(), path
+    site.client.post(f"{place}/name", data={"name": "../../etc\0\x1b[31m"})
+    assert text_of(site.page(place).xpath("//h1")[0]) == "../../etc [31m"
+    site.client.post(f"{place}/name", data={"name": ""})
+    assert text_of(site.page(place).xpath("//h1")[0]) == "comet dog"
+
+
+def test_a_name_that_is_too_long_is_refused_at_its_field(site, tmp_path):
+    run, _ = train(site, tmp_path)
+    response = site.client.post(f"/library/trained/{run}/name", data={"name": "x" * 81})
+    page = tree(response)
+    assert response.status_code == 422 and "81 characters" in text_of(page.xpath("//*[@id='name-error']")[0])
+    (field,) = page.xpath("//input[@name='name']")
+    assert field.get("value") == "x" * 81 and "name-error" in field.get("aria-describedby")
+    assert text_of(page.xpath("//h1")[0]) == "comet dog"
+
+
+def test_deleting_says_what_goes_too_and_then_deletes_it(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    kept, _ = train(site, tmp_path, word="rex")
+    image = use(site, reference)
+    place = f"/library/trained/{run}/delete"
+    page = site.page(place)
+    assert "1 job that used it is deleted too, with 1 image" in text_of(page) and "comet on the beach" in text_of(page)
+    assert site.studio.runs.get(run) and site.client.get(image).status_code == 200, "asking deletes nothing"
+    assert site.client.post(place).headers["location"] == "/library"
+    assert [each.id for each in site.studio.runs.list()] == [kept]
+    assert site.client.get(image).status_code == 404 and reference.partition(":")[2] not in site.studio.files
+
+
+def test_an_adapter_in_use_is_not_deleted(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    site.studio.enqueue(GenerateRequest(prompt="a cat", adapter=[reference]))
+    Queue(site.studio.store).claim("w")
+    for method in ("GET", "POST"):
+        response = site.client.request(method, f"/library/trained/{run}/delete")
+        assert response.status_code == 409 and "is being executed; cancel it first" in text_of(tree(response))
+    assert reference.partition(":")[2] in site.studio.files
+
+
+def test_accounts_see_and_change_their_own_adapters_only(guarded, tmp_path):
+    run, reference = train(guarded, tmp_path, "ann")
+    sign_in(guarded, "bob")
+    mine, _ = train(guarded, tmp_path, "bob", word="rex")
+    page = guarded.page("/library")
+    assert "comet" not in text_of(page) and "rex" in text_of(page)
+    assert guarded.client.get("/library", params={"before": run}).status_code == 404
+    for method, path in (("GET", ""), ("POST", "/name"), ("GET", "/delete"), ("POST", "/delete")):
+        assert guarded.client.request(method, f"/library/trained/{run}{path}").status_code == 404
+    assert guarded.client.get(f"/v1/folders/{reference.partition(':')[2]}").status_code == 404
+    use(guarded, reference, "carl")
+    sign_in(guarded, "ann")
+    refused = guarded.client.post(f"/library/trained/{run}/delete")
+    assert refused.status_code == 409 and "used by others" in text_of(tree(refused))
+    sign_in(guarded, "root", Role.ADMIN)
+    assert "by ann" in text_of(guarded.page("/library")) and "by bob" in text_of(guarded.page("/library"))
+    assert guarded.studio.runs.get(run).status is Status.DONE and guarded.studio.runs.get(mine)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [None, [], {}, {"limner": 3}, {"limner": "["}, {"limner": "[" * 100_000}, {"limner": "[]"}],
+)
+def test_any_header_can_be_read(metadata):
+    assert header_facts({"__metadata__": metadata}) in (None, HeaderFacts())
+
+
+def test_forged_values_of_a_header_are_left_out():
+    ours = {
+        "method": ["x"],
+        "base": 3,
+        "licence": "a\x1b[31m\nb" * 99,
+        "dataset": {"pictures": "7", "rights": {"licences": 3}},
+    }
+    found = header_facts({"__metadata__": {"limner": json.dumps(ours)}, "x.lora_A.weight": {"shape": "8"}})
+    assert found is not None and (found.method, found.base, found.rank, found.images) == ("", "", None, None)
+    assert found.rights == {} and found.licence.isprintable() and len(found.licence) <= 200
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x01", struct.pack("<Q", 2**40), struct.pack("<Q", 4) + b"{{{{", b"\xff" * 99]
+)
+def test_damaged_weights_are_listed_without_facts(site, tmp_path, content, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.weights", lambda ours: content)
+    run, _ = train(site, tmp_path)
+    wanted = {"Class": "dog", "Base model": "starter", "Method": "lora"}
+    assert wanted.items() <= facts(site.page(f"/library/trained/{run}")).items()
+
+
+# Base models
+
+
+def model(name: str, gigabytes: float = 2.0, place: Path | None = None, **others):
+    values = {"family": "sd", "reference": f"acme/{name}", "memory": 3.5, "licence": "openrail++"} | others
+    return SimpleNamespace(name=name, gigabytes=gigabytes, place=place, **values)
+
+
+@pytest.fixture
+def models(monkeypatch):
+    """Three base models: one of them is included, one can be downloaded, one is too large."""
+    found = [model("starter", 0.0, Path("/x"), memory=0.0), model("small"), model("huge", 90_000.0)]
+    monkeypatch.setattr("limner.studio.studio.Studio.models", lambda self: found)
+    monkeypatch.setattr("limner.studio.library.StudioLibrary.free_gigabytes", lambda self: 100.0)
+    return found
+
+
+class Hub:
+    """Downloads as far as a test allows."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.go, self.error, self.listener = threading.Event(), error, None
+
+    def __call__(self, model, *, listener):
+        self.listener = listener
+        listener(Stage(name="downloading, MB"))
+        listener(Progress(done=300, total=2000))
+        assert self.go.wait(20)
+        listener(Progress(done=2000, total=2000))
+        if self.error:
+            raise self.error
+        return Path("/x")
+
+
+@pytest.fixture
+def hub(site):
+    made = Hub()
+    site.client.app.state.downloads = Downloads(made)
+    yield made
+    made.go.set()
+
+
+def state(site) -> str:
+    return "".join(site.page("/library/models").xpath("//div[@data-state]/@data-state"))
+
+
+def test_base_models_with_licence_memory_and_disk(site, models):
+    page = site.page("/library/models")
+    texts = [text_of(each) for each in page.xpath("//ul[@class='models']/li")]
+    assert "needs no GPU" in texts[0] and "included" in texts[0] and "Download" not in texts[0]
+    assert "openrail++" in texts[1] and "needs a GPU of 3.5 GB" in texts[1] and "Download 2 GB" in texts[1]
+    assert "too large for the free disk" in texts[2] and "100.0 GB of disk are free" in text_of(page)
+    assert page.xpath("//a[text()='Use it']/@href") == ["/create?model=starter"]
+
+
+def test_a_download_reports_its_progress_and_its_end(site, models, hub):
+    assert site.client.post("/library/models/download", data={"model": "small"}).status_code == 303
+    waiting.until("the download", lambda: 'value="300"' in site.client.get("/library/models").text)
+    page = site.page("/library/models")
+    (bar,) = page.xpath("//progress")
+    assert (bar.get("value"), bar.get("max")) == ("300", "2000") and page.xpath("//button[@disabled]")
+    part = site.client.get("/library/models", headers=PART)
+    assert "<html" not in part.text and "hx-partial" not in part.text and 'value="300"' in part.text
+    second = site.client.post("/library/models/download", data={"model": "small"})
+    assert second.status_code == 409 and "'small' is being downloaded; wait" in text_of(tree(second))
+    hub.go.set()
+    waiting.until("the download", lambda: state(site) == "done")
+    ended = site.client.get("/library/models", headers=PART)
+    assert "hx-get" not in ended.text and tree(ended).xpath("//hx-partial[@hx-target='#models']//li")
+    assert site.client.post("/library/models/dismiss").status_code == 303 and state(site) == ""
+
+
+def test_a_download_can_be_stopped_and_begun_again(site, models, hub):
+    site.client.post("/library/models/download", data={"model": "small"})
+    waiting.until("the download", lambda: hub.listener is not None)
+    site.client.post("/library/models/stop")
+    assert state(site) == "stopping"
+    hub.go.set()
+    waiting.until("the download", lambda: state(site) == "stopped")
+    assert site.client.post("/library/models/download", data={"model": "small"}).status_code == 303
+    waiting.until("the download", lambda: state(site) == "done")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (LimnerError("the hub cannot be reached", "connect this machine"), "cannot be reached; connect this machine"),
+        (KeyError("x" * 9), "the download failed (KeyError); try again"),
+    ],
+)
+def test_a_failed_download_says_why(site, models, hub, error, text, caplog):
+    hub.error = error
+    hub.go.set()
+    site.client.post("/library/models/download", data={"model": "small"})
+    waiting.until("the download", lambda: state(site) == "failed")
+    assert text in text_of(site.page("/library/models"))
+
+
+def test_a_real_download_without_a_hub_says_so(site):
+    site.client.post("/library/models/download", data={"model": "sd15"})
+    waiting.until("the download", lambda: state(site) == "failed", 60)
+    (error,) = site.page("/library/models").xpath("//div[@data-state]//p[@class='error']")
+    assert "sd15 was not downloaded" in text_of(error) and ";" in text_of(error)
+
+
+def test_an_unknown_model_is_refused(site, models, hub):
+    for name in ("nosuch", "", "<b>/../etc", "acme/other"):
+        response = site.client.post("/library/models/download", data={"model": name})
+        assert response.status_code == 422 and "unknown base model" in text_of(tree(response)) and state(site) == ""
+
+
+def test_only_admins_download(guarded, models):
+    for role in (Role.MAKER, Role.VIEWER):
+        sign_in(guarded, f"{role}", role)
+        page = guarded.page("/library/models")
+        assert not page.xpath("//main//form") and "An admin can download models" in text_of(page)
+        for action in ("download", "stop", "dismiss"):
+            assert guarded.client.post(f"/library/models/{action}", data={"model": "small"}).status_code == 403
+    sign_in(guarded, "root", Role.ADMIN)
+    assert guarded.page("/library/models").xpath("//main//form")
+
+
+def test_one_download_at_a_time():
+    hub = Hub(Interrupted("x"))
+    downloads = Downloads(hub)
+    downloads.dismiss()
+    downloads.stop()
+    assert downloads.current is None
+    downloads.start("a")
+    with pytest.raises(Busy):
+        downloads.start("b")
+    downloads.dismiss()
+    assert downloads.current is not None and downloads.current.model == "a"
+    hub.go.set()
+    waiting.until("the download", lambda: not downloads.current.active)
+    assert downloads.current.state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 bytes"), (1500, "1.5 kB"), (6_200_000, "6.2 MB"), (2 * 10**9, "2.0 GB")]
+)
+def test_sizes_in_words(size, text):
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_pages_of_the_library_fit_and_have_no_serious_finding(home, browser, device, scheme, tmp_path):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        site = SimpleNamespace(studio=studio)
+        run, reference = train(site, tmp_path)
+        use(site, reference)
+        with opened(browser, running.call.address, color_scheme=scheme, **device) as page:
+            for place in ("", f"/trained/{run}", f"/trained/{run}/delete", "/models"):
+                page.goto(f"/library{place}")
+                assert overflow(page) == 0, place
+                assert serious_findings(page) == [], place
+
+
+def test_an_adapter_is_renamed_and_deleted_in_a_browser(home, browser, tmp_path):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        train(SimpleNamespace(studio=studio), tmp_path)
+        with opened(browser, running.call.address) as page:
+            page.goto("/library")
+            page.get_by_role("link", name="comet dog", exact=True).click()
+            page.get_by_label("Name").fill("Comet of Ann")
+            page.get_by_role("button", name="Rename").click()
+            page.get_by_role("heading", name="Comet of Ann").wait_for()
+            page.get_by_role("link", name="Delete …").click()
+            page.get_by_role("button", name="Delete for good").click()
+            page.get_by_text("Nothing trained yet").wait_for()

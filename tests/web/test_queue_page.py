@@ -1,0 +1,406 @@
+"""The queue: every state of a job, every action, and the page of a job with what it made."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import update
+
+import serving
+from browsing import PHONE, opened, overflow, serious_findings
+from limner.core.accounts import Caller, Role
+from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Restarted, Stage
+from limner.core.requests import GenerateRequest, SweepRequest, TrainRequest
+from limner.core.runs import INTERNAL_ERROR, Status
+from limner.store.queue import Queue
+from limner.store.tables import RunRow
+from limner.studio.studio import Studio
+from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
+from pages import PART, text_of, tree
+
+HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
+
+
+def generate(site, prompt: str = "a cat", **options):
+    return site.studio.enqueue(GenerateRequest(prompt=prompt), **options)
+
+
+def claim(site, worker: str = "w"):
+    return Queue(site.studio.store).claim(worker)[0]
+
+
+def finish(site, status: Status, error: str | None = None, internal: bool = False):
+    run, lease = claim(site)
+    return Queue(site.studio.store).finish(lease, status, error, internal) and run
+
+
+def die(site, run_id: str) -> None:
+    """Let the lease expire, as after `kill -9` of the worker."""
+    with site.studio.store.writing() as session:
+        past = datetime.now(UTC) - timedelta(seconds=1)
+        session.execute(update(RunRow).where(RunRow.id == run_id).values(lease=past))
+
+
+def entry(site, run_id: str, **query: str):
+    (found,) = site.page("/queue", params=query).xpath(f"//article[@id='job-{run_id}']")
+    return found
+
+
+def order(site, **query: str) -> list[str]:
+    page = site.page("/queue", params=query)
+    return [each.removeprefix("job-") for each in page.xpath("//article/@id")]
+
+
+def buttons(element) -> list[str]:
+    return [text_of(each) for each in element.xpath(".//button[not(@disabled)]")]
+
+
+def sign_in(guarded, account: str, role: Role = Role.MAKER):
+    guarded.client.cookies.clear()
+    _, secret = guarded.studio.accounts.add_key(account, role)
+    assert guarded.client.post("/sign-in", data={"key": secret}).status_code == 303
+
+
+def test_an_empty_queue_says_what_to_do_first(site):
+    page = site.page("/queue")
+    assert page.xpath("//div[@class='empty']//a/@href") == ["/create"] and not page.xpath("//*[@hx-get]")
+    filtered = site.page("/queue", params={"status": "failed"})
+    assert filtered.xpath("//div[@class='empty']//a/@href") == ["/queue"]
+
+
+def test_waiting_jobs_have_their_place(site):
+    first, second = generate(site, "one"), generate(site, "two")
+    assert order(site) == [first.id, second.id]
+    job = entry(site, second.id)
+    assert job.get("data-state") == "queued" and job.xpath(".//span[@class='place']/text()") == ["2"]
+    assert "waiting for" in text_of(job) and "Images" in text_of(job)
+
+
+def test_a_running_job_shows_its_progress(site):
+    run = generate(site)
+    _, lease = claim(site)
+    Queue(site.studio.store).renew([(lease, Progress(done=3, total=10))])
+    job = entry(site, run.id)
+    assert job.get("data-state") == "running" and "running for" in text_of(job)
+    (bar,) = job.xpath(".//progress")
+    assert (bar.get("value"), bar.get("max")) == ("3", "10") and buttons(job) == ["Stop"]
+
+
+def test_the_list_of_open_jobs_is_asked_for_again(site):
+    run = generate(site)
+    (jobs,) = site.page("/queue", params={"kind": "generate"}).xpath("//div[@id='jobs']")
+    again = site.client.get(jobs.get("hx-get"), headers=PART)
+    assert again.status_code == 200 and "<html" not in again.text and f"job-{run.id}" in again.text
+    assert jobs.get("hx-get") == "/queue?kind=generate"
+    site.studio.runs.cancel(run.id)
+    assert not tree(site.client.get(jobs.get("hx-get"), headers=PART)).xpath("//@hx-get")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "internal", "state", "advice"),
+    [
+        (Status.DONE, None, False, "done", ""),
+        (Status.FAILED, "the model 'x' is unknown; choose another one", False, "failed", "choose another one"),
+        (Status.FAILED, f"{INTERNAL_ERROR}: KeyError", True, "failed", "a fault of Limner"),
+        (Status.FAILED, "no memory", False, "failed", "or change the request"),
+        (Status.INTERRUPTED, "the program that executed it ended", False, "interrupted", "starts it anew"),
+        (Status.CANCELLED, None, False, "cancelled", ""),
+    ],
+)
+def test_an_ended_job_says_how_and_what_to_do(site, status, error, internal, state, advice):
+    generate(site)
+    run = finish(site, status, error, internal)
+    for job in (entry(site, run.id), site.page(f"/runs/{run.id}").xpath("//article")[0]):
+        assert job.get("data-state") == state
+        assert [text_of(each) for each in job.xpath(".//p[@class='error']")] == ([error] if error else [])
+        assert advice in text_of(job)
+        assert buttons(job) == ([] if status is Status.DONE else ["Try again"])
+    assert "took 0 s" in text_of(entry(site, run.id))
+
+
+def test_a_job_whose_worker_was_killed_waits_in_the_first_place(site):
+    run, other = generate(site, "one"), generate(site, "two")
+    claim(site)
+    die(site, run.id)
+    page = site.page("/queue")
+    assert not page.xpath("//section[@aria-labelledby='running']")
+    assert order(site) == [run.id, other.id]
+    job = entry(site, run.id)
+    assert job.get("data-state") == "lost" and "waiting again" in text_of(job) and "running for" not in text_of(job)
+    assert job.xpath(".//span[@class='place']/text()") == ["1"] and "next free worker" in text_of(job)
+    assert "next free worker" in text_of(site.page(f"/runs/{run.id}"))
+    claim(site, "another")
+    assert "Attempt 2" in text_of(entry(site, run.id))
+
+
+def test_a_killed_job_that_nobody_takes_up_can_be_stopped(site):
+    run = generate(site)
+    claim(site)
+    die(site, run.id)
+    assert site.client.post(f"/runs/{run.id}/cancel").status_code == 303
+    assert entry(site, run.id).get("data-state") == "cancelled"
+
+
+def test_a_running_job_that_was_cancelled_is_stopping(site):
+    run = generate(site)
+    claim(site)
+    site.client.post(f"/runs/{run.id}/cancel")
+    job = entry(site, run.id)
+    assert job.get("data-state") == "stopping" and buttons(job) == [] and "current step" in text_of(job)
+
+
+def test_a_job_that_was_put_back_waits_again(site):
+    run = generate(site)
+    _, lease = claim(site)
+    die(site, run.id)
+    _, lease = claim(site)
+    Queue(site.studio.store).release(lease)
+    assert "continues when a worker is free" in text_of(entry(site, run.id))
+
+
+def test_jobs_change_places(site):
+    a, b, c = (generate(site, name) for name in "abc")
+    assert buttons(entry(site, a.id))[-1] == "↓ Down" and buttons(entry(site, c.id))[-1] == "↑ Up"
+    assert site.client.post(f"/runs/{c.id}/up").status_code == 303
+    assert order(site) == [a.id, c.id, b.id]
+    site.client.post(f"/runs/{a.id}/down")
+    assert order(site) == [c.id, a.id, b.id] and claim(site)[0].id == c.id
+    late = site.client.post(f"/runs/{c.id}/up")
+    assert late.status_code == 409 and "does not wait any more" in text_of(tree(late))
+    assert "↑ Up" not in buttons(entry(site, b.id, kind="generate")), "places are of the whole queue"
+
+
+def test_stop_after_this_can_be_undone(site):
+    a, b, c = (generate(site, name) for name in "abc")
+    claim(site)
+    assert "Stop after this" in buttons(entry(site, a.id)) and "Stop after this" not in buttons(entry(site, c.id))
+    response = site.client.post(f"/runs/{a.id}/stop-after")
+    states = {run.id: run.status for run in site.studio.runs.list()}
+    assert states == {a.id: Status.RUNNING, b.id: Status.CANCELLED, c.id: Status.CANCELLED}
+    page = site.page(response.headers["location"])
+    (undo,) = page.xpath("//form[@class='undo']")
+    assert "2 waiting jobs were stopped" in text_of(undo)
+    back = site.client.post(undo.get("action"), data={"run": undo.xpath(".//input/@value")})
+    assert back.status_code == 303
+    assert {run.status for run in site.studio.runs.list()} == {Status.RUNNING, Status.QUEUED}
+
+
+def test_stop_after_a_waiting_job_spares_it_and_those_before(site):
+    a, b, c = (generate(site, name) for name in "abc")
+    site.client.post(f"/runs/{b.id}/stop-after")
+    assert [site.studio.runs.get(run.id).status for run in (a, b, c)] == ["queued", "queued", "cancelled"]
+
+
+def test_filters_by_state_and_kind(site):
+    failed = generate(site)
+    finish(site, Status.FAILED, "no memory")
+    waiting = generate(site)
+    sweep = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=("steps=1,2",)))
+    assert order(site, status="failed") == [failed.id] and order(site, status="queued") == [waiting.id, sweep.id]
+    assert order(site, kind="sweep") == [sweep.id] and order(site, status="running") == []
+    page = site.page("/queue", params={"kind": "sweep"})
+    assert page.xpath("//div[@aria-label='Kind']/a[@aria-current]/text()") == ["Sweep"]
+    assert "/queue?kind=sweep&status=failed" in page.xpath("//div[@aria-label='State']/a/@href")
+    assert "/queue" in page.xpath("//div[@aria-label='Kind']/a/@href")
+    for wrong in ({"kind": "<b>"}, {"status": "<b>"}, {"before": "nosuch"}):
+        response = site.client.get("/queue", params=wrong)
+        assert response.status_code in (404, 422) and "<b>" not in response.text
+
+
+def test_older_jobs_are_on_the_next_page(site):
+    runs = [generate(site, str(number)) for number in range(32)]
+    for run in runs:
+        site.studio.runs.cancel(run.id)
+    assert order(site) == [run.id for run in runs[:1:-1]]
+    (older,) = site.page("/queue", params={"kind": "generate"}).xpath("//a[text()='Older jobs']/@href")
+    assert "kind=generate" in older
+    assert site.page(older).xpath("//article/@id") == [f"job-{run.id}" for run in (runs[1], runs[0])]
+
+
+def test_hostile_texts_are_shown_as_text(site):
+    generate(site, HOSTILE)
+    run, lease = claim(site)
+    site.studio.store.add_event(run.id, Notice(text=HOSTILE), lease)
+    site.studio.store.add_artifact(
+        run.id, "report", f"/out/{HOSTILE}.html", "a" * 64, {"reference": f"sha256:{'a' * 64}"}
+    )
+    Queue(site.studio.store).finish(lease, Status.FAILED, HOSTILE)
+    for path in ("/queue", f"/runs/{run.id}"):
+        page = site.page(path)
+        assert not page.xpath("//script[not(@src)] | //img[@src='x'] | //*[@onerror]"), path
+        assert HOSTILE in page.text_content(), path
+
+
+def test_accounts_see_and_change_their_own_jobs_only(guarded):
+    theirs = generate(guarded, "the cat of ann", caller=Caller(account="ann", role=Role.MAKER))
+    sign_in(guarded, "bob")
+    mine = generate(guarded, "mine", caller=Caller(account="bob", role=Role.MAKER))
+    late = generate(guarded, "late", caller=Caller(account="bob", role=Role.MAKER))
+    page = guarded.page("/queue")
+    assert "ann" not in text_of(page) and page.xpath("//span[@class='place']/text()") == ["2", "3"]
+    for action in ("cancel", "retry", "up", "down", "stop-after"):
+        assert guarded.client.post(f"/runs/{theirs.id}/{action}").status_code == 404
+    assert guarded.client.post("/queue/restore", data={"run": theirs.id}).status_code == 404
+    assert guarded.client.get(f"/runs/{theirs.id}").status_code == 404
+    assert guarded.client.get(f"/runs/{theirs.id}/pages/{'a' * 64}").status_code == 404
+    guarded.client.post(f"/runs/{late.id}/up")
+    ids = [run.id for run in guarded.studio.runs.waiting(9)]
+    assert ids == [theirs.id, late.id, mine.id], "the place of another account's job stays"
+    guarded.client.post(f"/runs/{late.id}/stop-after")
+    assert guarded.studio.runs.get(theirs.id).status is Status.QUEUED
+    sign_in(guarded, "root", Role.ADMIN)
+    assert {"by ann", "by bob"} <= {part for part in ("by ann", "by bob") if part in text_of(guarded.page("/queue"))}
+
+
+def test_a_viewer_may_look_and_not_change(guarded):
+    run = generate(guarded, caller=Caller(account="vic", role=Role.MAKER))
+    sign_in(guarded, "vic", Role.VIEWER)
+    assert guarded.client.get(f"/runs/{run.id}").status_code == 200
+    for action in ("cancel", "up", "stop-after"):
+        assert guarded.client.post(f"/runs/{run.id}/{action}").status_code == 403
+
+
+def made(site, run, lease, kind: ArtifactKind, name: str, content: bytes, tmp_path, **details):
+    file = tmp_path / name
+    file.write_bytes(content)
+    reference = site.studio.files.save(file)
+    site.studio.store.add_artifact(
+        run.id, kind, file, reference.removeprefix("sha256:"), {"reference": reference, **details}, lease
+    )
+    return reference
+
+
+def test_the_page_of_a_job_has_all_that_it_made(site, tmp_path):
+    site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier="sks", steps=7))
+    run, lease = claim(site)
+    adapter = {"reference": f"folder:{'c' * 64}", "trigger_words": ["sks"], "say": "a photo of sks dog"}
+    site.studio.store.add_artifact(run.id, "adapter", "/out/sks-dog", "d" * 64, adapter, lease)
+    preview = made(site, run, lease, ArtifactKind.PREVIEW, "p.png", b"\x89PNG preview", tmp_path, step=20)
+    report = made(site, run, lease, ArtifactKind.REPORT, "best.html", b"<h1>Report</h1><script>1</script>", tmp_path)
+    plot = made(site, run, lease, ArtifactKind.PLOT, "curves.png", b"\x89PNG plot", tmp_path)
+    for event in (Stage(name="training", total=7), Notice(text="few images", level="warning"), Restarted(attempt=2)):
+        site.studio.store.add_event(run.id, event, lease)
+    Queue(site.studio.store).finish(lease, Status.DONE)
+    page = site.page(f"/runs/{run.id}")
+    assert text_of(page.xpath("//h1")[0]) == "Teach sks dog"
+    (trial,) = page.xpath("//a[text()='Try it']/@href")
+    form = site.page(trial)
+    assert form.xpath("//input[@name='adapter']/@value") == [adapter["reference"]]
+    assert form.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a photo of sks dog"
+    assert "Write “sks” in a prompt." in text_of(page)
+    assert page.xpath(f"//a[@href='/v1/folders/{'c' * 64}']/@download") == ["sks-dog.zip"]
+    images = page.xpath("//section[h2='Previews']//img/@src") + page.xpath("//section[h2='Plots']//img/@src")
+    assert images == [f"/v1/files/{each.removeprefix('sha256:')}" for each in (preview, plot)]
+    events = [text_of(each) for each in page.xpath("//ol[@class='events']/li")]
+    assert [each.partition(" ")[2] for each in events] == [
+        "Stage: training, 7 steps",
+        "few images",
+        "Started again, attempt 2",
+    ]
+    assert page.xpath("//li[@class='warning']") and "few images" in text_of(page.xpath("//article")[0])
+    (opened,) = page.xpath("//a[text()='Open']/@href")
+    shown = site.client.get(opened)
+    assert shown.status_code == 200 and shown.content == b"<h1>Report</h1><script>1</script>"
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith("sandbox ") and "allow-same-origin" not in policy and "default-src 'none'" in policy
+    assert shown.headers["content-type"].startswith("text/html") and opened.endswith(report.removeprefix("sha256:"))
+    other = preview.removeprefix("sha256:")
+    assert site.client.get(f"/runs/{run.id}/pages/{other}").status_code == 404, "only reports open as pages"
+
+
+def test_the_request_as_command_json_and_python(site):
+    run = site.studio.enqueue(
+        TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier="comet", prior=False, options={"rank": 4})
+    )
+    texts = {
+        text_of(each.xpath("summary")[0]): each.xpath(".//code")[0].text_content()
+        for each in site.page(f"/runs/{run.id}").xpath("//details")
+    }
+    assert texts["Command"] == (f"limner train folder:{'b' * 64} --class dog --identifier comet --no-prior --rank 4")
+    body = json.loads(texts["JSON"])
+    assert body["kind"] == "train" and body["options"] == {"rank": 4} and "steps" not in body
+    assert "TrainRequest(" in texts["Python"]
+    again = site.client.post("/v1/runs", json=body)
+    assert again.status_code == 202 and site.studio.runs.get(again.json()["id"]).request == run.request
+
+
+def test_a_sweep_as_a_command(site):
+    run = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=("steps=1,2",)))
+    assert "--axis steps=1,2" in text_of(site.page(f"/runs/{run.id}"))
+    values = [{"field": "prompt", "values": ["a cat, sitting", "a dog"]}]
+    commas = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=values))
+    page = site.page(f"/runs/{commas.id}")
+    assert [text_of(each) for each in page.xpath("//summary")] == ["JSON", "Python"], "no command can say it"
+
+
+def test_a_run_of_the_command_line_has_no_paths_and_no_buttons(site):
+    run = site.studio.store.create(GenerateRequest(prompt="a cat", image="/home/ann/secret/cat.png"))
+    site.studio.store.update(run.id, status=Status.FAILED, error="'/home/ann/secret/cat.png' does not exist")
+    page = site.page(f"/runs/{run.id}")
+    assert "/home/ann" not in text_of(page) and "cat.png" in text_of(page)
+    assert not page.xpath("//main//button") and "the command line" in text_of(page)
+    assert site.client.post(f"/runs/{run.id}/retry").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.4, "0 s"), (59, "59 s"), (200, "3 min 20 s"), (3900, "1 h 5 min"), (90000, "1 day 1 h"), (-5, "0 s")],
+)
+def test_lengths_of_time_in_words(seconds, text):
+    assert duration(timedelta(seconds=seconds)) == text
+
+
+def test_what_the_events_of_a_run_made_has_no_path(site):
+    run = generate(site)
+    event = ArtifactCreated(what=ArtifactKind.IMAGE, path="/srv/a/0001.png", sha256="a" * 64)
+    assert event_view(run, 1, run.created, event).text == "Made: image 0001.png"
+    assert state_of(run, site.studio.runs.states([run.id])[run.id])[0] == "queued"
+    assert advice_of(run) == "" and times_of(run).startswith("waiting for")
+
+
+def every_state(site) -> list[str]:
+    """A job in every state; the ids of those that wait, in their order."""
+    for status in (Status.DONE, Status.FAILED, Status.INTERRUPTED):
+        generate(site, f"{status} cat")
+        finish(site, status, None if status is Status.DONE else "no memory; choose a smaller size")
+    lost, running = generate(site, "lost cat"), generate(site, "running cat")
+    claim(site)
+    claim(site, "v")
+    die(site, lost.id)
+    site.studio.runs.cancel(generate(site, "stopped cat").id)
+    assert site.studio.runs.get(running.id).status is Status.RUNNING
+    return [generate(site, "a cat " + "with a long prompt " * number).id for number in (1, 9, 3)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
+def test_the_queue_fits_and_has_no_serious_finding(home, browser, device, scheme):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        every_state(SimpleNamespace(studio=studio))
+        with opened(browser, running.call.address, color_scheme=scheme, **device) as page:
+            for place in ("/queue", *(f"/runs/{run.id}" for run in studio.runs.list(20))):
+                page.goto(place)
+                assert overflow(page) == 0, place
+                assert serious_findings(page) == [], place
+
+
+def test_an_open_queue_follows_what_happens(home, browser):
+    with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
+        site = SimpleNamespace(studio=studio)
+        first, second, third = every_state(site)
+        with opened(browser, running.call.address) as page:
+            page.goto("/queue")
+            with page.expect_navigation():
+                page.locator(f"#job-{third}").get_by_role("button", name="Move up").click()
+            waiting = page.locator("section[aria-labelledby=waiting] article")
+            ids = [each.get_attribute("id") for each in waiting.all()]
+            assert ids[1:] == [f"job-{each}" for each in (first, third, second)]
+            studio.runs.cancel(third)
+            page.locator(f"section[aria-labelledby=ended] #job-{third}").wait_for()
+            for run in (first, second):
+                studio.runs.cancel(run)
+            page.locator(f"section[aria-labelledby=ended] #job-{second}").wait_for()
