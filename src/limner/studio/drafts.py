@@ -55,12 +55,12 @@ class AddedImage:
 class StudioDrafts(DraftStore):
     """The drafts of all accounts. `list`, `get`, `add` and `change` read and write them.
 
-    submit: queues a request. cache: folder of small copies of images.
+    submit: queues a request.
     """
 
-    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns, submit: Submit, cache: Path) -> None:
+    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns, submit: Submit) -> None:
         super().__init__(store)
-        self._files, self._runs, self._submit, self._cache = files, runs, submit, cache
+        self._files, self._runs, self._submit = files, runs, submit
         self._following = Lock()
 
     def add_image(
@@ -129,7 +129,7 @@ class StudioDrafts(DraftStore):
         return place
 
     def _thumbnail_place(self, sha256: str, side: int) -> Path:
-        return self._cache / "thumbnails" / f"{sha256}-{side}.jpg"
+        return self._files.derived_path(sha256, f"-{side}.jpg")
 
     def _examine(self, data: bytes, name: str, pixels: int | None) -> tuple[int, int]:
         """(width, height) of an image, upright. Raises LimnerError if it cannot be decoded."""
@@ -150,7 +150,6 @@ class StudioDrafts(DraftStore):
         with _decoding:
             image = read_image(data, name, least=(side, side)).image
         image.thumbnail((side, side))
-        place.parent.mkdir(parents=True, exist_ok=True)
         with atomic_file(place) as partial:
             image.save(partial, "JPEG", quality=82)
 
