@@ -100,12 +100,16 @@ def test_the_images_of_a_draft_stay_while_it_does(studio, tmp_path):
 def test_an_erased_image_leaves_the_drafts_of_its_account(studio, tmp_path):
     draft = studio.drafts.add("ann")
     gone, kept = (add_image(studio, tmp_path, draft.id, colour) for colour in ("red", "blue"))
+    copies = [studio.drafts.thumbnail(studio.drafts.get("ann", draft.id), each) for each in (gone, kept)]
+    assert all(copy.exists() for copy in copies)
     bob = Caller(account="bob", role=Role.MAKER)
     other = studio.drafts.add("bob")
     assert add_image(studio, tmp_path, other.id, "red", bob) == gone
     studio.maintenance.erase(EraseSelection(references=(f"sha256:{gone}",), scope="ann"))
     assert [image.sha256 for image in studio.drafts.get("ann", draft.id).images] == [kept]
     assert [image.sha256 for image in studio.drafts.get("bob", other.id).images] == [gone] and gone in studio.files
+    studio.maintenance.erase(EraseSelection(owner="bob"))
+    assert gone not in studio.files and [copy.exists() for copy in copies] == [False, True], "no small copy is left"
 
 
 def test_erasing_an_account_erases_its_drafts(studio, tmp_path):

@@ -287,3 +287,46 @@ def test_a_mark_against_training_needs_a_reason(site):
     response = site.client.post(f"{at}/train")
     assert response.status_code == 422 and "give a reason" in text_of(tree(response))
     assert json.loads(page.xpath("//form[@id='settings']//input[@name='base']/@value")[0])["despite"]
+
+
+def test_a_crop_is_chosen_by_numbers_and_forgotten(site):
+    at = begin(site)
+    send(site, at, photo(1, size=(300, 200)))
+    (image,) = draft_of(site, at).images
+    here = f"{at}/images/{image.sha256}/crop"
+    page = site.page(here)
+    assert page.xpath("//input[@name='width']/@value") == ["300"]
+    assert site.client.get(page.xpath("//crop-editor/img/@src")[0]).headers["content-type"] == "image/jpeg"
+    box = {"left": "20", "top": "10", "width": "128", "height": "130"}
+    assert site.client.post(here, data=box).status_code == 303
+    assert draft_of(site, at).images[0].crop == (20, 10, 148, 140)
+    assert site.page(f"{at}/images").xpath("//article//a[text()='Cropped']")
+    site.client.post(f"{at}/check")
+    (run,) = site.studio.runs.list()
+    folder = site.studio.files.local_path(run.request.sources[0])
+    with Image.open(folder / "a.png") as cropped:
+        assert cropped.size == (128, 130)
+    site.client.post(here, data=box | {"automatic": "true"})
+    assert draft_of(site, at).images[0].crop is None
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"left": "200"}, "leaves the image; stay within its 300 x 200 pixels"),
+        ({"width": "10"}, "use at least 64 on each side"),
+        ({"top": "-4"}, "top '-4' is not a whole number"),
+        ({"height": ""}, "height '' is not a whole number"),
+        ({"left": "9" * 30}, "is not a whole number"),
+    ],
+)
+def test_a_crop_that_is_not_possible_is_refused(site, change, text):
+    at = begin(site)
+    send(site, at, photo(1, size=(300, 200)))
+    (image,) = draft_of(site, at).images
+    form = {"left": "20", "top": "10", "width": "128", "height": "130"} | change
+    response = site.client.post(f"{at}/images/{image.sha256}/crop", data=form)
+    page = tree(response)
+    assert response.status_code == 422 and text in text_of(page.xpath("//*[@role='alert']")[0])
+    assert page.xpath("//input[@name='width']/@value") == [form["width"]], "what was typed stays"
+    assert draft_of(site, at).images[0].crop is None

@@ -154,6 +154,30 @@ def test_every_step_fits_and_has_no_serious_finding(draft, served, browser, devi
             assert serious_findings(page) == [] and page.evaluate(SMALL) == [], step
 
 
+def test_a_crop_is_chosen_by_keys_and_by_pointer(draft, served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto(f"{draft}/images")
+        page.get_by_role("link", name="Crop 0.png").click()
+        assert serious_findings(page) == [] and overflow(page) == 0
+        corner = page.get_by_role("button", name="Resize from the bottom right")
+        corner.press("ArrowLeft")
+        corner.press("ArrowUp")
+        values = [page.locator(f"#{name}").input_value() for name in ("left", "top", "width", "height")]
+        assert values == ["0", "0", "152", "132"]
+        page.locator(".crop-box").press("Shift+ArrowRight")
+        box = page.locator(".crop-box").bounding_box()
+        assert box is not None
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 100, y + 100)
+        page.mouse.up()
+        values = [page.locator(f"#{name}").input_value() for name in ("left", "top", "width", "height")]
+        assert values == ["8", "8", "152", "132"], "it stays within the image"
+        page.get_by_role("button", name="Save the crop").click()
+        page.get_by_role("link", name="Cropped 0.png").wait_for()
+
+
 @pytest.mark.slow
 def test_a_character_is_taught(served, browser, tmp_path: Path):
     images = sorted(write_character_images(tmp_path / "drawn"))[:6]

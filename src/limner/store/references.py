@@ -96,12 +96,9 @@ def all_mentions(session: Session) -> set[str]:
 
 def mentions_of_drafts(session: Session) -> set[str]:
     """The hashes of the images of all drafts, even of those that this version cannot read."""
-    images = [image for row in session.scalars(select(DraftRow.images)) for image in cast(list[Any], row)]
-    return {sha256 for image in images if isinstance(image, dict) for sha256 in mentions_in(_hash_in(image))}
-
-
-def _hash_in(image: dict[Any, Any]) -> str:
-    return str(image.get("sha256", ""))
+    images: list[Any] = [image for row in session.scalars(select(DraftRow.images)) for image in row]
+    hashes = [str(cast(dict[Any, Any], image).get("sha256")) for image in images if isinstance(image, dict)]
+    return set[str]().union(*map(mentions_in, hashes))
 
 
 def mentions_of_request(request: Any) -> set[str]:

@@ -32,8 +32,10 @@ from limner.store.runs import Store
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
-THUMBNAIL = 384
-"""Longest side of a small copy of an image, in pixels."""
+THUMBNAIL, PREVIEW = 384, 1280
+"""Longest sides of copies of an image, for tiles and for choosing a crop, in pixels."""
+MIN_CROP = 64
+"""The least side of a crop, in pixels."""
 NO_PIP = ("image/heic", "image/avif")
 """Formats that need a package, which a visitor of the pages cannot install."""
 FLAGGED = tuple(name for name, kind in FAULTS.items() if kind.action == "drop" and not kind.certain)
@@ -53,12 +55,12 @@ class AddedImage:
 class StudioDrafts(DraftStore):
     """The drafts of all accounts. `list`, `get`, `add` and `change` read and write them.
 
-    submit: queues a request. cache: folder of small copies of images.
+    submit: queues a request.
     """
 
-    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns, submit: Submit, cache: Path) -> None:
+    def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns, submit: Submit) -> None:
         super().__init__(store)
-        self._files, self._runs, self._submit, self._cache = files, runs, submit, cache
+        self._files, self._runs, self._submit = files, runs, submit
         self._following = Lock()
 
     def add_image(
@@ -115,19 +117,19 @@ class StudioDrafts(DraftStore):
         assert image is not None
         return AddedImage(after, image, known)
 
-    def thumbnail(self, draft: Draft, sha256: str) -> Path:
+    def thumbnail(self, draft: Draft, sha256: str, side: int = THUMBNAIL) -> Path:
         """A small copy of an image of a draft, as JPEG. Raises LimnerError for an image that the draft has not."""
         image = draft.image(sha256)
         if image is None:
             raise LimnerError(f"the draft has no image {sha256[:12]}", "add it first")
-        place = self._thumbnail_place(sha256)
+        place = self._thumbnail_place(sha256, side)
         if not place.exists():
             data = self._files.read(sha256, 0, self._files.size(sha256))
-            self._write_thumbnail(sha256, data, image.name)
+            self._write_thumbnail(sha256, data, image.name, side)
         return place
 
-    def _thumbnail_place(self, sha256: str) -> Path:
-        return self._cache / "thumbnails" / f"{sha256}-{THUMBNAIL}.jpg"
+    def _thumbnail_place(self, sha256: str, side: int) -> Path:
+        return self._files.derived_path(sha256, f"-{side}.jpg")
 
     def _examine(self, data: bytes, name: str, pixels: int | None) -> tuple[int, int]:
         """(width, height) of an image, upright. Raises LimnerError if it cannot be decoded."""
@@ -141,16 +143,33 @@ class StudioDrafts(DraftStore):
                 raise LimnerError(f"{error.problem}, which this server cannot read", remedy) from error
             raise
 
-    def _write_thumbnail(self, sha256: str, data: bytes, name: str) -> None:
-        place = self._thumbnail_place(sha256)
+    def _write_thumbnail(self, sha256: str, data: bytes, name: str, side: int = THUMBNAIL) -> None:
+        place = self._thumbnail_place(sha256, side)
         if place.exists():
             return
         with _decoding:
-            image = read_image(data, name, least=(THUMBNAIL, THUMBNAIL)).image
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        place.parent.mkdir(parents=True, exist_ok=True)
+            image = read_image(data, name, least=(side, side)).image
+        image.thumbnail((side, side))
         with atomic_file(place) as partial:
             image.save(partial, "JPEG", quality=82)
+
+    def crop(self, draft: Draft, sha256: str, crop: tuple[int, int, int, int] | None) -> Draft:
+        """Set the crop of an image: left, top, right and bottom in pixels; None for the one that is found for it.
+
+        Raises LimnerError for a crop that is too small, or that leaves the image.
+        """
+        image = draft.image(sha256)
+        if image is None:
+            raise LimnerError(f"the draft has no image {sha256[:12]}", "add it first")
+        if crop is not None:
+            left, top, right, bottom = crop
+            if not (0 <= left < right <= image.width and 0 <= top < bottom <= image.height):
+                problem = f"the crop from {left}, {top} to {right}, {bottom} leaves the image"
+                raise LimnerError(problem, f"stay within its {image.width} x {image.height} pixels")
+            if min(right - left, bottom - top) < min(MIN_CROP, image.width, image.height):
+                problem = f"the crop has {right - left} x {bottom - top} pixels"
+                raise LimnerError(problem, f"use at least {MIN_CROP} on each side")
+        return self.change(draft.owner, draft.id, lambda before: before.with_image(sha256, crop=crop))
 
     def folder_of(self, caller: Caller, images: Sequence[DraftImage]) -> str:
         """The reference of a folder with these images and their captions, which are not copied.

@@ -95,7 +95,7 @@ class Studio:
         self.accounts, self.collections = Accounts(self.store), ImageCollections(self.store)
         self.library = StudioLibrary(self.store, self.files, self.runs)
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
-        self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue, cache_folder(self.home))
+        self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue)
         self.training = StudioTraining(self.store, self.files, self.runs)
         self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
 

@@ -26,6 +26,7 @@ from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.uploads import UPLOAD_PIXELS, save_body
+from limner.studio.drafts import PREVIEW
 from limner.studio.files import MAX_FILES
 from limner.studio.model_facts import training_models
 from limner.studio.training import Findings
@@ -286,6 +287,49 @@ def show_thumbnail(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
     _image(draft, sha256)
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
+
+
+@router.get("/images/{sha256}/preview.jpg")
+def show_preview(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
+    """Return a copy of an image on which a crop can be chosen."""
+    _image(draft, sha256)
+    place = studio.drafts.thumbnail(draft, sha256, PREVIEW)
+    return FileResponse(place, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})
+
+
+@router.get("/images/{sha256}/crop")
+def show_crop(request: Request, draft: DraftDep, sha256: Sha) -> HTMLResponse:
+    """Show the form to choose a crop."""
+    image = _image(draft, sha256)
+    left, top, right, bottom = image.crop or (0, 0, image.width, image.height)
+    box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+    return page(request, "teach_crop.html", **shown_with(draft, "images", image=image, box=box, problem=""))
+
+
+@router.post("/images/{sha256}/crop")
+async def save_crop(request: Request, draft: DraftDep, state: StateDep, sha256: Sha) -> Response:
+    """Save the crop of an image, or forget it."""
+    form = await read_step(request)
+    image = _image(draft, sha256)
+    typed = {name: last(form, name).strip() for name in ("left", "top", "width", "height")}
+    try:
+        crop = None
+        if not last(form, "automatic"):
+            left, top, width, height = (_pixels(name, text) for name, text in typed.items())
+            crop = (left, top, left + width, top + height)
+        await run_sync(state.studio.drafts.crop, draft, sha256, crop)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        values = shown_with(draft, "images", image=image, box=typed, problem=str(error))
+        return page(request, "teach_crop.html", HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    return await run_sync(go, request, f"/teach/{draft.id}/images#image-{sha256}")
+
+
+def _pixels(name: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 6:
+        raise LimnerError(f"{name} {text[:20]!r} is not a whole number of pixels", "write one, such as 100")
+    return int(text)
 
 
 def _image(draft: Draft, sha256: str) -> DraftImage:
