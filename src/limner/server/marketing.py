@@ -14,13 +14,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from limner.core.accounts import Caller
 from limner.core.execution import split_body
+from limner.core.image_sizes import ImageSize, size_fields
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.bandit import choose_adapter
 from limner.server.base_images import base_image
 from limner.server.dependencies import ServerState, StateDep
-from limner.core.image_sizes import ImageSize, size_fields
 from limner.server.limits import SUBMISSIONS
 from limner.server.problems import HTTPError
 from limner.server.replies import reference_of, url_of

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
-from limner.core.pets import PetCatalogue, PetsCall, choose_pet
+from limner.core.pets import PetsCall, choose_pet
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep
@@ -21,7 +21,7 @@ from limner.server.limits import run_submission
 from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
 from limner.studio.choices import choices
-from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
+from limner.studio.pets import draws_pets, pet_drawing
 from limner.studio.runs import QUEUE
 from limner.web.assets import FOREVER
 from limner.web.forms import model_form_fields, problem_at, validated_model
