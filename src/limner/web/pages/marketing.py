@@ -28,6 +28,11 @@ from limner.web.views import RunView, run_views
 SHOWN, LISTED = 6, 60
 """Jobs that are shown, and the newest ones that are searched for them."""
 LABELS = {"base_image_url": "Image to start from", "count": "How many", "seed": "Variation number"}
+HELPS = {
+    "base_image_url": "The result keeps its composition. The image is stored here.",
+    "industry": "Adds words to the prompt, and selects an adapter.",
+    "style": "Selects the words around the prompt.",
+}
 router = APIRouter(prefix="/create/marketing")
 
 
@@ -101,13 +106,14 @@ def _shown(state: ServerState, view: Viewer, values: dict[str, str], errors: dic
     """What the templates need of a form."""
     profile = state.profile
     fields = {field.name: field for field in model_form_fields(MarketingRequest, values, errors)}
-    fields = {name: replace(field, label=LABELS.get(name, field.label)) for name, field in fields.items()}
-    select = {"control": "select"}
-    fields["industry"] = replace(fields["industry"], **select, known=tuple(profile.industries), placeholder="none")
-    fields["style"] = replace(fields["style"], **select, known=tuple(profile.styles), placeholder=profile.default_style)
-    fields["base_image_url"] = replace(
-        fields["base_image_url"], control="image", help="The result keeps its composition. It is stored here."
-    )
+    for name, field in fields.items():
+        fields[name] = replace(field, label=LABELS.get(name, field.label), help=HELPS.get(name, field.help))
+    for name, known, usual in (
+        ("industry", profile.industries, "none"),
+        ("style", profile.styles, profile.default_style),
+    ):
+        fields[name] = replace(fields[name], control="select", known=tuple(known), placeholder=usual)
+    fields["base_image_url"] = replace(fields["base_image_url"], control="image")
     return {
         "fields": fields,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
