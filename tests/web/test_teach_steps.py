@@ -255,7 +255,7 @@ def test_a_training_from_images_to_a_result(site):
     (place,) = page.xpath("//a[text()='Try it']/@href")
     created = site.page(place)
     assert "zorvik dog" in created.xpath("//textarea[@name='prompt']")[0].text_content()
-    assert created.xpath("//input[@name='adapter']/@value")[0].startswith("folder:")
+    assert created.xpath("//input[@name='subject'][@checked]/@value")[0].startswith("folder:")
     site.client.post(
         "/create",
         data={
@@ -316,6 +316,7 @@ def test_a_preparation_that_fails_says_why(site):
     assert response.status_code == 422 and "no checkpoint is scored" in text_of(tree(response))
 
 
+@pytest.mark.slow
 def test_scores_of_checkpoints_show_the_trade_off(site):
     at = example(site)
     form = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "keep": "best", "patience": "2"}
