@@ -119,7 +119,7 @@ def test_known_names_are_listed(limner, monkeypatch, command, known):
 
 
 def test_a_recipe_is_found_by_its_name(limner, tmp_path, monkeypatch):
-    assert {"flux", "guidance", "pets", "portrait"} == {*shipped_recipes()}
+    assert {"flux", "guidance", "pets", "portrait", "product", "style"} == {*shipped_recipes()}
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pets").mkdir()
     assert read_recipe("pets", "train") == read_recipe(shipped_recipes()["pets"], "train")

@@ -111,7 +111,7 @@ MERGES = "a0: &a0 {x: [y]}\n" + "".join(
         ("fields:\n\tbreed: [akita]", "is not valid YAML in line 2"),
         ("fields: !!python/object/apply:os.system [true]", "is not valid YAML in line 1"),
         ("fields: {breed: [" + "9" * 5000 + "]}", "is not valid YAML"),
-        ("[" * 20_000, "is not valid YAML"),
+        ("[" * 20_000, "is nested too deeply"),
         (MERGES + "fields: {breed: [akita]}", "contains aliases (*name); write the values in their place"),
         ("fields: {breed: [" + "akita, " * 10_000 + "]}", f"is larger than {LARGEST // 1024} KiB; remove values"),
         ("fields: {breed: [\x00]}", "is not valid YAML"),

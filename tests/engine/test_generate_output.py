@@ -54,7 +54,7 @@ class FakeSession:
         )
         self.inputs, self.sampling = Inputs((6, 4), None, None, (), (), {}), {}
 
-    def sample(self, conditioning: Any, seeds: Any, on_step: Any) -> Any:
+    def sample(self, conditioning: Any, seeds: Any, on_step: Any, **more: Any) -> Any:
         self.passes.append(list(seeds))
         return (np.full((4, 6, 3), seed, np.uint8) for seed in seeds)
 

@@ -15,6 +15,8 @@ from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
 from pages import Site, adapter_file, teach
 
+pytestmark = pytest.mark.slow
+
 CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
 
 

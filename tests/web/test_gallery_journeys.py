@@ -12,6 +12,8 @@ from limner.core.feedback import ImageQuery
 from limner.studio.images import Viewer
 from limner.studio.studio import Studio
 
+pytestmark = pytest.mark.slow
+
 VIEW = Viewer(stored=True)
 WHOLLY_SHOWN = """[...document.querySelectorAll('.virtual .cell')].find(cell => {
     const box = cell.getBoundingClientRect();

@@ -107,7 +107,7 @@ def test_an_adapter_with_its_newest_preview_and_ways_to_use_it(site, tmp_path):
     assert "comet dog" in text_of(book) and "Write comet" in text_of(book) and "starter, lora, rank 8" in text_of(book)
     (there,) = book.xpath(".//a[text()='Use it']/@href")
     form = site.page(there)
-    assert form.xpath("//input[@name='adapter']/@value") == [reference]
+    assert form.xpath("//input[@name='subject'][@checked]/@value") == [reference]
     assert form.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a photo of comet dog"
     (download,) = book.xpath(".//a[text()='Download']")
     assert download.get("download") == "comet-dog.zip"

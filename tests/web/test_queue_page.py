@@ -289,7 +289,7 @@ def test_the_page_of_a_job_has_all_that_it_made(site, tmp_path):
     assert text_of(page.xpath("//h1")[0]) == "Teach sks dog"
     (trial,) = page.xpath("//a[text()='Try it']/@href")
     form = site.page(trial)
-    assert form.xpath("//input[@name='adapter']/@value") == [adapter["reference"]]
+    assert form.xpath("//input[@name='subject'][@checked]/@value") == [adapter["reference"]]
     assert form.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a photo of sks dog"
     assert "Write “sks” in a prompt." in text_of(page)
     assert page.xpath(f"//a[@href='/v1/folders/{'c' * 64}']/@download") == ["sks-dog.zip"]

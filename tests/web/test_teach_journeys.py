@@ -15,6 +15,8 @@ from limner.starter.demo import write_character_images
 from limner.web.assets import asset_path
 from pages import site_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = """() => [...document.querySelectorAll("main a, main button, main summary, main textarea")].filter(each => {
 const box = each.getBoundingClientRect();
 return box.width > 1 && getComputedStyle(each).display !== "inline" && box.height < 43.5

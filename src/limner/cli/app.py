@@ -63,7 +63,7 @@ COMMANDS = {
         "Generate images of a pet, chosen by species, breed, background, extras and style.",
         CommandGroup.START,
         (
-            'pets --species dog --breed corgi --background beach --extras "red scarf"',
+            'pets --species dog --breed corgi --extras "red scarf"',
             "pets --species cat --style watercolour --count 4",
         ),
     ),

@@ -45,9 +45,10 @@ def serve(
     settings: Settings,
     say: Callable[[str], None],
     stop: Callable[[], bool],
-    create: Callable[[Studio, Settings, Profile], FastAPI] = create_app,
+    create: Callable[[Studio, Settings, Profile], FastAPI] | None = None,
 ) -> None:
-    """Run the server until it receives a signal, or until `stop` returns True. create: makes the application."""
+    """Run the server until it receives a signal, or until `stop` returns True. create: makes the application
+    (default: the API alone)."""
     logs.configure(settings.log)
     say = log.info if settings.log == "json" else say
     policy = load_policy(settings.policy)
@@ -62,7 +63,7 @@ def serve(
     with ExitStack() as stack:
         public = stack.enter_context(public_address(settings, port, say)) if settings.share else None
         names = settings.names if public is None else (*settings.names, urlsplit(public).netloc)
-        app = create(studio, settings.model_copy(update={"names": names}), profile)
+        app = (create or create_app)(studio, settings.model_copy(update={"names": names}), profile)
         raise_file_limit(settings.connections)
         config = server_config(app, settings)
         stack.enter_context(retention(studio, settings, profile))

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
 from limner.core.requests import Flag, Heading
-from limner.core.requests.request import MAX_PROMPT, Choices, Label, reference_kind_of
+from limner.core.requests.request import MAX_PROMPT, ChoiceKind, Choices, Label, reference_kind_of
 from limner.studio.choices import choices
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -186,7 +186,7 @@ def _field(
 ) -> FormField:
     hint, several = _inner(field.annotation)
     known = tuple(str(value) for value in get_args(hint)) if get_origin(hint) is Literal else ()
-    listed = [item.of for item in field.metadata if isinstance(item, Choices)]
+    listed: list[ChoiceKind] = [item.of for item in field.metadata if isinstance(item, Choices)]
     label = next((item for item in field.metadata if isinstance(item, Label)), Label(_plain(name)))
     lengths = [item.max_length for item in field.metadata if isinstance(item, MaxLen)] if hint is str else []
     longest = max(lengths, default=None)

@@ -115,7 +115,9 @@ def _trained(run: Run, artifacts: list[Artifact], studio: Studio, view: Viewer) 
         thumbnail = url_of(reference_of(images[0])) if images else ""
     words = tuple(filter(None, (str(made.details.get("say") or ""),))) or _texts(made.details.get("trigger_words"))
     say = words[0].removeprefix("a photo of ") if words else ""
-    return Subject(reference, say or "Style", (say,) if say else (), str(made.details.get("base") or ""), thumbnail)
+    return Subject(
+        str(reference), say or "Style", (say,) if say else (), str(made.details.get("base") or ""), thumbnail
+    )
 
 
 def _texts(value: Any) -> tuple[str, ...]:

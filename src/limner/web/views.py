@@ -85,6 +85,7 @@ def run_view(
     passed = run.status.ended and not run.request.keeps_previews
     preview = None if shown is None or passed else image_view(ArtifactReply.of(shown), title_of(run))
     images = [ArtifactReply.of(each) for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
+    adapters = [ArtifactReply.of(each) for each in artifacts if each.kind == ArtifactKind.ADAPTER]
     return RunView(
         id=run.id,
         title=title_of(run),
@@ -100,7 +101,9 @@ def run_view(
         notices=tuple(notices),
         error=run.error or "",
         preview=preview,
-        subject=next((ArtifactReply.of(each).reference for each in artifacts if each.kind == ArtifactKind.ADAPTER), ""),
+        subject=next(
+            (ArtifactReply.of(each).reference or "" for each in artifacts if each.kind == ArtifactKind.ADAPTER), ""
+        ),
     )
 
 
@@ -126,7 +129,7 @@ def image_view(image: ArtifactReply, prompt: str) -> ImageView:
     """An artifact that is an image."""
     width, height = (image.details.get(name) for name in ("width", "height"))
     sized = isinstance(width, int) and isinstance(height, int)
-    return ImageView(image.url, prompt, width if sized else None, height if sized else None)
+    return ImageView(image.url or "", prompt, width if sized else None, height if sized else None)
 
 
 def open_runs(studio: Studio, caller: Caller, limit: int = 50) -> list[Run]:

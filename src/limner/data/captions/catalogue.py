@@ -20,6 +20,8 @@ from limner.core.text import clean_line
 from limner.plugins.registry import aliases, load_domain
 
 SHIPPED = Path(__file__).with_name("pets.yaml")
+DEEPEST = 20
+"""Most levels of a catalogue's YAML."""
 LARGEST = 64 * 2**10
 """The largest catalogue that is read, in bytes."""
 _NAME = re.compile(r"\w[\w .-]{0,63}")
@@ -115,8 +117,14 @@ def _load(place: Path) -> Any:
     if len(data) > LARGEST:
         raise LimnerError(f"catalogue {quoted(place)} is larger than {LARGEST // 2**10} KiB", "remove values")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data, yaml.SafeLoader)):
-            raise LimnerError(f"catalogue {quoted(place)} contains aliases (*name)", "write the values in their place")
+        depth = 0
+        for event in yaml.parse(data, yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                problem = f"catalogue {quoted(place)} contains aliases (*name)"
+                raise LimnerError(problem, "write the values in their place")
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:  # the parser's time grows with the square of the depth
+                raise LimnerError(f"catalogue {quoted(place)} is nested too deeply", "write fields and their values")
         return yaml.safe_load(data)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
