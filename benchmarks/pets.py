@@ -100,7 +100,7 @@ def measure(seeds: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="images of each choice")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()

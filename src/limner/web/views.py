@@ -85,7 +85,6 @@ def run_view(
     passed = run.status.ended and not run.request.keeps_previews
     preview = None if shown is None or passed else image_view(ArtifactReply.of(shown), title_of(run))
     images = [ArtifactReply.of(each) for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
-    adapters = [ArtifactReply.of(each) for each in artifacts if each.kind == ArtifactKind.ADAPTER]
     return RunView(
         id=run.id,
         title=title_of(run),
