@@ -90,7 +90,6 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
 
 
-@pytest.mark.slow
 def test_a_preview_appears_before_the_image(served, browser):
     with opened(browser, served.call.address) as page:
         page.goto("/create")
@@ -112,7 +111,6 @@ def test_a_preview_appears_before_the_image(served, browser):
         assert preview.count() == 0
 
 
-@pytest.mark.slow
 def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
     studio, asked = Studio(home), []
     run = studio.enqueue(GenerateRequest(prompt="a cat"))

@@ -180,7 +180,6 @@ def test_a_crop_is_chosen_by_keys_and_by_pointer(draft, served, browser):
         page.get_by_role("link", name="Cropped 0.png").wait_for()
 
 
-@pytest.mark.slow
 def test_a_character_is_taught(served, browser, tmp_path: Path):
     images = sorted(write_character_images(tmp_path / "drawn"))[:6]
     with opened(browser, served.call.address) as page:
