@@ -212,4 +212,4 @@ def test_a_character_is_taught(served, browser, tmp_path: Path):
         assert page.locator(".strip img").count() == 2 and page.locator("svg.chart .smooth").count() == 1
         page.get_by_role("link", name="Try it").click()
         assert "zorvik cat" in page.get_by_label("What to show").input_value()
-        assert page.locator("[name=adapter]").first.input_value().startswith("folder:")
+        assert page.locator("[name=subject]:checked").first.input_value().startswith("folder:")
