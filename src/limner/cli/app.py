@@ -445,9 +445,9 @@ _FIELD_NAME = re.compile(r"(?<![\w/.'\"-])[a-z]+(?:_[a-z]+)+(?![\w/.'\"-])")
 
 def _fail(line: str) -> None:
     """Print an error, with the names of fields as flags, and exit with 2. Names to choose from stay as they are."""
-    told, choose, names = line.partition(" choose one of: ")
-    told = _FIELD_NAME.sub(lambda found: _flag_name(found.group()), told)
-    print_line(f"limner: {told}{choose}{names}", sys.stderr)
+    text, choose, names = line.partition(" choose one of: ")
+    text = _FIELD_NAME.sub(lambda found: _flag_name(found.group()), text)
+    print_line(f"limner: {text}{choose}{names}", sys.stderr)
     sys.exit(2)
 
 

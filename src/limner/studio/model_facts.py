@@ -143,7 +143,7 @@ def _resolved(model: str) -> Any:
 
 @cache
 def _vocabulary(model: str) -> frozenset[str] | None:
-    """The whole words that a model knows; None if that cannot be told without downloading it."""
+    """The whole words that a model knows; None if only a download would show them."""
     from limner.models.known_words import known_words
 
     found = _resolved(model)

@@ -48,7 +48,7 @@ def judged_axes(result: SweepResult) -> tuple[Axis, ...]:
 
 
 def _joined(sentences: Mapping[str, str]) -> str:
-    """The sentences about settings; what cannot be told about several for the same reason is said once."""
+    """The sentences about settings. Several that have no verdict for the same reason share one."""
     found: dict[str, list[str]] = {}
     for field, sentence in sentences.items():
         found.setdefault(sentence.removeprefix(_CANNOT.format(field)), []).append(field)
