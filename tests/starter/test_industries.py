@@ -71,6 +71,15 @@ def test_a_second_run_trains_what_is_missing_and_keeps_the_rest_in_the_profile(t
     assert all(read_profile(profile).adapters(name, None) for name in ("finance", "food"))
 
 
+def test_images_of_a_stopped_command_are_replaced(train, tmp_path, monkeypatch):
+    train("food")
+    (tmp_path / "out" / "food" / "adapter").rmdir()  # as after a kill before the training ended
+    drawn = list(industries.scenes(8, industries.SEED))
+    monkeypatch.setattr(industries, "scenes", lambda images, seed: [row for row in drawn if row[0] == "food"][:3])
+    train("food")
+    assert len(list((tmp_path / "out" / "food" / "images").glob("*.png"))) == 3
+
+
 def test_an_unknown_industry_is_refused_before_anything_is_drawn(train, tmp_path):
     with pytest.raises(LimnerError, match="unknown industry 'fodd'"):
         train("food", "fodd")

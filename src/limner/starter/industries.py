@@ -12,7 +12,7 @@ from limner.models.loading import resolve
 from limner.starter.exam.model import Listener, Stop
 from limner.starter.painter import paint
 from limner.starter.painter.sectors import SECTORS, scenes, sector_caption
-from limner.store.files import atomic_file, make_folder
+from limner.store.files import atomic_file, atomic_folder, make_folder
 from limner.store.locks import with_output_lock
 from limner.studio.studio import Studio
 
@@ -49,7 +49,8 @@ def train_industries(
         fields = {"data": str(folders[name] / "images"), "class_word": "product", "identifier": None, "prior": False}
         request = TrainRequest.model_validate({**fields, **training})
         mine = (scene for other, scene in scenes(images, SEED) if other == name)
-        write_album(folders[name] / "images", ((paint(scene), sector_caption(name, scene)) for scene in mine))
+        with atomic_folder(folders[name] / "images") as partial:  # replaces those of an earlier, stopped command
+            write_album(partial, ((paint(scene), sector_caption(name, scene)) for scene in mine))
         studio.run(request, adapter, listener=listener, stop=stop)
     adapters = {name: folder / "adapter" for name, folder in folders.items() if (folder / "adapter").exists()}
     with atomic_file(out / PROFILE) as partial:
