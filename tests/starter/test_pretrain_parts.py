@@ -1227,7 +1227,7 @@ def test_the_command_passes_every_option_on(monkeypatch, tmp_path):
         (Recipe(), tmp_path),
         {
             **{"out": tmp_path / "starter", "photographs": None, "stages": pretrain.STAGES},
-            **{"device": "cpu", "note": "", "begin_with": None, "anew": ()},
+            **{"device": "cpu", "note": "", "begin_with": None, "anew": (), "grow": False},
         },
     )
     words = [
@@ -1242,12 +1242,12 @@ def test_the_command_passes_every_option_on(monkeypatch, tmp_path):
         "--recipe",
         tmp_path / "recipe.json",
     ]
-    words += ["--anew", "image", "--anew", "denoiser"]
+    words += ["--anew", "image", "--anew", "autoencoder", "--grow"]
     assert called(*words, "--begin-with", "b", "--note", "n", "--device", "meta", "--threads", 3) == (
         (Recipe(seed=5), tmp_path),
         {
             **{"out": Path("o"), "photographs": Path("p"), "stages": ("text", "export")},
-            **{"device": "meta", "note": "n", "begin_with": Path("b"), "anew": ("image", "denoiser")},
+            **{"device": "meta", "note": "n", "begin_with": Path("b"), "anew": ("image", "autoencoder"), "grow": True},
         },
     )
     assert threads == [3]
@@ -1257,6 +1257,8 @@ def test_the_command_passes_every_option_on(monkeypatch, tmp_path):
     ("recipe", "words", "message"),
     [
         ("{}", ["--anew", "denoiser"], "--anew is for a finished starter; name one with --begin-with"),
+        ("{}", ["--grow"], "--grow is for finer latents; add --begin-with FOLDER and --anew autoencoder"),
+        ("{}", ["--grow", "--begin-with", "b", "--anew", "image"], "--grow is for finer latents; add --begin-with"),
         ('{"captions": 0}', [], "captions"),
         ('{"paraphrase": true}', [], "paraphrase"),
         (

@@ -14,6 +14,7 @@ from limner.core.errors import LimnerError, invalid
 from limner.starter.pretrain import autoencoder, denoiser, image_encoder, judge, text_encoder
 from limner.starter.pretrain.drawings import Drawing, DrawnImages, load_photographs
 from limner.starter.pretrain.export import STAGE_NAMES, export
+from limner.starter.pretrain.growth import grown
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe
 from limner.starter.pretrain.tokenizer import build_tokenizer
@@ -48,12 +49,19 @@ def main() -> None:
     parser.add_argument(
         "--anew", choices=list(PARTS), action="append", help="with --begin-with: train this stage's part from nothing"
     )
+    parser.add_argument(
+        "--grow",
+        action="store_true",
+        help="with --begin-with and --anew autoencoder: put an outer level for finer latents around the UNet",
+    )
     parser.add_argument("--note", default="", help="text about the training to add to the model card")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="CPU threads (default: all)")
     options = parser.parse_args()
     if options.anew and not options.begin_with:
         parser.error("--anew is for a finished starter; name one with --begin-with")
+    if options.grow and (not options.begin_with or "autoencoder" not in (options.anew or ())):
+        parser.error("--grow is for finer latents; add --begin-with FOLDER and --anew autoencoder")
     if options.threads:
         torch.set_num_threads(options.threads)
     try:
@@ -67,6 +75,7 @@ def main() -> None:
             note=options.note,
             begin_with=options.begin_with,
             anew=tuple(options.anew or ()),
+            grow=options.grow,
         )
     except (LimnerError, OSError) as error:
         raise SystemExit(str(error)) from error
@@ -91,15 +100,19 @@ def run(
     note: str = "",
     begin_with: Path | None = None,
     anew: tuple[str, ...] = (),
+    grow: bool = False,
 ) -> None:
     """Run the stages in order. Each goes on from its last checkpoint; a finished one is only loaded.
 
-    begin_with: a finished starter, whose parts are trained further; anew: the stages that train theirs from nothing.
+    begin_with: a finished starter, whose parts are trained further; anew: the stages that train theirs from nothing;
+    grow: put an outer level around its UNet first.
     """
     parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
     for stage in anew:
         setattr(parts, PARTS[stage], None)
         parts.training = [row for row in parts.training if row["stage"] != STAGE_NAMES[stage]]
+    if grow and parts.unet is not None:
+        parts.unet = grown(parts.unet, recipe)
     known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
     ours = [*stages, *anew] if begin_with else known
     trained = [stage for stage in known if stage in ours]  # whose logs are in this folder

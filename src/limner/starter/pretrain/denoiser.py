@@ -30,7 +30,10 @@ REFRESH_EVERY = 100  # steps
 
 
 def build(recipe: Recipe) -> UNet2DConditionModel:
-    """The untrained UNet. Its levels of 8 x 8 and 4 x 4 attend to the text."""
+    """The untrained UNet. Its levels of 8 x 8 and 4 x 4 attend to the text.
+
+    The width of the time embedding follows the level of 16 x 16, whether or not one of 32 x 32 is around it.
+    """
     outer = len(recipe.unet_channels) - ATTENDING
     return UNet2DConditionModel(
         sample_size=recipe.latent_side,
@@ -43,6 +46,7 @@ def build(recipe: Recipe) -> UNet2DConditionModel:
         norm_num_groups=16,
         attention_head_dim=8,
         cross_attention_dim=recipe.text_width,
+        time_embedding_dim=4 * recipe.unet_channels[-ATTENDING - 1],
         resnet_time_scale_shift="scale_shift",  # as in Dhariwal & Nichol 2021, arXiv 2105.05233, section 3.1
     )
 
