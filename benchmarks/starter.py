@@ -17,10 +17,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from figures import machine, print_table, write_json
 from PIL import Image
 from rich.progress import track
 
+from figures import machine, print_table, write_json
 from limner.core.metrics import ImageSet, ScoredImage
 from limner.core.requests import MetricUse
 from limner.engine.scoring.scorers import Scorers
