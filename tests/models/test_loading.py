@@ -140,6 +140,15 @@ def test_a_failing_network_is_reported(monkeypatch):
         raise HTTPError("timed out while reading model.safetensors")
 
 
+@pytest.mark.parametrize("name", ["sdxl", "realistic-vision"])
+def test_a_model_that_is_not_there_is_named_before_its_autoencoder(name, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    model = loading.resolve(name)
+    assert model.vae, "it has an autoencoder of its own"
+    with pytest.raises(LimnerError, match=rf"^model '{name}' is not on disk and could not be fetched"):
+        loading.load(model, torch.float32, torch.device("cpu"))
+
+
 # Single files
 
 

@@ -28,6 +28,8 @@ def load_pipeline(kind: Any, source: ModelSource, dtype: torch.dtype, facts: Fac
     In half precision, the fp16 files are preferred: they are half the download, and the only ones that many
     repositories of large models were tested with.
     """
+    if not Path(source.location).is_file():
+        kind.load_config(source.location)  # a model that is not there is named before its autoencoder is
     if source.vae is not None:
         options["vae"] = load_vae(source.vae, dtype, facts.vae)
     if source.quantised is not None:
