@@ -33,7 +33,7 @@ from limner.starter.exam.model import ModelUnderTest
 from limner.starter.exam.prompts import exam_prompts
 from limner.starter.exam.scoring import score_images
 from limner.starter.judge import Judge
-from limner.starter.pretrain import denoiser
+from limner.starter.pretrain import denoiser, training_set
 from limner.starter.pretrain.drawings import SHARD, DrawnImages
 from limner.starter.pretrain.export import assemble
 from limner.starter.pretrain.objective import objective
@@ -96,7 +96,7 @@ class FirstChannels(AutoencoderKL):
 
 def latents_of(folder: Path, gallery: DrawnImages, parts: StarterParts) -> torch.Tensor:
     """Latents of all images with all channels, stored in `folder`."""
-    return denoiser.TrainingSet(SMALL, gallery, parts, folder / "starter-latents", "cpu").latents
+    return training_set.TrainingSet(SMALL, gallery, parts, folder / "starter-latents", "cpu").latents
 
 
 def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor, vae: AutoencoderKL) -> DrawnImages:
@@ -108,7 +108,7 @@ def prepare(scratch: Path, folder: Path, variant: Variant, latents: torch.Tensor
     for index, some in enumerate(latents[:count, : variant.channels].split(SHARD)):
         for name in (f"shard-{index:05d}.npy", f"shard-{index:05d}.json"):
             (scratch / "pictures" / name).symlink_to((folder / "pictures" / name).resolve())
-        denoiser.save_latents(scratch / "latents", index, denoiser.weights_hash(vae), some)
+        training_set.save_latents(scratch / "latents", index, training_set.weights_hash(vae), some)
     return DrawnImages(scratch / "pictures")
 
 

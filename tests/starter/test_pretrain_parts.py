@@ -34,6 +34,7 @@ from limner.starter.pretrain import (
     precision,
     text_encoder,
 )
+from limner.starter.pretrain import training_set as latents_and_captions
 from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, StageRecipe
 from limner.starter.pretrain.training_captions import CAPTION_KINDS, accessory_caption, kind_caption, training_caption
@@ -524,7 +525,7 @@ def test_plain_scenes_and_accessories_are_trained_more_often():
     cat = Scene(subject="cat", breed="tabby")
 
     def of(**changes):
-        return denoiser.emphasis(cat.model_copy(update=changes))
+        return latents_and_captions.emphasis(cat.model_copy(update=changes))
 
     assert (of(), of(light="night"), of(weather="rain"), of(extra="crown")) == (1.0, 0.5, 0.4, 3.0)
     assert of(light="sunset", weather="snowfall", extra="scarf") == pytest.approx(0.6)
@@ -559,7 +560,7 @@ def training_set(monkeypatch, tmp_path):
     """Makes a training set of images whose latents are their pixels; also what was encoded and the texts' tokens."""
     encoded, ids = [], {}
     monkeypatch.setattr(
-        denoiser,
+        latents_and_captions,
         "encode",
         lambda vae, images: encoded.append(len(images)) or SimpleNamespace(mode=lambda: images[:, :1, :2, :2]),
     )
@@ -567,12 +568,12 @@ def training_set(monkeypatch, tmp_path):
     def tokenise(words, texts):
         return torch.tensor([[ids.setdefault(text, len(ids)), 7] for text in texts])
 
-    monkeypatch.setattr(denoiser.Words, "tokenise", tokenise)
+    monkeypatch.setattr(latents_and_captions.Words, "tokenise", tokenise)
 
     def make(gallery, weight=0.0, **changes):
         parts = SimpleNamespace(vae=Part(weight), judge=Reading(), tokenizer="tokenizer")
         recipe = Recipe(captions=2, alignment=0.5).model_copy(update=changes)
-        return denoiser.TrainingSet(recipe, gallery, parts, tmp_path / "latents", "cpu")  # type: ignore[arg-type]
+        return latents_and_captions.TrainingSet(recipe, gallery, parts, tmp_path / "latents", "cpu")  # type: ignore[arg-type]
 
     return SimpleNamespace(make=make, encoded=encoded, ids=ids)
 
@@ -607,7 +608,7 @@ def test_captions_features_and_shares_are_those_of_the_same_image(training_set):
     assert torch.allclose(data.features[:, 0, 0, 0].float(), clean + 5, atol=0.01)
     assert torch.allclose(data.features[:, 1, 1, 1].float(), 2 * clean + 5, atol=0.01)
     assert not data.shares[:500].any(), "the first are held out"
-    assert data.shares[500:].tolist() == pytest.approx([denoiser.emphasis(scene) for scene in scenes[500:]])
+    assert data.shares[500:].tolist() == pytest.approx([latents_and_captions.emphasis(scene) for scene in scenes[500:]])
 
 
 def test_images_that_are_drawn_later_are_added(training_set):
@@ -711,7 +712,7 @@ def unet_stage(fitted, monkeypatch, tmp_path):
         data = Data(
             latents=latents,
             tokens=ids[:, :, None].expand(640, 3, 3),
-            shares=torch.tensor([0.0] * 500 + [denoiser.emphasis(scene) for scene in scenes[500:]]),
+            shares=torch.tensor([0.0] * 500 + [latents_and_captions.emphasis(scene) for scene in scenes[500:]]),
             features=torch.randn(640, 2, 2, 2).half(),
             refresh=lambda: made.append("refresh"),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import cast
 
@@ -13,17 +12,15 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
-from limner.core.errors import LimnerError
-from limner.starter.judge.network import JudgeNetwork
-from limner.starter.painter import Scene
 from limner.starter.pretrain.autoencoder import decode, encode, to_tensor
-from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages, as_tensor
+from limner.starter.pretrain.drawings import HELD_OUT, DrawnImages
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.objective import objective
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.precision import compiled, mixed
 from limner.starter.pretrain.recipe import Recipe
-from limner.starter.pretrain.text_encoder import Words, tokenise
+from limner.starter.pretrain.text_encoder import tokenise
+from limner.starter.pretrain.training_set import TrainingSet
 
 ATTENDING = 2  # levels with attention
 REFRESH_EVERY = 100  # steps
@@ -76,14 +73,6 @@ def sensitivity(vae: AutoencoderKL, pixels: np.ndarray, disturbance: float = 0.5
     return weights / weights.mean()
 
 
-def emphasis(scene: Scene) -> float:
-    """How often a scene is trained on, relative to others: more often plain ones, as most prompts ask for them, and
-    accessories, which are learned last.
-    """
-    plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
-    return plain * (3.0 if scene.extra else 1.0)
-
-
 class AlignedUNet(nn.Module):
     """A UNet, and layers that predict the judge's features of the clean image from its inner ones.
 
@@ -120,106 +109,6 @@ class AlignedUNet(nn.Module):
         return guess, self.predict(self._inner.pop())
 
 
-class TrainingSet:
-    """Latents, captions and features of drawn images on the training device. Images may be added while it trains.
-
-    latents: (n, c, h, w) half. tokens: (n, captions, l) int16. shares: how often each is trained on, (n,), never if it
-    is held out. features: (n, f, 8, 8) half, of the judge. The latents of each file of images are cached in `folder`,
-    with the hash of the autoencoder that they are of.
-    """
-
-    def __init__(self, recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> None:
-        assert parts.vae is not None
-        self.recipe, self.gallery, self.folder, self.device = recipe, gallery, folder, device
-        self.vae = parts.vae.to(device)  # pyright: ignore[reportArgumentType]
-        self.judge = parts.judge.to(device).eval() if parts.judge is not None and recipe.alignment else None
-        self._files, self._autoencoder, self._words = 0, weights_hash(parts.vae), Words(parts.tokenizer)
-        self.latents = torch.empty(0, recipe.latent_channels, recipe.latent_side, recipe.latent_side)
-        self.tokens = self.shares = self.features = torch.empty(0)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.refresh()
-
-    def __len__(self) -> int:
-        return len(self.latents)
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Add the images that have been drawn since."""
-        self.gallery.refresh()
-        first, added = len(self), range(self._files, len(self.gallery.shards))
-        if not added:
-            return
-        scenes = self.gallery.scenes[first:]
-        texts = [text for texts in self.gallery.captions[first:] for text in self._chosen(texts)]
-        tokens = self._words.tokenise(texts).short().unflatten(0, (len(scenes), self.recipe.captions))
-        shares = torch.tensor([emphasis(scene) for scene in scenes])
-        shares[: max(0, HELD_OUT - first)] = 0
-        parts = {"latents": torch.cat([self._latents_of(i) for i in added]), "tokens": tokens, "shares": shares}
-        if self.judge is not None:
-            parts["features"] = torch.cat([self._features_of(i) for i in added])
-        for name, part in parts.items():
-            part = part.to(self.device)
-            setattr(self, name, torch.cat([getattr(self, name), part]) if first else part)
-        self._files = len(self.gallery.shards)
-
-    def _chosen(self, captions: list[str]) -> list[str]:
-        """As many of an image's captions as the recipe says."""
-        count = self.recipe.captions
-        if len(captions) < count:
-            problem = f"an image in {self.gallery.folder} has {len(captions)} captions, and the recipe asks for {count}"
-            raise LimnerError(problem, "change 'captions' in the recipe, or draw the images in another folder")
-        return captions[:count]
-
-    def _latents_of(self, shard: int) -> torch.Tensor:
-        latents = load_latents(self.folder, shard, self._autoencoder)
-        if latents is None:
-            with mixed(self.device):
-                parts = [encode(self.vae, images).mode().half().cpu() for images in self._images_of(shard)]
-            latents = torch.cat(parts).contiguous()  # as they are when they are loaded, for the same rounding
-            save_latents(self.folder, shard, self._autoencoder, latents)
-        return latents.to(self.device)
-
-    def _features_of(self, shard: int) -> torch.Tensor:
-        assert self.judge is not None
-        return torch.cat([judge_features(self.judge, images).half() for images in self._images_of(shard)])
-
-    def _images_of(self, shard: int) -> list[torch.Tensor]:
-        """The shard's images in batches."""
-        return [to_tensor(part.to(self.device)) for part in as_tensor(self.gallery.shards[shard]).split(100)]
-
-
-def weights_hash(network: nn.Module) -> str:
-    """SHA-256 of a network's weights."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return found.hexdigest()
-
-
-def save_latents(folder: Path, shard: int, autoencoder: str, latents: torch.Tensor) -> None:
-    """Write the latents of a file of images. autoencoder: the hash of its weights."""
-    path = folder / f"latents-{shard:05d}.npz"
-    np.savez(partial := path.with_suffix(".partial.npz"), latents=latents.numpy(), autoencoder=autoencoder)
-    partial.replace(path)
-
-
-def load_latents(folder: Path, shard: int, autoencoder: str) -> torch.Tensor | None:
-    """The latents of a file of images; None if this autoencoder has not encoded them."""
-    path = folder / f"latents-{shard:05d}.npz"
-    if not path.exists():
-        return None
-    with np.load(path) as found:
-        return torch.from_numpy(found["latents"]) if str(found["autoencoder"]) == autoencoder else None
-
-
-def judge_features(judge: JudgeNetwork, images: torch.Tensor) -> torch.Tensor:
-    """The judge's features (n, 128, 8, 8) of images (n, 3, 128, 128) from -1 to 1."""
-    for stage in judge.stages[:3]:
-        images = stage(images)
-    return images
-
-
 def timesteps(draw: torch.Tensor) -> torch.Tensor:
     """A timestep (n,) from each of n equal parts of 0 to 999; draw: random numbers (n,) from 0 to 1."""
     n = len(draw)
@@ -227,39 +116,36 @@ def timesteps(draw: torch.Tensor) -> torch.Tensor:
     return steps.clamp(max=999)  # the last sum may be rounded up to n
 
 
-def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> UNet2DConditionModel:
-    """Train the UNet to denoise latents of drawn images with their captions."""
-    assert parts.vae is not None and parts.text is not None
-    data = TrainingSet(recipe, gallery, parts, folder / "latents", device)
-    text_encoder = parts.text.to(device)  # pyright: ignore[reportArgumentType]
-    torch.manual_seed(recipe.seed)
-    unet = (parts.unet or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
-    if device == "cpu":
-        unet.set_attn_processor(AttnProcessor())  # on a CPU faster than the fused kernel at these sizes
-        text_encoder.set_attn_implementation("eager")  # the same
-    goal = objective(recipe.prediction, device)
-    learner = AlignedUNet(unet, data.features.shape[1]).to(device) if recipe.alignment else unet
-    places = window(recipe.latent_side, recipe.centre_weight).to(device)
-    shown = gallery.batch(range(HELD_OUT, min(HELD_OUT + 16, len(gallery))))
-    channels = sensitivity(parts.vae, shown)[:, None, None].to(device)
-    empty = tokenise(parts.tokenizer, [""]).to(device)
+class DenoisingLoss:
+    """What the UNet is trained with: the error of its prediction for latents with noise, and the words of captions."""
 
-    def losses(
-        model: nn.Module, clean: torch.Tensor, tokens: torch.Tensor, steps: torch.Tensor, noise: torch.Tensor
+    def __init__(self, recipe: Recipe, data: TrainingSet, parts: StarterParts, shown: np.ndarray, device: str) -> None:
+        """shown: painter images (n, h, w, 3) uint8 that the weights of the latent channels are measured on."""
+        assert parts.vae is not None and parts.text is not None
+        self.recipe, self.data, self.device = recipe, data, device
+        self.text_encoder = parts.text.to(device)  # pyright: ignore[reportArgumentType]
+        if device == "cpu":
+            self.text_encoder.set_attn_implementation("eager")  # faster than the fused kernel at these sizes
+        self.goal = objective(recipe.prediction, device)
+        places = window(recipe.latent_side, recipe.centre_weight).to(device)
+        self.weights = places * sensitivity(parts.vae, shown)[:, None, None].to(device)
+        self.empty = tokenise(parts.tokenizer, [""]).to(device)
+        self._fast = compiled(self.errors, device)
+
+    def errors(
+        self, model: nn.Module, clean: torch.Tensor, tokens: torch.Tensor, steps: torch.Tensor, noise: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The squared error of the prediction (n, c, h, w), and predicted features."""
-        with mixed(device):
+        with mixed(self.device):
             with torch.no_grad():
-                states = text_encoder(tokens).last_hidden_state
-            result = model(goal.noisy(clean, noise, steps), steps, states)
+                states = self.text_encoder(tokens).last_hidden_state
+            result = model(self.goal.noisy(clean, noise, steps), steps, states)
         guess, features = result if isinstance(result, tuple) else (result.sample, None)
-        return F.mse_loss(guess.float(), goal.target(clean, noise, steps), reduction="none"), features
+        return F.mse_loss(guess.float(), self.goal.target(clean, noise, steps), reduction="none"), features
 
-    fast = compiled(losses, device)
-
-    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
-        if step % REFRESH_EVERY == 0:
-            data.refresh()
+    def of_step(self, model: nn.Module, rng: torch.Generator) -> torch.Tensor:
+        """The loss of a random batch."""
+        recipe, data, device = self.recipe, self.data, self.device
         n, dice = recipe.denoiser.batch, torch.Generator(device).manual_seed(rng.initial_seed())
         rows = torch.multinomial(data.shares, n, replacement=True, generator=dice)
         draw = torch.rand(3, n, generator=dice, device=device)
@@ -267,23 +153,24 @@ def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Pat
         clean = data.latents[rows].float()
         noise = torch.randn(clean.shape, generator=dice, device=device)
         tokens = data.tokens[rows, (draw[1] * data.tokens.shape[1]).long()].long()
-        tokens = torch.where(draw[2, :, None] < recipe.caption_dropout, empty, tokens)
-        errors, features = fast(learner, clean, tokens, steps, noise)
-        errors = (places * channels * errors).mean((1, 2, 3))
+        tokens = torch.where(draw[2, :, None] < recipe.caption_dropout, self.empty, tokens)
+        errors, features = self._fast(model, clean, tokens, steps, noise)
+        errors = (self.weights * errors).mean((1, 2, 3))
         if recipe.snr_cap:  # nearly clean images train fine texture only, and would outweigh those that train shape
-            errors = errors * (recipe.snr_cap / goal.ratio(steps)).clamp(max=1)
+            errors = errors * (recipe.snr_cap / self.goal.ratio(steps)).clamp(max=1)
         value = errors.mean()
         if features is not None:
             likeness = F.cosine_similarity(features.float(), data.features[rows].float(), dim=1)
             value = value - recipe.alignment * likeness.mean()
-        return value, {}
+        return value
 
     @torch.no_grad()
-    def evaluate(model: nn.Module) -> dict[str, float]:
-        rng = torch.Generator().manual_seed(0)
-        steps = torch.linspace(0, 999, 128).long().to(device)
-        noise = torch.randn(128, *data.latents.shape[1:], generator=rng).to(device)
-        errors, _ = losses(model, data.latents[:128].float(), data.tokens[:128, 0].long(), steps, noise)
+    def unseen(self, model: nn.Module) -> dict[str, float]:
+        """The mean error of held-out images, of all timesteps and of the noisy ones."""
+        rng, data = torch.Generator().manual_seed(0), self.data
+        steps = torch.linspace(0, 999, 128).long().to(self.device)
+        noise = torch.randn(128, *data.latents.shape[1:], generator=rng).to(self.device)
+        errors, _ = self.errors(model, data.latents[:128].float(), data.tokens[:128, 0].long(), steps, noise)
         errors = errors.mean((1, 2, 3))
         return {
             "unseen_loss": errors.mean().item(),
@@ -291,5 +178,22 @@ def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Pat
             "images": len(data),
         }
 
-    trained = fit("denoiser", learner, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=evaluate).eval()
+
+def train(recipe: Recipe, gallery: DrawnImages, parts: StarterParts, folder: Path, device: str) -> UNet2DConditionModel:
+    """Train the UNet to denoise latents of drawn images with their captions."""
+    data = TrainingSet(recipe, gallery, parts, folder / "latents", device)
+    torch.manual_seed(recipe.seed)
+    unet = (parts.unet or build(recipe)).to(device)  # pyright: ignore[reportArgumentType]
+    if device == "cpu":
+        unet.set_attn_processor(AttnProcessor())  # as for the text encoder
+    learner = AlignedUNet(unet, data.features.shape[1]).to(device) if recipe.alignment else unet
+    shown = gallery.batch(range(HELD_OUT, min(HELD_OUT + 16, len(gallery))))
+    losses = DenoisingLoss(recipe, data, parts, shown, device)
+
+    def loss(step: int, rng: torch.Generator) -> tuple[torch.Tensor, dict[str, float]]:
+        if step % REFRESH_EVERY == 0:
+            data.refresh()
+        return losses.of_step(learner, rng), {}
+
+    trained = fit("denoiser", learner, recipe.denoiser, loss, folder, seed=recipe.seed, evaluate=losses.unseen).eval()
     return trained.detach() if isinstance(trained, AlignedUNet) else trained
