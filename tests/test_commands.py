@@ -264,17 +264,17 @@ def test_a_key_is_revoked_and_an_account_changes_its_role(limner: Any, studio: M
 
 
 def test_a_worker_takes_its_limits_and_its_log_format(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    formats, workers = list[str](), list[tuple[int, float | None]]()
+    formats, workers = list[str](), list[Any]()
 
     def work(worker: Worker, stop: Any) -> None:
         stopped(stop)
-        workers.append((worker.together, worker.seconds))
+        workers.append((worker.together, worker.seconds, worker.kinds))
 
     monkeypatch.setattr("limner.core.logs.configure", formats.append)
     monkeypatch.setattr(Worker, "work", work)
     service.worker()
-    service.worker(log="json", together=3, run_seconds=1.5, parent=os.getppid())
-    assert (formats, workers) == (["text", "json"], [(8, None), (3, 1.5)])
+    service.worker(log="json", together=3, run_seconds=1.5, quick=True, parent=os.getppid())
+    assert (formats, workers) == (["text", "json"], [(8, None, None), (3, 1.5, {"prepare"})])
 
 
 def test_the_service_stops_at_the_first_signal(limner: Any, monkeypatch: pytest.MonkeyPatch) -> None:

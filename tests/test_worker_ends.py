@@ -322,17 +322,17 @@ def test_a_worker_claims_batches_and_cleans_the_machine(
 ) -> None:
     queue, steps = Queue(studio.store, "cleaned"), list[Any]()
 
-    def claim(worker: str, images: int) -> list[Any]:
-        steps.append((worker, images))
+    def claim(worker: str, images: int, kinds: object) -> list[Any]:
+        steps.append((worker, images, kinds))
         return [(f"run {len(steps)}", "lease")] if len(steps) < 5 else []
 
     monkeypatch.setattr(queue, "claim", claim)
     monkeypatch.setattr(studio.maintenance, "check_files", lambda: steps.append("files"))
     monkeypatch.setattr(studio.maintenance, "clean", lambda: steps.append("clean"))
     monkeypatch.setattr(Worker, "execute", lambda self, claimed, stop: steps.append(claimed[0][0]))
-    more = {} if together is None else {"together": together}
+    more = {} if together is None else {"together": together, "kinds": {"prepare"}}
     Worker(studio, queue, "w", **more).work(lambda: "run 5" in steps or len(steps) > 5)
-    claims = ("w", 8 if together is None else together)
+    claims = ("w", 8, None) if together is None else ("w", together, {"prepare"})
     assert steps[:4] == ["files", "clean", claims, "run 3"] and "clean" not in steps[2:], "once in an hour"
 
 
@@ -415,7 +415,7 @@ def test_the_name_of_a_worker_says_where_it_runs(monkeypatch: pytest.MonkeyPatch
 def test_a_worker_survives_a_database_outage(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     queue, asked = Queue(studio.store, "away"), list[str]()
 
-    def claim(worker: str, together: int) -> list[Any]:
+    def claim(worker: str, together: int, kinds: object) -> list[Any]:
         asked.append(worker)
         if len(asked) == 1:
             raise DatabaseUnavailable("it is away")

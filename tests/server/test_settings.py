@@ -90,7 +90,8 @@ def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypa
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     with serve.worker_processes(tmp_path, Settings(workers=2, together=5, run_seconds=60, log="json"), print):
         pass
-    assert len(started) == 2
+    assert len(started) == 3
+    assert ["--quick" in command for command, _ in started] == [False, False, True], "one for checks of datasets"
     command, environment = started[0]
     flags = dict(zip(command[command.index("worker") + 1 :: 2], command[command.index("worker") + 2 :: 2], strict=True))
     assert flags == {"--parent": str(os.getpid()), "--log": "json", "--together": "5", "--run-seconds": "60.0"}
@@ -99,9 +100,13 @@ def test_workers_are_started_with_the_settings_of_the_service(tmp_path, monkeypa
     monkeypatch.setenv("LIMNER_HOME", "/of/another/server")
     with serve.worker_processes(tmp_path, Settings(workers=2, run_seconds=0.5), print):
         pass
-    command, environment = started[-1]
+    command, environment = started[-2]
     assert (environment["OMP_NUM_THREADS"], environment["LIMNER_HOME"]) == ("3", str(tmp_path)), "if the user says so"
     assert command[-1] == "0.5"
+    before = len(started)
+    with serve.worker_processes(tmp_path, Settings(workers=0), print):
+        pass
+    assert len(started) == before, "other machines have the workers"
 
 
 def test_a_worker_that_ends_at_once_is_started_again_after_a_second(tmp_path, monkeypatch):
@@ -128,5 +133,5 @@ def test_a_worker_that_ends_at_once_is_started_again_after_a_second(tmp_path, mo
     monkeypatch.setattr(serve.subprocess, "Popen", Ended)
     monkeypatch.setattr(serve, "monotonic", lambda: now[0])
     with serve.worker_processes(tmp_path, Settings(), messages.append):
-        until("another worker", lambda: len(started) == 2)
-    assert started[1] - started[0] > 1 and messages[0] == "a worker ended (code 7) and is started again"
+        until("another worker", lambda: len(started) >= 3)
+    assert started[2] - started[0] > 1 and messages[0] == "a worker ended (code 7) and is started again"

@@ -6,12 +6,14 @@ import pytest
 from sqlalchemy import update
 
 from limner.core.accounts import Caller, Role
-from limner.core.requests import GenerateRequest, SweepRequest
+from limner.core.kinds import QUICK
+from limner.core.requests import GenerateRequest, PrepareRequest, SweepRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue, QueueState, WrongStatus
 from limner.store.runs import LeaseLost, Store
 from limner.store.tables import RunRow
 
+CHECK = PrepareRequest(sources=("photos",))
 PAINT = GenerateRequest(prompt="a dog")
 
 
@@ -40,6 +42,15 @@ def die(store: Store, run_id: str) -> None:
     with store.writing() as session:
         past = datetime.now(UTC) - timedelta(seconds=1)
         session.execute(update(RunRow).where(RunRow.id == run_id).values(lease=past))
+
+
+def test_a_worker_of_some_kinds_leaves_the_others(store: Store, queue: Queue) -> None:
+    training, check = wait(store), store.create(CHECK, queue="default", caller=Caller(account="", role=Role.MAKER)).id
+    assert [run.id for run, _ in queue.claim("w", kinds=QUICK)] == [check]
+    assert queue.claim("w", kinds=QUICK) == []
+    die(store, training)
+    assert queue.claim("w", kinds=QUICK) == [], "also one whose worker died"
+    assert [run.id for run, _ in queue.claim("w")] == [training]
 
 
 def test_positions_are_those_in_which_workers_claim(store: Store, queue: Queue) -> None:

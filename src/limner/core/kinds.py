@@ -31,7 +31,8 @@ class RequestKind:
     `limner.engine` and in `limner.cli.commands`. check: "module:name" in `limner.engine` of the function that checks it
     before it becomes a run; it imports no torch. execution: fields of `Execution` that it takes. check_values: likewise
     for a request that is queued; it reads no file and not the cache of the hub, because only workers have them; None
-    where there is nothing to check. several: whether a recipe may hold more than one. resumed_by: flags that resume an
+    where there is nothing to check. quick: takes seconds and little memory, so that it need not wait for a training.
+    several: whether a recipe may hold more than one. resumed_by: flags that resume an
     interrupted run of the same command, None where there is nothing to resume. group, examples: its heading in the
     help, and command lines that the help shows, without "limner".
     """
@@ -46,6 +47,7 @@ class RequestKind:
     group: CommandGroup
     examples: tuple[str, ...]
     check_values: str | None = None
+    quick: bool = False
     several: bool = False
     resumed_by: tuple[str, ...] | None = None
 
@@ -102,6 +104,7 @@ KINDS = {
                 "prepare photos/ --crop none --captioner starter --out dataset",
             ),
             check_values="prepare.checks:check_values",
+            quick=True,
             resumed_by=(),
         ),
         RequestKind(
@@ -198,3 +201,5 @@ KINDS = {
         ),
     )
 }
+QUICK = frozenset(kind.name for kind in KINDS.values() if kind.quick)
+"""The kinds of requests that take seconds."""

@@ -137,26 +137,31 @@ def thread_variables(workers: int) -> dict[str, str]:
 
 @contextmanager
 def worker_processes(home: Path, settings: Settings, say: Callable[[str], None]) -> Iterator[None]:
-    """Run worker processes until the block ends; a worker that ends earlier is replaced."""
+    """Run worker processes until the block ends; a worker that ends earlier is replaced.
+
+    One more executes quick requests only, so that they do not wait for a training.
+    """
     stopping = threading.Event()
     processes: list[subprocess.Popen[bytes]] = []
 
-    def start() -> subprocess.Popen[bytes]:
+    def start(quick: bool) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "limner.cli", "worker", "--parent", str(os.getpid())]
         command += ["--log", settings.log, "--together", str(settings.together)]
         command += [] if settings.run_seconds is None else ["--run-seconds", str(settings.run_seconds)]
+        command += ["--quick"] if quick else []
         environment = {**thread_variables(settings.workers), **os.environ, "LIMNER_HOME": str(home)}
         return subprocess.Popen(command, env=environment, start_new_session=True)
 
     def watch() -> None:
-        began = [monotonic()] * settings.workers
+        began = [monotonic()] * len(processes)
         while not stopping.wait(0.2):
             for index, process in enumerate(processes):
                 if process.poll() is not None and monotonic() - began[index] > 1:
                     say(f"a worker ended (code {process.returncode}) and is started again")
-                    processes[index], began[index] = start(), monotonic()
+                    processes[index], began[index] = start(quick[index]), monotonic()
 
-    processes.extend(start() for _ in range(settings.workers))
+    quick = [False] * settings.workers + [True] * bool(settings.workers)
+    processes.extend(map(start, quick))
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:

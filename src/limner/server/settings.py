@@ -20,7 +20,9 @@ class Settings(Frozen):
     port: Annotated[int | None, Heading.BASICS] = Field(
         default=None, ge=0, le=65535, description="Port to listen on (default: the first free one from 7412 on)."
     )
-    workers: Annotated[int, Heading.BASICS] = Field(default=1, ge=0, le=64, description="Worker processes to start.")
+    workers: Annotated[int, Heading.BASICS] = Field(
+        default=1, ge=0, le=64, description="Worker processes to start; with any, one more checks datasets only."
+    )
     together: Annotated[int, Heading.EXECUTION] = Field(
         default=8,
         ge=1,

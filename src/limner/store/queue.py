@@ -72,16 +72,17 @@ class Queue:
     def __init__(self, store: Store, name: str = "default", lease: timedelta = LEASE, attempts: int = ATTEMPTS) -> None:
         self.store, self.name, self.lease, self.attempts = store, name, lease, attempts
 
-    def claim(self, worker: str, images: int = 1) -> list[tuple[Run, Lease]]:
+    def claim(self, worker: str, images: int = 1, kinds: Collection[str] | None = None) -> list[tuple[Run, Lease]]:
         """Claim the next run, and queued runs that can be generated in one batch with it; [] if none waits.
 
         The next run has the highest priority, and of those it is the oldest. images: how many images a batch may have;
-        the requests may say fewer. A run that a worker died of is claimed alone, so that it costs no other run an
-        attempt.
+        the requests may say fewer. kinds: only runs of these kinds; None for all. A run that a worker died of is
+        claimed alone, so that it costs no other run an attempt.
         """
         now = datetime.now(UTC)
         waiting = or_(RunRow.status == Status.QUEUED, _expired(now))
         query = _next(self.name).where(waiting).limit(1)
+        query = query if kinds is None else query.where(RunRow.kind.in_(kinds))
         with self.store.writing() as session:
             self._fail_exhausted(session, now)
             while (row := session.scalars(query).one_or_none()) is not None:

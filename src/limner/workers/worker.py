@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from functools import partial
 from types import TracebackType
@@ -90,7 +90,8 @@ class Heartbeat:
 class Worker:
     """Executes the runs of a queue until it is stopped; then the runs that are not done go back into the queue.
 
-    together: most images of different requests in one batch. seconds: time limit of a run, None without one.
+    together: most images of different requests in one batch. seconds: time limit of a run, None without one. kinds:
+    the kinds of requests that it executes, None for all.
     """
 
     def __init__(
@@ -100,9 +101,10 @@ class Worker:
         name: str | None = None,
         together: int = BATCH,
         seconds: float | None = None,
+        kinds: Collection[str] | None = None,
     ) -> None:
         self.studio, self.queue, self.name = studio, queue or Queue(studio.store), name or worker_name()
-        self.together, self.seconds = together, seconds
+        self.together, self.seconds, self.kinds = together, seconds, kinds
 
     def work(self, stop: Callable[[], bool]) -> None:
         """Claim and execute runs until `stop` returns True."""
@@ -114,7 +116,7 @@ class Worker:
                     if time.monotonic() - swept > SWEEP_INTERVAL:
                         swept = time.monotonic()
                         self.studio.maintenance.clean()
-                    claimed = self.queue.claim(self.name, self.together)
+                    claimed = self.queue.claim(self.name, self.together, self.kinds)
                     if not claimed:
                         changes.wait(stop)
                 except LimnerError as error:  # the database does not respond

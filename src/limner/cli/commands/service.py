@@ -40,8 +40,12 @@ def worker(
     run_seconds: Annotated[
         float | None, Parameter(help="Maximum duration of a run, in seconds (default: no limit).")
     ] = None,
+    quick: Annotated[
+        bool, Parameter(help="Execute only checks of datasets, which then wait for no training.", negative="")
+    ] = False,
     parent: Annotated[int | None, Parameter(show=False)] = None,
 ) -> None:
+    from limner.core.kinds import QUICK
     from limner.core.logs import configure
     from limner.studio.studio import Studio
     from limner.workers.worker import Worker
@@ -49,7 +53,7 @@ def worker(
 
     configure(log)
     with stop_on_signal(lambda line: logger.info("stopping after this step")) as stop:
-        own = Worker(Studio(), together=together, seconds=run_seconds)
+        own = Worker(Studio(), together=together, seconds=run_seconds, kinds=QUICK if quick else None)
         with empty_folder():
             own.work(lambda: stop() or parent not in (None, os.getppid()))  # the parent process ended
 
