@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -23,8 +22,7 @@ from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
-from pages import PART, text_of, tree
-from serving import parsed
+from pages import PART, streamed, text_of, tree
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
 
@@ -108,44 +106,20 @@ def test_a_running_job_shows_its_stage_the_time_left_and_a_preview(site, tmp_pat
     assert not entry(site, run.id).xpath(".//progress | .//img"), "nobody works on it"
 
 
-def stream(site, path: str, seconds: float = 0.0, act=lambda: None) -> list:
-    """The parts that a stream of a page sends while something happens; without `seconds`, only the first one."""
-    waiter = site.client.app.state.server.waiter
-
-    def meanwhile():
-        time.sleep(seconds / 2)
-        act()
-        time.sleep(seconds / 2)
-        waiter.stop()
-
-    thread = threading.Thread(target=meanwhile) if seconds else None
-    if thread is None:
-        waiter.stop()
-    else:
-        thread.start()
-    headers = {"Accept": "text/html, text/event-stream", **PART}
-    response = site.client.get(path, headers=headers)
-    if thread is not None:
-        thread.join()
-    waiter.stopping = False
-    assert response.headers["content-type"].startswith("text/event-stream")
-    return [html.fromstring(each["data"]) for each in parsed(response.content) if "event" not in each]
-
-
 @pytest.mark.parametrize("query", [{}, {"kind": "generate"}, {"status": "queued"}])
 def test_a_stream_begins_with_the_jobs_as_they_are_now(site, query):
     run = generate(site)
     place = site.page("/queue", params=query).xpath("//*[@id='live']/@*[name()='hx-sse:connect']")[0]
-    (sent,) = stream(site, place)
+    (sent,) = streamed(site, place)
     assert sent.get("hx-target") == "#jobs" and sent.xpath("//article/@id") == [f"job-{run.id}"]
     site.studio.runs.cancel(run.id)
-    (sent,) = stream(site, place)
+    (sent,) = streamed(site, place)
     assert sent.xpath("//article/@data-state") == ([] if "status" in query else ["cancelled"])
 
 
 def test_a_stream_of_the_queue_sends_what_changes_and_new_jobs(site):
     run = generate(site)
-    sent = stream(site, "/queue/events", 3, lambda: (claim(site), generate(site, "new")))
+    sent = streamed(site, "/queue/events", 3, lambda: (claim(site), generate(site, "new")))
     assert [each.xpath("//article/@data-state") for each in (sent[0], sent[-1])] == [["queued"], ["running", "queued"]]
     assert len(sent) <= 3, "it sends nothing while nothing changes"
     assert sent[-1].xpath("//article/@id")[0] == f"job-{run.id}"
@@ -160,7 +134,7 @@ def test_a_stream_of_a_job_ends_with_its_results(site):
         site.studio.store.add_event(run.id, Notice(text="the seed is 3"), lease)
         Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; choose a smaller size")
 
-    sent = stream(site, f"/runs/{run.id}/live", 3, end)
+    sent = streamed(site, f"/runs/{run.id}/live", 3, end)
     first, last = (next(each for each in part if each.xpath(".//article")) for part in (sent, sent[::-1]))
     assert first.xpath(".//article/@data-state") == ["running"] and first.xpath(".//progress")
     assert last.xpath(".//article/@data-state") == ["failed"] and "the seed is 3" in text_of(last)

@@ -109,7 +109,7 @@ def run_view(
 def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of training."""
     if isinstance(run.request, TrainRequest):
-        return f"Learn {run.request.instance_prompt.removeprefix('a photo of ')}"
+        return f"Teach {run.request.of_subject('{}') or run.request.instance_prompt}"
     return run.request.summary or run.request.kind
 
 
