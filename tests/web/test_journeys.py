@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-import pytest
+import os
+import signal
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
+import pytest
+from playwright.sync_api import expect
+from test_queue_page import die
+
+import serving
 from browsing import PHONE, opened, overflow, serious_findings
+from limner.core.runs import Status
+from limner.studio.studio import Studio
 from limner.web.rendering import NAVIGATION
 
 PLACES = [place for _, place, _ in NAVIGATION] + ["/components"]
@@ -35,3 +47,59 @@ def test_pages_fit_and_have_no_serious_finding(served, browser, device, scheme):
             page.goto(place)
             assert overflow(page) == 0, place
             assert serious_findings(page) == [], place
+
+
+def kill(process: int) -> None:
+    """Kill a process and its workers as `kill -9` does."""
+    workers = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    for each in (*map(int, workers), process):
+        os.kill(each, signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_open_pages_recover_from_a_killed_server(home, starter, browser):
+    first = serving.start(home)
+    port = urlsplit(first.call.address).port
+    second = None
+    try:
+        with opened(browser, first.call.address, "ERR_") as teach, closing(Studio(home)) as studio:
+            create, queue = teach.context.new_page(), teach.context.new_page()
+            pages = (teach, create, queue)
+            for page in pages:
+                page.set_default_timeout(90_000)
+            teach.goto("/teach")
+            teach.get_by_role("button", name="Try with a drawn cat").click()
+            teach.goto(f"{teach.url.removesuffix('/images')}/train")
+            teach.get_by_role("button", name="Start training").click()
+            queue.goto("/queue")
+            running = queue.locator("article[data-state=running]", has_text="Teach sks cat")
+            running.get_by_text("of 480").wait_for()
+            create.goto("/create")
+            create.get_by_label("What to show").fill("a photo of a cat")
+            create.get_by_role("button", name="Create", exact=True).click()
+            create.locator("#results article[data-status=queued]").wait_for()
+            queue.locator("article[data-state=queued]", has_text="a photo of a cat").wait_for()
+            (training,) = studio.runs.list(status=Status.RUNNING)
+            for page in pages:
+                page.evaluate("window.never_reloaded = true")
+            kill(first.process.pid)
+            first.process.wait()
+            for page in pages:
+                page.get_by_text("The server does not answer").first.wait_for()
+            assert studio.runs.get(training.id).status is Status.RUNNING, "nobody was left to record that it stopped"
+            die(SimpleNamespace(studio=studio), training.id)
+            second = serving.start(home, port=port)
+            running.get_by_text("Attempt 2").wait_for()
+            expect(teach.locator("section.training")).to_have_attribute("data-status", "running")
+            running.get_by_role("button", name="Stop: Teach sks cat", exact=True).click()
+            queue.locator("article[data-state=cancelled]", has_text="Teach sks cat").wait_for()
+            teach.get_by_role("button", name="Resume").wait_for()
+            create.locator("#results article[data-status=done] img").first.wait_for()
+            queue.locator("article[data-state=done]", has_text="a photo of a cat").wait_for()
+            assert all(page.evaluate("window.never_reloaded") for page in pages)
+    finally:
+        for each in filter(None, (first, second)):
+            if each.process.poll() is None:
+                kill(each.process.pid)
+            each.process.wait()
+            each.process.stderr.close()

@@ -411,7 +411,7 @@ def test_a_sweep_as_a_command(site):
     values = [{"field": "prompt", "values": ["a cat, sitting", "a dog"]}]
     commas = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=values))
     page = site.page(f"/runs/{commas.id}")
-    assert [text_of(each) for each in page.xpath("//summary")] == ["JSON", "Python"], "no command can say it"
+    assert [text_of(each) for each in page.xpath("//div[@class='copied']//summary")] == ["JSON", "Python"], "no command can say it"
 
 
 def test_a_run_of_the_command_line_has_no_paths_and_no_buttons(site):

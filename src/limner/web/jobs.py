@@ -11,13 +11,13 @@ from urllib.parse import urlencode
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
 from limner.core.kinds import KINDS
-from limner.core.requests import TrainRequest
+from limner.core.requests import PrepareRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
 from limner.web.rendering import since
-from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, time_left
+from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
 
 KIND_TEXTS = {
     "generate": "Images",
@@ -69,8 +69,9 @@ class JobView:
 
     state: names its colour; one of the statuses, "lost" or "stopping". position: among all waiting runs, from 1.
     explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer they take,
-    in words. preview: of what it is working on. advice: what to do about an error. behind: whether runs of the same
-    account come after it. first, last: whether it is the first or last waiting run that the caller can move.
+    in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again continues from
+    its last checkpoint. behind: whether runs of the same account come after it. first, last: whether it is the first or
+    last waiting run that the caller can move.
     """
 
     id: str
@@ -88,11 +89,13 @@ class JobView:
     total: int | None
     left: str
     preview: ImageView | None
+    preview_text: str
     images: tuple[ImageView, ...]
     more: int
     error: str
     advice: str
     can_retry: bool
+    resumes: bool
     movable: bool
     behind: bool
     first: bool
@@ -193,11 +196,13 @@ def job_view(
         total=total,
         left=left,
         preview=image_view(shown, title) if shown is not None and shown.url is not None else None,
+        preview_text=preview_text(run),
         images=tuple(images),
         more=len(made) - len(images),
         error=error_of(run) or "",
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
+        resumes=isinstance(run.request, TrainRequest) and run.started is not None,
         movable=place is not None,
         behind=behind,
         first=place == 0,
@@ -226,8 +231,10 @@ def _lost(run: Run) -> str:
 def advice_of(run: Run) -> str:
     """What to do about a run that did not end well; empty where its error already says so."""
     error, training = run.error or "", isinstance(run.request, TrainRequest)
+    if training and run.started is not None and run.status in (Status.INTERRUPTED, Status.CANCELLED):
+        return "Resume continues from its last checkpoint."
     if run.status is Status.INTERRUPTED:
-        return "Try again continues from its last checkpoint." if training else "Try again starts it anew."
+        return "Try again starts it anew."
     if run.status is not Status.FAILED:
         return ""
     if error.endswith(WORKERS_DIED):
@@ -254,6 +261,8 @@ def title_of(run: Run) -> str:
     request = run.request
     if isinstance(request, TrainRequest):
         return f"Teach {request.of_subject('{}') or request.instance_prompt}"
+    if isinstance(request, PrepareRequest) and run.queue is not None:
+        return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
     text = request.summary if run.queue is not None else without_paths(request.summary)
     shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
     return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from limner.core.accounts import Caller
+from limner.core.drafts import Draft
 from limner.core.execution import Execution
 from limner.core.feedback import ImageQuery
 from limner.core.runs import Run, Status
@@ -34,7 +35,7 @@ from limner.web.subjects import subjects_of
 from limner.web.views import ImageView, open_runs
 
 EXAMPLE = "a photo of a corgi on the beach at sunset"
-NEWEST, RECENT = 12, 20
+NEWEST, RECENT, DRAFTS = 12, 20, 3
 SEEDS = 2**31
 router = APIRouter()
 
@@ -98,7 +99,7 @@ async def make_first_portrait(
 async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
     if not wants_part(request):
         return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    return part(request, "home.html", "started", **await run_sync(_shown, state, caller, view))
+    return part(request, "home.html", "started", **{**await run_sync(_shown, state, caller, view), "started": run.id})
 
 
 def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
@@ -115,11 +116,18 @@ def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
     return {
         "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
         "working": bool(waiting),
+        "started": "",
+        "drafts": [each for each in studio.drafts.list(caller.account) if _unfinished(each)][:DRAFTS],
         "images": images,
         "example": EXAMPLE,
         "first_image": not images and not any(run.request.kind == "generate" for run in waiting),
         "first_subject": not taught and not any(run.request.kind == "train" for run in waiting),
     }
+
+
+def _unfinished(draft: Draft) -> bool:
+    """Whether somebody began to teach a subject and has not started the training."""
+    return bool(draft.shown) and not draft.choices.train and not draft.choices.waits
 
 
 def _newest_of_each(runs: list[Run]) -> list[Run]:
