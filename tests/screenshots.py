@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import serving
 from browsing import CHROMIUM
+from limner.core.drafts import Draft
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
@@ -45,6 +46,7 @@ PROMPTS = (
     "a photo of a husky in the forest wearing a blue scarf",
     "a drawing of a tabby cat in the garden",
 )
+WAITING = ("a photo of a green teapot in the garden", "a photo of a beagle in the park, oil painting")
 REQUEST_OF_FAILED = "a photo of a poodle in the city at night"
 MEMORY = "the machine ran out of memory; choose a smaller size or fewer images at once"
 
@@ -71,7 +73,7 @@ class Scene:
 
 def open_settings(page: Page) -> None:
     """Open the drawer of all settings of the page Create, and scroll to it."""
-    page.locator("#create details.drawer > summary").click()
+    page.locator("#create summary", has_text="All other settings").click()
     page.locator("#create-filter").scroll_into_view_if_needed()
 
 
@@ -137,8 +139,10 @@ def _page(browser: Browser, address: str, **options) -> Iterator[Page]:
         context.close()
 
 
-def visit(taking: Taking, folder: Path) -> None:
-    """Go through all stages with a server of its own, whose data is in the folder."""
+def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) -> None:
+    """Go through all stages with a server of its own, whose data is in the folder. settings: of the training, where
+    they differ from those of the example.
+    """
     (folder / "guarded").mkdir()
     serving.key_of(folder / "guarded", "admin", "--role", "admin")
     with serving.service(folder / "guarded", workers=0, accounts=True) as guarded:
@@ -147,11 +151,9 @@ def visit(taking: Taking, folder: Path) -> None:
     home.mkdir()
     with serving.service(home, workers=0) as empty:
         taking.stage(empty.call.address, Stage.EMPTY, {})
-    with closing(Studio(home)) as studio:
-        failed = _failed_job(studio)
     with serving.program(home) as running, closing(Studio(home)) as studio:
         address = running.call.address
-        facts = {"failed": failed, **_make_images(running.call)}
+        facts = _make_images(running.call)
         with _page(taking.browser, address) as page:
             page.goto("/teach")
             page.get_by_role("button", name="Try with a drawn cat").click()
@@ -159,20 +161,29 @@ def visit(taking: Taking, folder: Path) -> None:
             facts["draft"] = page.evaluate("location.pathname").removesuffix("/images")
             photo = page.locator("#photos article").first.get_attribute("id") or ""
             facts["photo"] = photo.removeprefix("image-")
+            _change_settings(studio, facts["draft"].rpartition("/")[2], settings or {})
             taking.stage(address, Stage.DRAFT, facts)
             page.goto(f"{facts['draft']}/train")
             page.get_by_role("button", name="Start training").click()
             facts["training"] = _training_at_work(studio)
-            for prompt in PROMPTS[:2]:
-                running.call("POST", "/v1/runs", {"kind": "generate", "prompt": f"{prompt}, wide", "count": 2})
+            facts["failed"] = _failed_job(studio)
+            for prompt in WAITING:
+                running.call("POST", "/v1/runs", {"kind": "generate", "prompt": prompt, "count": 2})
             taking.stage(address, Stage.WORKING, facts)
             _wait(lambda: studio.runs.get(facts["training"]).status.ended)
         running.call("POST", "/v1/runs", _portraits(studio, facts["training"]), timeout=300, Prefer="wait=300")
         taking.stage(address, Stage.DONE, facts)
 
 
+def _change_settings(studio: Studio, draft: str, settings: dict[str, str]) -> None:
+    def change(before: Draft) -> Draft:
+        return before.with_choices(fields={**before.choices.fields, **settings})
+
+    studio.drafts.change("", draft, change)
+
+
 def _failed_job(studio: Studio) -> str:
-    """Let a job fail, as where memory runs out; returns its id."""
+    """Let a job fail while the worker is busy, as where memory runs out; returns its id."""
     studio.enqueue(GenerateRequest(prompt=REQUEST_OF_FAILED, count=48))
     queue = Queue(studio.store)
     ((run, lease),) = queue.claim("screenshots")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -14,11 +15,14 @@ from playwright.sync_api import expect
 from test_queue_page import die
 
 import serving
-from browsing import PHONE, opened, overflow, serious_findings
+from browsing import PHONE, loop_of, opened, overflow, serious_findings
 from limner.core.runs import Status
 from limner.studio.studio import Studio
 from limner.web.rendering import NAVIGATION
+from limner.web.security import is_page
+from screenshots import SCENES, SCHEMES, WIDTHS, Taking, visit
 
+ROOT = Path(__file__).parents[2]
 PLACES = [place for _, place, _ in NAVIGATION] + ["/components"]
 
 
@@ -47,6 +51,41 @@ def test_pages_fit_and_have_no_serious_finding(served, browser, device, scheme):
             page.goto(place)
             assert overflow(page) == 0, place
             assert serious_findings(page) == [], place
+
+
+def test_every_page_has_a_screenshot(site):
+    shown = {scene.path.partition("?")[0] for scene in SCENES}
+    for route in site.client.app.routes:
+        path, methods = getattr(route, "path", "{}"), getattr(route, "methods", None) or ()
+        if "GET" in methods and "{" not in path and "/events" not in path and is_page({"path": path}):
+            response = site.client.get(path, headers={"Accept": "text/html"})
+            if "<html" in response.text and response.status_code == 200:
+                assert path in shown, f"no scene of tests/screenshots.py shows {path}"
+    assert {place for _, place, _ in NAVIGATION} <= shown
+    assert len({scene.name for scene in SCENES}) == len(SCENES)
+
+
+def test_the_docs_show_screenshots_that_the_command_makes():
+    made = {f"{scene.name}-{width}-{scheme}.webp" for scene in SCENES for width in WIDTHS for scheme in SCHEMES}
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        shown = set(re.findall(r"images/studio/([^)\s]+)", page.read_text()))
+        assert shown <= made, page.name
+    files = {path.name for path in (ROOT / "docs/images/studio").glob("*")}
+    assert files <= made, "files that the command does not make any more"
+    assert sum(path.stat().st_size for path in (ROOT / "docs/images/studio").glob("*")) < 4 * 2**20
+
+
+@pytest.mark.slow
+def test_every_page_fits_and_has_no_serious_finding(browser, starter, tmp_path):
+    faults = []
+
+    def check(page, scene, width, scheme):
+        found = serious_findings(page) + ([f"{wide} px too wide"] if (wide := overflow(page)) else [])
+        faults.extend(f"{scene.name} {width} {scheme}: {each}" for each in found)
+
+    with loop_of(browser):
+        visit(Taking(browser, check, SCENES), tmp_path, {"steps": "80", "prior": "false"})
+    assert faults == []
 
 
 def kill(process: int) -> None:

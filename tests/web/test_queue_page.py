@@ -16,7 +16,7 @@ import serving
 from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.accounts import Caller, Role
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Restarted, Stage
-from limner.core.requests import GenerateRequest, SweepRequest, TrainRequest
+from limner.core.requests import GenerateRequest, PrepareRequest, SweepRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Status
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
@@ -196,7 +196,25 @@ def test_an_ended_job_says_how_and_what_to_do(site, status, error, internal, sta
         assert [text_of(each) for each in job.xpath(".//p[@class='error']")] == ([error] if error else [])
         assert advice in text_of(job)
         assert buttons(job) == ([] if status is Status.DONE else ["Try again"])
+        changes = job.xpath(".//a[text()='Change it']/@href")
+        assert changes == (["/create?seed=42&prompt=a+cat"] if status is Status.FAILED else [])
     assert "took 0 s" in text_of(entry(site, run.id))
+
+
+def test_a_training_that_was_stopped_resumes(site):
+    site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier="sks"))
+    run = finish(site, Status.CANCELLED)
+    job = entry(site, run.id)
+    assert buttons(job) == ["Resume"] and "continues from its last checkpoint" in text_of(job)
+    waiting = site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="cat", identifier="sks"))
+    site.studio.runs.cancel(waiting.id)
+    job = entry(site, waiting.id)
+    assert buttons(job) == ["Try again"] and "stopped just now, before it began" in text_of(job)
+
+
+def test_the_title_of_a_preparation_has_no_hash(site):
+    run = site.studio.enqueue(PrepareRequest(sources=(f"folder:{'b' * 64}",), class_word="dog"))
+    assert text_of(entry(site, run.id).xpath(".//a")[0]) == "Prepare images of dog"
 
 
 def test_a_job_whose_worker_was_killed_waits_in_the_first_place(site):
@@ -254,7 +272,9 @@ def test_jobs_change_places(site):
 def test_stop_after_this_can_be_undone(site):
     a, b, c = (generate(site, name) for name in "abc")
     claim(site)
-    assert "Stop after this" in buttons(entry(site, a.id)) and "Stop after this" not in buttons(entry(site, c.id))
+    assert "Stop all after this" in buttons(entry(site, a.id)) and "Stop all after this" not in buttons(
+        entry(site, c.id)
+    )
     response = site.client.post(f"/runs/{a.id}/stop-after")
     states = {run.id: run.status for run in site.studio.runs.list()}
     assert states == {a.id: Status.RUNNING, b.id: Status.CANCELLED, c.id: Status.CANCELLED}
@@ -411,7 +431,9 @@ def test_a_sweep_as_a_command(site):
     values = [{"field": "prompt", "values": ["a cat, sitting", "a dog"]}]
     commas = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=values))
     page = site.page(f"/runs/{commas.id}")
-    assert [text_of(each) for each in page.xpath("//div[@class='copied']//summary")] == ["JSON", "Python"], "no command can say it"
+    assert [text_of(each) for each in page.xpath("//div[@class='copied']//summary")] == ["JSON", "Python"], (
+        "no command can say it"
+    )
 
 
 def test_a_run_of_the_command_line_has_no_paths_and_no_buttons(site):

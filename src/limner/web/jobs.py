@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
 from limner.core.kinds import KINDS
-from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
+from limner.web.cards import query_of
 from limner.web.rendering import since
 from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
 
@@ -70,8 +71,8 @@ class JobView:
     state: names its colour; one of the statuses, "lost" or "stopping". position: among all waiting runs, from 1.
     explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer they take,
     in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again continues from
-    its last checkpoint. behind: whether runs of the same account come after it. first, last: whether it is the first or
-    last waiting run that the caller can move.
+    its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of the same account
+    come after it. first, last: whether it is the first or last waiting run that the caller can move.
     """
 
     id: str
@@ -96,6 +97,7 @@ class JobView:
     advice: str
     can_retry: bool
     resumes: bool
+    change: str
     movable: bool
     behind: bool
     first: bool
@@ -202,12 +204,19 @@ def job_view(
         error=error_of(run) or "",
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
+        change=change_path(run) if run.status is Status.FAILED and queued else "",
         resumes=isinstance(run.request, TrainRequest) and run.started is not None,
         movable=place is not None,
         behind=behind,
         first=place == 0,
         last=place is not None and place + 1 >= count,
     )
+
+
+def change_path(run: Run) -> str:
+    """The path of the page Create with the settings of a run that generates images; empty for other runs."""
+    query = query_of(run.request) if isinstance(run.request, GenerateRequest) else ""
+    return f"/create?{query}" if query else ""
 
 
 def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
@@ -272,7 +281,9 @@ def times_of(run: Run, *, lost: bool = False) -> str:
     """How long a run waits or works, or when it ended and how long it took."""
     now = datetime.now(UTC)
     if run.started is None:
-        return f"sent {since(run.created)}" if run.status.ended else f"waiting for {duration(now - run.created)}"
+        if run.status.ended:
+            return f"stopped {since(run.finished or run.created)}, before it began"
+        return f"waiting for {duration(now - run.created)}"
     if run.status is Status.QUEUED or lost:
         return f"first started {since(run.started)}"
     if not run.status.ended:
