@@ -101,7 +101,7 @@ def test_open_pages_recover_from_a_killed_server(home, starter, browser):
     port = urlsplit(first.call.address).port
     second = None
     try:
-        with opened(browser, first.call.address, "ERR_") as teach, closing(Studio(home)) as studio:
+        with opened(browser, first.call.address, ("ERR_", "Failed to fetch")) as teach, closing(Studio(home)) as studio:
             create, queue = teach.context.new_page(), teach.context.new_page()
             pages = (teach, create, queue)
             for page in pages:
