@@ -3,7 +3,7 @@
     .venv/bin/python tests/screenshots.py docs/images/studio
 
 It starts a server with a worker on an empty home, makes images and teaches the demo's character on the starter, and
-takes the screenshots on the way. It takes about five minutes on two cores. SCENES lists the pages; the tests of pages
+takes the screenshots on the way. It takes five to ten minutes on two cores. SCENES lists the pages; the tests of pages
 in a browser go through the same list.
 """
 
@@ -19,7 +19,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -82,7 +83,7 @@ PLACES = {key: place for key, place, _ in NAVIGATION}
 SCENES = (
     Scene("home-empty", PLACES["home"], Stage.EMPTY),
     Scene("home", PLACES["home"], Stage.WORKING),
-    Scene("create", PLACES["create"] + "?prompt=a+photo+of+a+corgi+on+the+beach+at+sunset&count=4"),
+    Scene("create", PLACES["create"] + "?{portrait}"),
     Scene("create-settings", PLACES["create"], prepare=open_settings),
     Scene("pets", "/create/pets"),
     Scene("marketing", "/create/marketing"),
@@ -155,6 +156,7 @@ def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) 
         address = running.call.address
         facts = _make_images(running.call)
         with _page(taking.browser, address) as page:
+            _fill_in_forms(page)
             page.goto("/teach")
             page.get_by_role("button", name="Try with a drawn cat").click()
             page.wait_for_url("**/images")
@@ -171,7 +173,9 @@ def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) 
                 running.call("POST", "/v1/runs", {"kind": "generate", "prompt": prompt, "count": 2})
             taking.stage(address, Stage.WORKING, facts)
             _wait(lambda: studio.runs.get(facts["training"]).status.ended)
-        running.call("POST", "/v1/runs", _portraits(studio, facts["training"]), timeout=300, Prefer="wait=300")
+        portraits = _portraits(studio, facts["training"])
+        running.call("POST", "/v1/runs", portraits, timeout=300, Prefer="wait=300")
+        facts["portrait"] = urlencode({name: portraits[name] for name in ("prompt", "adapter", "count")}, doseq=True)
         taking.stage(address, Stage.DONE, facts)
 
 
@@ -191,6 +195,16 @@ def _failed_job(studio: Studio) -> str:
     return run.id
 
 
+def _fill_in_forms(page: Page) -> None:
+    """Create images with the forms of pets and of marketing."""
+    for path, prompt in (("/create/pets", ""), ("/create/marketing", "a red mug on the beach")):
+        page.goto(path)
+        if prompt:
+            page.get_by_label("Prompt", exact=True).fill(prompt)
+        page.locator("main form button.primary", has_text="Create").click()
+        page.locator("article[data-status=done]").first.wait_for(timeout=240_000)
+
+
 def _make_images(call: serving.Client) -> dict[str, str]:
     """Generate images; returns the ids of two."""
     for prompt in PROMPTS:
@@ -201,8 +215,8 @@ def _make_images(call: serving.Client) -> dict[str, str]:
     return {"image": ids[0], "other": ids[4]}
 
 
-def _portraits(studio: Studio, training: str) -> dict[str, object]:
-    """The request for images of the subject that was taught."""
+def _portraits(studio: Studio, training: str) -> dict[str, Any]:
+    """The fields of a request for images of the subject that was taught."""
     (adapter,) = studio.runs.artifacts(training, "adapter")
     prompt = "a photo of sks cat wearing a red scarf in the city"
     return {"kind": "generate", "prompt": prompt, "adapter": [adapter.details["reference"]], "count": 4, "seed": 3}

@@ -98,7 +98,7 @@ def kill(process: int) -> None:
 @pytest.mark.slow
 def test_open_pages_recover_from_a_killed_server(home, starter, browser):
     first = serving.start(home)
-    port = urlsplit(first.call.address).port
+    port = urlsplit(first.call.address).port or 0
     second = None
     try:
         with opened(browser, first.call.address, ("ERR_", "Failed to fetch")) as teach, closing(Studio(home)) as studio:
@@ -141,4 +141,5 @@ def test_open_pages_recover_from_a_killed_server(home, starter, browser):
             if each.process.poll() is None:
                 kill(each.process.pid)
             each.process.wait()
-            each.process.stderr.close()
+            if each.process.stderr is not None:
+                each.process.stderr.close()
