@@ -75,7 +75,10 @@ def test_progress_and_result_come_to_the_open_page(site, starter):
     last = next(each for each in sent[::-1] if each.get("hx-target") == "#now")
     assert last.xpath("//article//img") and last.xpath("//section[@aria-labelledby='newest']//img")
     assert sent[-1].get("hx-target") == "#live" and not sent[-1].xpath("//@*[name()='hx-sse:connect']")
-    assert "Just made" in text_of(site.page("/"))
+    assert [last.xpath(f"//section[@aria-labelledby='{each}']//article") != [] for each in ("working", "examples")] == [
+        False,
+        True,
+    ]
 
 
 def test_a_click_that_failed_is_explained_and_can_be_repeated(site):
