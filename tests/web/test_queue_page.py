@@ -21,6 +21,7 @@ from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Status
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
+from limner.web import live
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
 from pages import PART, streamed, text_of, tree
 
@@ -117,9 +118,10 @@ def test_a_stream_begins_with_the_jobs_as_they_are_now(site, query):
     assert sent.xpath("//article/@data-state") == ([] if "status" in query else ["cancelled"])
 
 
-def test_a_stream_of_the_queue_sends_what_changes_and_new_jobs(site):
+def test_a_stream_of_the_queue_sends_what_changes_and_new_jobs(site, monkeypatch):
+    monkeypatch.setattr(live, "TIMES", 60.0)
     run = generate(site)
-    sent = streamed(site, "/queue/events", 3, lambda: (claim(site), generate(site, "new")))
+    sent = streamed(site, "/queue/events", 4.5, lambda: (claim(site), generate(site, "new")))
     assert [each.xpath("//article/@data-state") for each in (sent[0], sent[-1])] == [["queued"], ["running", "queued"]]
     assert len(sent) <= 3, "it sends nothing while nothing changes"
     assert sent[-1].xpath("//article/@id")[0] == f"job-{run.id}"
