@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 # Tests start hundreds of processes: without bytecode kept beside the source, each compiles it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv venv-dev demo test test-long test-all mutants notebooks check clean
+.PHONY: help venv venv-dev demo test test-long test-all mutants notebooks screenshots check clean
 
 help:
 	@echo "make demo       train the starter on a new character; writes limner-demo/"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-all   run the slow tests too; make test-long runs only those"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make notebooks  run the notebooks and store their outputs in them"
+	@echo "make screenshots  write the screenshots of the studio (about ten minutes; needs Chromium)"
 	@echo "make check      lint, format and type checks"
 	@echo "make venv       only install into .venv, without tools for tests (PYTHON=python3.12 chooses the Python)"
 	@echo "make venv-dev   install the tools for tests and checks too"
@@ -48,6 +49,9 @@ mutants: $(INSTALLED)
 
 notebooks: $(INSTALLED)
 	$(BIN)/python notebooks/store_outputs.py
+
+screenshots: $(INSTALLED)
+	$(BIN)/python tests/screenshots.py docs/images/studio
 
 check: $(INSTALLED)
 	$(BIN)/ruff check

@@ -30,17 +30,17 @@ def loop_of(browser: Browser) -> Iterator[None]:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, allowed: str = "status of 4", **options) -> Iterator[Page]:
+def opened(browser: Browser, address: str, allowed: str | tuple[str, ...] = "status of 4", **options) -> Iterator[Page]:
     """A page of a fresh context; the block fails on an error in the console, a script's exception or a violation.
 
-    allowed: part of the lines in the console that are no fault.
+    allowed: parts of the lines in the console that are no fault.
     """
     with loop_of(browser), _opened(browser, address, allowed, **options) as page:
         yield page
 
 
 @contextmanager
-def _opened(browser: Browser, address: str, allowed: str, **options) -> Iterator[Page]:
+def _opened(browser: Browser, address: str, allowed: str | tuple[str, ...], **options) -> Iterator[Page]:
     context = browser.new_context(base_url=address, reduced_motion="reduce", **{**DESKTOP, **options})
     page, faults = context.new_page(), []
     page.add_init_script(REPORT)
@@ -49,7 +49,8 @@ def _opened(browser: Browser, address: str, allowed: str, **options) -> Iterator
     page.set_default_timeout(20_000)
     try:
         yield page
-        expected = [line for line in faults if allowed in line]
+        parts = (allowed,) if isinstance(allowed, str) else allowed
+        expected = [line for line in faults if any(part in line for part in parts)]
         assert faults == expected, faults
     finally:
         context.close()

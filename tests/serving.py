@@ -151,10 +151,10 @@ def workers(home: Path, settings: Settings, say: object = None) -> Iterator[None
             studio.store.close()
 
 
-def start(home: Path, *flags: str) -> Process:
-    """Start `limner serve` as a program on a free port, with one worker."""
+def start(home: Path, *flags: str, port: int = 0) -> Process:
+    """Start `limner serve` as a program, by default on a free port, with one worker."""
     environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", *flags]
+    command = [sys.executable, "-m", "limner.cli", "serve", "--port", str(port), *flags]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     assert process.stderr is not None
     for line in process.stderr:

@@ -136,6 +136,19 @@ def receiver() -> Iterator[Any]:
     thread.join()
 
 
+def test_queued_runs_change_places_and_stop_after_one(client: TestClient, studio: Studio) -> None:
+    urls = [client.post("/v1/runs", json=PAINT).json()["url"] for _ in range(3)]
+    ids = [url.rpartition("/")[2] for url in urls]
+    assert client.post(f"{urls[2]}/move", params={"up": True}).json()["id"] == ids[2]
+    assert [run.id for run in studio.runs.waiting(9)] == [ids[0], ids[2], ids[1]]
+    client.post(f"{urls[0]}/move", params={"up": False})
+    assert [run.id for run in studio.runs.waiting(9)] == [ids[2], ids[0], ids[1]]
+    assert client.post(f"{urls[0]}/stop-after").json() == [ids[1]]
+    assert [run.id for run in studio.runs.waiting(9)] == [ids[2], ids[0]]
+    late = client.post(f"{urls[1]}/move", params={"up": True})
+    assert late.status_code == 409 and "does not wait any more" in late.json()["detail"]
+
+
 def test_a_webhook_is_delivered_with_a_valid_signature(client: TestClient, studio: Studio, receiver: Any) -> None:
     url = f"http://localhost:{receiver.server_port}/hook?of=mine"
     made = client.post("/v1/webhooks", json={"url": url, "events": ["run.cancelled"]}).json()

@@ -142,6 +142,8 @@ def test_nobody_else_changes_or_deletes_things(setup: Setup) -> None:
         ("DELETE", f"/v1/runs/{setup.run}?derived=true"),
         ("POST", f"/v1/runs/{setup.run}/cancel"),
         ("POST", f"/v1/runs/{setup.run}/retry"),
+        ("POST", f"/v1/runs/{setup.run}/move?up=true"),
+        ("POST", f"/v1/runs/{setup.run}/stop-after"),
         ("DELETE", f"/v1/webhooks/{setup.webhook}"),
         ("PUT", f"/v1/pictures/{setup.picture}/favourite"),
     ]
@@ -180,7 +182,10 @@ def test_runs_and_images_of_the_command_line_are_those_of_admins(setup: Setup) -
         assert (setup.mine in [each["id"] for each in client.get("/v1/runs").json()]) is listed
     picture = setup.root.get(f"/v1/pictures/{setup.theirs}").json()
     assert setup.root.get(f"/v1/runs/{picture['run']}").json()["id"] == setup.mine
-    for method, path in (("POST", f"{run}/cancel"), ("POST", f"{run}/retry"), ("DELETE", run)):
+    for method, path in (
+        *(("POST", f"{run}/{action}") for action in ("cancel", "retry", "move?up=true", "stop-after")),
+        ("DELETE", run),
+    ):
         assert setup.ann.request(method, path).status_code == 404
         refused = setup.root.request(method, path)
         assert refused.status_code == 409 and f"limner erase {setup.mine}" in refused.json()["remedy"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import pytest
 
 from limner.core.requests import GenerateRequest
+from limner.core.runs import Status
 from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS
-from pages import PART, teach, text_of, tree
+from limner.store.queue import Queue
+from pages import PART, finish_teaching, streamed, text_of, tree
 from working import execute_queue
 
 
 def test_an_empty_home_offers_an_image_and_a_character(site):
-    forms = site.page("/").xpath("//div[@id='first']//form/@action")
+    forms = site.page("/").xpath("//section[@id='first']//form/@action")
     assert forms == ["/first-image", "/first-subject"]
 
 
@@ -24,9 +26,9 @@ def test_one_click_makes_an_image_on_the_starter(site, headers):
         assert (response.status_code, response.headers["location"]) == (303, f"/runs/{run.id}")
     else:
         page = tree(response)
-        assert page.xpath("//hx-partial[@hx-target='#jobs-place']//article/@data-status") == ["queued"]
-        assert run.id in page.xpath("//hx-partial[@hx-target='#live']//@*[name()='hx-sse:connect']")[0]
-    assert site.page("/").xpath("//div[@id='first']//form/@action") == ["/first-subject"]
+        assert page.xpath("//div[@id='now']//article/@data-status") == ["queued"]
+        assert page.xpath("//hx-partial[@hx-target='#live']//@*[name()='hx-sse:connect']") == ["/home/events"]
+    assert site.page("/").xpath("//section[@id='first']//form/@action") == ["/first-subject"]
 
 
 def test_one_click_teaches_the_character_of_the_demo(site):
@@ -38,8 +40,8 @@ def test_one_click_teaches_the_character_of_the_demo(site):
     names = sorted(site.studio.files.folder(request.data.removeprefix("folder:")))
     assert len([name for name in names if name.endswith(".png")]) == 8 and "01.txt" in names
     page = site.page("/")
-    assert page.xpath("//div[@id='first']//form/@action") == ["/first-image"]
-    assert "Learn sks cat" in text_of(page.xpath("//article")[0])
+    assert page.xpath("//section[@id='first']//form/@action") == ["/first-image"]
+    assert "Teach sks cat" in text_of(page.xpath("//article")[0])
 
 
 def test_the_first_image_stays_in_its_card(site, starter):
@@ -52,15 +54,46 @@ def test_the_first_image_stays_in_its_card(site, starter):
 
 @pytest.mark.parametrize("headers", [{}, PART])
 def test_one_click_makes_an_image_of_the_subject(site, headers):
-    reference = teach(site)
-    (run,) = site.studio.runs.list()
-    card = site.client.get("/jobs/events", params={"run": run.id, "card": "home"}).text
-    assert 'action="/first-portrait"' in card and f'value="{reference}"' in card
+    site.client.post("/first-subject")
+    ((run, lease),) = Queue(site.studio.store).claim("worker", 1)
+    reference = finish_teaching(site, run, lease)
+    (card,) = site.page("/").xpath(f"//article[@id='run-{run.id}']//form[@action='/first-portrait']")
+    assert card.xpath("input/@value") == [reference]
     response = site.client.post("/first-portrait", data={"adapter": reference}, headers=headers)
     assert response.status_code == (200 if headers else 303)
     request = site.studio.runs.list(1)[0].request
     assert [use.path for use in request.adapter] == [reference] and "sks cat" in request.prompt
     assert site.client.post("/first-portrait", data={"adapter": "../x"}, headers=headers).status_code == 422
+
+
+def test_progress_and_result_come_to_the_open_page(site, starter):
+    site.client.post("/first-image")
+    assert not site.page("/").xpath("//section[@aria-labelledby='newest']"), "no empty list beside what is coming"
+    sent = streamed(site, "/home/events", 3, lambda: execute_queue(site.studio))
+    states = [each.xpath("//article/@data-status") for each in sent if each.get("hx-target") == "#now"]
+    assert (states[0], states[-1]) == (["queued"], ["done"])
+    last = next(each for each in sent[::-1] if each.get("hx-target") == "#now")
+    assert last.xpath("//article//img") and last.xpath("//section[@aria-labelledby='newest']//img")
+    assert sent[-1].get("hx-target") == "#live" and not sent[-1].xpath("//@*[name()='hx-sse:connect']")
+    assert [last.xpath(f"//section[@aria-labelledby='{each}']//article") != [] for each in ("working", "examples")] == [
+        False,
+        True,
+    ]
+
+
+def test_a_click_that_failed_is_explained_and_can_be_repeated(site):
+    site.client.post("/first-image")
+    (run,) = site.studio.runs.list()
+    ((_, lease),) = Queue(site.studio.store).claim("worker", 1)
+    assert "starting" in text_of(site.page("/").xpath("//article")[0]), "a running job does not wait for its turn"
+    Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; close other programs")
+    page = site.page("/")
+    assert "close other programs" in text_of(page.xpath("//article//p[@role='alert']")[0])
+    assert page.xpath("//article//button/@formaction") == [f"/runs/{run.id}/retry"]
+    assert "/first-image" in page.xpath("//section[@id='first']//form/@action")
+    here = {**PART, "HX-Current-URL": "http://127.0.0.1/"}
+    again = site.client.post(f"/runs/{run.id}/retry", headers=here, follow_redirects=True)
+    assert tree(again).xpath("//article/@data-status") == ["queued"] and "/home/events" in again.text
 
 
 def test_the_account_of_another_sees_none_of_it(guarded):

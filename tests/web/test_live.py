@@ -29,11 +29,13 @@ def cards(events):
 def test_a_page_has_one_stream_for_all_its_open_jobs(site):
     ids = [site.studio.enqueue(GenerateRequest(prompt=text)).id for text in ("a cat", "a dog", "a mug")]
     site.studio.runs.cancel(ids[0])
-    for path, card in (("/create", "create"), ("/", "home")):
-        (stream,) = site.page(path).xpath("//*[@id='live']")
-        address = stream.get("hx-sse:connect")
-        assert address.startswith(f"/jobs/events?card={card}&") and stream.get("hx-sse:close") == "end"
-        assert all(f"run={run}" in address for run in ids[1:]) and ids[0] not in address
+    (stream,) = site.page("/create").xpath("//*[@id='live']")
+    address = stream.get("hx-sse:connect")
+    assert address.startswith("/jobs/events?card=create&")
+    assert all(f"run={run}" in address for run in ids[1:]) and ids[0] not in address
+    for path in ("/create", "/", "/queue", f"/runs/{ids[1]}"):
+        (stream,) = site.page(path).xpath("//*[@*[name()='hx-sse:connect']]")
+        assert stream.get("id") == "live" and stream.get("hx-sse:close") == "end"
         assert stream.get("hx-swap") == "none" and "every" in stream.get("hx-trigger"), "a failed start is tried again"
 
 
@@ -47,7 +49,7 @@ def test_a_connection_begins_with_every_card_as_it_is_now(site):
     runs = [site.studio.enqueue(GenerateRequest(prompt=text)) for text in ("a cat", "a <b>dog</b>\n\ndata: x")]
     for run in runs:
         site.studio.runs.cancel(run.id)
-    for card in ("create", "home", "job", "nosuch"):
+    for card in ("create", "job", "nosuch"):
         query = {"run": [run.id for run in runs], "card": card}
         response = site.client.get("/jobs/events", params=query, headers=STREAM)
         assert response.headers["content-type"].startswith("text/event-stream")

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
+from lxml import html
 from sqlalchemy import update
 
 import serving
 from browsing import PHONE, opened, overflow, serious_findings
 from limner.core.accounts import Caller, Role
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Restarted, Stage
-from limner.core.requests import GenerateRequest, SweepRequest, TrainRequest
-from limner.core.runs import INTERNAL_ERROR, Status
+from limner.core.requests import GenerateRequest, PrepareRequest, SweepRequest, TrainRequest
+from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Status
 from limner.store.queue import Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
+from limner.web import live
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
-from pages import PART, text_of, tree
+from pages import PART, streamed, text_of, tree
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
 
@@ -90,14 +93,89 @@ def test_a_running_job_shows_its_progress(site):
     assert (bar.get("value"), bar.get("max")) == ("3", "10") and buttons(job) == ["Stop"]
 
 
-def test_the_list_of_open_jobs_is_asked_for_again(site):
+def test_a_running_job_shows_its_stage_the_time_left_and_a_preview(site, tmp_path):
     run = generate(site)
-    (jobs,) = site.page("/queue", params={"kind": "generate"}).xpath("//div[@id='jobs']")
-    again = site.client.get(jobs.get("hx-get"), headers=PART)
-    assert again.status_code == 200 and "<html" not in again.text and f"job-{run.id}" in again.text
-    assert jobs.get("hx-get") == "/queue?kind=generate"
+    _, lease = claim(site)
+    site.studio.store.add_event(run.id, Stage(name="generating", total=40), lease)
+    preview = made(site, run, lease, ArtifactKind.PREVIEW, "p.png", b"\x89PNG preview", tmp_path)
+    time.sleep(1.1)
+    Queue(site.studio.store).renew([(lease, Progress(done=10))])
+    address = f"/v1/files/{preview.removeprefix('sha256:')}"
+    for job in (entry(site, run.id), site.page(f"/runs/{run.id}").xpath("//article")[0]):
+        assert "generating 10 of 40, about 5 s left" in text_of(job) and job.xpath(".//img/@src") == [address]
+    die(site, run.id)
+    assert not entry(site, run.id).xpath(".//progress | .//img"), "nobody works on it"
+
+
+@pytest.mark.parametrize("query", [{}, {"kind": "generate"}, {"status": "queued"}])
+def test_a_stream_begins_with_the_jobs_as_they_are_now(site, query):
+    run = generate(site)
+    place = site.page("/queue", params=query).xpath("//*[@id='live']/@*[name()='hx-sse:connect']")[0]
+    (sent,) = streamed(site, place)
+    assert sent.get("hx-target") == "#jobs" and sent.xpath("//article/@id") == [f"job-{run.id}"]
     site.studio.runs.cancel(run.id)
-    assert not tree(site.client.get(jobs.get("hx-get"), headers=PART)).xpath("//@hx-get")
+    (sent,) = streamed(site, place)
+    assert sent.xpath("//article/@data-state") == ([] if "status" in query else ["cancelled"])
+
+
+def test_a_stream_of_the_queue_sends_what_changes_and_new_jobs(site, monkeypatch):
+    monkeypatch.setattr(live, "TIMES", 60.0)
+    run = generate(site)
+    sent = streamed(site, "/queue/events", 4.5, lambda: (claim(site), generate(site, "new")))
+    assert [each.xpath("//article/@data-state") for each in (sent[0], sent[-1])] == [["queued"], ["running", "queued"]]
+    assert len(sent) <= 3, "it sends nothing while nothing changes"
+    assert sent[-1].xpath("//article/@id")[0] == f"job-{run.id}"
+
+
+def test_a_stream_of_a_job_ends_with_its_results(site):
+    run = generate(site)
+    _, lease = claim(site)
+    assert site.page(f"/runs/{run.id}").xpath("//*[@id='live']/@*[name()='hx-sse:close']") == ["end"]
+
+    def end():
+        site.studio.store.add_event(run.id, Notice(text="the seed is 3"), lease)
+        Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; choose a smaller size")
+
+    sent = streamed(site, f"/runs/{run.id}/live", 3, end)
+    first, last = (next(each for each in part if each.xpath(".//article")) for part in (sent, sent[::-1]))
+    assert first.xpath(".//article/@data-state") == ["running"] and first.xpath(".//progress")
+    assert last.xpath(".//article/@data-state") == ["failed"] and "the seed is 3" in text_of(last)
+    assert buttons(last) == ["Try again"]
+    assert sent[-1].get("hx-target") == "#live" and not sent[-1].xpath("//@*[name()='hx-sse:connect']")
+    assert not site.page(f"/runs/{run.id}").xpath("//@*[name()='hx-sse:connect']"), "it has ended"
+
+
+def test_pages_without_javascript_lead_to_what_is_now(site):
+    run = generate(site)
+    for path in ("/queue", f"/runs/{run.id}"):
+        assert site.page(path).xpath("//noscript//a/@href") == [path]
+
+
+def test_an_action_goes_back_to_where_it_was_sent_from(site):
+    run = generate(site)
+
+    def target(header: str, place: str) -> str:
+        answer = site.client.post(f"/runs/{run.id}/cancel", headers={header: f"http://127.0.0.1{place}"})
+        return answer.headers["location"]
+
+    for header in ("Referer", "HX-Current-URL"):
+        assert target(header, "/queue?kind=generate&stopped=x&a=b") == "/queue?kind=generate"
+        assert target(header, f"/runs/{run.id}") == f"/runs/{run.id}" and target(header, "/") == "/"
+        for other in ("/queue", "/gallery", "//evil.example/queue/", "/runs/a/b", ""):
+            assert target(header, other) == "/queue", other
+
+
+def test_actions_of_an_open_page_change_only_its_jobs(site):
+    a, b = generate(site, "a"), generate(site, "b")
+    answer = site.client.post(f"/runs/{b.id}/up", headers=PART, follow_redirects=True)
+    assert answer.status_code == 200 and "<html" not in answer.text
+    assert [each.removeprefix("job-") for each in tree(answer).xpath("//article/@id")] == [b.id, a.id]
+    here = {**PART, "HX-Current-URL": f"http://127.0.0.1/runs/{a.id}"}
+    site.client.post(f"/runs/{a.id}/cancel", headers=here)
+    answer = site.client.post(f"/runs/{a.id}/retry", headers=here, follow_redirects=True)
+    page = html.fragments_fromstring(answer.text)
+    assert page[0].xpath(".//article/@data-state") == ["queued"], "a job that runs again has a stream again"
+    assert page[1].xpath(".//@*[name()='hx-sse:connect']") == [f"/runs/{a.id}/live"]
 
 
 @pytest.mark.parametrize(
@@ -106,6 +184,7 @@ def test_the_list_of_open_jobs_is_asked_for_again(site):
         (Status.DONE, None, False, "done", ""),
         (Status.FAILED, "the model 'x' is unknown; choose another one", False, "failed", "choose another one"),
         (Status.FAILED, f"{INTERNAL_ERROR}: KeyError", True, "failed", "a fault of Limner"),
+        (Status.FAILED, f"{INTERNAL_ERROR}: 3 {WORKERS_DIED}", True, "failed", "memory ran out"),
         (Status.FAILED, "no memory", False, "failed", "or change the request"),
         (Status.INTERRUPTED, "the program that executed it ended", False, "interrupted", "starts it anew"),
         (Status.CANCELLED, None, False, "cancelled", ""),
@@ -119,7 +198,25 @@ def test_an_ended_job_says_how_and_what_to_do(site, status, error, internal, sta
         assert [text_of(each) for each in job.xpath(".//p[@class='error']")] == ([error] if error else [])
         assert advice in text_of(job)
         assert buttons(job) == ([] if status is Status.DONE else ["Try again"])
+        changes = job.xpath(".//a[text()='Change it']/@href")
+        assert changes == (["/create?seed=42&prompt=a+cat"] if status is Status.FAILED else [])
     assert "took 0 s" in text_of(entry(site, run.id))
+
+
+def test_a_training_that_was_stopped_resumes(site):
+    site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier="sks"))
+    run = finish(site, Status.CANCELLED)
+    job = entry(site, run.id)
+    assert buttons(job) == ["Resume"] and "continues from its last checkpoint" in text_of(job)
+    waiting = site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="cat", identifier="sks"))
+    site.studio.runs.cancel(waiting.id)
+    job = entry(site, waiting.id)
+    assert buttons(job) == ["Try again"] and "stopped just now, before it began" in text_of(job)
+
+
+def test_the_title_of_a_preparation_has_no_hash(site):
+    run = site.studio.enqueue(PrepareRequest(sources=(f"folder:{'b' * 64}",), class_word="dog"))
+    assert text_of(entry(site, run.id).xpath(".//a")[0]) == "Prepare images of dog"
 
 
 def test_a_job_whose_worker_was_killed_waits_in_the_first_place(site):
@@ -177,7 +274,9 @@ def test_jobs_change_places(site):
 def test_stop_after_this_can_be_undone(site):
     a, b, c = (generate(site, name) for name in "abc")
     claim(site)
-    assert "Stop after this" in buttons(entry(site, a.id)) and "Stop after this" not in buttons(entry(site, c.id))
+    assert "Stop all after this" in buttons(entry(site, a.id)) and "Stop all after this" not in buttons(
+        entry(site, c.id)
+    )
     response = site.client.post(f"/runs/{a.id}/stop-after")
     states = {run.id: run.status for run in site.studio.runs.list()}
     assert states == {a.id: Status.RUNNING, b.id: Status.CANCELLED, c.id: Status.CANCELLED}
@@ -334,7 +433,9 @@ def test_a_sweep_as_a_command(site):
     values = [{"field": "prompt", "values": ["a cat, sitting", "a dog"]}]
     commas = site.studio.enqueue(SweepRequest(prompt=("a cat",), axis=values))
     page = site.page(f"/runs/{commas.id}")
-    assert [text_of(each) for each in page.xpath("//summary")] == ["JSON", "Python"], "no command can say it"
+    assert [text_of(each) for each in page.xpath("//div[@class='copied']//summary")] == ["JSON", "Python"], (
+        "no command can say it"
+    )
 
 
 def test_a_run_of_the_command_line_has_no_paths_and_no_buttons(site):
@@ -394,11 +495,14 @@ def test_an_open_queue_follows_what_happens(home, browser):
         first, second, third = every_state(site)
         with opened(browser, running.call.address) as page:
             page.goto("/queue")
-            with page.expect_navigation():
-                page.locator(f"#job-{third}").get_by_role("button", name="Move up").click()
-            waiting = page.locator("section[aria-labelledby=waiting] article")
-            ids = [each.get_attribute("id") for each in waiting.all()]
-            assert ids[1:] == [f"job-{each}" for each in (first, third, second)]
+            page.locator(f"#job-{third}").get_by_role("button", name="Move up").focus()
+            page.keyboard.press("Enter")
+            page.locator(f"#job-{first} + #job-{third} + #job-{second}").wait_for()
+            assert page.evaluate("document.activeElement.id") == f"up-{third}", "the keyboard stays where it was"
+            late = generate(site, "late").id
+            page.locator(f"#job-{second} + #job-{late}").wait_for()
+            assert page.evaluate("document.activeElement.id") == f"up-{third}"
+            studio.runs.cancel(late)
             studio.runs.cancel(third)
             page.locator(f"section[aria-labelledby=ended] #job-{third}").wait_for()
             for run in (first, second):

@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
 
+import serving
 from limner.core.requests import GenerateRequest
 from limner.server.settings import Settings
 from limner.studio.studio import Studio
@@ -112,6 +114,17 @@ def test_below_a_prefix_every_address_has_it(home, path):
     found = page.xpath("//@href | //@src | //@action | //@formaction | //@*[name()='hx-post' or name()='hx-get']")
     assert found and all(each.startswith(("/art/", "#")) for each in found)
     studio.close()
+
+
+def test_a_server_below_a_path_of_a_proxy(home):
+    with serving.service(home, workers=0, root_path="/art") as running:
+        page = running.call("GET", "/queue", Accept="text/html")
+        assert page.status == 200 and b'href="/art/queue"' in page.body
+        for address in tree(SimpleNamespace(text=page.body.decode())).xpath("//script/@src | //link/@href"):
+            assert running.call("GET", address.removeprefix("/art")).status == 200, address
+        error = running.call("GET", "/v1/runs/nosuch", Accept="text/html")
+        assert error.headers["Content-Type"] == "application/problem+json", "an API answers as an API"
+        assert "Content-Security-Policy" not in error.headers
 
 
 def test_assets_are_in_the_package():

@@ -16,6 +16,8 @@ INTERNAL_ERROR = "an internal error of Limner"
 """Start of the error of a run that failed because of a bug or a crash in Limner."""
 
 
+WORKERS_DIED = "workers died while they executed it"
+"""How the error of a run ends whose workers were killed, each time it was tried."""
 STORAGE_ERROR = "the database, the disk or the file storage of the server does not work"
 """Error of a run or a call that failed because of them."""
 

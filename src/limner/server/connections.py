@@ -175,4 +175,12 @@ class _Timer:
 def server_config(app: Any, settings: Settings) -> Config:
     """Return uvicorn's configuration for an application."""
     protocol = cast(type[asyncio.Protocol], Connections(settings).protocol)
-    return Config(app, http=protocol, ws="none", log_config=None, timeout_graceful_shutdown=5, server_header=False)
+    return Config(
+        app,
+        http=protocol,
+        ws="none",
+        root_path=settings.root_path,
+        log_config=None,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )

@@ -79,6 +79,27 @@ def cancel_run(run: QueuedRunDep, state: StateDep) -> RunReply:
     return run_reply(state.studio, state.studio.runs.cancel(run.id))
 
 
+@router.post("/{run_id}/move")
+def move_run(
+    run: QueuedRunDep,
+    state: StateDep,
+    caller: CallerDep,
+    up: Annotated[bool, Query(description="Towards the front of the queue, or else towards its end.")],
+) -> RunReply:
+    """Let a queued run change places with the one before it, or after it, among those that the caller may change."""
+    try:
+        state.studio.runs.move(run.id, up=up, owner=caller.scope)
+    except WrongStatus as error:
+        raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
+    return run_reply(state.studio, state.studio.runs.get(run.id))
+
+
+@router.post("/{run_id}/stop-after")
+def stop_after(run: QueuedRunDep, state: StateDep) -> list[str]:
+    """Cancel the queued runs of the same account that come after a run; returns their ids. The run itself goes on."""
+    return state.studio.runs.withdraw_behind(run)
+
+
 @router.post("/{run_id}/retry", status_code=202)
 async def retry_run(run: QueuedRunDep, state: StateDep, caller: CallerDep) -> RunReply:
     """Queue a failed or cancelled run again; training resumes from its last checkpoint."""

@@ -33,6 +33,12 @@ class Settings(Frozen):
         default=(),
         description="Host name under which callers reach this server, such as limner.example.com; may be repeated.",
     )
+    root_path: Annotated[str, Heading.NETWORK] = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="Path below which a reverse proxy serves this server, such as /limner. The proxy must remove it "
+        "from the path of requests.",
+    )
     accounts: Annotated[bool, Heading.BASICS] = Field(
         default=False,
         description="Require a key for every call (limner keys add); always on if other machines can reach the "

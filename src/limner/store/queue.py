@@ -20,7 +20,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Progress
 from limner.core.execution import batch_key
 from limner.core.requests import GenerateRequest
-from limner.core.runs import INTERNAL_ERROR, Run, Status
+from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Run, Status
 from limner.store.quota import charge_images
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, readable, run_of
 from limner.store.sessions import Database
@@ -256,7 +256,7 @@ class Queue:
     def _fail_exhausted(self, session: Session, now: datetime) -> None:
         """End the runs with an expired lease that are cancelled or have no attempts left."""
         expired = and_(RunRow.queue == self.name, _expired(now))
-        error = f"{INTERNAL_ERROR}: {self.attempts} workers died while they executed it"
+        error = f"{INTERNAL_ERROR}: {self.attempts} {WORKERS_DIED}"
         exhausted = or_(RunRow.cancel, RunRow.attempt >= self.attempts)
         for row in session.scalars(select(RunRow).where(expired, exhausted).with_for_update(skip_locked=True)):
             row.status, row.error = (Status.CANCELLED, None) if row.cancel else (Status.FAILED, error)

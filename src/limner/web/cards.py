@@ -23,7 +23,7 @@ from limner.studio.studio import Studio
 from limner.web.rendering import part_text
 from limner.web.views import RunView, run_views
 
-CARDS = {"job": ("job_card.html", "card"), "create": ("create_card.html", "card"), "home": ("home_card.html", "card")}
+CARDS = {"job": ("job_card.html", "card"), "create": ("create_card.html", "card")}
 """What shows a job on a page: template and block."""
 RESULTS = 24
 """Most images of a card."""

@@ -11,13 +11,14 @@ from urllib.parse import urlencode
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
 from limner.core.kinds import KINDS
-from limner.core.requests import TrainRequest
-from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, Artifact, Run, Status
+from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
+from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
+from limner.web.cards import query_of
 from limner.web.rendering import since
-from limner.web.views import STATUS_TEXTS, ImageView, image_view
+from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
 
 KIND_TEXTS = {
     "generate": "Images",
@@ -68,7 +69,9 @@ class JobView:
     """A run as an entry of the queue.
 
     state: names its colour; one of the statuses, "lost" or "stopping". position: among all waiting runs, from 1.
-    explanation: of a state that needs one. advice: what to do about an error. behind: whether runs of the same account
+    explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer they take,
+    in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again continues from
+    its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of the same account
     come after it. first, last: whether it is the first or last waiting run that the caller can move.
     """
 
@@ -82,13 +85,19 @@ class JobView:
     position: int | None
     times: str
     owner: str
+    stage: str
     done: int
     total: int | None
+    left: str
+    preview: ImageView | None
+    preview_text: str
     images: tuple[ImageView, ...]
     more: int
     error: str
     advice: str
     can_retry: bool
+    resumes: bool
+    change: str
     movable: bool
     behind: bool
     first: bool
@@ -123,6 +132,7 @@ def job_views(studio: Studio, runs: Sequence[Run], waiting: Sequence[Run], calle
     """Runs as entries of the queue. waiting: all waiting runs that the caller can move, in their order."""
     ids = [run.id for run in runs]
     artifacts, states = studio.runs.artifacts_of(ids), studio.runs.states(ids)
+    stages = {run.id: last_stage(studio.runs.events(run.id)) for run in runs if run.status is Status.RUNNING}
     places = {run.id: number for number, run in enumerate(waiting)}
     owners = [run.owner for run in waiting]
     found: list[JobView] = []
@@ -135,6 +145,7 @@ def job_views(studio: Studio, runs: Sequence[Run], waiting: Sequence[Run], calle
                 artifacts[run.id],
                 states.get(run.id, QueueState()),
                 caller,
+                stage=stages.get(run.id),
                 behind=run.queue == QUEUE and not run.status.ended and run.owner in behind,
                 place=place,
                 count=len(waiting),
@@ -149,17 +160,28 @@ def job_view(
     state: QueueState,
     caller: Caller,
     *,
+    stage: tuple[Stage, datetime] | None = None,
     behind: bool = False,
     place: int | None = None,
     count: int = 0,
 ) -> JobView:
-    """A run as an entry of the queue. place: its index among the `count` runs that the caller can move."""
+    """A run as an entry of the queue. stage: with the time when it began. place: its index among the `count` runs that
+    the caller can move.
+    """
     name, text, explanation = state_of(run, state)
     made = [each for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
     title, queued = title_of(run), run.queue is not None
     replies = [ArtifactReply.of(each, queued=queued) for each in made[:SHOWN_IMAGES]]
     images = [image_view(reply, title) for reply in replies if reply.url is not None]
-    progress = run.progress if name == "running" else None
+    working = name in ("running", "stopping")
+    progress = run.progress if working else None
+    done, total = progress.done if progress else 0, progress.total if progress else None
+    left, at = "", "working" if working else ""
+    if stage is not None and working:
+        at, total = stage[0].name, total or stage[0].total
+        left = time_left(stage[1], done, total) if name == "running" else ""
+    previews = [each for each in artifacts if each.kind == ArtifactKind.PREVIEW] if working else []
+    shown = ArtifactReply.of(previews[0], queued=queued) if previews else None
     return JobView(
         id=run.id,
         title=title,
@@ -171,18 +193,30 @@ def job_view(
         position=None if run.status.ended else state.position,
         times=times_of(run, lost=name == "lost"),
         owner=run.owner if caller.scope is None else "",
-        done=progress.done if progress else 0,
-        total=progress.total if progress else None,
+        stage=at,
+        done=done,
+        total=total,
+        left=left,
+        preview=image_view(shown, title) if shown is not None and shown.url is not None else None,
+        preview_text=preview_text(run),
         images=tuple(images),
         more=len(made) - len(images),
         error=error_of(run) or "",
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
+        change=change_path(run) if run.status is Status.FAILED and queued else "",
+        resumes=isinstance(run.request, TrainRequest) and run.started is not None,
         movable=place is not None,
         behind=behind,
         first=place == 0,
         last=place is not None and place + 1 >= count,
     )
+
+
+def change_path(run: Run) -> str:
+    """The path of the page Create with the settings of a run that generates images; empty for other runs."""
+    query = query_of(run.request) if isinstance(run.request, GenerateRequest) else ""
+    return f"/create?{query}" if query else ""
 
 
 def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
@@ -206,10 +240,17 @@ def _lost(run: Run) -> str:
 def advice_of(run: Run) -> str:
     """What to do about a run that did not end well; empty where its error already says so."""
     error, training = run.error or "", isinstance(run.request, TrainRequest)
+    if training and run.started is not None and run.status in (Status.INTERRUPTED, Status.CANCELLED):
+        return "Resume continues from its last checkpoint."
     if run.status is Status.INTERRUPTED:
-        return "Try again continues from its last checkpoint." if training else "Try again starts it anew."
+        return "Try again starts it anew."
     if run.status is not Status.FAILED:
         return ""
+    if error.endswith(WORKERS_DIED):
+        return (
+            "The program that worked on it was killed each time, most often because memory ran out. Close other "
+            "programs, or make it smaller: fewer images at once, a smaller size or model. Then choose Try again."
+        )
     if error.startswith(INTERNAL_ERROR) or run.internal_error:
         return "This is a fault of Limner, not of your request. Choose Try again; report it if it happens again."
     if error.startswith(STORAGE_ERROR):
@@ -229,6 +270,8 @@ def title_of(run: Run) -> str:
     request = run.request
     if isinstance(request, TrainRequest):
         return f"Teach {request.of_subject('{}') or request.instance_prompt}"
+    if isinstance(request, PrepareRequest) and run.queue is not None:
+        return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
     text = request.summary if run.queue is not None else without_paths(request.summary)
     shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
     return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
@@ -238,7 +281,9 @@ def times_of(run: Run, *, lost: bool = False) -> str:
     """How long a run waits or works, or when it ended and how long it took."""
     now = datetime.now(UTC)
     if run.started is None:
-        return f"sent {since(run.created)}" if run.status.ended else f"waiting for {duration(now - run.created)}"
+        if run.status.ended:
+            return f"stopped {since(run.finished or run.created)}, before it began"
+        return f"waiting for {duration(now - run.created)}"
     if run.status is Status.QUEUED or lost:
         return f"first started {since(run.started)}"
     if not run.status.ended:

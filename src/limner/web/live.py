@@ -2,24 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from time import monotonic
 from typing import Annotated
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep, find_run
-from limner.server.run_events import RunEvents
+from limner.server.run_events import KEEP_ALIVE, RunEvents
 from limner.server.runs import count_stream
 from limner.web.cards import CARDS, card_text
 
 MOST_RUNS = 50
 CLOSED = '<hx-partial hx-target="#live" hx-swap="outerHTML"><div id="live"></div></hx-partial>'
 """Replaces the element that opened the stream, which would open it again otherwise."""
+STEADY = 100
+"""What `RunWaiter.pause` is given to read once a second."""
+TIMES = 5.0
+"""Seconds after which a part is sent again for its times alone, such as "running for 20 s"."""
 router = APIRouter()
+
+
+@dataclass(frozen=True)
+class PartNow:
+    """A part of a page as it is now. state: equal as long as nothing but times changes. render: makes its HTML.
+    open: it may still change; moving: its times do.
+    """
+
+    state: object
+    render: Callable[[], str]
+    open: bool = True
+    moving: bool = True
+
+
+async def stream_part(state: ServerState, target: str, read: Callable[[], PartNow]) -> AsyncIterator[ServerSentEvent]:
+    """Stream a part of a page: as it is now, and again whenever it changes, until it is not open any more."""
+    known: object = None
+    sent, first = monotonic(), True
+    while True:
+        try:
+            now = await run_sync(read)
+        except Unavailable:  # the next read may succeed
+            if not await state.waiter.pause(STEADY):
+                return
+            continue
+        except LimnerError:  # it was erased
+            break
+        waited = monotonic() - sent
+        if first or now.state != known or (now.moving and waited > TIMES):
+            text = _one_line(await run_sync(now.render))
+            yield ServerSentEvent(raw_data=f'<hx-partial hx-target="{target}" hx-swap="outerMorph">{text}</hx-partial>')
+            known, sent, first = now.state, monotonic(), False
+        elif waited > KEEP_ALIVE:
+            yield ServerSentEvent(comment="keep-alive")
+            sent = monotonic()
+        if not now.open:
+            break
+        if not await state.waiter.pause(STEADY):
+            return
+    yield ServerSentEvent(raw_data=CLOSED)
+    yield ServerSentEvent(event="end", raw_data="it has ended")
 
 
 @router.get("/jobs/events", response_class=EventSourceResponse)

@@ -86,7 +86,12 @@ def _common(request: Request) -> dict[str, Any]:
         "asset": lambda name: path(asset_path(name)),
         "here": request.url.path.removeprefix(root) or "/",
         "htmx_config": json.dumps(
-            {"defaultSettleDelay": 0, "morphIgnore": ["data-htmx-powered", "style", "open"], "defaultTimeout": 60000}
+            {
+                "defaultSettleDelay": 0,
+                "morphIgnore": ["data-htmx-powered", "style", "open"],
+                "defaultTimeout": 60000,
+                "sse": {"reconnectMaxDelay": 5000},
+            }
         ),
     }
 

@@ -36,9 +36,9 @@ HEADERS = {
 }
 
 
-def is_page(path: str) -> bool:
-    """Whether a path is one of the studio's pages or their files, and not of the HTTP API."""
-    return not path.startswith(API)
+def is_page(scope: Scope) -> bool:
+    """Whether a request asks for one of the studio's pages or their files, and not for the HTTP API."""
+    return not scope["path"].removeprefix(scope.get("root_path", "").rstrip("/")).startswith(API)
 
 
 class PageHeadersMiddleware:
@@ -48,7 +48,7 @@ class PageHeadersMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_page(scope["path"]):
+        if scope["type"] != "http" or not is_page(scope):
             return await self.app(scope, receive, send)
 
         async def send_with_headers(message: Message) -> None:
@@ -68,7 +68,7 @@ class ErrorPagesMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_page(scope["path"]) or not _reads_html(scope):
+        if scope["type"] != "http" or not is_page(scope) or not _reads_html(scope):
             return await self.app(scope, receive, send)
         start: Message | None = None
         body = b""

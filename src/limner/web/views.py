@@ -38,7 +38,7 @@ class ImageView:
 class RunView:
     """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on, or what it
     learned last.
-    subject: the reference of the adapter that it made.
+    preview_text: what it shows. subject: the reference of the adapter that it made.
     """
 
     id: str
@@ -55,6 +55,7 @@ class RunView:
     notices: tuple[str, ...]
     error: str
     preview: ImageView | None = None
+    preview_text: str = ""
     subject: str = ""
 
 
@@ -100,16 +101,27 @@ def run_view(
         notices=tuple(notices),
         error=run.error or "",
         preview=preview,
+        preview_text=preview_text(run) if preview else "",
         subject=next(
             (ArtifactReply.of(each).reference or "" for each in artifacts if each.kind == ArtifactKind.ADAPTER), ""
         ),
     )
 
 
+def preview_text(run: Run) -> str:
+    """What the previews of a training show, from left to right; empty for other runs."""
+    request = run.request
+    if not isinstance(request, TrainRequest):
+        return ""
+    return (
+        f"From left to right: {'; '.join(request.preview_prompt or (request.instance_prompt, request.class_prompt))}."
+    )
+
+
 def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of training."""
     if isinstance(run.request, TrainRequest):
-        return f"Learn {run.request.instance_prompt.removeprefix('a photo of ')}"
+        return f"Teach {run.request.of_subject('{}') or run.request.instance_prompt}"
     return run.request.summary or run.request.kind
 
 

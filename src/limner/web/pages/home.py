@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncIterator
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from limner.core.accounts import Caller
+from limner.core.drafts import Draft
 from limner.core.execution import Execution
 from limner.core.feedback import ImageQuery
 from limner.core.runs import Run, Status
@@ -21,16 +24,18 @@ from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.history import reference_of
 from limner.server.limits import run_submission
 from limner.server.replies import url_of
+from limner.server.runs import count_stream
 from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.web.cards import job_cards
+from limner.web.live import PartNow, stream_part
 from limner.web.pages.create import PREVIEW_EVERY
-from limner.web.rendering import page, part, wants_part
+from limner.web.rendering import page, part, part_text, wants_part
 from limner.web.subjects import subjects_of
 from limner.web.views import ImageView, open_runs
 
 EXAMPLE = "a photo of a corgi on the beach at sunset"
-NEWEST, RECENT = 12, 20
+NEWEST, RECENT, DRAFTS = 12, 20, 3
 SEEDS = 2**31
 router = APIRouter()
 
@@ -38,7 +43,29 @@ router = APIRouter()
 @router.get("/")
 def show_home(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the home page."""
-    return page(request, "home.html", **_shown(state, caller, view))
+    shown = _shown(state, caller, view)
+    return (
+        part(request, "home.html", "started", **shown) if wants_part(request) else page(request, "home.html", **shown)
+    )
+
+
+@router.get("/home/events", response_class=EventSourceResponse)
+async def stream_home(
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    view: ViewDep,
+    counted: Annotated[None, Depends(count_stream)],
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream what is in progress and the newest images, until nothing is in progress any more."""
+
+    def read() -> PartNow:
+        shown = _shown(state, caller, view)
+        render = partial(part_text, request, "home.html", "now", **shown)
+        return PartNow((shown["jobs"], shown["images"]), render, open=shown["working"], moving=False)
+
+    async for event in stream_part(state, "#now", read):
+        yield event
 
 
 @router.post("/first-image")
@@ -72,7 +99,7 @@ async def make_first_portrait(
 async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
     if not wants_part(request):
         return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    return part(request, "home.html", "started", **await run_sync(_shown, state, caller, view))
+    return part(request, "home.html", "started", **{**await run_sync(_shown, state, caller, view), "started": run.id})
 
 
 def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
@@ -88,11 +115,19 @@ def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
     taught = subjects_of(studio, caller, view)
     return {
         "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
+        "working": bool(waiting),
+        "started": "",
+        "drafts": [each for each in studio.drafts.list(caller.account) if _unfinished(each)][:DRAFTS],
         "images": images,
         "example": EXAMPLE,
         "first_image": not images and not any(run.request.kind == "generate" for run in waiting),
         "first_subject": not taught and not any(run.request.kind == "train" for run in waiting),
     }
+
+
+def _unfinished(draft: Draft) -> bool:
+    """Whether somebody began to teach a subject and has not started the training."""
+    return bool(draft.shown) and not draft.choices.train and not draft.choices.waits
 
 
 def _newest_of_each(runs: list[Run]) -> list[Run]:

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from limner.core.accounts import Caller
 from limner.core.execution import body_of
 from limner.core.kinds import KINDS
 from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
-from limner.server.dependencies import QueuedRunDep, RunDep, StateDep, StudioDep, find_run
+from limner.server.dependencies import QueuedRunDep, RunDep, ServerState, StateDep, StudioDep, find_run
 from limner.server.files import not_found, read_pieces
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply, request_without_paths
+from limner.server.runs import count_stream
 from limner.studio.files import REFERENCE
 from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
 from limner.web.forms import as_command, as_python
 from limner.web.jobs import (
     PAGES,
+    JobView,
     dates_of,
     event_view,
     job_views,
     kinds,
     made_views,
     picture_views,
-    title_of,
 )
-from limner.web.rendering import page, part, wants_part
+from limner.web.live import PartNow, stream_part
+from limner.web.rendering import page, part, part_text, wants_part
 from limner.web.views import STATUS_TEXTS, run_views
 
 SHOWN = 30
@@ -45,6 +51,8 @@ MOST_OPEN = 200
 MOST_EVENTS = 300
 MOST_UNDONE = 50
 """Most stopped jobs that one button puts back."""
+KEPT = ("status", "kind", "before")
+"""What of the queue's address stays after an action."""
 REPORT_POLICY = "; ".join(
     (
         "sandbox allow-scripts allow-downloads",
@@ -76,6 +84,45 @@ def show_queue(
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, f"there is no kind {kind[:32]!r} of jobs", "choose a filter")
     if before is not None:
         find_run(before, state, caller)
+    jobs = _jobs(state, caller, before, status, kind)
+    if wants_part(request):
+        return part(request, "queue.html", "jobs", **jobs)
+    ids = [run for run in stopped.split(",") if run][:MOST_UNDONE] if stopped else []
+    chosen = _chosen(status, kind)
+    again = _query({**chosen, **({"before": before} if before else {})})
+    more = {"filters": _filters(chosen), "here_again": again, "live": before is None, "stopped": ids}
+    return page(request, "queue.html", **jobs, **more)
+
+
+@router.get("/queue/events", response_class=EventSourceResponse)
+async def stream_queue(
+    request: Request,
+    state: StateDep,
+    caller: CallerDep,
+    counted: Annotated[None, Depends(count_stream)],
+    status: State = None,
+    kind: Kind = None,
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the jobs of the queue: all of them as they are now, and again whenever one changes."""
+
+    def read() -> PartNow:
+        jobs = _jobs(state, caller, None, status, kind)
+        views: list[JobView] = [*jobs["running"], *jobs["waiting"], *jobs["ended"]]
+        render = partial(part_text, request, "queue.html", "jobs", **jobs)
+        return PartNow([replace(view, times="") for view in views], render)
+
+    async for event in stream_part(state, "#jobs", read):
+        yield event
+
+
+def _chosen(status: Status | None, kind: str | None) -> dict[str, str]:
+    return {name: value for name, value in (("status", status), ("kind", kind)) if value is not None}
+
+
+def _jobs(
+    state: ServerState, caller: Caller, before: str | None, status: Status | None, kind: str | None
+) -> dict[str, Any]:
+    """What the template needs to list the jobs."""
     studio, runs = state.studio, state.studio.runs
     movable = runs.waiting(MOST_OPEN, None, caller.scope)
     running: list[Run] = []
@@ -93,54 +140,71 @@ def show_queue(
         found = runs.list(SHOWN, kind, status, before, QUEUE, caller.scope)
     ended = [run for run in found if run.status.ended]
     waiting = [*lost, *waiting]
-    chosen = {name: value for name, value in (("status", status), ("kind", kind)) if value is not None}
+    chosen = _chosen(status, kind)
     views = job_views(studio, [*running, *waiting, *ended], movable, caller)
-    shown: dict[str, Any] = {
+    return {
         "running": views[: len(running)],
         "waiting": views[len(running) : len(running) + len(waiting)],
         "ended": views[len(running) + len(waiting) :],
         "older": _query({**chosen, "before": found[-1].id}) if len(found) == SHOWN else "",
-        "here_again": _query({**chosen, **({"before": before} if before else {})}),
-        "live": before is None and bool(running or waiting),
         "ordered": not chosen,
-        "filters": _filters(chosen),
         "filtered": bool(chosen) or before is not None,
-        "stopped": [run for run in stopped.split(",") if run][:MOST_UNDONE] if stopped else [],
     }
-    if wants_part(request):
-        return part(request, "queue.html", "jobs", **shown)
-    return page(request, "queue.html", **shown)
 
 
 @router.get("/runs/{run_id}")
 def show_run(request: Request, run: RunDep, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
     """Show a job with all that it made, its request and its events."""
-    (view,) = run_views(studio, [run])
+    shown = _run(studio, caller, run)
+    if wants_part(request):
+        return part(request, "run.html", "again", **shown)
+    return page(request, "run.html", **shown)
+
+
+@router.get("/runs/{run_id}/live", response_class=EventSourceResponse)
+async def stream_run(
+    request: Request,
+    run: RunDep,
+    state: StateDep,
+    caller: CallerDep,
+    counted: Annotated[None, Depends(count_stream)],
+) -> AsyncIterator[ServerSentEvent]:
+    """Stream the page of a job, as it is now and whenever it changes, until the job has ended."""
+
+    def read() -> PartNow:
+        shown = _run(state.studio, caller, state.studio.runs.get(run.id))
+        job: JobView = shown["job"]
+        render = partial(part_text, request, "run.html", "jobs", **shown)
+        return PartNow((replace(job, times=""), shown["events"], shown["made"]), render, open=not job.ended)
+
+    async for event in stream_part(state, "#jobs", read):
+        yield event
+
+
+def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
+    """What the page of a job shows."""
     (job,) = job_views(studio, [run], [], caller)
     artifacts, texts = studio.runs.artifacts(run.id), _request_texts(run)
     events = studio.runs.events(run.id)
-    shown = [event_view(run, *each) for each in events[-MOST_EVENTS:]]
-    return page(
-        request,
-        "run.html",
-        run=view,
-        job=job,
-        title=title_of(run),
-        made=made_views(run, artifacts),
-        pictures=picture_views(run, artifacts),
-        texts=texts,
-        referred=any(mark in text for _, text in texts for mark in ("sha256:", "folder:")),
-        events=shown,
-        earlier=len(events) - len(shown),
-        facts=_facts(run),
-    )
+    return {
+        "job": job,
+        "title": job.title,
+        "notices": studio.runs.notices_of([run.id])[run.id],
+        "made": made_views(run, artifacts),
+        "pictures": picture_views(run, artifacts),
+        "texts": texts,
+        "referred": any(mark in text for _, text in texts for mark in ("sha256:", "folder:")),
+        "events": [event_view(run, *each) for each in events[-MOST_EVENTS:]],
+        "earlier": max(0, len(events) - MOST_EVENTS),
+        "facts": _facts(run),
+    }
 
 
 @router.get("/runs/{run_id}/card")
 def show_card(request: Request, run: RunDep, studio: StudioDep) -> HTMLResponse:
     """Show the card of a job, for a page that is open."""
     (view,) = run_views(studio, [run])
-    return part(request, "run.html", "card", run=view)
+    return part(request, "job_card.html", "live", run=view)
 
 
 @router.get("/runs/{run_id}/pages/{sha256}")
@@ -258,5 +322,11 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 
 def _back(request: Request, query: dict[str, str] | None = None) -> RedirectResponse:
-    root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/queue{_query(query or {})}", HTTPStatus.SEE_OTHER)
+    """Go back to the page from which the browser came, the queue with its filters; by default the queue."""
+    root = request.scope.get("root_path", "").rstrip("/")
+    here = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer") or "")
+    place = here.path.removeprefix(root)
+    kept = {name: value for name, value in parse_qsl(here.query) if name in KEPT and place == "/queue"}
+    if query or not (place in ("/", "/create") or re.fullmatch("/runs/[0-9a-zA-Z-]{1,64}", place)):
+        place = "/queue"
+    return RedirectResponse(f"{root}{place}{_query({**kept, **(query or {})})}", HTTPStatus.SEE_OTHER)

@@ -1,7 +1,8 @@
 // Small behaviours of every page. Pages work without them.
 
-/** Show a message for a few seconds. */
+/** Show a message for a few seconds; one that is shown already stays a little longer. */
 export function toast(text) {
+  [...document.querySelectorAll(".toast")].find((each) => each.textContent === text)?.remove();
   const line = document.createElement("p");
   line.className = "toast";
   line.textContent = text;
@@ -28,3 +29,4 @@ document.addEventListener("keydown", (event) => {
 
 // A failed request of htmx shows why, and leaves the page as it is.
 document.addEventListener("htmx:error", () => toast("The server does not answer. Nothing is lost; try again."));
+document.addEventListener("htmx:sse:error", () => toast("The server does not answer. This page goes on by itself once it does."));
