@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+from limner.core.accounts import Caller
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind, Notice, Stage
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
+from limner.store.manifests import write_manifest
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
 from limner.studio.runs import StudioRuns
@@ -27,6 +30,8 @@ RECORDED, LISTED = 5, 200
 """The newest runs of a model from which its speed is taken, and runs among which they are searched."""
 LOADING, TRAINING = "loading", "training"
 """Names of stages of a training: the first of each attempt, and that of its steps."""
+CHECKPOINTS = "checkpoints"
+"""Name of the folder in a result that holds the adapters of its checkpoints."""
 _RESUMED = re.compile(r"resuming from step (\d+)")
 
 
@@ -116,6 +121,35 @@ class StudioTraining:
             except (ValueError, TypeError):
                 continue
         return None
+
+    def checkpoints(self, run: Run) -> dict[int, dict[str, str]]:
+        """The adapters of a training's checkpoints that were kept: hashes of their files by name, by step."""
+        found: dict[int, dict[str, str]] = {}
+        for name, sha256 in self._result(run, ArtifactKind.ADAPTER).items():
+            folder, _, rest = name.partition("/")
+            step, _, file = rest.partition("/")
+            if folder == CHECKPOINTS and step.isdecimal() and file:
+                found.setdefault(int(step), {})[file] = sha256
+        return dict(sorted(found.items()))
+
+    def use_checkpoint(self, caller: Caller, run: Run, step: int) -> str:
+        """Give a caller the adapter of a checkpoint, as if it had uploaded it; returns its reference.
+
+        Raises LimnerError for a checkpoint that was not kept.
+        """
+        files = self.checkpoints(run).get(step)
+        if files is None:
+            raise LimnerError(f"the adapter of step {step} was not kept", "choose another step")
+        if len(files) == 1:
+            (sha256,) = files.values()
+            reference, size = f"sha256:{sha256}", self._files.size(sha256)
+        else:
+            with tempfile.TemporaryDirectory() as place:
+                manifest = write_manifest(files, Path(place) / "files.json")
+                reference = f"folder:{self._files.put(manifest)}"
+            size = sum(map(self._files.size, files.values()))
+        self._files.grants.add(caller, reference, size)
+        return reference
 
     def seconds_left(self, run: Run, stage: RunStage | None, now: datetime) -> float | None:
         """How long the steps of a running training still take, by those of this attempt; None before the first."""

@@ -7,19 +7,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from limner.core.drafts import Draft, Value
-from limner.studio.model_facts import TrainingModel
+from limner.core.requests import Heading, TrainRequest
+from limner.studio.model_facts import TrainingModel, method_options
 from limner.studio.recipes import shipped_recipe
 from limner.studio.training import Speed
 from limner.web.drafts import identifier_of, model_of
-from limner.web.forms import FormField, form_fields, validated
+from limner.web.forms import (
+    FormField,
+    form_fields,
+    model_form_fields,
+    validated,
+    validated_model,
+)
 
 KIND = "train"
-SUBJECT_FIELDS = ("class_word", "identifier", "model")
+SUBJECT_FIELDS = ("class_word", "identifier", "model", "adapter")
 ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+OPTION = "options."
+"""What the name of a field begins with that is an option of the method."""
+WHOLE = "full"
+"""The method that makes a whole model, of which one is large enough."""
+SCORED = "starter"
+"""The model whose encoder scores checkpoints well without a download."""
+CHECKPOINTS = 8
 RECOMMENDED = ("steps", "batch", "learning_rate")
 """Fields of a training that a model recommends values for."""
 DEFAULT_CARD = "pet"
@@ -56,18 +72,35 @@ def card_values(card: Card, model: TrainingModel, models: Sequence[TrainingModel
     """
     recipe = dict(shipped_recipe(card.recipe))
     own = next((each for each in models if each.name == recipe["model"]), None)
+    kept = {"keep_checkpoints": True, "keep": "best" if model.name == SCORED else "last"}
     if own is None or (own.steps, own.batch, own.learning_rate) != (model.steps, model.batch, model.learning_rate):
         found = {name: recipe[name] for name in ANY_MODEL if name in recipe}
-        return {**found, "steps": model.steps, "batch": model.batch, "checkpoint_every": max(1, model.steps // 8)}
-    return {name: value for name, value in recipe.items() if name not in (*ELSEWHERE, "kind")}
+        every = max(1, model.steps // CHECKPOINTS)
+        return {**kept, **found, "steps": model.steps, "batch": model.batch, "checkpoint_every": every}
+    return {**kept, **{name: value for name, value in recipe.items() if name not in (*ELSEWHERE, "kind")}}
 
 
-def settings_of(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a draft: those of its card, and over them what was typed. `options` go with their method only."""
+def settings_of(draft: Draft, values: Mapping[str, Any], earlier: TrainRequest | None = None) -> dict[str, Any]:
+    """The settings of a draft: those of its card, and over them what was typed.
+
+    Options go with their method only. earlier: the training of the adapter that this one goes on from, whose method
+    and options it keeps.
+    """
     typed = {name: value for name, value in draft.choices.fields.items() if name in setting_names()}
     found = {**values, **typed}
-    if typed.get("method", values.get("method")) != values.get("method"):
+    method = usual_method()
+    if earlier is not None:
+        found["method"], found["options"] = earlier.method, {}
+    elif typed.get("method", values.get("method")) != values.get("method"):
         found.pop("options", None)
+    known = options_model(str(found.get("method") or method))
+    options = {name: value for name, value in dict(found.get("options") or {}).items() if name in known.model_fields}
+    for name, value in draft.choices.fields.items():
+        if name.startswith(OPTION) and name.removeprefix(OPTION) in known.model_fields:
+            options[name.removeprefix(OPTION)] = value
+    found["options"] = {name: value for name, value in options.items() if value not in ("", (), None)}
+    if found.get("method") == WHOLE and "keep_checkpoints" not in typed:
+        found.pop("keep_checkpoints", None)
     for name, other in (("steps", "epochs"), ("epochs", "steps")):
         if typed.get(name) and not typed.get(other):
             found.pop(other, None)
@@ -76,7 +109,19 @@ def settings_of(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
             if name not in typed:
                 found.pop(name, None)
     found.setdefault("preview_every", found.get("checkpoint_every", 50))
-    return {name: value for name, value in found.items() if value not in ("", (), None)}
+    return {name: value for name, value in found.items() if value not in ("", (), None, {})}
+
+
+def usual_method() -> str:
+    """The method of a request that names none."""
+    return next(field.placeholder for field in form_fields(KIND) if field.name == "method")
+
+
+def options_model(method: str) -> type[BaseModel]:
+    """The options of a method; those of the usual one for a name that no method has."""
+    found = method_options(method) or method_options(usual_method())
+    assert found is not None
+    return found
 
 
 def setting_names() -> frozenset[str]:
@@ -90,11 +135,21 @@ def setting_fields(
     """The fields of the step Recipe. model: whose recommended values stand in empty fields."""
     fields = form_fields(KIND, {name: value for name, value in settings.items() if name != "options"}, errors)
     usual = {} if model is None else {name: f"{getattr(model, name):g}" for name in RECOMMENDED}
-    return [
+    found = [
         replace(field, placeholder=usual.get(field.name, field.placeholder))
         for field in fields
         if field.name not in ELSEWHERE
     ]
+    return [*found, *option_fields(settings, errors or {})]
+
+
+def option_fields(settings: Mapping[str, Any], errors: Mapping[str, str]) -> list[FormField]:
+    """The fields of the options of the method that is chosen."""
+    own = {name.removeprefix(OPTION): text for name, text in errors.items() if name.startswith(OPTION)}
+    typed = {name.removeprefix(OPTION): value for name, value in settings.items() if name.startswith(OPTION)}
+    values = {**dict(settings.get("options") or {}), **typed}
+    fields = model_form_fields(options_model(str(settings.get("method") or usual_method())), values, own)
+    return [replace(field, name=OPTION + field.name, heading=Heading.METHOD) for field in fields]
 
 
 def as_text(value: Any) -> Value:
@@ -109,8 +164,14 @@ def training_body(draft: Draft, settings: Mapping[str, Any], data: str) -> tuple
     words = {"identifier": identifier_of(draft)}
     if class_word := draft.text("class_word").strip():
         words["class_word"] = class_word
-    values = {"data": data, "model": model_of(draft), **words, **settings}
+    if adapter := draft.text("adapter").strip():
+        words["adapter"] = adapter
+    given = dict(settings.get("options") or {})
+    options, wrong = validated_model(options_model(str(settings.get("method") or usual_method())), given)
+    parsed = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+    values = {"data": data, "model": model_of(draft), **words, **settings, "options": parsed}
     body, errors = validated(KIND, values)
+    errors |= {OPTION + name if name else name: text for name, text in wrong.items()}
     return ({} if body is None else body.model_dump(mode="json", exclude_unset=True)), errors
 
 

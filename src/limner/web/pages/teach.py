@@ -13,12 +13,14 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from limner.core.accounts import Caller
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.examples import CLASS, IDENTIFIER, draw_example_images
 from limner.server.problems import HTTPError
+from limner.studio.adapter_files import training_of
 from limner.studio.model_facts import (
     TrainingModel,
     class_problem,
@@ -39,11 +41,13 @@ from limner.web.drafts import (
     model_of,
     next_step,
 )
+from limner.web.earlier import earlier_adapters, earlier_of, may_continue, other_words, problem_with_adapter
 from limner.web.forms import FormField, read_form
 from limner.web.recipes import (
     CARDS,
     ELSEWHERE,
     KIND,
+    OPTION,
     SUBJECT_FIELDS,
     Estimate,
     as_text,
@@ -200,19 +204,26 @@ def after_saving(
 
 
 @router.get("/{draft_id}/subject")
-def show_subject(request: Request, draft: DraftDep) -> HTMLResponse:
+def show_subject(request: Request, draft: DraftDep, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
     """Show the form for the class word, the identifier and the base model."""
-    return page(request, "teach_subject.html", **_subject(draft, _subject_values(draft), {}, None))
+    return page(request, "teach_subject.html", **_subject(studio, caller, draft, _subject_values(draft), {}, None))
 
 
 @router.post("/{draft_id}/subject")
-async def save_subject(request: Request, draft: DraftDep, state: StateDep) -> Response:
+async def save_subject(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
     """Save the step Subject."""
     form = await read_step(request)
-    typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS}
+    sent = {name for name, _ in form}
+    typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS if name in sent}
+    if adapter := str(typed.get("adapter", "")):
+        if not await run_sync(may_continue, state.studio, caller, adapter):
+            problem = f"{adapter[:80]!r} is no adapter of yours"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "choose one from the list")
+        if not typed.get("class_word") and (earlier := training_of(state.studio.files, adapter)):
+            typed |= {"class_word": earlier.class_word, "identifier": earlier.identifier or ""}
     saved, base = await run_sync(save_step, state, draft, typed, form)
     shown = {**_subject_values(saved.draft), **{name: typed[name] for name in saved.conflicts}}
-    values = await run_sync(_subject, saved.draft, shown, saved.conflicts, base)
+    values = await run_sync(_subject, state.studio, caller, saved.draft, shown, saved.conflicts, base)
     return await run_sync(after_saving, request, saved.draft, form, "subject", "teach_subject.html", values)
 
 
@@ -222,14 +233,20 @@ def _subject_values(draft: Draft) -> dict[str, Value]:
         "class_word": draft.text("class_word"),
         "identifier": identifier_of(draft),
         "model": model_of(draft),
+        "adapter": draft.text("adapter"),
     }
 
 
 def _subject(
-    draft: Draft, shown: dict[str, Value], conflicts: Mapping[str, Value], base: Base | None
+    studio: Any,
+    caller: Caller,
+    draft: Draft,
+    shown: dict[str, Value],
+    conflicts: Mapping[str, Value],
+    base: Base | None,
 ) -> dict[str, Any]:
     """What the step Subject shows."""
-    class_word, identifier, model = (str(shown[name]) for name in SUBJECT_FIELDS)
+    class_word, identifier, model, adapter = (str(shown[name]) for name in SUBJECT_FIELDS)
     errors: dict[str, str] = {}
     if draft.text("class_word") and not conflicts:
         _, found = training_body(draft, {}, NO_IMAGES)
@@ -238,9 +255,13 @@ def _subject(
             errors["identifier"] = rest
     elif not class_word and draft.choices.versions.get("class_word"):
         errors["class_word"] = "the class word is empty; write what the subject is, such as dog"
+    earlier = training_of(studio.files, adapter) if adapter else None
+    if adapter and (problem := problem_with_adapter(earlier, model)):
+        errors["adapter"] = problem
     warnings = {
         "class_word": class_problem(model, class_word) if class_word else "",
         "identifier": identifier_problem(model, identifier),
+        "adapter": other_words(earlier, identifier, class_word),
     }
     return shown_with(
         draft,
@@ -251,6 +272,7 @@ def _subject(
         conflicts={name: conflict_text(other) for name, other in conflicts.items()},
         base=Base.of(draft, shown, conflicts, base),
         models=training_models(),
+        adapters=earlier_adapters(studio, caller, model, adapter),
         suggested=suggested_identifier(draft.id),
     )
 
@@ -290,7 +312,8 @@ async def save_recipe(request: Request, draft: DraftDep, state: StateDep) -> Res
         names = {field.name for field in setting_fields({})}
 
         def forget(before: Draft) -> Draft:
-            kept = {name: value for name, value in before.choices.fields.items() if name not in names}
+            fields = before.choices.fields
+            kept = {name: fields[name] for name in fields if name not in names and not name.startswith(OPTION)}
             return before.with_choices(fields=kept)
 
         await run_sync(state.studio.drafts.change, draft.owner, draft.id, forget)
@@ -301,6 +324,7 @@ async def save_recipe(request: Request, draft: DraftDep, state: StateDep) -> Res
         typed["recipe"] = recipe
     base = Base.read(last(form, "base"))
     typed = {name: value if value != ("",) else "" for name, value in typed.items() if name in base.fields}
+    typed |= {name: last(form, name).strip() for name in base.fields if name.startswith(OPTION)}
     saved, base = await run_sync(save_step, state, draft, typed, form)
     values = await run_sync(_recipe, state.studio, saved.draft, typed, saved.conflicts, base)
     return await run_sync(after_saving, request, saved.draft, form, "recipe", "teach_recipe.html", values)
@@ -313,12 +337,15 @@ def _recipe(
     models = training_models()
     model = chosen_model(draft, models)
     card = card_of(draft)
-    settings = settings_of(draft, card_values(card, model, models))
+    earlier = earlier_of(studio, draft)
+    settings = settings_of(draft, card_values(card, model, models), earlier)
     _, errors = training_body(draft, settings, NO_IMAGES)
     errors = {name: text for name, text in errors.items() if name not in ELSEWHERE}
     texts = {name: conflict_text(other) for name, other in conflicts.items()}
     visible = {**settings, **{name: typed[name] for name in conflicts}}
     fields = setting_fields(visible, {**errors, **texts}, model)
+    if earlier is not None:  # its method and options stay
+        fields = [each for each in fields if each.name != "method" and not each.name.startswith(OPTION)]
     shown: dict[str, Value] = {field.name: _shown(field) for field in fields} | {"recipe": card.name}
     own = sorted(name for name in draft.choices.fields if name in shown and name != "recipe")
     return shown_with(
@@ -333,7 +360,8 @@ def _recipe(
         conflicts=texts,
         base=Base.of(draft, shown, conflicts, base),
         estimate=estimated(studio, draft, settings, model),
-        own=own,
+        own=[name.removeprefix(OPTION) for name in own],
+        earlier=earlier,
         rest=errors.get("", ""),
     )
 

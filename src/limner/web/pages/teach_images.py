@@ -41,6 +41,7 @@ from limner.web.drafts import (
     plain_advice,
     prepare_fields,
 )
+from limner.web.earlier import earlier_of
 from limner.web.forms import FormField, form_fields, validated
 from limner.web.pages.teach import (
     NO_IMAGES,
@@ -437,7 +438,8 @@ async def check_images(request: Request, draft: DraftDep, state: StateDep, calle
     """Queue a check of the images."""
     models = await run_sync(training_models)
     model = chosen_model(draft, models)
-    settings = settings_of(draft, card_values(card_of(draft), model, models))
+    earlier = await run_sync(earlier_of, state.studio, draft)
+    settings = settings_of(draft, card_values(card_of(draft), model, models), earlier)
     size = side_of(settings, model.side)
     fields = prepare_fields(draft, size)
     queue = partial(state.studio.drafts.check, caller, draft, state.granted, checked_digest(draft), **fields)

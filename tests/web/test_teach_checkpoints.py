@@ -1,0 +1,129 @@
+"""After a training on the page Teach: another checkpoint, and going on with more images; options of the method."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from test_sign_in import sign_in
+from test_teach_images import begin, draft_of, photo, send
+from test_teach_steps import alerts, filled, save, trained
+
+from limner.core.runs import Status
+from pages import PART, teach, text_of, tree
+from working import execute_queue
+
+SHORT = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "batch": "2", "keep": "last"}
+
+
+def ready(site) -> str:
+    at = begin(site)
+    for number in range(4):
+        send(site, at, photo(number))
+    save(site, at, "subject", class_word="dog", identifier="zorvik", model="starter")
+    return at
+
+
+def rows(page) -> dict[str, str]:
+    return {each.get("id"): text_of(each) for each in page.xpath("//ol[@class='checkpoints']/li")}
+
+
+def used(place: str) -> str:
+    return parse_qs(urlsplit(place).query)["adapter"][0]
+
+
+def test_another_checkpoint_is_chosen_and_tried_and_then_taught_more(site):
+    at = ready(site)
+    assert site.page(f"{at}/recipe").xpath("//input[@name='keep_checkpoints'][@checked]"), "without asking"
+    trained(site, at, recipe="pet", **SHORT)
+    page = site.page(f"{at}/train")
+    assert list(rows(page)) == ["step-2", "step-4"] and "in use" in rows(page)["step-4"]
+    (before,) = page.xpath("//a[text()='Try it']/@href")
+    assert used(before).startswith("folder:")
+
+    assert site.client.post(f"{at}/train/checkpoint", data={"step": "2"}).status_code == 303
+    page = site.page(f"{at}/train")
+    assert "in use" in rows(page)["step-2"] and "in use" not in rows(page)["step-4"]
+    (place,) = page.xpath("//a[text()='Try it']/@href")
+    tried = site.client.post(f"{at}/train/checkpoint", data={"step": "2", "go": "create"}).headers["location"]
+    assert tried == place and used(place) != used(before)
+    created = site.page(place)
+    (chip,) = created.xpath("//label[.//input[@name='subject'][@checked]]")
+    assert "zorvik" in text_of(chip), "the chip says what it is"
+    site.client.post("/create", data={"prompt": "a zorvik dog", "adapter": used(place), "steps": "2"})
+    execute_queue(site.studio)
+    assert site.studio.runs.list(kind="generate")[0].status is Status.DONE
+
+    assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images"
+    send(site, at, photo(9))
+    assert site.page(f"{at}/subject").xpath("//input[@name='adapter'][@checked]/@value") == [used(place)]
+    assert not site.page(f"{at}/recipe").xpath("//*[@name='options.rank' or @name='method']"), "they stay"
+    assert "Goes on from" in text_of(site.page(f"{at}/train?again=true"))
+    trained(site, at, **SHORT)
+    run = site.studio.runs.list(kind="train")[0]
+    assert run.status is Status.DONE and run.request.adapter == used(place), run.error
+    assert "in use" in rows(site.page(f"{at}/train"))["step-4"], "the choice belonged to the other training"
+
+
+@pytest.mark.parametrize("step", ["3", "x", "", "99999999999"])
+def test_a_checkpoint_that_was_not_kept_is_refused(site, step):
+    at = ready(site)
+    teach(site)
+    run = site.studio.runs.list(kind="train")[0]
+    site.studio.drafts.change("", at.rpartition("/")[2], lambda draft: draft.with_choices(train=run.id))
+    response = site.client.post(f"{at}/train/checkpoint", data={"step": step})
+    assert response.status_code == 422 and "step" in text_of(tree(response))
+
+
+def test_there_is_nothing_to_go_on_from_before_a_training(site):
+    at = ready(site)
+    assert site.client.post(f"{at}/train/more").status_code == 409
+
+
+def test_an_adapter_that_was_not_made_by_a_training_cannot_be_taught_more(site):
+    reference = teach(site)
+    at = ready(site)
+    page = site.page(f"{at}/subject")
+    assert page.xpath("//input[@name='adapter']/@value") == ["", reference]
+    page = tree(save(site, at, "subject", PART, adapter=reference))
+    assert "does not state how it was trained" in alerts(page, "adapter")
+    response = site.client.post(f"{at}/train")
+    assert response.status_code == 422 and "does not state how it was trained" in text_of(tree(response))
+
+
+def test_nobody_goes_on_from_the_adapter_of_another(guarded):
+    sign_in(guarded)
+    at = begin(guarded)
+    for adapter in (f"folder:{'1' * 64}", "/etc/passwd", "x"):
+        response = save(guarded, at, "subject", adapter=adapter)
+        assert response.status_code == 422 and "is no adapter of yours" in response.text
+
+
+def test_options_of_the_method_are_part_of_the_form(site):
+    at = ready(site)
+    page = site.page(f"{at}/recipe")
+    assert page.xpath("//input[@name='options.rank'][@type='number'][@max='1024']")
+    assert page.xpath("//*[@data-field='options.targets']//p[@class='help'][contains(., 'preset')]")
+    save(site, at, "recipe", **{"options.rank": "2", "options.rslora": "true", "options.targets": "attention"})
+    page = site.page(f"{at}/recipe")
+    assert page.xpath("//input[@name='options.rank']/@value") == ["2"]
+    assert page.xpath("//input[@name='options.rslora'][@checked]")
+    site.client.post(f"{at}/train")
+    options = draft_of(site, at).choices.body["options"]
+    assert options == {"rank": 2, "rslora": True, "targets": "attention"}
+    form = filled(site.page(f"{at}/recipe"), "recipe")
+    del form["options.rslora"]
+    site.client.post(f"{at}/recipe", data=form)
+    assert not site.page(f"{at}/recipe").xpath("//input[@name='options.rslora'][@checked]"), "a box is unticked"
+    site.client.post(f"{at}/recipe", data={"reset": "true"})
+    assert site.page(f"{at}/recipe").xpath("//input[@name='options.rank']/@value") == [""]
+
+
+def test_a_wrong_option_stands_at_its_field_and_another_method_has_others(site):
+    at = ready(site)
+    page = tree(save(site, at, "recipe", PART, **{"options.rank": "9999"}))
+    assert "9999" in alerts(page, "options.rank") and page.xpath("//input[@name='options.rank']/@value") == ["9999"]
+    response = site.client.post(f"{at}/train")
+    assert response.status_code == 422 and "9999" in text_of(tree(response))
+    page = tree(save(site, at, "recipe", PART, method="textual_inversion"))
+    assert page.xpath("//input[@name='options.vectors']") and not page.xpath("//input[@name='options.rank']")
