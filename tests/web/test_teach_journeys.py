@@ -177,7 +177,7 @@ def test_a_crop_is_chosen_by_keys_and_by_pointer(draft, served, browser):
         values = [page.locator(f"#{name}").input_value() for name in ("left", "top", "width", "height")]
         assert values == ["8", "8", "152", "132"], "it stays within the image"
         page.get_by_role("button", name="Save the crop").click()
-        page.get_by_role("link", name="Cropped 0.png").wait_for()
+        page.get_by_text("your crop").wait_for()
 
 
 def test_a_character_is_taught(served, browser, tmp_path: Path):

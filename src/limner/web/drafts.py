@@ -140,7 +140,12 @@ def model_of(draft: Draft) -> str:
 
 def plain_advice(text: str) -> str:
     """A piece of advice without names of flags."""
-    return text.replace("set it with --licence", "state it under Rights")
+    text = text.replace("set it with --licence", "state it under Rights")
+    return (
+        "no licence is stated; with photos of your own, there is nothing to do"
+        if "no licence is known" in text
+        else text
+    )
 
 
 def next_step(draft: Draft) -> str:

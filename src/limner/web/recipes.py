@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,8 @@ ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+OPEN = ("steps",)
+"""Fields that everybody sees; the others are in a drawer."""
 OPTION = "options."
 """What the name of a field begins with that is an option of the method."""
 WHOLE = "full"
@@ -54,7 +57,7 @@ class Card:
 
 CARDS = (
     Card("portrait", "Portrait", "A person, from photos with different backgrounds, faces and light.", "portrait"),
-    Card("pet", "Pet", "An animal. Say its species in the class word, and its name in the identifier.", "pets"),
+    Card("pet", "Pet", "An animal, from photos in different places and from different sides.", "pets"),
     Card("product", "Product", "An object. Images are not mirrored, so that lettering stays readable.", "product"),
     Card("style", "Style", "How pictures are made, not what they show. Describe in captions what they show.", "style"),
 )
@@ -140,7 +143,26 @@ def setting_fields(
         for field in fields
         if field.name not in ELSEWHERE
     ]
-    return [*found, *option_fields(settings, errors or {})]
+    return [_on_page(field) for field in (*found, *option_fields(settings, errors or {}))]
+
+
+def _on_page(field: FormField) -> FormField:
+    """A field as the page shows it: without the words of a command, and only the length of a training at once."""
+    closed = field.name == "method"
+    return replace(
+        field,
+        help=plain_help(field.help),
+        basic=field.name in OPEN,
+        control="select" if closed else field.control,
+        suggested=field.suggested and not closed,
+    )
+
+
+def plain_help(text: str) -> str:
+    """A help text of a command for a page: settings instead of flags."""
+    text = text.replace(" Each has flags of its own.", " Each has settings of its own, below.")
+    text = re.sub(r"With --keep best", "With \u201ckeep\u201d: best", text)
+    return re.sub(r"--([a-z][a-z-]*)", lambda found: "\u201c" + found[1].replace("-", " ") + "\u201d", text)
 
 
 def option_fields(settings: Mapping[str, Any], errors: Mapping[str, str]) -> list[FormField]:

@@ -66,6 +66,7 @@ MOST_FIELDS = 600
 TRAININGS = 12
 NO_IMAGES = f"folder:{'0' * 64}"
 """A reference that stands for images that are not chosen yet, to check the other settings."""
+NO_CLASS = "\u201cWhat is it?\u201d is empty; write what the photos show, such as dog"
 router = APIRouter(prefix="/teach")
 
 
@@ -224,6 +225,8 @@ async def save_subject(request: Request, draft: DraftDep, state: StateDep, calle
     saved, base = await run_sync(save_step, state, draft, typed, form)
     shown = {**_subject_values(saved.draft), **{name: typed[name] for name in saved.conflicts}}
     values = await run_sync(_subject, state.studio, caller, saved.draft, shown, saved.conflicts, base)
+    if last(form, "go") == "recipe" and not saved.draft.text("class_word") and not saved.conflicts:
+        values["errors"].setdefault("class_word", NO_CLASS)
     return await run_sync(after_saving, request, saved.draft, form, "subject", "teach_subject.html", values)
 
 
@@ -254,7 +257,7 @@ def _subject(
         if rest := found.get(""):
             errors["identifier"] = rest
     elif not class_word and draft.choices.versions.get("class_word"):
-        errors["class_word"] = "the class word is empty; write what the subject is, such as dog"
+        errors["class_word"] = NO_CLASS
     earlier = training_of(studio.files, adapter) if adapter else None
     if adapter and (problem := problem_with_adapter(earlier, model)):
         errors["adapter"] = problem

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.datastructures import UploadFile
 
 from limner.core.accounts import Caller
-from limner.core.drafts import MAX_CAPTION, Draft, DraftImage
+from limner.core.drafts import MAX_CAPTION, MAX_IMAGES, Draft, DraftImage
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.text import clean_line
 from limner.server.archives import unzip
@@ -70,27 +70,38 @@ router = APIRouter(prefix="/teach/{draft_id}")
 
 
 @router.get("/images")
-def show_images(request: Request, draft: DraftDep, state: StateDep) -> HTMLResponse:
-    """Show the images with their captions, and what the last check found."""
-    return page(request, TEMPLATE, **_images(state, draft))
+def show_images(
+    request: Request,
+    draft: DraftDep,
+    state: StateDep,
+    changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
+) -> HTMLResponse:
+    """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    return page(request, TEMPLATE, **_images(state, draft, changed=changed))
 
 
 def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
     """What the step Images shows."""
     findings, check = checked(state.studio, draft)
-    views = image_views(draft, findings)
+    views = sorted(image_views(draft, findings), key=lambda view: _natural(view.image.name))
     removed = [image for image in draft.images if image.removed]
     shown = {
         "views": views,
         "removed": removed,
         "problems": problems,
         "limit": state.settings.upload_bytes,
+        "changed": None,
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
         **check,
         **_prepare(draft),
     }
     return shown_with(draft, "images", **{**shown, **values})
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """The order of file names by which 2.jpg comes before 10.jpg, as a key."""
+    return [(int(part), "") if part.isdecimal() else (0, part.casefold()) for part in re.split(r"(\d{1,9})", name)]
 
 
 def checked(studio: Any, draft: Draft) -> tuple[Findings | None, dict[str, Any]]:
@@ -283,10 +294,14 @@ def _caption(path: Path) -> str:
 
 
 @router.get("/images/{sha256}.jpg")
-def show_thumbnail(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
-    """Return a small copy of an image."""
-    _image(draft, sha256)
+def show_thumbnail(
+    draft: DraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """Return a small copy of an image. crop: of the URL of one that somebody cropped, which is shown cropped."""
+    image = _image(draft, sha256)
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    if crop and image.crop is not None:
+        return Response(studio.drafts.cropped_thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
     return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
 
 
@@ -408,8 +423,10 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
             return draft
         return _with_captions(draft, changed).with_choices(undo={name: captions[name] for name in changed})
 
-    await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
-    return await run_sync(go, request, f"/teach/{draft.id}/images")
+    after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    before = {image.sha256: image.caption for image in draft.images}
+    count = sum(before.get(image.sha256) != image.caption for image in after.shown)
+    return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")
 
 
 @router.post("/captions/undo")

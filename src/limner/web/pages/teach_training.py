@@ -48,6 +48,8 @@ from limner.web.rendering import page, part
 from limner.web.views import ImageView, image_view, run_views
 
 TEMPLATE = "teach_train.html"
+WEAK = 0.25
+"""Subject fidelity, scaled, below which a subject counts as hardly learned."""
 MOST = 1.25
 """The end of the axes of scaled scores; a score may be a little above 1."""
 Smoothing = Annotated[str, Query(max_length=20)]
@@ -189,6 +191,7 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
             problem_with_images(state.studio, draft, name) if draft.shown else "",
             class_problem(name, class_word) if class_word else "",
             identifier_problem(name, identifier),
+            _captions_without(draft, identifier),
             model.terms,
         )
         if text
@@ -204,6 +207,19 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
     ]
     shown = {"facts": facts, "warnings": warnings}
     return {**shown, "problems": problems} if check and (problems or draft.shown) else shown
+
+
+def _captions_without(draft: Draft, identifier: str) -> str:
+    """That captions do not contain the identifier; "" if all do."""
+    written = [image.caption for image in draft.shown if image.caption.strip()]
+    without = sum(identifier.casefold() not in caption.casefold() for caption in written)
+    if not without:
+        return ""
+    verb = "does" if without == 1 else "do"
+    return (
+        f"{without} of {len(written)} captions {verb} not contain \u201c{identifier}\u201d. It is added to them; if "
+        "they call the subject by another name, replace that name under Images, Change all captions"
+    )
 
 
 def _goes_on(state: ServerState, draft: Draft) -> str:
@@ -242,6 +258,10 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
         "metrics": metrics[-1] if metrics else {},
         "chart": loss_chart(metrics, steps, smoothing),
         "previews": previews,
+        "weak": _weak(scores) if result is not None else "",
+        "steps_planned": steps,
+        "first_preview": _first_preview(run, steps),
+        "usual_previews": not request.preview_prompt and bool(request.identifier),
         "preview_prompts": request.preview_prompt or (request.instance_prompt, request.class_prompt),
         "left": "" if left is None else f"about {duration(left)} left",
         "result": result,
@@ -391,6 +411,23 @@ def teach_more(request: Request, draft: DraftDep, state: StateDep, caller: Calle
 
     state.studio.drafts.change(draft.owner, draft.id, note)
     return go(request, f"/teach/{draft.id}/images")
+
+
+def _weak(scores: CheckpointScores | None) -> str:
+    """That a training hardly learned its subject, and what to do; "" if it did, or if that is not known."""
+    if scores is None or not scores.after or scores.scaled_subject(scores.best) >= WEAK:
+        return ""
+    return (
+        f"It hardly learned your subject: its images are {max(0.0, scores.scaled_subject(scores.best)):.0%} of the way "
+        "from an ordinary one to your photos. Check that the captions name the subject by the same word, choose a "
+        "later checkpoint, or train longer."
+    )
+
+
+def _first_preview(run: Run, steps: int) -> int | None:
+    """After which step the first preview comes; None if none does."""
+    every = run.execution.preview_every
+    return min(every, steps) if every else None
 
 
 def _part(value: float) -> float:

@@ -122,7 +122,7 @@ function show(job, answer) {
     const holder = document.createElement("template");
     holder.innerHTML = html.trim();
     const tile = holder.content.firstElementChild;
-    if (old) old.replaceWith(tile); else photos.append(tile);
+    if (old) old.replaceWith(tile); else place(tile);
     window.htmx?.process(tile);
   }
   if (answer.problems.length) job.row.problems(answer.problems); else job.row.remove();
@@ -171,6 +171,14 @@ function rowOf(file) {
     error: (text, again) => { if (text) end([text], again); else { clear(); status.textContent = "sending"; } },
     problems: (texts) => end(texts, null),
   };
+}
+
+/** Put a tile among the others, by the names of their files. */
+function place(tile) {
+  const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+  const name = (each) => each.getAttribute("aria-label") ?? "";
+  const after = [...photos.querySelectorAll("article[aria-label]")].find((each) => order.compare(name(each), name(tile)) > 0);
+  photos.insertBefore(tile, after ?? null);
 }
 
 function element(tag, name, text) {
