@@ -43,6 +43,8 @@ RECOMMENDED = ("steps", "batch", "learning_rate")
 """Fields of a training that a model recommends values for."""
 DEFAULT_CARD = "pet"
 SMALLEST_HELD_OUT = 8
+EVERY = 50
+"""Steps between checkpoints where none are given."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +220,13 @@ class Estimate:
         return f"{steps}about {duration(self.seconds)} ({self.each:.2g} s a step, measured in {by} on this machine)"
 
 
-def estimate(settings: Mapping[str, Any], model: TrainingModel, speed: Speed | None, images: int) -> Estimate:
-    """How long a training with these settings takes, by the speed of earlier ones. images: that are trained on."""
+def estimate(
+    settings: Mapping[str, Any], model: TrainingModel, speed: Speed | None, images: int, *, new_class: bool
+) -> Estimate:
+    """How long a training with these settings takes, by the speed of earlier ones.
+
+    images: that are trained on. new_class: whether the base model has no images of the class yet.
+    """
     batch = _whole(settings.get("batch")) or model.batch
     side = _whole(settings.get("resolution")) or model.side
     steps = _whole(settings.get("steps")) or model.steps
@@ -230,7 +237,11 @@ def estimate(settings: Mapping[str, Any], model: TrainingModel, speed: Speed | N
     if speed is None or steps is None:
         return Estimate(steps, None, None, 0)
     each = speed.step(batch, side)
-    return Estimate(steps, speed.before + steps * each, each, speed.runs)
+    every = _whole(settings.get("checkpoint_every")) or EVERY
+    points = math.ceil(steps / every) * speed.each_checkpoint(str(settings.get("keep") or "last"), side)
+    prior = settings.get("prior") not in (False, "false")
+    class_images = speed.class_images if new_class and prior else 0.0
+    return Estimate(steps, speed.before + class_images + steps * each + points, each, speed.runs)
 
 
 def _whole(value: Any) -> int | None:
@@ -244,8 +255,8 @@ def _whole(value: Any) -> int | None:
 
 def duration(seconds: float) -> str:
     """A length of time in words, such as "3 minutes"."""
-    if seconds < 60:
-        count, unit = max(1, round(seconds)), "second"
+    if seconds < 120:
+        count, unit = max(1, round(seconds) if seconds < 20 else 5 * round(seconds / 5)), "second"
     elif seconds < 5400:
         count, unit = round(seconds / 60), "minute"
     elif seconds < 86400 * 2:

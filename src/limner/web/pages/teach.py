@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from limner.core.accounts import Caller
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.runs import Status
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.examples import CLASS, IDENTIFIER, draw_example_images
@@ -382,4 +383,11 @@ def estimated(studio: Any, draft: Draft, settings: Mapping[str, Any], model: Tra
     run = studio.drafts.run(draft.choices.check)
     findings = None if run is None else studio.training.findings(run)
     used = sum(view.used for view in image_views(draft, findings))
-    return estimate(settings, model, speed, used)
+    return estimate(settings, model, speed, used, new_class=_is_new_class(studio, draft))
+
+
+def _is_new_class(studio: Any, draft: Draft) -> bool:
+    """Whether no training of a draft made images of its class, which the next one would use again."""
+    done = (studio.drafts.run(name) for name in (draft.choices.train, *draft.choices.trainings[-TRAININGS:]))
+    word = draft.text("class_word")
+    return not any(run and run.status is Status.DONE and run.request.class_word == word for run in done)

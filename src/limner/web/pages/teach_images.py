@@ -54,6 +54,7 @@ from limner.web.pages.teach import (
     save_step,
     shown_with,
 )
+from limner.web.partial_uploads import PartialUploads
 from limner.web.recipes import as_text, card_of, card_values, settings_of
 from limner.web.rendering import page, part, part_text, wants_part
 from limner.web.views import run_views
@@ -63,6 +64,8 @@ ZIP = b"PK"
 SIDECARS = (".txt", ".caption")
 OTHER_FILES = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
 """Files that systems leave in folders and archives."""
+UPLOAD = "^[0-9a-f]{32}$"
+"""Names that browsers give to uploads."""
 MOST_PROBLEMS = 20
 FORM_FILES = 500
 TEMPLATE = "teach_images.html"
@@ -184,12 +187,50 @@ async def upload(request: Request, draft: DraftDep, state: StateDep, caller: Cal
     return await run_sync(go, request, f"/teach/{draft.id}/images")
 
 
+@router.get("/images/parts/{upload}")
+def show_part(draft: DraftDep, state: StateDep, upload: Annotated[str, PathParameter(pattern=UPLOAD)]) -> Response:
+    """Say how many bytes of an unfinished upload have arrived."""
+    return JSONResponse({"bytes": _partial(state).received(draft.id, upload)}, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/images/parts/{upload}")
+async def upload_rest(
+    request: Request,
+    draft: DraftDep,
+    state: StateDep,
+    caller: CallerDep,
+    upload: Annotated[str, PathParameter(pattern=UPLOAD)],
+    at: Annotated[int, Query(ge=0)],
+    total: Annotated[int, Query(ge=1)],
+) -> Response:
+    """Add an image or a zip, whose first bytes may have arrived before. at: of the first byte in the body."""
+    partial_uploads = _partial(state)
+    if not at:
+        await run_sync(partial_uploads.clean, draft.id)
+    place = await run_sync(partial_uploads.place, draft.id, upload)
+    if not await partial_uploads.receive(request, place, at, total, state.settings.upload_bytes):
+        problem = "the connection broke"
+        raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, problem, "send the rest")
+    try:
+        return await _add_uploaded(request, draft, state, caller, place)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _partial(state: ServerState) -> PartialUploads:
+    return PartialUploads(state.studio.home / "uploads")
+
+
 async def _upload_one(request: Request, draft: Draft, state: ServerState, caller: Caller) -> Response:
-    name = clean_line(unquote(request.headers.get("x-file-name", "")), 200) or "image"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "upload"
         await save_body(request, place, state.settings.upload_bytes)
-        added, problems = await run_sync(_add_file, state, caller, draft, place, name)
+        return await _add_uploaded(request, draft, state, caller, place)
+
+
+async def _add_uploaded(request: Request, draft: Draft, state: ServerState, caller: Caller, place: Path) -> Response:
+    name = clean_line(unquote(request.headers.get("x-file-name", "")), 200) or "image"
+    added, problems = await run_sync(_add_file, state, caller, draft, place, name)
     if problems and not added:
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, *_problem_and_remedy(problems))
     return await run_sync(_added, request, state, caller, draft, added, problems)
