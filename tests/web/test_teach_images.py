@@ -146,6 +146,21 @@ def test_an_upload_over_the_limit_is_refused(home):
     site.studio.close()
 
 
+def test_a_zip_bomb_is_refused_and_what_was_there_stays(home):
+    site = site_of(home, unpacked_bytes=2**20)
+    at = begin(site)
+    send(site, at, photo(1), "mine.png")
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(50):
+            file.writestr(f"{number}.png", b"\0" * 2**20)
+    assert len(bomb.getvalue()) < 100_000
+    response = send(site, at, bomb.getvalue(), "bomb.zip")
+    assert response.status_code == 422 and "bomb.zip" in response.json()["detail"]
+    assert [each.get("aria-label") for each in tiles(site.page(f"{at}/images"))] == ["mine.png"]
+    site.studio.close()
+
+
 def test_five_hundred_photographs_fit_on_the_page(site):
     at = begin(site)
     answer = send(site, at, packed({f"{n:03d}.png": photo(n, size=(40, 40)) for n in range(500)}), "all.zip").json()

@@ -180,6 +180,24 @@ def test_a_crop_is_chosen_by_keys_and_by_pointer(draft, served, browser):
         page.get_by_text("your crop").wait_for()
 
 
+def test_a_crop_is_chosen_by_touch(draft, served, browser):
+    with opened(browser, served.call.address, **PHONE) as page:
+        page.goto(f"{draft}/images")
+        page.get_by_role("link", name="Crop 0.png").click()
+        corner = page.get_by_role("button", name="Resize from the bottom right")
+        corner.scroll_into_view_if_needed()
+        box = corner.bounding_box()
+        assert box is not None and min(box["width"], box["height"]) >= 43.5
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch = page.context.new_cdp_session(page)
+        for kind, place in (("touchStart", 0), *(("touchMove", -8 * n) for n in range(1, 8)), ("touchEnd", 0)):
+            points = [] if kind == "touchEnd" else [{"x": x + place, "y": y + place}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        width, height = (int(page.locator(f"#{name}").input_value()) for name in ("width", "height"))
+        assert 64 <= width < 150 and 64 <= height < 130, "the corner followed the finger, and the page did not scroll"
+        assert overflow(page) == 0 and serious_findings(page) == []
+
+
 def test_a_character_is_taught(served, browser, tmp_path: Path):
     images = sorted(write_character_images(tmp_path / "drawn"))[:6]
     with opened(browser, served.call.address) as page:

@@ -50,8 +50,8 @@ from limner.web.views import ImageView, image_view, run_views
 TEMPLATE = "teach_train.html"
 WEAK = 0.25
 """Subject fidelity, scaled, below which a subject counts as hardly learned."""
-MOST = 1.25
-"""The end of the axes of scaled scores; a score may be a little above 1."""
+NARROW = 0.2
+"""The least length of an axis in scaled scores, so that noise does not look like a difference."""
 Smoothing = Annotated[str, Query(max_length=20)]
 router = APIRouter(prefix="/teach/{draft_id}/train")
 
@@ -255,7 +255,7 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     total = view.total or (stage.total if stage is not None and at_work else None)
     return {
         "run": replace(view, stage=stage.name if stage is not None and at_work else "", total=total),
-        "metrics": metrics[-1] if metrics else {},
+        "metrics": {name: value for line in metrics for name, value in line.items()},
         "chart": loss_chart(metrics, steps, smoothing),
         "previews": previews,
         "weak": _weak(scores) if result is not None else "",
@@ -269,7 +269,13 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
         "chosen": chosen,
         "saved": saved,
         "rows": _rows(scores, metrics, dict(previews), kept, result is not None, chosen),
-        "scores": None if scores is None or not scores.after else {"best": scores.best.step, "blind": scores.blind},
+        "scores": None
+        if scores is None or not scores.after
+        else {
+            "best": scores.best.step,
+            "blind": scores.blind,
+            "axes": [axis.ends for axis in plot_axes(scores)],
+        },
     }
 
 
@@ -337,6 +343,7 @@ def _rows(
     scored = {} if scores is None else {each.step: each for each in scores.after}
     held_out = {int(line["step"]): line["held_out_loss"] for line in metrics if "held_out_loss" in line}
     lowest = min(held_out, key=lambda step: held_out[step], default=0)
+    across, up = plot_axes(scores)
     rows = []
     for step in sorted({*scored, *kept}):
         each, x, y = scored.get(step), "", ""
@@ -344,7 +351,8 @@ def _rows(
         if scores is not None and each is not None:
             fidelity, follows = scores.scaled_subject(each), scores.scaled_prompt(each)
             subject, prompt, balance = f"{fidelity:.0%}", f"{follows:.0%}", f"{scores.balance(each):.0%}"
-            x, y = f"{44 + 250 * _part(follows):.1f}", f"{200 - 170 * _part(fidelity):.1f}"
+            x = f"{across.left + across.length * across.part(follows):.1f}"
+            y = f"{up.left - up.length * up.part(fidelity):.1f}"
         rows.append(
             CheckpointRow(
                 step=step,
@@ -430,6 +438,31 @@ def _first_preview(run: Run, steps: int) -> int | None:
     return min(every, steps) if every else None
 
 
-def _part(value: float) -> float:
-    """The place of a scaled score on its axis, 0 to 1; the axis ends at MOST."""
-    return min(1.0, max(0.0, value / MOST))
+@dataclass(frozen=True)
+class Axis:
+    """An axis of the plot of two scores. left, length: of its line in the plot. low, high: scores at its ends."""
+
+    left: float
+    length: float
+    low: float
+    high: float
+
+    def part(self, value: float) -> float:
+        """The place of a score on the axis, 0 to 1."""
+        return (value - self.low) / (self.high - self.low)
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Its ends in words."""
+        return f"{self.low:.0%}", f"{self.high:.0%}"
+
+
+def plot_axes(scores: CheckpointScores | None) -> tuple[Axis, Axis]:
+    """The axes of prompt and subject fidelity, which the checkpoints fill."""
+    after = () if scores is None else scores.after
+    axes = []
+    for scale, left, length in ((CheckpointScores.scaled_prompt, 44, 250), (CheckpointScores.scaled_subject, 200, 170)):
+        values = [scale(scores, each) for each in after] if scores is not None and after else [0.0, 1.0]
+        margin = max(NARROW - (max(values) - min(values)), 0.2 * (max(values) - min(values))) / 2
+        axes.append(Axis(left, length, min(values) - margin, max(values) + margin))
+    return axes[0], axes[1]

@@ -81,7 +81,8 @@ async function send(job) {
   const known = await alreadyStored(file);
   if (known) return show(job, known);
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await post(file, row, attempt || file.size > LARGE ? await received(file) : 0);
+    const at = attempt || file.size > LARGE ? await received(file) : 0;
+    const answer = at === null ? { status: 0, body: null } : await post(file, row, at);
     if (answer.status === 200) return show(job, answer.body);
     if (answer.status && answer.status < 500 && answer.status !== 429) {
       const { detail, remedy, title } = answer.body ?? {};
@@ -111,14 +112,14 @@ function uploadOf(file) {
   return hex(sha256(new TextEncoder().encode(words))).slice(0, 32);
 }
 
-/** How many bytes of a file the server has, so that only the rest is sent. */
+/** How many bytes of a file the server has, so that only the rest is sent; null if it does not answer. */
 async function received(file) {
   try {
     const answer = await fetch(`${form.dataset.parts}/${uploadOf(file)}`, { headers: { Accept: "application/json" } });
     const { bytes } = answer.ok ? await answer.json() : { bytes: 0 };
     return bytes < file.size ? bytes : 0;
   } catch {
-    return 0;
+    return null;
   }
 }
 
