@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -9,7 +10,13 @@ from test_sign_in import sign_in
 from test_teach_images import begin, draft_of, photo, send
 from test_teach_steps import alerts, filled, save, trained
 
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
+from limner.core.requests import TrainRequest
 from limner.core.runs import Status
+from limner.studio.model_facts import TrainingModel
+from limner.studio.training import Speed, _step_seconds
+from limner.web.pages.teach_training import _weak, plot_axes
+from limner.web.recipes import estimate
 from pages import PART, teach, text_of, tree
 from working import execute_queue
 
@@ -127,3 +134,81 @@ def test_a_wrong_option_stands_at_its_field_and_another_method_has_others(site):
     assert response.status_code == 422 and "9999" in text_of(tree(response))
     page = tree(save(site, at, "recipe", PART, method="textual_inversion"))
     assert page.xpath("//input[@name='options.vectors']") and not page.xpath("//input[@name='options.rank']")
+
+
+MODEL = TrainingModel("starter", "apache-2.0", 0, 0, True, "", "drawings", 100, 600, 4, 1e-3)
+SPEED = Speed(seconds=25.0, checkpoint={"last": 500.0, "best": 1000.0}, before=7.0, class_images=40.0, runs=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "new_class", "seconds"),
+    [
+        ({"steps": "100", "checkpoint_every": "50", "keep": "last"}, False, 7 + 100 + 2 * 5),
+        ({"steps": "100", "checkpoint_every": "50", "keep": "best"}, False, 7 + 100 + 2 * 10),
+        ({"steps": "110", "checkpoint_every": "50"}, True, 7 + 40 + 110 + 3 * 5),
+        ({"steps": "100", "checkpoint_every": "50", "prior": "false"}, True, 7 + 100 + 2 * 5),
+        ({"steps": "100", "checkpoint_every": "50", "batch": "8"}, False, 7 + 200 + 2 * 5),
+        ({"steps": "100", "checkpoint_every": "50", "resolution": "200"}, False, 7 + 400 + 2 * 20),
+    ],
+)
+def test_the_estimate_counts_steps_checkpoints_and_class_images(settings, new_class, seconds):
+    found = estimate(settings, MODEL, SPEED, 8, new_class=new_class)
+    assert found.seconds == pytest.approx(seconds)
+
+
+def test_the_speed_of_steps_is_that_between_checkpoints(site):
+    request = TrainRequest(data=f"folder:{'0' * 64}", class_word="dog", checkpoint_every=20, batch=2)
+    at = {10: 10.0, 20: 20.0, 30: 80.0, 40: 90.0, 50: 150.0}  # scores take 50 seconds after steps 20 and 40
+    metrics = [{"step": step, "loss": 0.1, "images_per_second": 4 * step / time} for step, time in at.items()]
+    assert _step_seconds(metrics, request, 4, 0) == pytest.approx(1.0)
+    assert _step_seconds(metrics[:1], request, 4, 0) is None
+
+
+def test_captions_without_the_identifier_are_counted_before_the_start(site):
+    at = ready(site)
+    (first, *_) = draft_of(site, at).images
+    site.client.post(f"{at}/images/{first.sha256}", data={"caption": "rex dog on a sofa", "was": "", "since": "99"})
+    assert "1 of 1 captions does not contain “zorvik”" in text_of(site.page(f"{at}/train"))
+    site.client.post(f"{at}/captions", data={"find": "rex", "replace": "zorvik"})
+    assert "does not contain" not in text_of(site.page(f"{at}/train"))
+
+
+def test_a_bulk_change_says_how_many_captions_it_changed(site):
+    at = ready(site)
+    place = site.client.post(f"{at}/captions", data={"before": "a photo of a dog"}).headers["location"]
+    page = site.page(place.partition("#")[0])
+    assert "4 captions changed." in text_of(page)
+    (undo,) = page.xpath("//form[@role='status']/@action")
+    site.client.post(undo)
+    assert not any(image.caption for image in draft_of(site, at).shown)
+
+
+def test_next_with_an_empty_class_word_says_so_at_once(site):
+    at = begin(site)
+    response = save(site, at, "subject", go="recipe")
+    assert response.status_code == 422 and "is empty" in alerts(tree(response), "class_word")
+
+
+def test_models_that_this_machine_cannot_train_are_folded(site, monkeypatch):
+    models = [MODEL, replace(MODEL, name="sdxl", lacks="this machine has no GPU")]
+    monkeypatch.setattr("limner.web.pages.teach.training_models", lambda: models)
+    page = site.page(f"{begin(site)}/subject")
+    (folded,) = page.xpath("//fieldset[@data-field='model']//details")
+    assert folded.xpath(".//input/@value") == ["sdxl"] and "1 more model: this machine has no GPU" in text_of(folded)
+
+
+def test_help_on_the_page_has_no_flags(site):
+    text = text_of(site.page(f"{begin(site)}/recipe"))
+    assert " --" not in text and "flags" not in text
+
+
+def test_a_subject_that_was_hardly_learned_is_reported():
+    base = StepScores(step=0, subject=(0.5,), prompt=(0.5,))
+    scores = CheckpointScores(
+        prompts=("x",), encoder="starter", weight=0.5, training_similarity=1.0, unrelated_similarity=0.1, base=base
+    )
+    weak = scores.plus(StepScores(step=10, subject=(0.51,), prompt=(0.5,)))
+    good = scores.plus(StepScores(step=10, subject=(0.9,), prompt=(0.5,)))
+    assert "hardly learned" in _weak(weak) and _weak(good) == _weak(scores) == _weak(None) == ""
+    across, up = plot_axes(weak)
+    assert all(0 <= axis.part(value) <= 1 for axis, value in ((across, 1.0), (up, 0.02)))

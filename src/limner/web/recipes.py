@@ -30,6 +30,22 @@ ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+LABELS = {
+    "steps": "Length",
+    "vae": "Autoencoder",
+    "ema": "Average the weights",
+    "min_snr_gamma": "Min-SNR weighting",
+    "track": "Log to",
+    "flip": "Mirror images",
+    "keep": "Which checkpoint to save",
+    "keep_checkpoints": "Keep every checkpoint",
+    "held_out": "Images held out",
+    "prior": "Keep the class as it was",
+    "batch": "Images per step",
+    "options.rslora": "rsLoRA",
+    "options.dora": "DoRA",
+}
+"""Plainer labels than those made of names."""
 OPEN = ("steps",)
 """Fields that everybody sees; the others are in a drawer."""
 OPTION = "options."
@@ -153,6 +169,7 @@ def _on_page(field: FormField) -> FormField:
     closed = field.name == "method"
     return replace(
         field,
+        label=LABELS.get(field.name, field.label),
         help=plain_help(field.help),
         basic=field.name in OPEN,
         control="select" if closed else field.control,
@@ -163,7 +180,7 @@ def _on_page(field: FormField) -> FormField:
 def plain_help(text: str) -> str:
     """A help text of a command for a page: settings instead of flags."""
     text = text.replace(" Each has flags of its own.", " Each has settings of its own, below.")
-    text = re.sub(r"With --keep best", "With \u201ckeep\u201d: best", text)
+    text = text.replace("--keep best", "\u201cWhich checkpoint to save\u201d: best")
     return re.sub(r"--([a-z][a-z-]*)", lambda found: "\u201c" + found[1].replace("-", " ") + "\u201d", text)
 
 

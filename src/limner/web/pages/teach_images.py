@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -31,6 +32,7 @@ from limner.studio.files import MAX_FILES
 from limner.studio.model_facts import training_models
 from limner.studio.training import Findings
 from limner.web.drafts import (
+    PLAIN,
     PREPARE_FIELDS,
     Base,
     checked_digest,
@@ -134,7 +136,9 @@ def _prepare_form(draft: Draft, values: dict[str, Any], conflicts: dict[str, str
     _, errors = validated("prepare", {"sources": [NO_IMAGES], **{n: v for n, v in values.items() if v}})
     errors = {name: text for name, text in errors.items() if name in PREPARE_FIELDS}
     fields = [
-        field for field in form_fields("prepare", values, {**errors, **conflicts}) if field.name in PREPARE_FIELDS
+        replace(field, label=PLAIN[field.name][0], help=PLAIN[field.name][1])
+        for field in form_fields("prepare", values, {**errors, **conflicts})
+        if field.name in PREPARE_FIELDS
     ]
     shown = {field.name: _text_of(field) for field in fields}
     return {
