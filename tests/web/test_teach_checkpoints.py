@@ -61,6 +61,9 @@ def test_another_checkpoint_is_chosen_and_tried_and_then_taught_more(site):
     execute_queue(site.studio)
     assert site.studio.runs.list(kind="generate")[0].status is Status.DONE
 
+    form = filled(site.page(f"{at}/recipe"), "recipe")
+    again = site.client.post(f"{at}/recipe", data={**form, "steps": "6", "go": "train"}).headers["location"]
+    assert site.page(again).xpath("//button[text()='Start training']"), "the next training, not the last result alone"
     assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images"
     send(site, at, photo(9))
     assert site.page(f"{at}/subject").xpath("//input[@name='adapter'][@checked]/@value") == [used(place)]
@@ -195,6 +198,15 @@ def test_models_that_this_machine_cannot_train_are_folded(site, monkeypatch):
     page = site.page(f"{begin(site)}/subject")
     (folded,) = page.xpath("//fieldset[@data-field='model']//details")
     assert folded.xpath(".//input/@value") == ["sdxl"] and "1 more model: this machine has no GPU" in text_of(folded)
+
+
+def test_what_makes_a_training_fail_or_too_short_is_said_before_it(site, monkeypatch):
+    lacking = [replace(MODEL, lacks="this machine has no GPU")]
+    at = ready(site)
+    assert "needs about 600 steps" in text_of(tree(save(site, at, "recipe", PART, steps="160")))
+    assert "needs about" not in text_of(tree(save(site, at, "recipe", PART, steps="400")))
+    monkeypatch.setattr("limner.web.pages.teach_training.training_models", lambda: lacking)
+    assert "this machine has no GPU, so the training would fail" in text_of(site.page(f"{at}/train"))
 
 
 def test_help_on_the_page_has_no_flags(site):

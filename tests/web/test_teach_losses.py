@@ -259,7 +259,7 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         reach("Pet")
         with page.expect_response(lambda answer: "recipe=product" in (answer.request.post_data or "")):
             page.keyboard.press("ArrowDown")
-        reach("Steps")
+        reach("Length")
         page.keyboard.press("Control+a")
         with page.expect_response(lambda answer: "steps=20" in (answer.request.post_data or "")):
             page.keyboard.type("20")

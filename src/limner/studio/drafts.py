@@ -138,13 +138,9 @@ class StudioDrafts(DraftStore):
         with Image.open(self.thumbnail(draft, sha256, PREVIEW)) as copy:
             across, down = copy.width / image.width, copy.height / image.height
             left, top, right, bottom = image.crop
-            box = (
-                left * across,
-                top * down,
-                max(left * across + 1, right * across),
-                max(top * down + 1, bottom * down),
-            )
-            part = copy.crop(tuple(round(each) for each in box))
+            west, north = round(left * across), round(top * down)
+            box = (west, north, max(west + 1, round(right * across)), max(north + 1, round(bottom * down)))
+            part = copy.crop(box)
         part.thumbnail((THUMBNAIL, THUMBNAIL))
         out = io.BytesIO()
         part.save(out, "JPEG", quality=82)

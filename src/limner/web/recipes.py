@@ -270,6 +270,14 @@ def _whole(value: Any) -> int | None:
     return number if 0 < number <= 10**9 else None
 
 
+def few_steps(settings: Mapping[str, Any], model: TrainingModel) -> str:
+    """That a training is much shorter than its model needs; "" if it is not."""
+    steps = _whole(settings.get("steps"))
+    if steps is None or settings.get("epochs") or 2 * steps > model.steps:
+        return ""
+    return f"{model.name} needs about {model.steps:,} steps; after {steps:,} it may not know your subject yet"
+
+
 def duration(seconds: float) -> str:
     """A length of time in words, such as "3 minutes"."""
     if seconds < 120:

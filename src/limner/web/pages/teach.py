@@ -55,6 +55,7 @@ from limner.web.recipes import (
     card_of,
     card_values,
     estimate,
+    few_steps,
     setting_fields,
     settings_of,
     training_body,
@@ -202,7 +203,9 @@ def after_saving(
         return page(request, name, status, **values)
     target = last(form, "go")
     known = {key for key, _ in STEPS}
-    return go(request, f"/teach/{draft.id}/{target if target in known and not chosen else step}")
+    place = target if target in known and not chosen else step
+    again = "?again=true" if place == "train" and step != "train" and draft.choices.train else ""
+    return go(request, f"/teach/{draft.id}/{place}{again}")
 
 
 @router.get("/{draft_id}/subject")
@@ -366,6 +369,7 @@ def _recipe(
         estimate=estimated(studio, draft, settings, model),
         own=[name.removeprefix(OPTION) for name in own],
         earlier=earlier,
+        few=few_steps(settings, model) if earlier is None else "",
         rest=errors.get("", ""),
     )
 

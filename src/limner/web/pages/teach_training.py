@@ -43,7 +43,7 @@ from limner.web.pages.teach import (
     shown_with,
 )
 from limner.web.pages.teach_images import checked, side_of
-from limner.web.recipes import card_of, card_values, duration, settings_of, training_body
+from limner.web.recipes import card_of, card_values, duration, few_steps, settings_of, training_body
 from limner.web.rendering import page, part
 from limner.web.views import ImageView, image_view, run_views
 
@@ -156,8 +156,8 @@ def _training(
     studio = state.studio
     run = studio.drafts.run(draft.choices.train)
     prepare = studio.drafts.run(draft.choices.prepare) if draft.choices.waits or draft.choices.problem else None
-    ready = (run is None and prepare is None) or again
     live = draft.choices.waits or (run is not None and not run.status.ended)
+    ready = (run is None and prepare is None) or (again and (not live or bool(problems)))
     values: dict[str, Any] = {
         "ready": ready,
         "live": live,
@@ -192,6 +192,8 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
             class_problem(name, class_word) if class_word else "",
             identifier_problem(name, identifier),
             _captions_without(draft, identifier),
+            f"{name}: {model.lacks}, so the training would fail" if model.lacks else "",
+            few_steps(settings, model),
             model.terms,
         )
         if text
