@@ -146,6 +146,21 @@ def test_an_upload_over_the_limit_is_refused(home):
     site.studio.close()
 
 
+def test_a_zip_bomb_is_refused_and_what_was_there_stays(home):
+    site = site_of(home, unpacked_bytes=2**20)
+    at = begin(site)
+    send(site, at, photo(1), "mine.png")
+    bomb = io.BytesIO()
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(50):
+            file.writestr(f"{number}.png", b"\0" * 2**20)
+    assert len(bomb.getvalue()) < 100_000
+    response = send(site, at, bomb.getvalue(), "bomb.zip")
+    assert response.status_code == 422 and "bomb.zip" in response.json()["detail"]
+    assert [each.get("aria-label") for each in tiles(site.page(f"{at}/images"))] == ["mine.png"]
+    site.studio.close()
+
+
 def test_five_hundred_photographs_fit_on_the_page(site):
     at = begin(site)
     answer = send(site, at, packed({f"{n:03d}.png": photo(n, size=(40, 40)) for n in range(500)}), "all.zip").json()
@@ -246,7 +261,7 @@ def test_a_check_shows_its_findings_on_the_images(site):
     assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Drop']")
     assert page.xpath("//ul[@class='advice']/li")
     send(site, at, photo(9), "new.png")
-    assert "Images changed since this check" in text_of(site.page(f"{at}/images"))
+    assert "since this check. Check again" in text_of(site.page(f"{at}/images"))
 
 
 def test_rights_are_part_of_the_dataset(site):
@@ -300,7 +315,9 @@ def test_a_crop_is_chosen_by_numbers_and_forgotten(site):
     box = {"left": "20", "top": "10", "width": "128", "height": "130"}
     assert site.client.post(here, data=box).status_code == 303
     assert draft_of(site, at).images[0].crop == (20, 10, 148, 140)
-    assert site.page(f"{at}/images").xpath("//article//a[text()='Cropped']")
+    (shown,) = site.page(f"{at}/images").xpath("//article[.//p[text()='your crop']]/img/@src")
+    with Image.open(io.BytesIO(site.client.get(shown).content)) as small:
+        assert small.size == (128, 130), "the tile shows what the crop leaves"
     site.client.post(f"{at}/check")
     (run,) = site.studio.runs.list()
     folder = site.studio.files.local_path(run.request.sources[0])

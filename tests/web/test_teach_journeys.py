@@ -56,7 +56,7 @@ def test_an_upload_survives_a_broken_connection(served, browser, tmp_path):
     with opened(browser, served.call.address, allowed="net::ERR_CONNECTION_RESET") as page:
         page.goto("/teach")
         page.get_by_role("button", name="Begin with your photos").click()
-        page.route(re.compile("/images$"), drop)
+        page.route(re.compile("/images/parts/"), drop)
         page.locator("#files").set_input_files(tmp_path / "dog.png")
         page.get_by_text("connection lost, trying again").wait_for()
         expect(tiles(page)).to_have_count(1)
@@ -74,7 +74,7 @@ def test_bad_files_get_a_line_each_and_good_ones_are_kept(served, browser, tmp_p
     with opened(browser, served.call.address, allowed="status of 422") as page:
         page.goto("/teach")
         page.get_by_role("button", name="Begin with your photos").click()
-        page.on("request", lambda each: sent.append(each.url) if each.url.endswith("/images") else None)
+        page.on("request", lambda each: sent.append(each.url) if "/images/parts/" in each.url else None)
         page.locator("#files").set_input_files(sorted(tmp_path.glob("*.*g")))
         expect(tiles(page)).to_have_count(1)
         lines = page.locator("#uploads .error")
@@ -177,7 +177,25 @@ def test_a_crop_is_chosen_by_keys_and_by_pointer(draft, served, browser):
         values = [page.locator(f"#{name}").input_value() for name in ("left", "top", "width", "height")]
         assert values == ["8", "8", "152", "132"], "it stays within the image"
         page.get_by_role("button", name="Save the crop").click()
-        page.get_by_role("link", name="Cropped 0.png").wait_for()
+        page.get_by_text("your crop").wait_for()
+
+
+def test_a_crop_is_chosen_by_touch(draft, served, browser):
+    with opened(browser, served.call.address, **PHONE) as page:
+        page.goto(f"{draft}/images")
+        page.get_by_role("link", name="Crop 0.png").click()
+        corner = page.get_by_role("button", name="Resize from the bottom right")
+        corner.scroll_into_view_if_needed()
+        box = corner.bounding_box()
+        assert box is not None and min(box["width"], box["height"]) >= 43.5
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        touch = page.context.new_cdp_session(page)
+        for kind, place in (("touchStart", 0), *(("touchMove", -8 * n) for n in range(1, 8)), ("touchEnd", 0)):
+            points = [] if kind == "touchEnd" else [{"x": x + place, "y": y + place}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        width, height = (int(page.locator(f"#{name}").input_value()) for name in ("width", "height"))
+        assert 64 <= width < 150 and 64 <= height < 130, "the corner followed the finger, and the page did not scroll"
+        assert overflow(page) == 0 and serious_findings(page) == []
 
 
 def test_a_character_is_taught(served, browser, tmp_path: Path):

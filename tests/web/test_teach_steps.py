@@ -392,7 +392,15 @@ def test_the_chart_smooths_and_finds_the_lowest_held_out_loss():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "1 second"), (59, "59 seconds"), (90, "2 minutes"), (7200, "2 hours"), (300000, "3 days")]
+    ("seconds", "text"),
+    [
+        (0, "1 second"),
+        (59, "60 seconds"),
+        (93, "95 seconds"),
+        (150, "2 minutes"),
+        (7200, "2 hours"),
+        (300000, "3 days"),
+    ],
 )
 def test_lengths_of_time_in_words(seconds, text):
     assert duration(seconds) == text

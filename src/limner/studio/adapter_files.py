@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
+from limner.core.execution import parse_body
+from limner.core.requests import TrainRequest
 from limner.plugins import registry
 from limner.studio.files import StudioFiles
 
@@ -27,6 +29,37 @@ class AdapterFile:
 
 def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
     """What a stored file says of itself; None if it is no adapter in the safetensors format."""
+    found = _header_of(files, sha256)
+    if found is None:
+        return None
+    header = found.pop("__metadata__", {})
+    header = header if isinstance(header, dict) else {}
+    recognised = any(method.recognises(found.keys()) for method in registry.methods.all().values())
+    return _of_header(header) if recognised or "limner" in header else None
+
+
+def training_of(files: StudioFiles, reference: str) -> TrainRequest | None:
+    """The request that a stored adapter was trained by, a file or a folder; None where its header has none."""
+    kind, _, sha256 = reference.partition(":")
+    try:
+        names = {"": sha256} if kind == "sha256" else files.manifest(sha256)
+        names = {name: value for name, value in names.items() if "/" not in name}
+        if kind == "folder":
+            names = {name: value for name, value in names.items() if name.endswith(".safetensors")}
+        for value in sorted(names.values()):
+            header = (_header_of(files, value) or {}).get("__metadata__", {})
+            if "limner" in header:
+                request, _ = parse_body(json.loads(header["limner"])["request"])
+                return request if isinstance(request, TrainRequest) else None
+    except Unavailable:
+        raise
+    except (LimnerError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return None
+
+
+def _header_of(files: StudioFiles, sha256: str) -> dict[str, Any] | None:
+    """The header of a safetensors file; None for any other file."""
     try:
         head = files.read(sha256, 0, 9)
         length = int.from_bytes(head[:8], "little")
@@ -35,10 +68,7 @@ def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
         found = json.loads(files.read(sha256, 8, 8 + length))
     except (LimnerError, ValueError, RecursionError):
         return None
-    header = found.pop("__metadata__", {})
-    header = header if isinstance(header, dict) else {}
-    recognised = any(method.recognises(found.keys()) for method in registry.methods.all().values())
-    return _of_header(header) if recognised or "limner" in header else None
+    return found if isinstance(found, dict) else None
 
 
 def _of_header(header: dict[str, Any]) -> AdapterFile:

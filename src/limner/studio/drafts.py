@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Callable, Collection, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
+from PIL import Image
 from pydantic import ValidationError
 
 from limner.core.accounts import Caller
@@ -127,6 +129,22 @@ class StudioDrafts(DraftStore):
             data = self._files.read(sha256, 0, self._files.size(sha256))
             self._write_thumbnail(sha256, data, image.name, side)
         return place
+
+    def cropped_thumbnail(self, draft: Draft, sha256: str) -> bytes:
+        """A small copy of the part of an image that its crop leaves, as JPEG."""
+        image = draft.image(sha256)
+        if image is None or image.crop is None:
+            raise LimnerError(f"the draft has no crop of an image {sha256[:12]}", "choose one first")
+        with Image.open(self.thumbnail(draft, sha256, PREVIEW)) as copy:
+            across, down = copy.width / image.width, copy.height / image.height
+            left, top, right, bottom = image.crop
+            west, north = round(left * across), round(top * down)
+            box = (west, north, max(west + 1, round(right * across)), max(north + 1, round(bottom * down)))
+            part = copy.crop(box)
+        part.thumbnail((THUMBNAIL, THUMBNAIL))
+        out = io.BytesIO()
+        part.save(out, "JPEG", quality=82)
+        return out.getvalue()
 
     def _thumbnail_place(self, sha256: str, side: int) -> Path:
         return self._files.derived_path(sha256, f"-{side}.jpg")

@@ -10,6 +10,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError
 from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words
@@ -79,6 +81,16 @@ def _side(place: Path | None) -> int | None:
         blocks = json.loads((place / "vae" / "config.json").read_text(encoding="utf-8"))["block_out_channels"]
         return int(latent) * 2 ** (len(blocks) - 1)
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def method_options(method: str) -> type[BaseModel] | None:
+    """The options of a training method; None for a name that no method has."""
+    from limner.plugins.registry import methods
+
+    try:
+        return methods.get(method).Options
+    except LimnerError:
         return None
 
 

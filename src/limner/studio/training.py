@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
+from limner.core.accounts import Caller
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind, Notice, Stage
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run, Status
+from limner.store.manifests import write_manifest
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
 from limner.studio.runs import StudioRuns
@@ -25,8 +29,10 @@ MAX_BYTES = 64 * 2**20
 """The most bytes of a file of a result that is read."""
 RECORDED, LISTED = 5, 200
 """The newest runs of a model from which its speed is taken, and runs among which they are searched."""
-LOADING, TRAINING = "loading", "training"
-"""Names of stages of a training: the first of each attempt, and that of its steps."""
+LOADING, CLASS_IMAGES, TRAINING = "loading", "class images", "training"
+"""Names of stages of a training: the first of each attempt, that of class images, and that of its steps."""
+CHECKPOINTS = "checkpoints"
+"""Name of the folder in a result that holds the adapters of its checkpoints."""
 _RESUMED = re.compile(r"resuming from step (\d+)")
 
 
@@ -62,16 +68,36 @@ class RunStage:
 class Speed:
     """How fast trainings of one model were on this machine.
 
-    seconds: per step, image of a batch and million pixels. before: seconds until the first step. runs: how many.
+    seconds: per step, image of a batch and million pixels. checkpoint: seconds per checkpoint and million pixels, with
+    its previews and scores, by which checkpoint is kept. before: seconds until the first step. class_images: seconds
+    for class images that are not stored yet. runs: how many.
     """
 
     seconds: float
+    checkpoint: Mapping[str, float]
     before: float
+    class_images: float
     runs: int
 
     def step(self, batch: int, side: int) -> float:
         """Seconds of one step with so many images of this side."""
         return self.seconds * batch * side**2 / 1e6
+
+    def each_checkpoint(self, keep: str, side: int) -> float:
+        """Seconds of one checkpoint; those of runs that kept another one, where none kept this."""
+        known = self.checkpoint.get(keep, max(self.checkpoint.values(), default=0.0))
+        return known * side**2 / 1e6
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The times of one training, as in `Speed`."""
+
+    seconds: float
+    keep: str
+    checkpoint: float
+    before: float | None
+    class_images: float | None
 
 
 class StudioTraining:
@@ -117,6 +143,35 @@ class StudioTraining:
                 continue
         return None
 
+    def checkpoints(self, run: Run) -> dict[int, dict[str, str]]:
+        """The adapters of a training's checkpoints that were kept: hashes of their files by name, by step."""
+        found: dict[int, dict[str, str]] = {}
+        for name, sha256 in self._result(run, ArtifactKind.ADAPTER).items():
+            folder, _, rest = name.partition("/")
+            step, _, file = rest.partition("/")
+            if folder == CHECKPOINTS and step.isdecimal() and file:
+                found.setdefault(int(step), {})[file] = sha256
+        return dict(sorted(found.items()))
+
+    def use_checkpoint(self, caller: Caller, run: Run, step: int) -> str:
+        """Give a caller the adapter of a checkpoint, as if it had uploaded it; returns its reference.
+
+        Raises LimnerError for a checkpoint that was not kept.
+        """
+        files = self.checkpoints(run).get(step)
+        if files is None:
+            raise LimnerError(f"the adapter of step {step} was not kept", "choose another step")
+        if len(files) == 1:
+            (sha256,) = files.values()
+            reference, size = f"sha256:{sha256}", self._files.size(sha256)
+        else:
+            with tempfile.TemporaryDirectory() as place:
+                manifest = write_manifest(files, Path(place) / "files.json")
+                reference = f"folder:{self._files.put(manifest)}"
+            size = sum(map(self._files.size, files.values()))
+        self._files.grants.add(caller, reference, size)
+        return reference
+
     def seconds_left(self, run: Run, stage: RunStage | None, now: datetime) -> float | None:
         """How long the steps of a running training still take, by those of this attempt; None before the first."""
         if run.status is not Status.RUNNING or stage is None or stage.name != TRAINING or run.progress is None:
@@ -142,27 +197,50 @@ class StudioTraining:
 
         side, batch: of the model, for requests that leave them open.
         """
-        steps: list[float] = []
-        before: list[float] = []
+        found: list[_Measured] = []
         for run in self._runs.list(LISTED, "train", Status.DONE):
             request = run.request
-            if isinstance(request, TrainRequest) and request.model == model and len(steps) < RECORDED:
-                for seconds, first in self._measured(run, request, side, batch):
-                    steps.append(seconds)
-                    before.append(first)
-        return Speed(median(steps), median(before), len(steps)) if steps else None
+            if isinstance(request, TrainRequest) and request.model == model and len(found) < RECORDED:
+                measured = self._measured(run, request, side, batch)
+                found += [] if measured is None else [measured]
+        if not found:
+            return None
+        checkpoint: dict[str, list[float]] = {}
+        for each in found:
+            checkpoint.setdefault(each.keep, []).append(each.checkpoint)
+        return Speed(
+            seconds=median(each.seconds for each in found),
+            checkpoint={keep: median(values) for keep, values in checkpoint.items()},
+            before=median([each.before for each in found if each.before is not None] or [0.0]),
+            class_images=median([each.class_images for each in found if each.class_images] or [0.0]),
+            runs=len(found),
+        )
 
-    def _measured(self, run: Run, request: TrainRequest, side: int, batch: int) -> Iterator[tuple[float, float]]:
-        """Seconds per step, image and million pixels of a run, and those before its first step."""
+    def _measured(self, run: Run, request: TrainRequest, side: int, batch: int) -> _Measured | None:
+        """The times of a finished training; None where they are not known."""
         stage, metrics = self.stage(run), self.metrics(run)
         if stage is None or stage.name != TRAINING or run.finished is None or not metrics:
-            return
-        count = metrics[-1]["step"] - stage.first
-        size = (request.batch or batch) * (request.resolution or side) ** 2 / 1e6
-        if count > 0 and size > 0:
-            started = run.started or stage.began
-            seconds = (run.finished - stage.began).total_seconds() / count / size
-            yield seconds, 0.0 if stage.first else max(0.0, (stage.began - started).total_seconds())
+            return None
+        count, pixels = metrics[-1]["step"] - stage.first, (request.resolution or side) ** 2 / 1e6
+        if count <= 0 or pixels <= 0:
+            return None
+        whole = (run.finished - stage.began).total_seconds()
+        step = min(_step_seconds(metrics, request, batch, stage.first) or whole / count, whole / count)
+        points = sum(line["step"] % request.checkpoint_every == 0 for line in metrics[:-1]) + 1
+        began = {each.name: time for _, time, each in self._runs.events(run.id) if isinstance(each, Stage)}
+        started, ends = run.started or stage.began, sorted(began.values())
+        shown = began.get(CLASS_IMAGES)
+        prior = 0.0
+        if shown is not None:
+            prior = (next((each for each in ends if each > shown), shown) - shown).total_seconds()
+        before = max(0.0, (stage.began - started).total_seconds() - prior)
+        return _Measured(
+            seconds=step / (request.batch or batch) / pixels,
+            keep=request.keep,
+            checkpoint=max(0.0, whole - count * step) / points / pixels,
+            before=None if stage.first else before,
+            class_images=prior or None,
+        )
 
     def _working_file(self, run: Run, name: str) -> str | None:
         """A file in the working folder of a run, if a worker of this machine executes it."""
@@ -196,6 +274,22 @@ class StudioTraining:
 
     def _read(self, sha256: str) -> bytes:
         return self._files.read(sha256, 0, min(MAX_BYTES, self._files.size(sha256)))
+
+
+def _step_seconds(metrics: list[dict[str, float]], request: TrainRequest, batch: int, first: int) -> float | None:
+    """Seconds of a step, by the speeds in the metrics between two checkpoints; None where there are too few."""
+    images = (request.batch or batch) * (2 if request.prior else 1)
+    times = [
+        (line["step"], (line["step"] - first) * images / line["images_per_second"])
+        for line in metrics
+        if line.get("images_per_second", 0) > 0 and line["step"] > first
+    ]
+    found = [
+        (later - time) / (after - step)
+        for (step, time), (after, later) in pairwise(times)
+        if step % request.checkpoint_every and after > step and later > time
+    ]
+    return median(found) if found else None
 
 
 _SCORE_FIELDS = frozenset((*CheckpointScores.model_fields, "alike", "strange"))

@@ -16,6 +16,19 @@ STEPS = (("images", "Images"), ("subject", "Subject"), ("recipe", "Recipe"), ("t
 """The steps of a draft: the end of their path, and their names."""
 PREPARE_FIELDS = ("crop", "buckets", "author", "licence", "origin", "consent", "despite")
 """Fields of the request to prepare the images that the pages offer."""
+PLAIN = {
+    "crop": ("How to crop", "Around the subject, around the centre, or not at all. A crop of your own always counts."),
+    "buckets": ("Keep wide and tall images", "Crop to the nearest of several shapes, instead of a square."),
+    "author": ("Who made them", "Their author, where an image does not name one."),
+    "licence": ("Licence", "Where an image does not name one. For photos of your own, leave it empty."),
+    "origin": ("Where they come from", "Their source, where an image does not name one."),
+    "consent": ("Consent of the people shown", "How they agreed, where an image does not state it."),
+    "despite": (
+        "Why marked images may be used",
+        "Only for images that are marked as not to be used for AI training. The reason is recorded.",
+    ),
+}
+"""Labels and help of these fields for people who never prepared a dataset."""
 LONGEST_BASE = 200_000
 
 
@@ -140,7 +153,12 @@ def model_of(draft: Draft) -> str:
 
 def plain_advice(text: str) -> str:
     """A piece of advice without names of flags."""
-    return text.replace("set it with --licence", "state it under Rights")
+    text = text.replace("set it with --licence", "state it under Rights")
+    return (
+        "no licence is stated; with photos of your own, there is nothing to do"
+        if "no licence is known" in text
+        else text
+    )
 
 
 def next_step(draft: Draft) -> str:

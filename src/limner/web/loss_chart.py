@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 720, 240, 56, 32, 12, 12
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 720, 240, 78, 32, 12, 12
 SMOOTHING = {"none": 0.0, "some": 0.75, "strong": 0.93}
+FAR = 4.0
+"""How far outside the chart, in its heights, a point of the raw curve may lie; it is cut off at the edge."""
 LEAST = 0.01
 """The least space above and below the curves, so that noise does not look like progress."""
 MOST = 600
@@ -23,6 +25,8 @@ class LossChart:
     ticks: tuple[tuple[str, str], ...]
     last: int
     summary: str
+    left: int = LEFT
+    floor: int = HEIGHT - BOTTOM
 
 
 def loss_chart(metrics: Sequence[dict[str, float]], steps: int, smoothing: str = "some") -> LossChart | None:
@@ -45,7 +49,7 @@ def loss_chart(metrics: Sequence[dict[str, float]], steps: int, smoothing: str =
 
     def place(point: tuple[float, float]) -> tuple[str, str]:
         step, value = point
-        part = min(1.0, max(0.0, (value - low) / (high - low)))
+        part = min(FAR, max(-FAR, (value - low) / (high - low)))
         x, y = LEFT + (WIDTH - LEFT - RIGHT) * step / last, TOP + (HEIGHT - BOTTOM - TOP) * (1 - part)
         return f"{x:.1f}", f"{y:.1f}"
 

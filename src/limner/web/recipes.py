@@ -3,27 +3,64 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from limner.core.drafts import Draft, Value
-from limner.studio.model_facts import TrainingModel
+from limner.core.requests import Heading, TrainRequest
+from limner.studio.model_facts import TrainingModel, method_options
 from limner.studio.recipes import shipped_recipe
 from limner.studio.training import Speed
 from limner.web.drafts import identifier_of, model_of
-from limner.web.forms import FormField, form_fields, validated
+from limner.web.forms import (
+    FormField,
+    form_fields,
+    model_form_fields,
+    validated,
+    validated_model,
+)
 
 KIND = "train"
-SUBJECT_FIELDS = ("class_word", "identifier", "model")
+SUBJECT_FIELDS = ("class_word", "identifier", "model", "adapter")
 ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
+LABELS = {
+    "steps": "Length",
+    "vae": "Autoencoder",
+    "ema": "Average the weights",
+    "min_snr_gamma": "Min-SNR weighting",
+    "track": "Log to",
+    "flip": "Mirror images",
+    "keep": "Which checkpoint to save",
+    "keep_checkpoints": "Keep every checkpoint",
+    "held_out": "Images held out",
+    "prior": "Keep the class as it was",
+    "batch": "Images per step",
+    "options.rslora": "rsLoRA",
+    "options.dora": "DoRA",
+}
+"""Plainer labels than those made of names."""
+OPEN = ("steps",)
+"""Fields that everybody sees; the others are in a drawer."""
+OPTION = "options."
+"""What the name of a field begins with that is an option of the method."""
+WHOLE = "full"
+"""The method that makes a whole model, of which one is large enough."""
+SCORED = "starter"
+"""The model whose encoder scores checkpoints well without a download."""
+CHECKPOINTS = 8
 RECOMMENDED = ("steps", "batch", "learning_rate")
 """Fields of a training that a model recommends values for."""
 DEFAULT_CARD = "pet"
 SMALLEST_HELD_OUT = 8
+EVERY = 50
+"""Steps between checkpoints where none are given."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +75,7 @@ class Card:
 
 CARDS = (
     Card("portrait", "Portrait", "A person, from photos with different backgrounds, faces and light.", "portrait"),
-    Card("pet", "Pet", "An animal. Say its species in the class word, and its name in the identifier.", "pets"),
+    Card("pet", "Pet", "An animal, from photos in different places and from different sides.", "pets"),
     Card("product", "Product", "An object. Images are not mirrored, so that lettering stays readable.", "product"),
     Card("style", "Style", "How pictures are made, not what they show. Describe in captions what they show.", "style"),
 )
@@ -56,18 +93,35 @@ def card_values(card: Card, model: TrainingModel, models: Sequence[TrainingModel
     """
     recipe = dict(shipped_recipe(card.recipe))
     own = next((each for each in models if each.name == recipe["model"]), None)
+    kept = {"keep_checkpoints": True, "keep": "best" if model.name == SCORED else "last"}
     if own is None or (own.steps, own.batch, own.learning_rate) != (model.steps, model.batch, model.learning_rate):
         found = {name: recipe[name] for name in ANY_MODEL if name in recipe}
-        return {**found, "steps": model.steps, "batch": model.batch, "checkpoint_every": max(1, model.steps // 8)}
-    return {name: value for name, value in recipe.items() if name not in (*ELSEWHERE, "kind")}
+        every = max(1, model.steps // CHECKPOINTS)
+        return {**kept, **found, "steps": model.steps, "batch": model.batch, "checkpoint_every": every}
+    return {**kept, **{name: value for name, value in recipe.items() if name not in (*ELSEWHERE, "kind")}}
 
 
-def settings_of(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a draft: those of its card, and over them what was typed. `options` go with their method only."""
+def settings_of(draft: Draft, values: Mapping[str, Any], earlier: TrainRequest | None = None) -> dict[str, Any]:
+    """The settings of a draft: those of its card, and over them what was typed.
+
+    Options go with their method only. earlier: the training of the adapter that this one goes on from, whose method
+    and options it keeps.
+    """
     typed = {name: value for name, value in draft.choices.fields.items() if name in setting_names()}
     found = {**values, **typed}
-    if typed.get("method", values.get("method")) != values.get("method"):
+    method = usual_method()
+    if earlier is not None:
+        found["method"], found["options"] = earlier.method, {}
+    elif typed.get("method", values.get("method")) != values.get("method"):
         found.pop("options", None)
+    known = options_model(str(found.get("method") or method))
+    options = {name: value for name, value in dict(found.get("options") or {}).items() if name in known.model_fields}
+    for name, value in draft.choices.fields.items():
+        if name.startswith(OPTION) and name.removeprefix(OPTION) in known.model_fields:
+            options[name.removeprefix(OPTION)] = value
+    found["options"] = {name: value for name, value in options.items() if value not in ("", (), None)}
+    if found.get("method") == WHOLE and "keep_checkpoints" not in typed:
+        found.pop("keep_checkpoints", None)
     for name, other in (("steps", "epochs"), ("epochs", "steps")):
         if typed.get(name) and not typed.get(other):
             found.pop(other, None)
@@ -76,7 +130,19 @@ def settings_of(draft: Draft, values: Mapping[str, Any]) -> dict[str, Any]:
             if name not in typed:
                 found.pop(name, None)
     found.setdefault("preview_every", found.get("checkpoint_every", 50))
-    return {name: value for name, value in found.items() if value not in ("", (), None)}
+    return {name: value for name, value in found.items() if value not in ("", (), None, {})}
+
+
+def usual_method() -> str:
+    """The method of a request that names none."""
+    return next(field.placeholder for field in form_fields(KIND) if field.name == "method")
+
+
+def options_model(method: str) -> type[BaseModel]:
+    """The options of a method; those of the usual one for a name that no method has."""
+    found = method_options(method) or method_options(usual_method())
+    assert found is not None
+    return found
 
 
 def setting_names() -> frozenset[str]:
@@ -90,11 +156,41 @@ def setting_fields(
     """The fields of the step Recipe. model: whose recommended values stand in empty fields."""
     fields = form_fields(KIND, {name: value for name, value in settings.items() if name != "options"}, errors)
     usual = {} if model is None else {name: f"{getattr(model, name):g}" for name in RECOMMENDED}
-    return [
+    found = [
         replace(field, placeholder=usual.get(field.name, field.placeholder))
         for field in fields
         if field.name not in ELSEWHERE
     ]
+    return [_on_page(field) for field in (*found, *option_fields(settings, errors or {}))]
+
+
+def _on_page(field: FormField) -> FormField:
+    """A field as the page shows it: without the words of a command, and only the length of a training at once."""
+    closed = field.name == "method"
+    return replace(
+        field,
+        label=LABELS.get(field.name, field.label),
+        help=plain_help(field.help),
+        basic=field.name in OPEN,
+        control="select" if closed else field.control,
+        suggested=field.suggested and not closed,
+    )
+
+
+def plain_help(text: str) -> str:
+    """A help text of a command for a page: settings instead of flags."""
+    text = text.replace(" Each has flags of its own.", " Each has settings of its own, below.")
+    text = text.replace("--keep best", "\u201cWhich checkpoint to save\u201d: best")
+    return re.sub(r"--([a-z][a-z-]*)", lambda found: "\u201c" + found[1].replace("-", " ") + "\u201d", text)
+
+
+def option_fields(settings: Mapping[str, Any], errors: Mapping[str, str]) -> list[FormField]:
+    """The fields of the options of the method that is chosen."""
+    own = {name.removeprefix(OPTION): text for name, text in errors.items() if name.startswith(OPTION)}
+    typed = {name.removeprefix(OPTION): value for name, value in settings.items() if name.startswith(OPTION)}
+    values = {**dict(settings.get("options") or {}), **typed}
+    fields = model_form_fields(options_model(str(settings.get("method") or usual_method())), values, own)
+    return [replace(field, name=OPTION + field.name, heading=Heading.METHOD) for field in fields]
 
 
 def as_text(value: Any) -> Value:
@@ -109,8 +205,14 @@ def training_body(draft: Draft, settings: Mapping[str, Any], data: str) -> tuple
     words = {"identifier": identifier_of(draft)}
     if class_word := draft.text("class_word").strip():
         words["class_word"] = class_word
-    values = {"data": data, "model": model_of(draft), **words, **settings}
+    if adapter := draft.text("adapter").strip():
+        words["adapter"] = adapter
+    given = dict(settings.get("options") or {})
+    options, wrong = validated_model(options_model(str(settings.get("method") or usual_method())), given)
+    parsed = {} if options is None else options.model_dump(mode="json", exclude_unset=True)
+    values = {"data": data, "model": model_of(draft), **words, **settings, "options": parsed}
     body, errors = validated(KIND, values)
+    errors |= {OPTION + name if name else name: text for name, text in wrong.items()}
     return ({} if body is None else body.model_dump(mode="json", exclude_unset=True)), errors
 
 
@@ -135,8 +237,13 @@ class Estimate:
         return f"{steps}about {duration(self.seconds)} ({self.each:.2g} s a step, measured in {by} on this machine)"
 
 
-def estimate(settings: Mapping[str, Any], model: TrainingModel, speed: Speed | None, images: int) -> Estimate:
-    """How long a training with these settings takes, by the speed of earlier ones. images: that are trained on."""
+def estimate(
+    settings: Mapping[str, Any], model: TrainingModel, speed: Speed | None, images: int, *, new_class: bool
+) -> Estimate:
+    """How long a training with these settings takes, by the speed of earlier ones.
+
+    images: that are trained on. new_class: whether the base model has no images of the class yet.
+    """
     batch = _whole(settings.get("batch")) or model.batch
     side = _whole(settings.get("resolution")) or model.side
     steps = _whole(settings.get("steps")) or model.steps
@@ -147,7 +254,11 @@ def estimate(settings: Mapping[str, Any], model: TrainingModel, speed: Speed | N
     if speed is None or steps is None:
         return Estimate(steps, None, None, 0)
     each = speed.step(batch, side)
-    return Estimate(steps, speed.before + steps * each, each, speed.runs)
+    every = _whole(settings.get("checkpoint_every")) or EVERY
+    points = math.ceil(steps / every) * speed.each_checkpoint(str(settings.get("keep") or "last"), side)
+    prior = settings.get("prior") not in (False, "false")
+    class_images = speed.class_images if new_class and prior else 0.0
+    return Estimate(steps, speed.before + class_images + steps * each + points, each, speed.runs)
 
 
 def _whole(value: Any) -> int | None:
@@ -159,10 +270,18 @@ def _whole(value: Any) -> int | None:
     return number if 0 < number <= 10**9 else None
 
 
+def few_steps(settings: Mapping[str, Any], model: TrainingModel) -> str:
+    """That a training is much shorter than its model needs; "" if it is not."""
+    steps = _whole(settings.get("steps"))
+    if steps is None or settings.get("epochs") or 2 * steps > model.steps:
+        return ""
+    return f"{model.name} needs about {model.steps:,} steps; after {steps:,} it may not know your subject yet"
+
+
 def duration(seconds: float) -> str:
     """A length of time in words, such as "3 minutes"."""
-    if seconds < 60:
-        count, unit = max(1, round(seconds)), "second"
+    if seconds < 120:
+        count, unit = max(1, round(seconds) if seconds < 20 else 5 * round(seconds / 5)), "second"
     elif seconds < 5400:
         count, unit = round(seconds / 60), "minute"
     elif seconds < 86400 * 2:

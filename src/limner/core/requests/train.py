@@ -19,6 +19,7 @@ from limner.core.requests.request import (
     Choices,
     Flag,
     Heading,
+    Label,
     Name,
     Precision,
     Prompt,
@@ -81,6 +82,17 @@ class TrainRequest(Request):
     ] = Field(
         default="lora",
         description="Training method: lora, textual_inversion, pivotal or full. Each has flags of its own.",
+    )
+    adapter: Annotated[
+        Name | None,
+        Label("Adapter to go on from"),
+        Refers("weights"),
+        Trait.ON_CARD,
+        Heading.MODEL,
+    ] = Field(
+        default=None,
+        description="Adapter to go on from, a folder or .safetensors file that `limner train` made with the same "
+        "method on the same base model; it keeps its rank and layers.",
     )
     options: Annotated[dict[OptionName, Any], Flag(hidden=True), AfterValidator(_small)] = Field(
         default_factory=dict, max_length=64, description="Options of the method."
@@ -199,6 +211,11 @@ class TrainRequest(Request):
         "dataset's validation images).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between checkpoints.")
+    keep_checkpoints: bool = Field(
+        default=False,
+        description="Also save the adapter of every checkpoint, in the result's folder `checkpoints`, to choose "
+        "another one later.",
+    )
     preview_prompt: tuple[Prompt, ...] = Field(
         default=(),
         max_length=64,

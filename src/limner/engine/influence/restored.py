@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from limner.core.errors import LimnerError
 from limner.core.events import Emit
-from limner.core.execution import body_model, split_body
 from limner.core.protocols import Components, Facts, SubjectWords, Trainable
 from limner.core.requests import InfluenceRequest, TrainRequest
+from limner.engine.train.continuation import training_of
 from limner.models import loading
 from limner.models.adapters import Adapter, check_base
 from limner.models.devices import memory_errors, pick_device, pick_dtype
@@ -37,22 +36,6 @@ class RestoredAdapter:
     @property
     def trains_text(self) -> bool:
         return registry.methods.get(self.request.method).trains_text(self.options)
-
-
-def training_of(adapter: Adapter) -> tuple[TrainRequest, BaseModel]:
-    """The request that an adapter was trained by, and its method's options, from its header.
-
-    LimnerError where the header has none, as that of another program's adapter.
-    """
-    try:
-        body = cast(TrainRequest, body_model("train").model_validate(adapter.facts["request"]))
-        request, _ = split_body(body)
-        return request, registry.methods.get(request.method).Options.model_validate(request.options)
-    except (KeyError, ValidationError) as error:
-        raise LimnerError(
-            f"the header of adapter {adapter.name!r} does not state how it was trained",
-            "give one that `limner train` made",
-        ) from error
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Progress, Stage
-from limner.engine.train.checkpoint import save_checkpoint
+from limner.engine.train.checkpoint import keep_weights, save_checkpoint
 from limner.engine.train.checkpoint_scores import CheckpointScorer
 from limner.engine.train.loop import Callback, Loop, Step
 from limner.engine.train.preview_sampler import PreviewSampler, write_labelled
@@ -60,6 +60,8 @@ class Checkpoints(Callback):
         self.folder = folder
 
     def after_step(self, step: Step) -> None:
+        if step.checkpoint_due and step.loop.request.keep_checkpoints:
+            keep_weights(self.folder, step.done, step.loop)
         if step.checkpoint_due or step.stopping:
             save_checkpoint(self.folder, step.done, step.loop)
 

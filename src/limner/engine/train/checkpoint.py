@@ -24,7 +24,8 @@ KEPT = 2
 """How many checkpoints of a run are kept."""
 WEIGHTS, OPTIMISER, AVERAGE = "learnt.safetensors", "optimiser.safetensors", "average.safetensors"
 STATE = "state.json"
-"""Names of the files of a checkpoint."""
+KEPT_WEIGHTS = "weights"
+"""Names of the files of a checkpoint, and of the folder with the weights of all checkpoints."""
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -154,6 +155,18 @@ def _checked(path: Path, facts: Mapping[str, Any], loop: Loop) -> SavedState:
 def _damaged(path: Path, error: Exception) -> DamagedCheckpoint:
     reason = (str(error) or type(error).__name__).splitlines()[0][:120]
     return DamagedCheckpoint(f"checkpoint {path.name!r} is damaged ({reason})", "repeat the command with --resume")
+
+
+def keep_weights(folder: Path, step: int, loop: Loop) -> None:
+    """Write the weights after a step as they would be saved as a result, to stay as long as the run's folder."""
+    with loop.evaluating(), atomic_folder(folder / KEPT_WEIGHTS / f"{step:08d}") as partial:
+        save_weights(loop.trainable, partial)
+
+
+def kept_weights(folder: Path) -> dict[int, Path]:
+    """The folders that `keep_weights` wrote, by step."""
+    found = (path for path in (folder / KEPT_WEIGHTS).glob("*") if re.fullmatch(r"\d{8}", path.name))
+    return {int(path.name): path for path in sorted(found)}
 
 
 def save_weights(trainable: Trainable, folder: Path) -> None:

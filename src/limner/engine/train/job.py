@@ -20,12 +20,13 @@ from limner.data.sets.folder import Scan
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.checkpoint_scores import open_scorers
 from limner.engine.train.checks import check_out_folder, checked_model
+from limner.engine.train.continuation import earlier_adapter
 from limner.engine.train.dataset_notices import scan_dataset, warn_of_domain
 from limner.engine.train.optimisers import check_optimiser
 from limner.engine.train.processes import ProcessGroup
 from limner.engine.train.trackers import check_trackers
 from limner.models import loading
-from limner.models.adapters import facts_of
+from limner.models.adapters import Adapter, check_family, facts_of
 from limner.models.devices import autocast_dtype, check_quantised, pick_device, pick_dtype
 from limner.plugins import registry
 
@@ -35,7 +36,7 @@ class TrainJob:
     """A checked request with everything that its execution needs but the loaded model.
 
     named: the request with its files as the user names them. scorers: score checkpoints, in the main process of a run
-    that keeps the best one.
+    that keeps the best one. earlier: the adapter to go on from.
     """
 
     request: TrainRequest
@@ -48,6 +49,7 @@ class TrainJob:
     device: torch.device
     processes: ProcessGroup
     scorers: Scorers | None
+    earlier: Adapter | None = None
 
     @property
     def method(self) -> Method:
@@ -73,14 +75,17 @@ class TrainJob:
         return autocast_dtype(self.request.precision, self.device)
 
     def attach(self, components: Components) -> Trainable:
-        """Attach the method's fresh tensors to the model."""
-        return self.method.attach(components, self.facts, self.options, self.subject, self.request.seed)
+        """Attach the method's tensors to the model: fresh ones, or those of the adapter to go on from."""
+        trainable = self.method.attach(components, self.facts, self.options, self.subject, self.request.seed)
+        if self.earlier is not None:
+            self.method.restore(trainable, self.earlier.file)
+        return trainable
 
 
 def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJob:
     """Check a request before the model is loaded; raises LimnerError for all that can be known by then."""
     named = cast(TrainRequest, replace_references(request, workspace.called))
-    options = registry.methods.get(request.method).Options.model_validate(request.options)
+    earlier, options = earlier_adapter(request)
     dataset = scan_dataset(request, emit)
     model = checked_model(request)
     device = pick_device(workspace.execution.device)
@@ -91,7 +96,11 @@ def check_job(request: TrainRequest, workspace: Workspace, emit: Emit) -> TrainJ
     pick_dtype(request.precision, device)  # raises where the device cannot compute in it
     check_trackers(workspace.execution.track)
     scorers = open_scorers(request, workspace) if processes.main else None
-    job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers)
+    job = TrainJob(request, named, workspace, emit, dataset, model, options, device, processes, scorers, earlier)
+    if earlier is not None:
+        check_family(earlier, model)
+    if request.keep_checkpoints and job.whole:
+        raise LimnerError("every checkpoint would be a whole model", "leave out --keep-checkpoints")
     check_optimiser(request.optimiser)
     loading.notify_terms(model, emit)
     if processes.main:

@@ -42,10 +42,15 @@ class Trained:
     scores: CheckpointScores | None = None
 
 
-def header(trained: Trained, components: Components) -> dict[str, str]:
-    """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads."""
+def header(trained: Trained, components: Components, step: int | None = None) -> dict[str, str]:
+    """safetensors metadata: our facts as JSON, the modelspec standard, and the `ss_` keys that A1111 reads.
+
+    step: of the checkpoint whose header it is; None for the result.
+    """
     request, plan, model, dataset = trained.request, trained.plan, trained.model, trained.dataset
-    kept_step = None if trained.scores is None else trained.scores.best.step
+    best = None if trained.scores is None else trained.scores.best.step
+    kept_step = best if step is None else step
+    name = trained.name if step is None else f"{trained.name}-{step}"
     base = {
         "reference": request.model,
         "architecture": components.architecture,
@@ -70,12 +75,12 @@ def header(trained: Trained, components: Components) -> dict[str, str]:
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{components.architecture}/{request.method}",
         "modelspec.implementation": "diffusers",
-        "modelspec.title": trained.name,
+        "modelspec.title": name,
         "modelspec.trigger_phrase": request.instance_prompt,
         "modelspec.license": model.licence,
         "modelspec.resolution": f"{plan.resolution}x{plan.resolution}",
         "ss_base_model_version": components.base_version,
-        "ss_output_name": trained.name,
+        "ss_output_name": name,
         "ss_sd_model_name": request.model,
         "ss_resolution": f"({plan.resolution}, {plan.resolution})",
         "ss_steps": str(plan.steps if kept_step is None else kept_step),

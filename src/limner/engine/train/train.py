@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -17,7 +18,7 @@ from limner.core.requests.request import SUBJECT
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog, ScoreCheckpoints
-from limner.engine.train.checkpoint import load_checkpoint, newest_sound
+from limner.engine.train.checkpoint import kept_weights, load_checkpoint, load_weights, newest_sound
 from limner.engine.train.checkpoint_report import PAGE, write_checkpoint_report
 from limner.engine.train.checkpoint_scores import PROMPTS, CheckpointScorer
 from limner.engine.train.dataset_notices import describe_run
@@ -31,9 +32,12 @@ from limner.engine.train.preview_sampler import PreviewSampler
 from limner.engine.train.subject import SubjectLesson
 from limner.engine.train.trackers import MetricsLog
 from limner.models import loading
+from limner.models.adapters import check_base
 from limner.models.devices import memory_errors, pick_dtype
 from limner.store.files import atomic_folder, sha256_of
 
+CHECKPOINTS = "checkpoints"
+"""Name of the folder in a result that holds the adapters of its checkpoints."""
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
 
@@ -45,6 +49,8 @@ def train(request: TrainRequest, workspace: Workspace, emit: Emit) -> None:
             components = load_model(job)
             plan = make_plan(job.request, job.dataset, job.facts, components.side, job.processes.count)
             describe_run(plan, job.dataset, job.request, emit)
+            if job.earlier is not None:
+                check_base(job.earlier, job.model, components.architecture, job.emit)
             check_trainable(job, plan, components)
             sets = encode_sets(job, plan, components)
             samplers = SamplerSet(job, plan, components) if job.processes.main else None
@@ -206,6 +212,7 @@ def save_result(
             shutil.copyfile(preview, partial / preview.name)
         if scorer is not None:
             write_checkpoint_report(scorer, partial)
+        save_checkpoints(job, loop, partial / CHECKPOINTS, trained, components, base)
     details = {
         "trigger_words": list(request.trigger_words),
         **({"say": request.instance_prompt} if request.identifier else {}),
@@ -221,3 +228,18 @@ def save_result(
     job.emit(
         ArtifactCreated(what=ArtifactKind(method.makes), path=str(path), sha256=sha256_of(path / file), details=details)
     )
+
+
+def save_checkpoints(
+    job: TrainJob, loop: Loop, folder: Path, trained: Trained, components: Components, base: Callable[[], Any]
+) -> None:
+    """Write the adapter of every checkpoint whose weights were kept, into a folder for each step."""
+    if not job.request.keep_checkpoints:
+        return
+    loop.ema = None  # what was kept is the average already
+    for step, weights in kept_weights(job.workspace.folder).items():
+        load_weights(weights, loop.trainable)
+        place = folder / str(step)
+        place.mkdir(parents=True)
+        with loop.evaluating():
+            job.method.save(loop.trainable, place, header(trained, components, step), base)

@@ -13,12 +13,15 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from limner.core.accounts import Caller
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.runs import Status
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.examples import CLASS, IDENTIFIER, draw_example_images
 from limner.server.problems import HTTPError
+from limner.studio.adapter_files import training_of
 from limner.studio.model_facts import (
     TrainingModel,
     class_problem,
@@ -39,17 +42,20 @@ from limner.web.drafts import (
     model_of,
     next_step,
 )
+from limner.web.earlier import earlier_adapters, earlier_of, may_continue, other_words, problem_with_adapter
 from limner.web.forms import FormField, read_form
 from limner.web.recipes import (
     CARDS,
     ELSEWHERE,
     KIND,
+    OPTION,
     SUBJECT_FIELDS,
     Estimate,
     as_text,
     card_of,
     card_values,
     estimate,
+    few_steps,
     setting_fields,
     settings_of,
     training_body,
@@ -62,6 +68,7 @@ MOST_FIELDS = 600
 TRAININGS = 12
 NO_IMAGES = f"folder:{'0' * 64}"
 """A reference that stands for images that are not chosen yet, to check the other settings."""
+NO_CLASS = "\u201cWhat is it?\u201d is empty; write what the photos show, such as dog"
 router = APIRouter(prefix="/teach")
 
 
@@ -196,23 +203,34 @@ def after_saving(
         return page(request, name, status, **values)
     target = last(form, "go")
     known = {key for key, _ in STEPS}
-    return go(request, f"/teach/{draft.id}/{target if target in known and not chosen else step}")
+    place = target if target in known and not chosen else step
+    again = "?again=true" if place == "train" and step != "train" and draft.choices.train else ""
+    return go(request, f"/teach/{draft.id}/{place}{again}")
 
 
 @router.get("/{draft_id}/subject")
-def show_subject(request: Request, draft: DraftDep) -> HTMLResponse:
+def show_subject(request: Request, draft: DraftDep, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
     """Show the form for the class word, the identifier and the base model."""
-    return page(request, "teach_subject.html", **_subject(draft, _subject_values(draft), {}, None))
+    return page(request, "teach_subject.html", **_subject(studio, caller, draft, _subject_values(draft), {}, None))
 
 
 @router.post("/{draft_id}/subject")
-async def save_subject(request: Request, draft: DraftDep, state: StateDep) -> Response:
+async def save_subject(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
     """Save the step Subject."""
     form = await read_step(request)
-    typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS}
+    sent = {name for name, _ in form}
+    typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS if name in sent}
+    if adapter := str(typed.get("adapter", "")):
+        if not await run_sync(may_continue, state.studio, caller, adapter):
+            problem = f"{adapter[:80]!r} is no adapter of yours"
+            raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, problem, "choose one from the list")
+        if not typed.get("class_word") and (earlier := training_of(state.studio.files, adapter)):
+            typed |= {"class_word": earlier.class_word, "identifier": earlier.identifier or ""}
     saved, base = await run_sync(save_step, state, draft, typed, form)
     shown = {**_subject_values(saved.draft), **{name: typed[name] for name in saved.conflicts}}
-    values = await run_sync(_subject, saved.draft, shown, saved.conflicts, base)
+    values = await run_sync(_subject, state.studio, caller, saved.draft, shown, saved.conflicts, base)
+    if last(form, "go") == "recipe" and not saved.draft.text("class_word") and not saved.conflicts:
+        values["errors"].setdefault("class_word", NO_CLASS)
     return await run_sync(after_saving, request, saved.draft, form, "subject", "teach_subject.html", values)
 
 
@@ -222,14 +240,20 @@ def _subject_values(draft: Draft) -> dict[str, Value]:
         "class_word": draft.text("class_word"),
         "identifier": identifier_of(draft),
         "model": model_of(draft),
+        "adapter": draft.text("adapter"),
     }
 
 
 def _subject(
-    draft: Draft, shown: dict[str, Value], conflicts: Mapping[str, Value], base: Base | None
+    studio: Any,
+    caller: Caller,
+    draft: Draft,
+    shown: dict[str, Value],
+    conflicts: Mapping[str, Value],
+    base: Base | None,
 ) -> dict[str, Any]:
     """What the step Subject shows."""
-    class_word, identifier, model = (str(shown[name]) for name in SUBJECT_FIELDS)
+    class_word, identifier, model, adapter = (str(shown[name]) for name in SUBJECT_FIELDS)
     errors: dict[str, str] = {}
     if draft.text("class_word") and not conflicts:
         _, found = training_body(draft, {}, NO_IMAGES)
@@ -237,10 +261,14 @@ def _subject(
         if rest := found.get(""):
             errors["identifier"] = rest
     elif not class_word and draft.choices.versions.get("class_word"):
-        errors["class_word"] = "the class word is empty; write what the subject is, such as dog"
+        errors["class_word"] = NO_CLASS
+    earlier = training_of(studio.files, adapter) if adapter else None
+    if adapter and (problem := problem_with_adapter(earlier, model)):
+        errors["adapter"] = problem
     warnings = {
         "class_word": class_problem(model, class_word) if class_word else "",
         "identifier": identifier_problem(model, identifier),
+        "adapter": other_words(earlier, identifier, class_word),
     }
     return shown_with(
         draft,
@@ -251,6 +279,7 @@ def _subject(
         conflicts={name: conflict_text(other) for name, other in conflicts.items()},
         base=Base.of(draft, shown, conflicts, base),
         models=training_models(),
+        adapters=earlier_adapters(studio, caller, model, adapter),
         suggested=suggested_identifier(draft.id),
     )
 
@@ -290,7 +319,8 @@ async def save_recipe(request: Request, draft: DraftDep, state: StateDep) -> Res
         names = {field.name for field in setting_fields({})}
 
         def forget(before: Draft) -> Draft:
-            kept = {name: value for name, value in before.choices.fields.items() if name not in names}
+            fields = before.choices.fields
+            kept = {name: fields[name] for name in fields if name not in names and not name.startswith(OPTION)}
             return before.with_choices(fields=kept)
 
         await run_sync(state.studio.drafts.change, draft.owner, draft.id, forget)
@@ -301,6 +331,7 @@ async def save_recipe(request: Request, draft: DraftDep, state: StateDep) -> Res
         typed["recipe"] = recipe
     base = Base.read(last(form, "base"))
     typed = {name: value if value != ("",) else "" for name, value in typed.items() if name in base.fields}
+    typed |= {name: last(form, name).strip() for name in base.fields if name.startswith(OPTION)}
     saved, base = await run_sync(save_step, state, draft, typed, form)
     values = await run_sync(_recipe, state.studio, saved.draft, typed, saved.conflicts, base)
     return await run_sync(after_saving, request, saved.draft, form, "recipe", "teach_recipe.html", values)
@@ -313,12 +344,15 @@ def _recipe(
     models = training_models()
     model = chosen_model(draft, models)
     card = card_of(draft)
-    settings = settings_of(draft, card_values(card, model, models))
+    earlier = earlier_of(studio, draft)
+    settings = settings_of(draft, card_values(card, model, models), earlier)
     _, errors = training_body(draft, settings, NO_IMAGES)
     errors = {name: text for name, text in errors.items() if name not in ELSEWHERE}
     texts = {name: conflict_text(other) for name, other in conflicts.items()}
     visible = {**settings, **{name: typed[name] for name in conflicts}}
     fields = setting_fields(visible, {**errors, **texts}, model)
+    if earlier is not None:  # its method and options stay
+        fields = [each for each in fields if each.name != "method" and not each.name.startswith(OPTION)]
     shown: dict[str, Value] = {field.name: _shown(field) for field in fields} | {"recipe": card.name}
     own = sorted(name for name in draft.choices.fields if name in shown and name != "recipe")
     return shown_with(
@@ -333,7 +367,9 @@ def _recipe(
         conflicts=texts,
         base=Base.of(draft, shown, conflicts, base),
         estimate=estimated(studio, draft, settings, model),
-        own=own,
+        own=[name.removeprefix(OPTION) for name in own],
+        earlier=earlier,
+        few=few_steps(settings, model) if earlier is None else "",
         rest=errors.get("", ""),
     )
 
@@ -351,4 +387,11 @@ def estimated(studio: Any, draft: Draft, settings: Mapping[str, Any], model: Tra
     run = studio.drafts.run(draft.choices.check)
     findings = None if run is None else studio.training.findings(run)
     used = sum(view.used for view in image_views(draft, findings))
-    return estimate(settings, model, speed, used)
+    return estimate(settings, model, speed, used, new_class=_is_new_class(studio, draft))
+
+
+def _is_new_class(studio: Any, draft: Draft) -> bool:
+    """Whether no training of a draft made images of its class, which the next one would use again."""
+    done = (studio.drafts.run(name) for name in (draft.choices.train, *draft.choices.trainings[-TRAININGS:]))
+    word = draft.text("class_word")
+    return not any(run and run.status is Status.DONE and run.request.class_word == word for run in done)

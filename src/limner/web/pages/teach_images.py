@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -11,13 +12,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.datastructures import UploadFile
 
 from limner.core.accounts import Caller
-from limner.core.drafts import MAX_CAPTION, Draft, DraftImage
+from limner.core.drafts import MAX_CAPTION, MAX_IMAGES, Draft, DraftImage
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.text import clean_line
 from limner.server.archives import unzip
@@ -31,6 +32,7 @@ from limner.studio.files import MAX_FILES
 from limner.studio.model_facts import training_models
 from limner.studio.training import Findings
 from limner.web.drafts import (
+    PLAIN,
     PREPARE_FIELDS,
     Base,
     checked_digest,
@@ -41,6 +43,7 @@ from limner.web.drafts import (
     plain_advice,
     prepare_fields,
 )
+from limner.web.earlier import earlier_of
 from limner.web.forms import FormField, form_fields, validated
 from limner.web.pages.teach import (
     NO_IMAGES,
@@ -53,6 +56,7 @@ from limner.web.pages.teach import (
     save_step,
     shown_with,
 )
+from limner.web.partial_uploads import PartialUploads
 from limner.web.recipes import as_text, card_of, card_values, settings_of
 from limner.web.rendering import page, part, part_text, wants_part
 from limner.web.views import run_views
@@ -62,6 +66,8 @@ ZIP = b"PK"
 SIDECARS = (".txt", ".caption")
 OTHER_FILES = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
 """Files that systems leave in folders and archives."""
+UPLOAD = "^[0-9a-f]{32}$"
+"""Names that browsers give to uploads."""
 MOST_PROBLEMS = 20
 FORM_FILES = 500
 TEMPLATE = "teach_images.html"
@@ -69,27 +75,38 @@ router = APIRouter(prefix="/teach/{draft_id}")
 
 
 @router.get("/images")
-def show_images(request: Request, draft: DraftDep, state: StateDep) -> HTMLResponse:
-    """Show the images with their captions, and what the last check found."""
-    return page(request, TEMPLATE, **_images(state, draft))
+def show_images(
+    request: Request,
+    draft: DraftDep,
+    state: StateDep,
+    changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
+) -> HTMLResponse:
+    """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    return page(request, TEMPLATE, **_images(state, draft, changed=changed))
 
 
 def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
     """What the step Images shows."""
     findings, check = checked(state.studio, draft)
-    views = image_views(draft, findings)
+    views = sorted(image_views(draft, findings), key=lambda view: _natural(view.image.name))
     removed = [image for image in draft.images if image.removed]
     shown = {
         "views": views,
         "removed": removed,
         "problems": problems,
         "limit": state.settings.upload_bytes,
+        "changed": None,
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
         **check,
         **_prepare(draft),
     }
     return shown_with(draft, "images", **{**shown, **values})
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """The order of file names by which 2.jpg comes before 10.jpg, as a key."""
+    return [(int(part), "") if part.isdecimal() else (0, part.casefold()) for part in re.split(r"(\d{1,9})", name)]
 
 
 def checked(studio: Any, draft: Draft) -> tuple[Findings | None, dict[str, Any]]:
@@ -119,7 +136,9 @@ def _prepare_form(draft: Draft, values: dict[str, Any], conflicts: dict[str, str
     _, errors = validated("prepare", {"sources": [NO_IMAGES], **{n: v for n, v in values.items() if v}})
     errors = {name: text for name, text in errors.items() if name in PREPARE_FIELDS}
     fields = [
-        field for field in form_fields("prepare", values, {**errors, **conflicts}) if field.name in PREPARE_FIELDS
+        replace(field, label=PLAIN[field.name][0], help=PLAIN[field.name][1])
+        for field in form_fields("prepare", values, {**errors, **conflicts})
+        if field.name in PREPARE_FIELDS
     ]
     shown = {field.name: _text_of(field) for field in fields}
     return {
@@ -172,12 +191,50 @@ async def upload(request: Request, draft: DraftDep, state: StateDep, caller: Cal
     return await run_sync(go, request, f"/teach/{draft.id}/images")
 
 
+@router.get("/images/parts/{upload}")
+def show_part(draft: DraftDep, state: StateDep, upload: Annotated[str, PathParameter(pattern=UPLOAD)]) -> Response:
+    """Say how many bytes of an unfinished upload have arrived."""
+    return JSONResponse({"bytes": _partial(state).received(draft.id, upload)}, headers={"Cache-Control": "no-store"})
+
+
+@router.post("/images/parts/{upload}")
+async def upload_rest(
+    request: Request,
+    draft: DraftDep,
+    state: StateDep,
+    caller: CallerDep,
+    upload: Annotated[str, PathParameter(pattern=UPLOAD)],
+    at: Annotated[int, Query(ge=0)],
+    total: Annotated[int, Query(ge=1)],
+) -> Response:
+    """Add an image or a zip, whose first bytes may have arrived before. at: of the first byte in the body."""
+    partial_uploads = _partial(state)
+    if not at:
+        await run_sync(partial_uploads.clean, draft.id)
+    place = await run_sync(partial_uploads.place, draft.id, upload)
+    if not await partial_uploads.receive(request, place, at, total, state.settings.upload_bytes):
+        problem = "the connection broke"
+        raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, problem, "send the rest")
+    try:
+        return await _add_uploaded(request, draft, state, caller, place)
+    finally:
+        place.unlink(missing_ok=True)
+
+
+def _partial(state: ServerState) -> PartialUploads:
+    return PartialUploads(state.studio.home / "uploads")
+
+
 async def _upload_one(request: Request, draft: Draft, state: ServerState, caller: Caller) -> Response:
-    name = clean_line(unquote(request.headers.get("x-file-name", "")), 200) or "image"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "upload"
         await save_body(request, place, state.settings.upload_bytes)
-        added, problems = await run_sync(_add_file, state, caller, draft, place, name)
+        return await _add_uploaded(request, draft, state, caller, place)
+
+
+async def _add_uploaded(request: Request, draft: Draft, state: ServerState, caller: Caller, place: Path) -> Response:
+    name = clean_line(unquote(request.headers.get("x-file-name", "")), 200) or "image"
+    added, problems = await run_sync(_add_file, state, caller, draft, place, name)
     if problems and not added:
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, *_problem_and_remedy(problems))
     return await run_sync(_added, request, state, caller, draft, added, problems)
@@ -282,10 +339,14 @@ def _caption(path: Path) -> str:
 
 
 @router.get("/images/{sha256}.jpg")
-def show_thumbnail(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
-    """Return a small copy of an image."""
-    _image(draft, sha256)
+def show_thumbnail(
+    draft: DraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
+) -> Response:
+    """Return a small copy of an image. crop: of the URL of one that somebody cropped, which is shown cropped."""
+    image = _image(draft, sha256)
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    if crop and image.crop is not None:
+        return Response(studio.drafts.cropped_thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
     return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
 
 
@@ -407,8 +468,10 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
             return draft
         return _with_captions(draft, changed).with_choices(undo={name: captions[name] for name in changed})
 
-    await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
-    return await run_sync(go, request, f"/teach/{draft.id}/images")
+    after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    before = {image.sha256: image.caption for image in draft.images}
+    count = sum(before.get(image.sha256) != image.caption for image in after.shown)
+    return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")
 
 
 @router.post("/captions/undo")
@@ -437,7 +500,8 @@ async def check_images(request: Request, draft: DraftDep, state: StateDep, calle
     """Queue a check of the images."""
     models = await run_sync(training_models)
     model = chosen_model(draft, models)
-    settings = settings_of(draft, card_values(card_of(draft), model, models))
+    earlier = await run_sync(earlier_of, state.studio, draft)
+    settings = settings_of(draft, card_values(card_of(draft), model, models), earlier)
     size = side_of(settings, model.side)
     fields = prepare_fields(draft, size)
     queue = partial(state.studio.drafts.check, caller, draft, state.granted, checked_digest(draft), **fields)

@@ -21,7 +21,15 @@ class CropEditor extends HTMLElement {
       corner.setAttribute("aria-label", `Resize from the ${name}; arrow keys`);
       this.box.append(corner);
     }
-    this.append(this.box);
+    const area = document.createElement("div"), clip = document.createElement("div");
+    this.shade = document.createElement("div");
+    [area.className, clip.className, this.shade.className] = ["crop-area", "crop-clip", "crop-shade"];
+    clip.append(this.shade);
+    area.append(clip, this.box);
+    this.area = area;
+    this.append(area);
+    this.enlarge();
+    addEventListener("resize", () => this.enlarge());
     for (const field of this.fields) field.addEventListener("input", () => this.draw());
     this.box.addEventListener("keydown", (event) => this.key(event));
     this.box.addEventListener("pointerdown", (event) => this.grab(event));
@@ -31,13 +39,23 @@ class CropEditor extends HTMLElement {
   /** Left, top, width and height as they are typed. */
   get rect() { return this.fields.map((field) => Number(field.value) || 0); }
 
+  /** Show a small image as large as the window allows. */
+  enlarge() {
+    const [w, h] = this.size, style = getComputedStyle(this);
+    const room = this.parentElement.clientWidth - 2 * parseFloat(getComputedStyle(this.parentElement).paddingLeft)
+      - 2 * parseFloat(style.paddingLeft);
+    const image = this.querySelector("img");
+    image.style.width = `${Math.floor(Math.min(room, (0.7 * innerHeight * w) / h, 3 * w))}px`;
+  }
+
   /** Draw the box; the rest of the page is untouched. */
   draw() {
     const [left, top, width, height] = this.rect;
     const [w, h] = this.size;
-    Object.assign(this.box.style, {
+    const place = {
       left: `${(100 * left) / w}%`, top: `${(100 * top) / h}%`, width: `${(100 * width) / w}%`, height: `${(100 * height) / h}%`,
-    });
+    };
+    for (const part of [this.box, this.shade]) Object.assign(part.style, place);
   }
 
   /** Move the box, or its corner, from a rectangle by so many pixels. */
@@ -68,7 +86,7 @@ class CropEditor extends HTMLElement {
   }
 
   grab(event) {
-    const at = event.target.dataset.at, from = this.rect, scale = this.size[0] / this.clientWidth;
+    const at = event.target.dataset.at, from = this.rect, scale = this.size[0] / this.area.clientWidth;
     const [x, y] = [event.clientX, event.clientY];
     this.box.setPointerCapture(event.pointerId);
     const drag = (moved) => this.move(from, at, (moved.clientX - x) * scale, (moved.clientY - y) * scale);

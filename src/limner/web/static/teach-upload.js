@@ -2,6 +2,7 @@
 // is stored already is not sent. Without this script the form sends all chosen files at once.
 
 const AT_ONCE = 3;
+const LARGE = 2 ** 20; // of a larger file, a part may have arrived before the page was closed
 const PAUSES = [1, 2, 4, 8, 15, 30];
 const form = document.getElementById("upload");
 const list = document.getElementById("uploads");
@@ -12,7 +13,8 @@ let active = 0;
 
 form.classList.add("scripted");
 for (const input of form.querySelectorAll("input[type=file]")) {
-  input.addEventListener("change", () => { add(input.files); input.value = ""; });
+  input.addEventListener("change", () => take(input));
+  take(input); // chosen before this script was loaded
 }
 form.addEventListener("submit", (event) => event.preventDefault());
 
@@ -52,6 +54,11 @@ async function filesIn(entry) {
   return (await Promise.all(shown.map(filesIn))).flat();
 }
 
+function take(input) {
+  if (input.files.length) add(input.files);
+  input.value = "";
+}
+
 function add(files) {
   for (const file of files) waiting.push({ file, row: rowOf(file) });
   next();
@@ -74,7 +81,8 @@ async function send(job) {
   const known = await alreadyStored(file);
   if (known) return show(job, known);
   for (let attempt = 0; ; attempt += 1) {
-    const answer = await post(file, row);
+    const at = attempt || file.size > LARGE ? await received(file) : 0;
+    const answer = at === null ? { status: 0, body: null } : await post(file, row, at);
     if (answer.status === 200) return show(job, answer.body);
     if (answer.status && answer.status < 500 && answer.status !== 429) {
       const { detail, remedy, title } = answer.body ?? {};
@@ -98,21 +106,38 @@ async function alreadyStored(file) {
   }
 }
 
-function post(file, row) {
+/** A name for a file that is the same after the page was closed. */
+function uploadOf(file) {
+  const words = JSON.stringify([file.name, file.size, file.lastModified]);
+  return hex(sha256(new TextEncoder().encode(words))).slice(0, 32);
+}
+
+/** How many bytes of a file the server has, so that only the rest is sent; null if it does not answer. */
+async function received(file) {
+  try {
+    const answer = await fetch(`${form.dataset.parts}/${uploadOf(file)}`, { headers: { Accept: "application/json" } });
+    const { bytes } = answer.ok ? await answer.json() : { bytes: 0 };
+    return bytes < file.size ? bytes : 0;
+  } catch {
+    return null;
+  }
+}
+
+function post(file, row, at) {
   return new Promise((done) => {
     const request = new XMLHttpRequest();
-    request.open("POST", form.getAttribute("action"));
+    request.open("POST", `${form.dataset.parts}/${uploadOf(file)}?at=${at}&total=${file.size}`);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.setRequestHeader("Accept", "application/json");
     request.setRequestHeader("X-File-Name", encodeURIComponent(file.name));
-    request.upload.addEventListener("progress", (event) => row.progress(event.loaded, event.total));
+    request.upload.addEventListener("progress", (event) => row.progress(at + event.loaded, at + event.total));
     request.addEventListener("load", () => {
       let body = null;
       try { body = JSON.parse(request.responseText); } catch { /* not JSON: a proxy's page */ }
       done({ status: request.status, body });
     });
     for (const kind of ["error", "abort", "timeout"]) request.addEventListener(kind, () => done({ status: 0, body: null }));
-    request.send(file);
+    request.send(at ? file.slice(at) : file);
   });
 }
 
@@ -122,7 +147,7 @@ function show(job, answer) {
     const holder = document.createElement("template");
     holder.innerHTML = html.trim();
     const tile = holder.content.firstElementChild;
-    if (old) old.replaceWith(tile); else photos.append(tile);
+    if (old) old.replaceWith(tile); else place(tile);
     window.htmx?.process(tile);
   }
   if (answer.problems.length) job.row.problems(answer.problems); else job.row.remove();
@@ -173,6 +198,14 @@ function rowOf(file) {
   };
 }
 
+/** Put a tile among the others, by the names of their files. */
+function place(tile) {
+  const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
+  const name = (each) => each.getAttribute("aria-label") ?? "";
+  const after = [...photos.querySelectorAll("article[aria-label]")].find((each) => order.compare(name(each), name(tile)) > 0);
+  photos.insertBefore(tile, after ?? null);
+}
+
 function element(tag, name, text) {
   const made = document.createElement(tag);
   made.className = name;
@@ -188,7 +221,11 @@ function megabytes(bytes) {
 async function hashOf(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const digest = globalThis.crypto?.subtle ? new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)) : sha256(bytes);
-  return [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(digest);
+}
+
+function hex(bytes) {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** SHA-256 (FIPS 180-4) of bytes. */
