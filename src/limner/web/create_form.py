@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from math import sqrt
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -19,14 +18,11 @@ from limner.server.dependencies import ServerState
 from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter
 from limner.studio.choices import choices, model_sides
 from limner.web.forms import FormField, form_fields, read_form
+from limner.web.shapes import SHAPES, shape_size
 from limner.web.subjects import SUBJECT, Subject, read_subjects
 from limner.web.uploads import FileField, submitted
 
 KIND = "generate"
-SHAPES = {"": (0, 0), "square": (1, 1), "portrait": (3, 4), "landscape": (4, 3)}
-"""Shapes of an image: width to height."""
-MULTIPLE = 16
-"""Sides of the shapes are multiples of this, which suits every family."""
 SEEDS = 2**31
 OWN_PLACE = (
     "prompt",
@@ -178,18 +174,16 @@ def _take_guide(found: Submitted) -> None:
 
 def take_shape(found: Submitted) -> None:
     """Width and height by the chosen shape, at the area that the model was trained on."""
-    wide, high = SHAPES.get(found.extras.get("shape", ""), (0, 0))
-    if not wide:
+    shape = found.extras.get("shape", "")
+    if SHAPES.get(shape, (0, 0)) == (0, 0):
         return
     model = found.values.get("model", "starter")
     side = model_sides().get(model)
     if side is None:
         found.errors.setdefault("width", f"the size of the model {model[:80]!r} is not known; give width and height")
         return
-    scale = side / sqrt(wide * high)
-    found.values |= {
-        name: str(round(part * scale / MULTIPLE) * MULTIPLE) for name, part in (("width", wide), ("height", high))
-    }
+    wide, high = shape_size(shape, side)
+    found.values |= {"width": str(wide), "height": str(high)}
 
 
 async def _take_mask(found: Submitted, state: ServerState, caller: Caller) -> None:

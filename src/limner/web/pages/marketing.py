@@ -21,6 +21,7 @@ from limner.studio.images import Viewer
 from limner.web.create_flow import MARKETING, PREVIEW_EVERY, answer, copied, enqueued, results
 from limner.web.forms import as_command, as_json, as_python, model_form_fields, problem_at, validated_model
 from limner.web.rendering import page, part, wants_part
+from limner.web.shapes import shapes_of
 from limner.web.uploads import Texts, submitted
 
 LABELS = {"base_image_url": "Image to start from", "count": "How many", "seed": "Variation number"}
@@ -135,6 +136,7 @@ def _shown(
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "industry": values.get("industry", ""),
         "adapters": _adapters(state, view, values.get("industry")),
+        "shapes": shapes_of(state.profile.text.request.get("model", "starter")),
         "limit": state.settings.upload_bytes,
         **results(MARKETING, state, caller, view),
     }

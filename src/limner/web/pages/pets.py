@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request
@@ -15,7 +16,9 @@ from fastapi.responses import HTMLResponse, Response
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.execution import Execution
+from limner.core.feedback import ImageQuery
 from limner.core.pets import PetsCall, choose_pet
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
@@ -23,16 +26,21 @@ from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
 from limner.studio.choices import choices
 from limner.studio.images import Viewer
-from limner.studio.pets import draws_pets, pet_drawing
+from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
 from limner.web.assets import FOREVER
-from limner.web.create_flow import PETS, PREVIEW_EVERY, Found, answer, copied, enqueued, results
+from limner.web.cards import recent_runs
+from limner.web.create_flow import PETS, PREVIEW_EVERY, SEARCHED, Found, answer, copied, enqueued, results
 from limner.web.forms import as_json, as_python, model_command, model_form_fields, problem_at, validated_model
 from limner.web.own_adapters import own_adapters
 from limner.web.pets_form import PetsForm, read_pets_form
 from limner.web.rendering import page, part, wants_part
+from limner.web.shapes import shapes_of
 from limner.web.uploads import Texts, submitted
 
 KIND = "generate"
+THUMBNAIL = 160
+DRAWN_BY = "starter"
+"""The model whose drawings stand for breeds of models that have none."""
 SEEDS = 2**32
 router = APIRouter(prefix="/create/pets")
 Name = Annotated[str, Path(max_length=64)]
@@ -42,7 +50,7 @@ Name = Annotated[str, Path(max_length=64)]
 def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the form, filled in by the fields of the query, and the newest jobs of pets."""
     typed = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
-    return page(request, PETS.template, **_page(state, caller, view, typed, {}, complete=bool(typed)))
+    return page(request, PETS.template, **_page(state, caller, view, typed, {}))
 
 
 @router.get("/drawings/{model}/{species}/{breed}")
@@ -101,7 +109,7 @@ async def _refresh(request: Request, state: ServerState, caller: Caller, view: V
     if ("reset", "true") in typed:
         typed = [(name, value) for name, value in typed if name not in ("prompt", "reset")]
     if wants_part(request):
-        return part(request, PETS.template, block, **await run_sync(_shown, state, caller, typed, {}))
+        return part(request, PETS.template, block, **await run_sync(_shown, state, caller, view, typed, {}))
     return page(request, PETS.template, **await run_sync(_page, state, caller, view, typed, {}))
 
 
@@ -130,12 +138,10 @@ def _checked(form: PetsForm) -> tuple[PetsCall | None, dict[str, str]]:
     return (None if wrong else call), {name: str(error) for name, error in wrong.items()}
 
 
-def _shown(
-    state: ServerState, caller: Caller, typed: Texts, errors: dict[str, str], *, complete: bool = True
-) -> dict[str, Any]:
-    """What the templates need of a form. complete: whether a missing prompt is filled in, and values are checked."""
+def _shown(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:
+    """What the templates need of a form."""
     form = read_pets_form(typed)
-    call, wrong = _checked(form) if complete else (None, {})
+    call, wrong = _checked(form)
     errors = {**wrong, **errors}
     made = ""
     unedited = None if call is None else call.model_copy(update={"prompt": None})
@@ -156,18 +162,43 @@ def _shown(
         "models": _with(choices("models"), form.model),
         "adapters": own_adapters(state.studio, caller, form.model, form.adapter),
         "drawn": draws_pets(form.model),
+        "pictures": _pictures(state, caller, view, form),
+        "shapes": shapes_of(form.model),
     }
+
+
+def _pictures(state: ServerState, caller: Caller, view: Viewer, form: PetsForm) -> dict[str, str]:
+    """A picture of each breed that has one, as a path: as its model was trained to draw it, the newest image that the
+    account made of it with this model, or the starter's drawing.
+    """
+    drawn_by = form.model if draws_pets(form.model) else DRAWN_BY
+    known = pet_catalogue(drawn_by).breeds.get(form.species, ())
+    found = {name: _drawing(drawn_by, form.species, name) for name in form.breeds if name in known}
+    if drawn_by == form.model:
+        return found
+    made: dict[str, str] = {}
+    for run in recent_runs(state.studio, caller, SEARCHED):
+        breed = run.tags.get("breed", "")
+        if breed in made or breed not in form.breeds or run.tags.get("species") != form.species:
+            continue
+        if isinstance(run.request, GenerateRequest) and run.request.model == form.model:
+            images = state.studio.images.list(view, ImageQuery(run=run.id, limit=1))
+            if images:
+                made[breed] = f"/thumbnails/{THUMBNAIL}/{images[0].sha256}.webp"
+    return {name: place for name in form.breeds if (place := made.get(name) or found.get(name))}
+
+
+def _drawing(model: str, species: str, breed: str) -> str:
+    return f"{PETS.place}/drawings/{quote(model, safe='')}/{quote(species, safe='')}/{quote(breed, safe='')}"
 
 
 def _with(known: Iterable[str], chosen: str) -> list[str]:
     return list(dict.fromkeys((*known, chosen)))
 
 
-def _page(
-    state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str], *, complete: bool = True
-) -> dict[str, Any]:
+def _page(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:
     """What the whole page needs: the form, and its jobs."""
-    shown = _shown(state, caller, typed, errors, complete=complete)
+    shown = _shown(state, caller, view, typed, errors)
     return {**shown, **results(PETS, state, caller, view)}
 
 

@@ -182,6 +182,13 @@ if (form()) {
     recall();
     document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(remember); });
   }
+  // A breed is chosen by its picture or from the list of the others: the last choice counts.
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "breed") return;
+    const list = document.getElementById("pets-breed");
+    if (event.target !== list && list) list.value = "";
+    else if (list?.value) for (const card of document.querySelectorAll("input[name=breed]")) card.checked = false;
+  }, true);
   document.addEventListener("keydown", keys);
   document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
   document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
