@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
+from pydantic import ValidationError
 
 from limner.core.accounts import Caller
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
@@ -104,9 +105,12 @@ def result_of(image: GeneratedImage) -> Result:
 
 
 def enlarged(image: GeneratedImage) -> GenerateRequest:
-    """The settings of an image, with its sides twice as long by the second pass."""
+    """The settings of an image, with sides twice as long by the second pass; raises LimnerError beyond its limit."""
     larger = (image.request.hires or 1.0) * 2
-    return image.request.model_copy(update={"seed": int(image.fact("seed")), "count": 1, "hires": larger})
+    try:
+        return image.request.changed(seed=int(image.fact("seed")), count=1, hires=larger)
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 def query_of(request: GenerateRequest, names: Sequence[str] = ()) -> str:

@@ -130,7 +130,11 @@ async def make_variations(
 @router.post("/larger/{picture}")
 async def make_larger(request: Request, image: ImageDep, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Queue the same image with sides of twice as many pixels, and with more detail."""
-    return await _repeat(request, image, enlarged(image), state, caller, view)
+    try:
+        again = enlarged(image)
+    except LimnerError as error:
+        return _failed(request, error)
+    return await _repeat(request, image, again, state, caller, view)
 
 
 @router.post("/influence/{picture}")
