@@ -375,7 +375,7 @@ class MaskCanvas extends HTMLElement {
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(fromX, fromY);
-    context.lineTo(x, y);
+    context.lineTo(x + 0.01, y); // of no length at all, a line would not be drawn
     context.stroke();
     context.globalCompositeOperation = "source-over";
     this.last = [x, y];
