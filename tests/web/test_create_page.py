@@ -456,3 +456,16 @@ def test_chosen_results_are_compared(painted_site):
 def test_without_javascript_the_request_is_copied_below_the_form(site):
     page = tree(site.client.post("/create/copy", data={"prompt": "a cat", "steps": "3"}))
     assert "limner generate 'a cat' --steps 3" in text_of(page.get_element_by_id("copy")) and page.xpath("//h1")
+
+
+def test_an_image_that_was_chosen_is_replaced_by_another(site):
+    old, new = (site.studio.files.upload(place) for place in _pictures(site))
+    form = {"prompt": "a cat", "image": old}
+    site.client.post("/create", data=form, files={"image.file": ("b.png", png((16, 16), "white"), "image/png")})
+    assert newest(site).request.image == new != old
+    page = tree(
+        site.client.post("/create", data=form | {"steps": "0"}, files={"image.file": ("b.png", png(), "image/png")})
+    )
+    assert len(page.xpath("//input[@name='image']/@value")) == 1 and page.xpath("//input[@name='image']/@value") != [
+        old
+    ]

@@ -17,6 +17,7 @@ from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.marketing import MarketingRequest, marketing_body, submit_marketing
+from limner.server.profile import Profile
 from limner.studio.images import Viewer
 from limner.web.create_flow import MARKETING, PREVIEW_EVERY, answer, copied, enqueued, results
 from limner.web.forms import as_command, as_json, as_python, model_form_fields, problem_at, validated_model
@@ -135,11 +136,18 @@ def _shown(
         "fields": fields,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "industry": values.get("industry", ""),
+        "words": _words(profile, values.get("industry", "")),
         "adapters": _adapters(state, view, values.get("industry")),
         "shapes": shapes_of(state.profile.text.request.get("model", "starter")),
         "limit": state.settings.upload_bytes,
         **results(MARKETING, state, caller, view),
     }
+
+
+def _words(profile: Profile, industry: str) -> str:
+    """The words that an industry adds to the prompt; none for an unknown one."""
+    wanted = industry.strip().casefold()
+    return next((each.words for name, each in profile.industries.items() if name.casefold() == wanted), "") or ""
 
 
 def _adapters(state: ServerState, view: Viewer, industry: str | None) -> list[RatedAdapter]:

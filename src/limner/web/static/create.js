@@ -75,6 +75,15 @@ function complete(event) {
   prompt.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
+/** A prompt that is empty begins with the words of the subject that was chosen. */
+function begin(box) {
+  const prompt = document.getElementById("create-prompt");
+  const [word] = JSON.parse(box.closest(".chip").dataset.words);
+  if (!word || prompt.value.trim()) return;
+  prompt.value = `a photo of ${word}`;
+  prompt.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 async function addAdapter(input) {
   const file = input.files[0];
   const report = (text) => { const line = document.getElementById("create-adapter-message"); line.textContent = text; line.hidden = !text; };
@@ -134,6 +143,7 @@ if (form()) {
   });
   document.addEventListener("change", (event) => {
     if (event.target.id === "create-adapter") addAdapter(event.target);
+    if (event.target.name === "subject" && event.target.checked) begin(event.target);
   });
   document.addEventListener("keydown", complete);
   document.addEventListener("htmx:before:request", (event) => {

@@ -130,6 +130,7 @@ const MEMORY = () => `limner.${form().id}`;
 const REMEMBERED = "input:not([type=file]):not([type=search]), textarea, select";
 
 function remember() {
+  if (location.search) history.replaceState(history.state, "", location.pathname); // which would replace what was typed since
   const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => [
     field.name, field.type === "checkbox" || field.type === "radio" ? field.value : "", field.type === "checkbox" || field.type === "radio" ? field.checked : field.value,
   ]);
@@ -193,10 +194,31 @@ if (form()) {
   document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
   document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
-  // On a phone the results stand below the form: show the new one.
+  // A link to the empty form forgets what was typed.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); } catch { /* it is off */ } }
+  });
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
-    if (ctx?.sourceElement !== form() || ctx.response?.status !== 200 || !matchMedia("(max-width: 48rem)").matches) return;
-    setTimeout(() => document.getElementById("results").scrollIntoView({ block: "start" }), 50);
+    const source = ctx?.sourceElement;
+    if (!source || (source !== form() && source.form !== form() && !source.closest?.("form.panel"))) return;
+    setTimeout(() => {
+      if (ctx.response?.status === 422) showError();
+      else if (document.querySelector("#copy .copied") && source !== form()) document.getElementById("copy").scrollIntoView({ block: "center" });
+      // On a phone the results stand below the form: show the new one.
+      else if (source === form() && ctx.response?.status === 200 && matchMedia("(max-width: 48rem)").matches) {
+        document.getElementById("results").scrollIntoView({ block: "start" });
+      }
+    }, 50);
   });
+}
+
+/** Bring the first message into view, which might stand behind the bar with the buttons, and go to its field. */
+function showError() {
+  const line = form().querySelector(".error:not([hidden])");
+  if (!line) return;
+  for (let drawer = line.closest("details"); drawer; drawer = drawer.parentElement.closest("details")) drawer.open = true;
+  const field = line.closest("[data-field]");
+  (field?.querySelector("[aria-invalid=true]") ?? field?.querySelector("input, select, textarea"))?.focus({ preventScroll: true });
+  line.scrollIntoView({ block: "center" });
 }
