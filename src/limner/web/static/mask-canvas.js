@@ -465,6 +465,7 @@ class MaskCanvas extends HTMLElement {
     event.preventDefault();
     event.stopImmediatePropagation();
     await this.encode();
+    await new Promise((resolve) => setTimeout(resolve)); // a form does not submit while it reports that it does
     this.form.requestSubmit(event.submitter ?? undefined);
   }
 }
