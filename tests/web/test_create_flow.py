@@ -17,7 +17,7 @@ from limner.core.requests import GenerateRequest
 from limner.server.marketing import MarketingRequest, submit_marketing
 from limner.studio.images import Viewer
 from limner.studio.studio import Studio
-from pages import PART, text_of, tree
+from pages import PART, teach, text_of, tree
 from working import execute_queue
 
 VIEW = Viewer("", None, stored=True)
@@ -199,3 +199,12 @@ def test_previews_are_made_for_every_form(site):
         assert newest(site).execution.preview_every == 2, path
         live = site.page(path).xpath("//*[@id='live']/@*[name()='hx-sse:connect']")
         assert newest(site).id in live[0], path
+
+
+def test_a_subject_has_the_name_that_its_owner_gave_it(site):
+    teach(site)
+    (run,) = site.studio.runs.list()
+    site.studio.library.rename(run, "Rex")
+    (chip,) = site.page("/create").xpath("//li[contains(@class, 'chip')]")
+    assert "Rex" in text_of(chip) and "taught just now" in text_of(chip) and chip.get("data-words") == '["sks cat"]'
+    assert site.page("/create/pets").xpath("//select[@name='adapter']/option")[1].text == "Rex"

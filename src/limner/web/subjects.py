@@ -19,8 +19,10 @@ from limner.server.history import reference_of
 from limner.server.replies import ArtifactReply, url_of
 from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.images import Viewer
+from limner.studio.library import NAME_TAG
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.rendering import since
 
 TRAINED, UPLOADED = 60, 40
 """Most subjects of each kind that are offered, the newest ones."""
@@ -33,7 +35,9 @@ SUBJECT, WEIGHT = "subject", "weight."
 
 @dataclass(frozen=True)
 class Subject:
-    """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for."""
+    """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for.
+    taught: how long ago, "" where that is not known.
+    """
 
     reference: str
     name: str
@@ -42,6 +46,7 @@ class Subject:
     thumbnail: str
     chosen: bool = False
     weight: str = "1"
+    taught: str = ""
 
     @property
     def least(self) -> float:
@@ -141,7 +146,12 @@ def _trained(run: Run, artifacts: list[Artifact], studio: Studio, view: Viewer) 
     words = tuple(filter(None, (str(made.details.get("say") or ""),))) or _texts(made.details.get("trigger_words"))
     say = words[0].removeprefix("a photo of ") if words else ""
     return Subject(
-        str(reference), say or "Style", (say,) if say else (), str(made.details.get("base") or ""), thumbnail
+        reference=str(reference),
+        name=run.tags.get(NAME_TAG) or say or "Style",
+        words=(say,) if say else (),
+        base=str(made.details.get("base") or ""),
+        thumbnail=thumbnail,
+        taught=since(made.created),
     )
 
 
