@@ -39,7 +39,7 @@ OWN_PLACE = (
 """Fields that the page shows in a place of its own."""
 ADAPTER, CONTROL, GUIDE = "adapter", "control", "guide"
 FILES = {
-    ADAPTER: FileField(SUBJECT, ADAPTER, store_form_adapter, adds=True),
+    ADAPTER: FileField(SUBJECT, ADAPTER, store_form_adapter),
     GUIDE: FileField(GUIDE, CONTROL),
 }
 REMOVE = "remove"

@@ -25,13 +25,12 @@ Texts = list[tuple[str, str]]
 
 class FileField(NamedTuple):
     """What becomes of a file of a form. text: the field that gets its reference. error: the field at which its errors
-    are shown. adds: whether the field keeps its other values.
+    are shown.
     """
 
     text: str
     error: str
     store: Callable[[ServerState, Caller, str, bytes], str] = store_form_image
-    adds: bool = False
 
 
 async def submitted(
@@ -61,8 +60,7 @@ async def submitted(
         except LimnerError as error:
             errors[field.error] = str(error)
         else:
-            texts = [(other, value) for other, value in texts if other != field.text or field.adds]
-            texts.append((field.text, reference))
+            texts.append((field.text, reference))  # the last value of a field counts
     return texts, errors
 
 
