@@ -195,7 +195,6 @@ def test_a_mask_is_painted_on_an_image(home, idle, browser, tmp_path):
         page.get_by_role("button", name="Add the rectangle").click()
         assert submit().getbbox() == (20, 20, 40, 60)
         page.get_by_role("button", name="Clear").click()
-        page.wait_for_timeout(400)
         page.locator("#create-submit").click()
         page.locator("#results article").nth(4).wait_for()
         assert newest(home).request.mask is None, "nothing is painted"

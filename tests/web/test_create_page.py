@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from lxml import html
 from PIL import Image
 
 import serving
+from limner.core.accounts import Caller, Role
+from limner.core.errors import LimnerError
 from limner.core.execution import body_model
 from limner.core.feedback import ImageQuery
-from limner.core.requests import Flag
+from limner.core.requests import Flag, GenerateRequest, InfluenceRequest
 from limner.core.runs import Status
+from limner.store.queue import Queue
 from limner.studio.images import Viewer
+from limner.web.cards import enlarged, result_of
+from limner.web.subjects import submit_influence
 from pages import PART, adapter_file, picture_folder, teach, text_of, tree
 from working import execute_queue
 
@@ -381,3 +388,84 @@ def test_a_job_can_be_stopped_and_tried_again(site):
     assert "stopped" in job.text_content() and job.xpath(".//button[text()='Try again']")
     assert site.client.post(f"/runs/{run.id}/retry").status_code == 303
     assert site.studio.runs.get(run.id).status == "queued"
+
+
+def images_of(site):
+    return site.studio.images.list(VIEW, ImageQuery())
+
+
+def test_a_result_is_made_larger(painted_site):
+    site = painted_site
+    image = images_of(site)[0]
+    response = site.client.post(f"/create/larger/{image.id}", headers=PART)
+    request = newest(site).request
+    assert response.status_code == 200 and tree(response).xpath("//hx-partial[@hx-target='#results']//article")
+    assert (request.hires, request.seed, request.count, request.steps) == (2.0, image.fact("seed"), 1, 1)
+    assert site.client.post(f"/create/larger/{image.id}").headers["location"] == "/create"
+
+
+def test_an_image_of_the_largest_size_is_not_offered_larger(painted_site):
+    image = images_of(painted_site)[0]
+    for hires, offered in ((None, True), (2.0, True), (2.5, False), (4.0, False)):
+        again = image.model_copy(update={"request": image.request.model_copy(update={"hires": hires})})
+        assert result_of(again).may_enlarge is offered, hires
+    refused = painted_site.client.post("/create/larger/9999", headers=PART)
+    assert refused.status_code == 404
+    with pytest.raises(LimnerError, match="hires"):
+        enlarged(again)
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_an_action_that_is_refused_says_why_at_the_result(painted_site, headers):
+    image = images_of(painted_site)[0]
+    response = painted_site.client.post(f"/create/influence/{image.id}", headers=headers)
+    assert "no adapter of this image was taught here" in text_of(tree(response)) and response.status_code >= 400
+    assert newest(painted_site).request.kind == "generate"
+
+
+def test_the_photos_that_influenced_a_result_are_searched(site, starter):
+    reference = teach(site)
+    trained = newest(site)
+    stored = site.studio.files.upload(picture_folder(site) / "1.png")
+    image = SimpleNamespace(reference=stored, request=GenerateRequest(prompt="a cat", adapter=(f"{reference}:0.5",)))
+    state = site.client.app.state.server
+    run = submit_influence(state, Caller(role=Role.ADMIN), image)
+    assert run.request == InfluenceRequest(
+        picture=(stored,), adapter=reference, model="starter", data=trained.request.data
+    )
+
+
+def test_a_job_that_runs_is_shown_however_many_came_after_it(site):
+    first = site.studio.enqueue(GenerateRequest(prompt="a slow cat"))
+    Queue(site.studio.store, lease=timedelta(minutes=5)).claim("worker", 1)
+    for seed in range(8):
+        site.studio.enqueue(GenerateRequest(prompt="a cat", seed=seed))
+    jobs = site.page("/create").xpath("//article/@id")
+    assert len(jobs) == 7 and jobs[-1] == f"run-{first.id}"
+
+
+def test_chosen_results_are_compared(painted_site):
+    page = painted_site.page("/create")
+    (form,) = page.xpath("//form[@id='compare']")
+    ids = page.xpath("//input[@name='id'][@form='compare']/@value")
+    assert len(ids) == 2
+    compared = painted_site.page(form.get("action"), params={"id": ids})
+    assert len(compared.xpath("//figure//img")) == 2
+
+
+def test_without_javascript_the_request_is_copied_below_the_form(site):
+    page = tree(site.client.post("/create/copy", data={"prompt": "a cat", "steps": "3"}))
+    assert "limner generate 'a cat' --steps 3" in text_of(page.get_element_by_id("copy")) and page.xpath("//h1")
+
+
+def test_an_image_that_was_chosen_is_replaced_by_another(site):
+    old, new = (site.studio.files.upload(place) for place in _pictures(site))
+    form = {"prompt": "a cat", "image": old}
+    site.client.post("/create", data=form, files={"image.file": ("b.png", png((16, 16), "white"), "image/png")})
+    assert newest(site).request.image == new != old
+    page = tree(
+        site.client.post("/create", data=form | {"steps": "0"}, files={"image.file": ("b.png", png(), "image/png")})
+    )
+    assert len(page.xpath("//input[@name='image']/@value")) == 1 and page.xpath("//input[@name='image']/@value") != [
+        old
+    ]

@@ -122,9 +122,24 @@ def list_industries(state: StateDep) -> dict[str, list[str]]:
     return {"industries": list(state.profile.industries), "styles": list(state.profile.styles)}
 
 
-def submit_marketing(state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request) -> Run:
+def submit_marketing(
+    state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request, preview_every: int | None = None
+) -> Run:
     """Submit the generate request of a call, with one of the industry's adapters."""
-    studio, profile, url = state.studio, state.profile, call.base_image_url
+    body, tags = marketing_body(state, call, caller, http_request)
+    request, execution = split_body(body)
+    if preview_every is not None:
+        execution = execution.model_copy(update={"preview_every": preview_every})
+    return state.studio.enqueue(
+        request, priority=1, tags=tags, caller=caller, granted=state.granted, execution=execution
+    )
+
+
+def marketing_body(
+    state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request
+) -> tuple[GenerateRequest, dict[str, str]]:
+    """Return the body of a call's generate request, and its tags; raises LimnerError for a call that has none."""
+    profile, url = state.profile, call.base_image_url
     style = profile.default_style if call.style is None else call.style
     fields = {"count": call.count, **size_fields(call.size)} | ({} if call.seed is None else {"seed": call.seed})
     profile.request(call.prompt, call.industry, style, fields=fields)  # reports errors before anything is downloaded
@@ -135,10 +150,8 @@ def submit_marketing(state: ServerState, call: MarketingRequest, caller: Caller,
     adapters = profile.adapters(call.industry, image)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
-        ratings = studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))
+        ratings = state.studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}
-    body = profile.request(call.prompt, call.industry, style, image, adapter, seed, fields)
-    request, execution = split_body(body)
-    return studio.enqueue(request, priority=1, tags=tags, caller=caller, granted=state.granted, execution=execution)
+    return profile.request(call.prompt, call.industry, style, image, adapter, seed, fields), tags

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.execution import Execution
 from limner.core.pets import PetCatalogue, PetsCall, generate_request
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
@@ -96,10 +97,10 @@ def pets_request(state: ServerState, call: PetsCall, caller: Caller) -> tuple[Ge
     return generate_request(call, pet_catalogue(call.model), secrets.randbelow(2**32), identifier)
 
 
-def submit_pets(state: ServerState, call: PetsCall, caller: Caller) -> Run:
+def submit_pets(state: ServerState, call: PetsCall, caller: Caller, execution: Execution | None = None) -> Run:
     """Queue the generate request of a call."""
     request, tags = pets_request(state, call, caller)
-    return state.studio.enqueue(request, tags=tags, caller=caller, granted=state.granted)
+    return state.studio.enqueue(request, tags=tags, caller=caller, granted=state.granted, execution=execution)
 
 
 def _identifier(state: ServerState, reference: str, caller: Caller) -> str | None:

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Request
+from pydantic import ValidationError
 
 from limner.core.accounts import Caller
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
@@ -28,6 +29,8 @@ CARDS = {"job": ("job_card.html", "card"), "create": ("create_card.html", "card"
 RESULTS = 24
 """Most images of a card."""
 VARIATIONS = 4
+LARGEST = 4.0
+"""How many times the second pass enlarges an image at most."""
 LONGEST_QUERY = 6000
 """Characters of a URL that carries settings; longer ones are refused by servers in between."""
 
@@ -48,6 +51,8 @@ class Result:
     prompt_query: str
     settings_query: str
     input_query: str
+    may_enlarge: bool = True
+    trained: bool = False
 
     @property
     def name(self) -> str:
@@ -94,7 +99,18 @@ def result_of(image: GeneratedImage) -> Result:
         prompt_query=words,
         settings_query=query_of(request.model_copy(update={"seed": seed, "count": 1})) or words,
         input_query="&".join(filter(None, (urlencode({"image": reference}), words))),
+        may_enlarge=(request.hires or 1.0) * 2 <= LARGEST,
+        trained=bool(request.adapter),
     )
+
+
+def enlarged(image: GeneratedImage) -> GenerateRequest:
+    """The settings of an image, with sides twice as long by the second pass; raises LimnerError beyond its limit."""
+    larger = (image.request.hires or 1.0) * 2
+    try:
+        return image.request.changed(seed=int(image.fact("seed")), count=1, hires=larger)
+    except ValidationError as error:
+        raise invalid(error) from error
 
 
 def query_of(request: GenerateRequest, names: Sequence[str] = ()) -> str:

@@ -6,33 +6,23 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
-from math import sqrt
 from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.requests.parsing import parse_number
 from limner.server.dependencies import ServerState
-from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter, store_form_image
+from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter
 from limner.studio.choices import choices, model_sides
 from limner.web.forms import FormField, form_fields, read_form
-from limner.web.subjects import Subject, read_subjects
+from limner.web.shapes import SHAPES, shape_size
+from limner.web.subjects import SUBJECT, Subject, read_subjects
+from limner.web.uploads import FileField, submitted
 
 KIND = "generate"
-FILE = ".file"
-"""Suffix of the name of a form's file that goes with a field."""
-MOST_FILES, MOST_FIELDS = 8, 400
-SHAPES = {"": (0, 0), "square": (1, 1), "portrait": (3, 4), "landscape": (4, 3)}
-"""Shapes of an image: width to height."""
-MULTIPLE = 16
-"""Sides of the shapes are multiples of this, which suits every family."""
 SEEDS = 2**31
 OWN_PLACE = (
     "prompt",
@@ -48,6 +38,10 @@ OWN_PLACE = (
 )
 """Fields that the page shows in a place of its own."""
 ADAPTER, CONTROL, GUIDE = "adapter", "control", "guide"
+FILES = {
+    ADAPTER: FileField(SUBJECT, ADAPTER, store_form_adapter),
+    GUIDE: FileField(GUIDE, CONTROL),
+}
 REMOVE = "remove"
 """Name of the buttons that remove an image from the form."""
 
@@ -134,21 +128,8 @@ def _first(value: Any) -> str:
 
 async def read_submitted(request: Request, state: ServerState, caller: Caller) -> Submitted:
     """The fields of the submitted form, its files stored; and what is wrong with which field."""
-    items, errors = await _items(request)
-    texts = [(name, value) for name, value in items if isinstance(value, str)]
-    files = [(name, value) for name, value in items if isinstance(value, UploadFile)]
+    texts, errors = await submitted(request, state, caller, FILES)
     found = Submitted(errors=errors)
-    for name, file in files:
-        content = await file.read()
-        await file.close()
-        if not content and not file.filename:  # no file was chosen
-            continue
-        target = name.removesuffix(FILE)
-        store = store_form_adapter if target == ADAPTER else store_form_image
-        reference = await _try(found, error_field(target), store, state, caller, file.filename or "", content)
-        if reference:
-            texts = [(other, value) for other, value in texts if other != target or target == ADAPTER]
-            texts.append(("subject", reference) if target == ADAPTER else (target, reference))
     removed = {value for name, value in texts if name == REMOVE}
     found.redraw = bool(removed)
     texts = [(name, value) for name, value in texts if name not in removed]
@@ -164,33 +145,6 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
         found.values["seed"] = str(secrets.randbelow(SEEDS))
     await _take_mask(found, state, caller)
     return found
-
-
-async def _items(request: Request) -> tuple[list[tuple[str, Any]], dict[str, str]]:
-    """The fields of a form, and what is wrong with which.
-
-    Of a form that is too large, the fields that arrived before its limit remain, so that they can be shown again.
-    """
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
-            return list(form.multi_items()), {}
-    parser = MultiPartParser(request.headers, request.stream(), max_files=MOST_FILES, max_fields=MOST_FIELDS)
-    try:
-        return list((await parser.parse()).multi_items()), {}
-    except MultiPartException as error:
-        field, problem = "", f"{error.message.rstrip('.')}; send the form again"
-    except HTTPException as error:
-        if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            raise
-        current = str(getattr(getattr(parser, "_current_part", None), "field_name", ""))
-        field = error_field(current.removesuffix(FILE)) if current.endswith(FILE) else ""
-        problem = "the file is larger than this service takes; choose a smaller one"
-    return [(name, value) for name, value in parser.items if isinstance(value, str)], {field: problem}
-
-
-def error_field(target: str) -> str:
-    """The field of the request at which the errors of a file are shown."""
-    return CONTROL if target == GUIDE else target
 
 
 async def _try(found: Submitted, name: str, store: Callable[..., str | None], *arguments: Any) -> str | None:
@@ -220,18 +174,16 @@ def _take_guide(found: Submitted) -> None:
 
 def take_shape(found: Submitted) -> None:
     """Width and height by the chosen shape, at the area that the model was trained on."""
-    wide, high = SHAPES.get(found.extras.get("shape", ""), (0, 0))
-    if not wide:
+    shape = found.extras.get("shape", "")
+    if SHAPES.get(shape, (0, 0)) == (0, 0):
         return
     model = found.values.get("model", "starter")
     side = model_sides().get(model)
     if side is None:
         found.errors.setdefault("width", f"the size of the model {model[:80]!r} is not known; give width and height")
         return
-    scale = side / sqrt(wide * high)
-    found.values |= {
-        name: str(round(part * scale / MULTIPLE) * MULTIPLE) for name, part in (("width", wide), ("height", high))
-    }
+    wide, high = shape_size(shape, side)
+    found.values |= {"width": str(wide), "height": str(high)}
 
 
 async def _take_mask(found: Submitted, state: ServerState, caller: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -129,29 +130,47 @@ def validated_model(model: type[Model], values: Mapping[str, Any]) -> tuple[Mode
 
 def as_command(kind: str, values: Mapping[str, Any]) -> str:
     """The command that makes the same request."""
-    words, flags = ["limner", kind], []
-    for name, field in body_model(kind).model_fields.items():
+    return model_command(kind, body_model(kind), values)
+
+
+def model_command(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str:
+    """The command `limner NAME` with the values of a model's fields, as `as_command` returns that of a request."""
+    words, flags = ["limner", name], []
+    for name, field in model.model_fields.items():
         flag = _flag(field)
         if name not in values or flag.hidden:
             continue
         if flag.positional:
             words += _texts(values[name])
             continue
-        word = flag.name or "--" + name.replace("_", "-")
-        for text in _texts(values[name]):
-            flags += [word] if text == "true" else ["--no-" + word[2:]] if text == "false" else [word, text]
+        flags += _flags(flag.name or name, values[name])
     for name, value in dict(values.get("options") or {}).items():  # of a training method
-        word = "--" + str(name).replace("_", "-")
-        for text in _texts(value):
-            flags += [word] if text == "true" else ["--no-" + word[2:]] if text == "false" else [word, text]
+        flags += _flags(str(name), value)
     return shlex.join([*words, *flags])
 
 
-def as_python(kind: str, values: Mapping[str, Any]) -> str:
-    """The Python code that makes the same request."""
+def as_python(kind: str, values: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> str:
+    """The Python code that makes the same request. tags: of its run."""
     request = body_model(kind).__name__
     lines = "".join(f"    {name}={value!r},\n" for name, value in values.items())
-    return f"from limner import Studio, {request}\n\nStudio().run({request}(\n{lines}))"
+    more = f", tags={dict(tags)!r}" if tags else ""
+    return f"from limner import Studio, {request}\n\nStudio().run({request}(\n{lines}){more})"
+
+
+def request_texts(kind: str, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The values of a form as a command, as JSON and as Python."""
+    body, _ = validated(kind, values)
+    typed = values if body is None else body.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
+    return [
+        ("Command", as_command(kind, values)),
+        ("JSON", as_json({"kind": kind, **typed})),
+        ("Python", as_python(kind, typed)),
+    ]
+
+
+def as_json(values: Mapping[str, Any]) -> str:
+    """Values as JSON in lines."""
+    return json.dumps(values, indent=2, ensure_ascii=False)
 
 
 def problem_at(error: LimnerError, values: Mapping[str, Any]) -> dict[str, str]:
@@ -159,6 +178,15 @@ def problem_at(error: LimnerError, values: Mapping[str, Any]) -> dict[str, str]:
     named = ((text, name) for name, value in values.items() for text in _texts(value))
     longest = max(((text, name) for text, name in named if text in error.problem), default=("", ""), key=_length)
     return {longest[1]: str(error)}
+
+
+def _flags(name: str, value: Any) -> list[str]:
+    word = name if name.startswith("-") else "--" + name.replace("_", "-")
+    found = (
+        [word] if text == "true" else ["--no-" + word[2:]] if text == "false" else [word, text]
+        for text in _texts(value)
+    )
+    return [part for each in found for part in each]
 
 
 def _length(found: tuple[str, str]) -> int:

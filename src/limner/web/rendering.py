@@ -63,6 +63,11 @@ def part(request: Request, name: str, block: str, status: int = HTTPStatus.OK, *
     return _response(part_text(request, name, block, **values), status)
 
 
+def parts(request: Request, status: int, *blocks: tuple[str, str], **values: Any) -> HTMLResponse:
+    """Several blocks of pages, one after the other; each is a template and the name of its block."""
+    return _response("".join(part_text(request, name, block, **values) for name, block in blocks), status)
+
+
 def part_text(request: Request, name: str, block: str, **values: Any) -> str:
     """The HTML of a block of a page."""
     template = ENVIRONMENT.get_template(name)

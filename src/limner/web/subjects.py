@@ -10,18 +10,24 @@ from typing import Any
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
-from limner.core.feedback import ImageQuery
+from limner.core.feedback import GeneratedImage, ImageQuery
+from limner.core.requests import InfluenceRequest, TrainRequest
 from limner.core.requests.parsing import join_weight, split_weight
 from limner.core.runs import Artifact, Run, Status
+from limner.server.dependencies import ServerState
 from limner.server.history import reference_of
 from limner.server.replies import ArtifactReply, url_of
 from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.images import Viewer
+from limner.studio.library import NAME_TAG
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.rendering import since
 
 TRAINED, UPLOADED = 60, 40
 """Most subjects of each kind that are offered, the newest ones."""
+SEARCHED = 500
+"""Newest trainings that are searched for the one of an adapter."""
 LARGEST_WEIGHT = 2.0
 SUBJECT, WEIGHT = "subject", "weight."
 """Names of the fields of a form: a subject that is used, and the weight of each."""
@@ -29,7 +35,9 @@ SUBJECT, WEIGHT = "subject", "weight."
 
 @dataclass(frozen=True)
 class Subject:
-    """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for."""
+    """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for.
+    taught: how long ago, "" where that is not known.
+    """
 
     reference: str
     name: str
@@ -38,6 +46,7 @@ class Subject:
     thumbnail: str
     chosen: bool = False
     weight: str = "1"
+    taught: str = ""
 
     @property
     def least(self) -> float:
@@ -87,6 +96,27 @@ def base_for(subjects: Iterable[Subject], values: Mapping[str, Any]) -> str | No
     return next((each.base for each in subjects if each.reference in names and each.base), None)
 
 
+def submit_influence(state: ServerState, caller: Caller, image: GeneratedImage) -> Run:
+    """Queue the search for the training images that influenced an image; raises LimnerError unless the caller trained
+    one of its adapters here.
+    """
+    runs = state.studio.runs.list(SEARCHED, "train", Status.DONE, None, QUEUE, caller.scope)
+    artifacts = state.studio.runs.artifacts_of(run.id for run in runs)
+    used = [use.path for use in image.request.adapter]
+    for run in runs:
+        made = {ArtifactReply.of(each).reference for each in artifacts[run.id] if each.kind == ArtifactKind.ADAPTER}
+        adapter = next((each for each in used if each in made), None)
+        if adapter is not None and isinstance(run.request, TrainRequest):
+            asked = InfluenceRequest(
+                picture=(reference_of(image),), adapter=adapter, model=image.request.model, data=run.request.data
+            )
+            return state.studio.enqueue(asked, caller=caller, granted=state.granted)
+    raise LimnerError(
+        "no adapter of this image was taught here, so its training images are not known",
+        "use a subject that you taught on the page Teach",
+    )
+
+
 def _short(reference: str) -> str:
     """A name for an adapter of which nothing else is known."""
     return f"Adapter {reference.rpartition(':')[2][:12]}"
@@ -116,7 +146,12 @@ def _trained(run: Run, artifacts: list[Artifact], studio: Studio, view: Viewer) 
     words = tuple(filter(None, (str(made.details.get("say") or ""),))) or _texts(made.details.get("trigger_words"))
     say = words[0].removeprefix("a photo of ") if words else ""
     return Subject(
-        str(reference), say or "Style", (say,) if say else (), str(made.details.get("base") or ""), thumbnail
+        reference=str(reference),
+        name=run.tags.get(NAME_TAG) or say or "Style",
+        words=(say,) if say else (),
+        base=str(made.details.get("base") or ""),
+        thumbnail=thumbnail,
+        taught=since(made.created),
     )
 
 

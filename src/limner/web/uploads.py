@@ -1,47 +1,84 @@
-"""Submitted forms: their texts, and their images, which are stored."""
+"""Submitted forms: their texts, and their files, which are stored."""
 
 from __future__ import annotations
 
-import tempfile
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 from anyio.to_thread import run_sync
 from fastapi import Request
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
 from limner.server.dependencies import ServerState
+from limner.server.form_images import store_form_image
 
 FILE = ".file"
 """Suffix of the name of a form's file that goes with a field."""
-MOST_FILES, MOST_FIELDS = 4, 200
+MOST_FILES, MOST_FIELDS = 8, 400
 Texts = list[tuple[str, str]]
 
 
-async def submitted(request: Request, state: ServerState, caller: Caller) -> tuple[Texts, dict[str, str]]:
-    """The texts of a form, with references of its images, which are stored; and what is wrong with which image."""
-    errors: dict[str, str] = {}
-    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
-        texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
-        for name, file in form.multi_items():
-            if not isinstance(file, UploadFile) or not file.size:
-                continue
-            field = name.removesuffix(FILE)
-            try:
-                reference = await run_sync(partial(_store, state, caller, await file.read()))
-            except Unavailable:
-                raise
-            except LimnerError as error:
-                errors[field] = str(error)
-            else:
-                texts = [(other, value) for other, value in texts if other != field] + [(field, reference)]
+class FileField(NamedTuple):
+    """What becomes of a file of a form. text: the field that gets its reference. error: the field at which its errors
+    are shown.
+    """
+
+    text: str
+    error: str
+    store: Callable[[ServerState, Caller, str, bytes], str] = store_form_image
+
+
+async def submitted(
+    request: Request, state: ServerState, caller: Caller, special: Mapping[str, FileField] | None = None
+) -> tuple[Texts, dict[str, str]]:
+    """The texts of a form, with references of its files, which are stored; and what is wrong with which field.
+
+    special: fields whose file is no image, or whose errors are shown elsewhere. Of a form that is too large, the fields
+    that arrived before its limit remain, so that they can be shown again.
+    """
+    special = special or {}
+    items, errors = await _items(request, special)
+    texts = [(name, value) for name, value in items if isinstance(value, str)]
+    for name, file in items:
+        if not isinstance(file, UploadFile):
+            continue
+        content = await file.read()
+        await file.close()
+        if not content and not file.filename:  # no file was chosen
+            continue
+        target = name.removesuffix(FILE)
+        field = special.get(target, FileField(target, target))
+        try:
+            reference = await run_sync(field.store, state, caller, file.filename or "", content)
+        except Unavailable:
+            raise
+        except LimnerError as error:
+            errors[field.error] = str(error)
+        else:
+            texts.append((field.text, reference))  # the last value of a field counts
     return texts, errors
 
 
-def _store(state: ServerState, caller: Caller, content: bytes) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "upload"
-        place.write_bytes(content)
-        return state.studio.files.upload(place, caller)
+async def _items(request: Request, special: Mapping[str, FileField]) -> tuple[list[tuple[str, Any]], dict[str, str]]:
+    """The fields of a form, and what is wrong with which."""
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+            return list(form.multi_items()), {}
+    parser = MultiPartParser(request.headers, request.stream(), max_files=MOST_FILES, max_fields=MOST_FIELDS)
+    try:
+        return list((await parser.parse()).multi_items()), {}
+    except MultiPartException as error:
+        field, problem = "", f"{error.message.rstrip('.')}; send the form again"
+    except HTTPException as error:
+        if error.status_code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise
+        current = str(getattr(getattr(parser, "_current_part", None), "field_name", ""))
+        target = current.removesuffix(FILE) if current.endswith(FILE) else ""
+        field = special[target].error if target in special else target
+        problem = "the file is larger than this service takes; choose a smaller one"
+    return [(name, value) for name, value in parser.items if isinstance(value, str)], {field: problem}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -17,8 +16,8 @@ from starlette.exceptions import HTTPException
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
-from limner.core.execution import Execution, split_body
-from limner.core.feedback import Rating
+from limner.core.execution import Execution, body_model, split_body
+from limner.core.feedback import GeneratedImage, Rating
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
@@ -28,24 +27,25 @@ from limner.server.history import show_image
 from limner.server.limits import run_submission
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
-from limner.web.cards import VARIATIONS, JobCard, job_cards, next_seed, recent_runs, result_of
-from limner.web.create_form import (
-    ADAPTER,
-    FILE,
-    KIND,
-    CreateForm,
-    Submitted,
-    create_form,
-    read_submitted,
-    take_shape,
+from limner.web.cards import VARIATIONS, enlarged, next_seed, recent_runs, result_of
+from limner.web.create_flow import (
+    CREATE,
+    HIDDEN_TAGS,
+    PREVIEW_EVERY,
+    answer,
+    back,
+    copied,
+    enqueued,
+    form_page_of,
+    results,
+    root_of,
 )
-from limner.web.forms import as_command, as_python, problem_at, read_form, validated
+from limner.web.create_form import ADAPTER, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
+from limner.web.forms import read_form, request_texts
 from limner.web.rendering import page, part, wants_part
-from limner.web.subjects import base_for, chosen, subjects_of
+from limner.web.subjects import base_for, chosen, subjects_of, submit_influence
+from limner.web.uploads import FILE
 
-SHOWN = 6
-PREVIEW_EVERY = 2
-"""Denoising steps between two previews."""
 COMPARED = 100
 """Runs that are searched for seeds that variations have used."""
 router = APIRouter(prefix="/create")
@@ -62,41 +62,27 @@ def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDe
 
 @router.post("")
 async def submit(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
-    """Queue what the form asks for. Without JavaScript the browser goes on to the page of the job."""
+    """Queue what the form asks for."""
     submitted = await read_submitted(request, state, caller)
+    shown = partial(_shown, state, caller, view, submitted)
     if submitted.redraw:
         submitted.errors.clear()
-        return page(request, "create.html", **await run_sync(_shown, state, caller, view, submitted))
+        return page(request, CREATE.template, **await run_sync(shown))
     run: Run | None = None
     if not submitted.errors:
         await run_sync(_complete, state, caller, view, submitted)
     if not submitted.errors:
-        run, submitted.errors = await _enqueue(state, caller, submitted.values)
-    if run is not None and not wants_part(request):
-        return RedirectResponse(f"{_root(request)}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    shown = await run_sync(_shown, state, caller, view, submitted)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if submitted.errors else HTTPStatus.OK
-    if wants_part(request):
-        return part(request, "create.html", "form" if submitted.errors else "submitted", status, **shown)
-    return page(request, "create.html", status, **shown)
+        run, submitted.errors = await enqueued(body_model(KIND), submitted.values, partial(_submit, state, caller))
+    return await answer(CREATE, request, (run, submitted.errors), shown)
 
 
 @router.post("/copy")
-async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
+async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Show the request of the form as a command, as JSON and as Python."""
     submitted = await read_submitted(request, state, caller)
     await run_sync(_complete, state, caller, view, submitted)
-    values = submitted.values
-    body, _ = validated(KIND, values)
-    typed = values if body is None else body.model_dump(mode="json", exclude_unset=True, exclude={"kind"})
-    texts = [
-        ("Command", as_command(KIND, values)),
-        ("JSON", json.dumps({"kind": KIND, **typed}, indent=2, ensure_ascii=False)),
-        ("Python", as_python(KIND, typed)),
-    ]
-    if wants_part(request):
-        return part(request, "create.html", "copied", texts=texts)
-    return page(request, "create.html", **{**await run_sync(_shown, state, caller, view, submitted), "texts": texts})
+    texts = request_texts(KIND, submitted.values)
+    return await copied(CREATE, request, texts, partial(_shown, state, caller, view, submitted))
 
 
 @router.post("/files")
@@ -138,11 +124,31 @@ async def make_variations(
     runs = await run_sync(recent_runs, state.studio, caller, COMPARED)
     seed = await run_sync(next_seed, state.studio, image, runs)
     again = image.request.model_copy(update={"seed": seed, "count": VARIATIONS})
-    await run_submission(partial(_queue, state, caller, again))
+    return await _repeat(request, image, again, state, caller, view)
+
+
+@router.post("/larger/{picture}")
+async def make_larger(request: Request, image: ImageDep, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Queue the same image with sides of twice as many pixels, and with more detail."""
+    try:
+        again = enlarged(image)
+    except LimnerError as error:
+        return _failed(request, error)
+    return await _repeat(request, image, again, state, caller, view)
+
+
+@router.post("/influence/{picture}")
+async def find_influence(request: Request, image: ImageDep, state: StateDep, caller: CallerDep) -> Response:
+    """Queue the search for the training images that influenced an image."""
+    try:
+        run = await run_submission(partial(submit_influence, state, caller, image))
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        return _failed(request, error)
     if not wants_part(request):
-        return _back(request)
-    jobs = await run_sync(_newest, state, caller, view)
-    return part(request, "create.html", "queued", jobs=jobs)
+        return RedirectResponse(f"{root_of(request)}/runs/{run.id}", HTTPStatus.SEE_OTHER)
+    return part(request, "about.html", "influence", run=run)
 
 
 @router.post("/images/{picture}/favourite")
@@ -183,7 +189,7 @@ async def show_about(request: Request, image: ImageDep, state: StateDep, caller:
 
 def _result(request: Request, studio: Any, view: Viewer, image: int) -> Response:
     if not wants_part(request):
-        return _back(request)
+        return back(request)
     return part(request, "create_card.html", "result", result=result_of(studio.images.get(view, image)))
 
 
@@ -191,12 +197,29 @@ def _refused(request: Request, problem: str) -> Response:
     return Response(problem, HTTPStatus.UNPROCESSABLE_ENTITY, media_type="text/plain; charset=utf-8")
 
 
-def _root(request: Request) -> str:
-    return request.scope.get("root_path", "").rstrip("/")
+def _failed(request: Request, error: LimnerError) -> Response:
+    """Why an action on a result was refused, next to it; without JavaScript as a page."""
+    if not wants_part(request):
+        raise error
+    return part(request, "about.html", "problem", HTTPStatus.UNPROCESSABLE_ENTITY, problem=str(error))
 
 
-def _back(request: Request) -> RedirectResponse:
-    return RedirectResponse(f"{_root(request)}/create", HTTPStatus.SEE_OTHER)
+async def _repeat(
+    request: Request, image: GeneratedImage, again: GenerateRequest, state: ServerState, caller: Caller, view: Viewer
+) -> Response:
+    """Queue settings of an image, with the choices of its form as tags, and show the job in the list of results."""
+    run = await run_sync(state.studio.runs.get, image.run)
+    tags = {name: value for name, value in run.tags.items() if name not in HIDDEN_TAGS}
+    try:
+        await run_submission(partial(_queue, state, caller, again, tags=tags))
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        return _failed(request, error)
+    if not wants_part(request):
+        return back(request)
+    listed = await run_sync(results, form_page_of(request), state, caller, view)
+    return part(request, "results_update.html", "update", **listed)
 
 
 def _complete(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> None:
@@ -208,36 +231,24 @@ def _complete(state: ServerState, caller: Caller, view: Viewer, submitted: Submi
     take_shape(submitted)
 
 
-async def _enqueue(state: ServerState, caller: Caller, values: dict[str, Any]) -> tuple[Run | None, dict[str, str]]:
-    """The queued run, or what is wrong with which field."""
-    body, errors = validated(KIND, values)
-    if body is None:
-        return None, errors
-    request, execution = split_body(body)  # type: ignore[arg-type]
-    execution = execution.model_copy(update={"preview_every": PREVIEW_EVERY})
-    try:
-        return await run_submission(partial(_queue, state, caller, request, execution)), {}  # type: ignore[arg-type]
-    except Unavailable:
-        raise
-    except LimnerError as error:
-        return None, problem_at(error, values)
+def _submit(state: ServerState, caller: Caller, body: Any) -> Run:
+    request, execution = split_body(body)
+    return _queue(state, caller, request, execution)  # type: ignore[arg-type]
 
 
 def _queue(
     state: ServerState,
     caller: Caller,
     request: GenerateRequest,
-    execution: Execution = Execution(preview_every=PREVIEW_EVERY),  # noqa: B008
+    execution: Execution = Execution(),  # noqa: B008
+    tags: Mapping[str, str] | None = None,
 ) -> Run:
-    return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution)
-
-
-def _newest(state: ServerState, caller: Caller, view: Viewer) -> Sequence[JobCard]:
-    return job_cards(state.studio, view, recent_runs(state.studio, caller, SHOWN))
+    execution = execution.model_copy(update={"preview_every": PREVIEW_EVERY})
+    return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution, tags=tags)
 
 
 def _shown(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> dict[str, Any]:
     """What the template needs."""
     subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
     form: CreateForm = create_form(submitted, subjects, state.settings.upload_bytes)
-    return {"form": form, "jobs": _newest(state, caller, view)}
+    return {"form": form, **results(CREATE, state, caller, view)}

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, replace
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
-from limner.server.limits import run_submission
-from limner.server.marketing import MarketingRequest, submit_marketing
+from limner.server.marketing import MarketingRequest, marketing_body, submit_marketing
+from limner.server.profile import Profile
 from limner.studio.images import Viewer
-from limner.studio.runs import QUEUE
-from limner.web.forms import model_form_fields, problem_at, validated_model
+from limner.web.create_flow import MARKETING, PREVIEW_EVERY, answer, copied, enqueued, results
+from limner.web.forms import as_command, as_json, as_python, model_form_fields, problem_at, validated_model
 from limner.web.rendering import page, part, wants_part
+from limner.web.shapes import shapes_of
 from limner.web.uploads import Texts, submitted
-from limner.web.views import RunView, run_views
 
-SHOWN, LISTED = 6, 60
-"""Jobs that are shown, and the newest ones that are searched for them."""
 LABELS = {"base_image_url": "Image to start from", "count": "How many", "seed": "Variation number"}
 HELPS = {
     "base_image_url": "The result keeps its composition. The image is stored here.",
@@ -50,60 +48,80 @@ class RatedAdapter:
 def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the form, filled in by the fields of the query, and the newest jobs of marketing."""
     values = _values(request.query_params.multi_items())
-    return page(request, "marketing.html", **_shown(state, view, values, {}), jobs=_newest(state, caller))
+    return page(request, MARKETING.template, **_shown(state, caller, view, values, {}))
 
 
 @router.post("/adapters")
 async def show_adapters(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the adapters of the industry."""
     typed, errors = await submitted(request, state, caller)
-    shown = await run_sync(partial(_shown, state, view, _values(typed), errors))
+    shown = await run_sync(_shown, state, caller, view, _values(typed), errors)
     if wants_part(request):
-        return part(request, "marketing.html", "adapters", **shown)
-    return page(request, "marketing.html", **shown, jobs=await run_sync(_newest, state, caller))
+        return part(request, MARKETING.template, "adapters", **shown)
+    return page(request, MARKETING.template, **shown)
 
 
 @router.post("")
 async def submit(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
-    """Queue what the form asks for. Without JavaScript the browser goes on to the page of the job."""
+    """Queue what the form asks for."""
     typed, errors = await submitted(request, state, caller)
     values = _values(typed)
     run: Run | None = None
+    if ("remove", "base_image_url") in typed:
+        values.pop("base_image_url", None)
+        return page(request, MARKETING.template, **await run_sync(_shown, state, caller, view, values, {}))
     if not errors:
-        run, errors = await _enqueue(request, state, caller, values)
-    if run is not None and not wants_part(request):
-        root = request.scope.get("root_path", "")
-        return RedirectResponse(f"{root}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    shown = await run_sync(partial(_shown, state, view, values, errors))
-    if wants_part(request) and errors:
-        return part(request, "marketing.html", "form", HTTPStatus.UNPROCESSABLE_ENTITY, **shown)
-    jobs = await run_sync(_newest, state, caller)
-    if wants_part(request):
-        return part(request, "marketing.html", "submitted", **shown, jobs=jobs)
-    return page(request, "marketing.html", HTTPStatus.UNPROCESSABLE_ENTITY, **shown, jobs=jobs)
+        queue = partial(submit_marketing, state, caller=caller, http_request=request, preview_every=PREVIEW_EVERY)
+        run, errors = await enqueued(MarketingRequest, values, queue)
+    return await answer(MARKETING, request, (run, errors), partial(_shown, state, caller, view, values, errors))
 
 
-async def _enqueue(
-    request: Request, state: ServerState, caller: Caller, values: dict[str, str]
-) -> tuple[Run | None, dict[str, str]]:
-    """The queued run, or what is wrong with which field."""
-    call, errors = validated_model(MarketingRequest, values)
+@router.post("/copy")
+async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Show the call of the form as a command, as JSON and as Python; or what is wrong with it."""
+    typed, errors = await submitted(request, state, caller)
+    values = _values(typed)
+    texts: list[tuple[str, str]] = []
+    if not errors:
+        texts, errors = await run_sync(_texts, state, caller, request, values)
+    shown = partial(_shown, state, caller, view, values, errors)
+    if errors:
+        return await answer(MARKETING, request, (None, errors), shown)
+    return await copied(MARKETING, request, texts, shown)
+
+
+def _texts(
+    state: ServerState, caller: Caller, request: Request, values: dict[str, str]
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The call of a form as a command, as JSON and as Python, and what is wrong with which field. A seed that is left
+    to chance is drawn, so that all three make the same images.
+    """
+    call, errors = validated_model(MarketingRequest, {"seed": str(secrets.randbelow(2**32)), **values})
     if call is None:
-        return None, errors
+        return [], errors
     try:
-        return await run_submission(partial(submit_marketing, state, call, caller, request)), {}
+        body, tags = marketing_body(state, call, caller, request)
     except Unavailable:
         raise
     except LimnerError as error:
-        return None, problem_at(error, values)
+        return [], problem_at(error, values)
+    made = body.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    command = {name: getattr(body, name) for name in made}
+    return [
+        ("Command", as_command(body.kind, command)),
+        ("JSON", as_json(call.model_dump(mode="json", exclude_defaults=True))),
+        ("Python", as_python(body.kind, made, tags)),
+    ], {}
 
 
 def _values(typed: Texts) -> dict[str, str]:
     return {name: value for name, value in typed if value.strip() and name in MarketingRequest.model_fields}
 
 
-def _shown(state: ServerState, view: Viewer, values: dict[str, str], errors: dict[str, str]) -> dict[str, Any]:
-    """What the templates need of a form."""
+def _shown(
+    state: ServerState, caller: Caller, view: Viewer, values: dict[str, str], errors: dict[str, str]
+) -> dict[str, Any]:
+    """What the templates need: the form, and its jobs."""
     profile = state.profile
     fields = {field.name: field for field in model_form_fields(MarketingRequest, values, errors)}
     for name, field in fields.items():
@@ -118,8 +136,18 @@ def _shown(state: ServerState, view: Viewer, values: dict[str, str], errors: dic
         "fields": fields,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "industry": values.get("industry", ""),
+        "words": _words(profile, values.get("industry", "")),
         "adapters": _adapters(state, view, values.get("industry")),
+        "shapes": shapes_of(state.profile.text.request.get("model", "starter")),
+        "limit": state.settings.upload_bytes,
+        **results(MARKETING, state, caller, view),
     }
+
+
+def _words(profile: Profile, industry: str) -> str:
+    """The words that an industry adds to the prompt; none for an unknown one."""
+    wanted = industry.strip().casefold()
+    return next((each.words for name, each in profile.industries.items() if name.casefold() == wanted), "") or ""
 
 
 def _adapters(state: ServerState, view: Viewer, industry: str | None) -> list[RatedAdapter]:
@@ -135,9 +163,3 @@ def _adapters(state: ServerState, view: Viewer, industry: str | None) -> list[Ra
             name = f"Adapter {number} ({adapter.path.rpartition(':')[2][:8]})"
             found.append(RatedAdapter(name, use, rated.ratings if rated else 0, rated.mean if rated else None))
     return found
-
-
-def _newest(state: ServerState, caller: Caller) -> list[RunView]:
-    """The newest jobs of marketing: those with a style that are not of pets."""
-    runs = state.studio.runs.list(LISTED, "generate", None, None, QUEUE, caller.scope)
-    return run_views(state.studio, [run for run in runs if "style" in run.tags and "species" not in run.tags][:SHOWN])

@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Path, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.execution import Execution
+from limner.core.feedback import ImageQuery
 from limner.core.pets import PetsCall, choose_pet
+from limner.core.requests import GenerateRequest
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ServerState, StateDep
-from limner.server.limits import run_submission
+from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
 from limner.studio.choices import choices
-from limner.studio.pets import draws_pets, pet_drawing
-from limner.studio.runs import QUEUE
+from limner.studio.images import Viewer
+from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
 from limner.web.assets import FOREVER
-from limner.web.forms import model_form_fields, problem_at, validated_model
+from limner.web.cards import recent_runs
+from limner.web.create_flow import PETS, PREVIEW_EVERY, SEARCHED, Found, answer, copied, enqueued, results
+from limner.web.forms import as_json, as_python, model_command, model_form_fields, problem_at, validated_model
 from limner.web.own_adapters import own_adapters
 from limner.web.pets_form import PetsForm, read_pets_form
 from limner.web.rendering import page, part, wants_part
+from limner.web.shapes import shapes_of
 from limner.web.uploads import Texts, submitted
-from limner.web.views import RunView, run_views
 
-SHOWN, LISTED = 6, 60
-"""Jobs that are shown, and the newest ones that are searched for them."""
+KIND = "generate"
+THUMBNAIL = 160
+DRAWN_BY = "starter"
+"""The model whose drawings stand for breeds of models that have none."""
+SEEDS = 2**32
 router = APIRouter(prefix="/create/pets")
 Name = Annotated[str, Path(max_length=64)]
 
 
 @router.get("")
-def show_form(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
+def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the form, filled in by the fields of the query, and the newest jobs of pets."""
     typed = [(name, value) for name, value in request.query_params.multi_items() if value.strip()]
-    shown = _shown(state, caller, typed, {}, complete=bool(typed))
-    return page(request, "pets.html", **shown, jobs=_newest(state, caller))
+    return page(request, PETS.template, **_page(state, caller, view, typed, {}))
 
 
 @router.get("/drawings/{model}/{species}/{breed}")
@@ -56,52 +64,53 @@ def show_drawing(model: Name, species: Name, breed: Name) -> Response:
 
 
 @router.post("/prompt")
-async def show_prompt(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
+async def show_prompt(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the prompt that the choices give."""
-    return await _refresh(request, state, caller, "prompt_field")
+    return await _refresh(request, state, caller, view, "prompt_field")
 
 
 @router.post("/species")
-async def show_breeds(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
+async def show_breeds(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the breeds of the species, and the prompt."""
-    return await _refresh(request, state, caller, "species_changed")
+    return await _refresh(request, state, caller, view, "species_changed")
 
 
 @router.post("/model")
-async def show_choices(request: Request, state: StateDep, caller: CallerDep) -> HTMLResponse:
+async def show_choices(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show what the model can draw: the whole form."""
-    return await _refresh(request, state, caller, "form")
+    return await _refresh(request, state, caller, view, "form")
 
 
 @router.post("")
-async def submit(request: Request, state: StateDep, caller: CallerDep) -> Response:
-    """Queue what the form asks for. Without JavaScript the browser goes on to the page of the job."""
+async def submit(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Queue what the form asks for."""
     typed, errors = await submitted(request, state, caller)
     run: Run | None = None
     if not errors:
         run, errors = await _enqueue(state, caller, await run_sync(read_pets_form, typed))
-    if run is not None and not wants_part(request):
-        root = request.scope.get("root_path", "")
-        return RedirectResponse(f"{root}/runs/{run.id}", HTTPStatus.SEE_OTHER)
-    shown = await run_sync(partial(_shown, state, caller, typed, errors))
-    if wants_part(request) and errors:
-        return part(request, "pets.html", "form", HTTPStatus.UNPROCESSABLE_ENTITY, **shown)
-    jobs = await run_sync(_newest, state, caller)
-    if wants_part(request):
-        return part(request, "pets.html", "submitted", **shown, jobs=jobs)
-    return page(request, "pets.html", HTTPStatus.UNPROCESSABLE_ENTITY, **shown, jobs=jobs)
+    return await answer(PETS, request, (run, errors), partial(_page, state, caller, view, typed, errors))
 
 
-async def _refresh(request: Request, state: ServerState, caller: Caller, block: str) -> HTMLResponse:
+@router.post("/copy")
+async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Show the call of the form as a command, as JSON and as Python; or what is wrong with it."""
+    typed, errors = await submitted(request, state, caller)
+    texts, wrong = await run_sync(_texts, state, caller, typed)
+    shown = partial(_page, state, caller, view, typed, {**errors, **wrong})
+    if wrong:
+        return await answer(PETS, request, (None, wrong), shown)
+    return await copied(PETS, request, texts, shown)
+
+
+async def _refresh(request: Request, state: ServerState, caller: Caller, view: Viewer, block: str) -> HTMLResponse:
     """A block of the page for the choices of the form, or without JavaScript the whole page."""
     typed, _ = await submitted(request, state, caller)
     typed = _fitting(typed)
     if ("reset", "true") in typed:
         typed = [(name, value) for name, value in typed if name not in ("prompt", "reset")]
-    shown = await run_sync(partial(_shown, state, caller, typed, {}))
     if wants_part(request):
-        return part(request, "pets.html", block, **shown)
-    return page(request, "pets.html", **shown, jobs=await run_sync(_newest, state, caller))
+        return part(request, PETS.template, block, **await run_sync(_shown, state, caller, view, typed, {}))
+    return page(request, PETS.template, **await run_sync(_page, state, caller, view, typed, {}))
 
 
 def _fitting(typed: Texts) -> Texts:
@@ -111,17 +120,13 @@ def _fitting(typed: Texts) -> Texts:
     return typed if fits else [(name, value) for name, value in typed if name != "breed"]
 
 
-async def _enqueue(state: ServerState, caller: Caller, form: PetsForm) -> tuple[Run | None, dict[str, str]]:
+async def _enqueue(state: ServerState, caller: Caller, form: PetsForm) -> Found:
     """The queued run, or what is wrong with which field."""
     call, errors = _checked(form)
     if call is None:
         return None, errors
-    try:
-        return await run_submission(partial(submit_pets, state, call, caller)), {}
-    except Unavailable:
-        raise
-    except LimnerError as error:
-        return None, problem_at(error, form.call_fields())
+    submit = partial(submit_pets, state, caller=caller, execution=Execution(preview_every=PREVIEW_EVERY))
+    return await enqueued(PetsCall, form.call_fields(), submit)
 
 
 def _checked(form: PetsForm) -> tuple[PetsCall | None, dict[str, str]]:
@@ -133,12 +138,10 @@ def _checked(form: PetsForm) -> tuple[PetsCall | None, dict[str, str]]:
     return (None if wrong else call), {name: str(error) for name, error in wrong.items()}
 
 
-def _shown(
-    state: ServerState, caller: Caller, typed: Texts, errors: dict[str, str], *, complete: bool = True
-) -> dict[str, Any]:
-    """What the templates need of a form. complete: whether a missing prompt is filled in, and values are checked."""
+def _shown(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:
+    """What the templates need of a form."""
     form = read_pets_form(typed)
-    call, wrong = _checked(form) if complete else (None, {})
+    call, wrong = _checked(form)
     errors = {**wrong, **errors}
     made = ""
     unedited = None if call is None else call.model_copy(update={"prompt": None})
@@ -159,14 +162,66 @@ def _shown(
         "models": _with(choices("models"), form.model),
         "adapters": own_adapters(state.studio, caller, form.model, form.adapter),
         "drawn": draws_pets(form.model),
+        "pictures": _pictures(state, caller, view, form),
+        "shapes": shapes_of(form.model),
     }
+
+
+def _pictures(state: ServerState, caller: Caller, view: Viewer, form: PetsForm) -> dict[str, str]:
+    """A picture of each breed that has one, as a path: as its model was trained to draw it, the newest image that the
+    account made of it with this model, or the starter's drawing.
+    """
+    drawn_by = form.model if draws_pets(form.model) else DRAWN_BY
+    known = pet_catalogue(drawn_by).breeds.get(form.species, ())
+    found = {name: _drawing(drawn_by, form.species, name) for name in form.breeds if name in known}
+    if drawn_by == form.model:
+        return found
+    made: dict[str, str] = {}
+    for run in recent_runs(state.studio, caller, SEARCHED):
+        breed = run.tags.get("breed", "")
+        if breed in made or breed not in form.breeds or run.tags.get("species") != form.species:
+            continue
+        if isinstance(run.request, GenerateRequest) and run.request.model == form.model:
+            images = state.studio.images.list(view, ImageQuery(run=run.id, limit=1))
+            if images:
+                made[breed] = f"/thumbnails/{THUMBNAIL}/{images[0].sha256}.webp"
+    return {name: place for name in form.breeds if (place := made.get(name) or found.get(name))}
+
+
+def _drawing(model: str, species: str, breed: str) -> str:
+    return f"{PETS.place}/drawings/{quote(model, safe='')}/{quote(species, safe='')}/{quote(breed, safe='')}"
 
 
 def _with(known: Iterable[str], chosen: str) -> list[str]:
     return list(dict.fromkeys((*known, chosen)))
 
 
-def _newest(state: ServerState, caller: Caller) -> list[RunView]:
-    """The newest jobs of pets."""
-    runs = state.studio.runs.list(LISTED, "generate", None, None, QUEUE, caller.scope)
-    return run_views(state.studio, [run for run in runs if "species" in run.tags][:SHOWN])
+def _page(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:
+    """What the whole page needs: the form, and its jobs."""
+    shown = _shown(state, caller, view, typed, errors)
+    return {**shown, **results(PETS, state, caller, view)}
+
+
+def _texts(state: ServerState, caller: Caller, typed: Texts) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """The call of a form as a command, as JSON and as Python, and what is wrong with which field. A seed that is left
+    to chance is drawn, so that all three make the same images.
+    """
+    call, errors = _checked(read_pets_form(typed))
+    if call is None:
+        return [], errors
+    if call.seed is None:
+        call = call.model_copy(update={"seed": secrets.randbelow(SEEDS)})
+    values = call.model_dump(mode="json", exclude_defaults=True) | {"species": call.species}
+    try:
+        request, tags = pets_request(state, call, caller)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        return [], problem_at(error, values)
+    made = request.model_dump(mode="json", exclude_defaults=True, exclude={"kind"})
+    command = {name: getattr(call, name) for name in values}
+    return [
+        ("Command", model_command("pets", PetsCall, command)),
+        ("JSON", as_json(values)),
+        ("Python", as_python(KIND, made, tags)),
+    ], {}

@@ -1,12 +1,14 @@
 // <mask-canvas name="mask" data-image="URL">: paint the area of an image that is made anew.
 // A form sends it as NAME.file, a PNG that is white on black, or as NAME, the reference of a mask that was not changed.
+// Two fingers, or Ctrl and the wheel, zoom and move the image. Keys: [ and ] brush size, B, E, Ctrl+Z, +, -, 0 and arrows.
 // Without this script the file field inside the element takes a mask.
 
 const TILE = 256;
 const MOST_STEPS = 40;
 const MOST_TILES = 600; // of all steps together: about 150 MB at most
 const PAINT = "#e0561b";
-const QUIET = 200; // milliseconds without a stroke before the mask is encoded
+const LARGEST_ZOOM = 16;
+const QUIET = 800; // milliseconds without a stroke before the mask is encoded
 
 const button = (text, name, pressed) => {
   const made = document.createElement("button");
@@ -35,6 +37,9 @@ class MaskCanvas extends HTMLElement {
     this.pending = null;
     this.pointer = null;
     this.erasing = false;
+    this.fingers = new Map();
+    this.pinch = null;
+    this.view = { zoom: 1, x: 0, y: 0 };
   }
 
   connectedCallback() {
@@ -51,7 +56,10 @@ class MaskCanvas extends HTMLElement {
     for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
       this.canvas.addEventListener(name, (event) => this.end(event));
     }
+    this.canvas.addEventListener("pointerleave", () => { this.ring.hidden = true; });
+    this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.addEventListener("keydown", (event) => this.key(event));
+    this.addEventListener("keyup", (event) => { if (event.key === " ") this.moving = false; });
     this.form = this.closest("form");
     this.beforeSubmit = (event) => this.hold(event);
     this.form?.addEventListener("submit", this.beforeSubmit, true);
@@ -72,13 +80,26 @@ class MaskCanvas extends HTMLElement {
     size.append("Brush size ");
     this.size = Object.assign(document.createElement("input"), { type: "range", min: "1", max: "40", value: "10" });
     size.append(this.size);
-    tools.append(this.brush, this.eraser, this.undoButton, button("Clear", "clear"), button("Invert", "invert"), button("Everything", "all"), size);
+    this.larger = button("+", "in");
+    this.larger.setAttribute("aria-label", "Zoom in");
+    this.smaller = button("−", "out");
+    this.smaller.setAttribute("aria-label", "Zoom out");
+    tools.append(this.brush, this.eraser, this.undoButton, button("Clear", "clear"), button("Invert", "invert"), button("Everything", "all"), this.smaller, this.larger, size);
     tools.addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.tool));
     this.stage = document.createElement("div");
     this.stage.className = "mask-stage";
     this.picture = document.createElement("img");
     this.picture.alt = "";
-    this.stage.append(this.picture, this.canvas);
+    this.sheet = document.createElement("div");
+    this.sheet.className = "mask-sheet";
+    this.sheet.append(this.picture, this.canvas);
+    this.ring = document.createElement("div");
+    this.ring.className = "mask-ring";
+    this.ring.hidden = true;
+    this.stage.append(this.sheet, this.ring);
+    const keys = document.createElement("p");
+    keys.className = "help";
+    keys.textContent = matchMedia("(pointer: coarse)").matches ? "Two fingers zoom and move the image." : "Ctrl and the wheel zoom. Keys: [ ] brush size, B brush, E eraser, Ctrl+Z undo, + − 0 zoom, arrows move.";
     const numbers = document.createElement("details");
     const summary = document.createElement("summary");
     summary.textContent = "Rectangle by numbers";
@@ -104,7 +125,7 @@ class MaskCanvas extends HTMLElement {
     this.message = document.createElement("p");
     this.message.setAttribute("role", "status");
     this.message.className = "help";
-    this.append(tools, this.stage, numbers, own, this.message);
+    this.append(tools, this.stage, keys, numbers, own, this.message);
   }
 
   /** Show another image, without a mask or with one of the same size. */
@@ -112,6 +133,7 @@ class MaskCanvas extends HTMLElement {
     if (url === this.shown) return;
     this.shown = url;
     this.steps = [];
+    this.show(1);
     this.reference = reference;
     this.painted = false;
     this.canvas.width = this.canvas.height = 1;
@@ -178,6 +200,7 @@ class MaskCanvas extends HTMLElement {
       return;
     }
     if (name === "undo") return this.undo();
+    if (name === "in" || name === "out") return this.show(this.view.zoom * (name === "in" ? 1.5 : 1 / 1.5));
     const context = this.context;
     if (name === "rectangle") {
       const [left, top, wide, high] = this.numbers.map((input) => Number(input.value) || 0);
@@ -209,10 +232,59 @@ class MaskCanvas extends HTMLElement {
   }
 
   key(event) {
-    if ((event.ctrlKey || event.metaKey) && event.key === "z") { event.preventDefault(); this.undo(); }
-    if (event.target.closest("input")) return;
-    if (event.key === "[") this.size.value = Number(this.size.value) - 2;
-    if (event.key === "]") this.size.value = Number(this.size.value) + 2;
+    const written = event.target.closest("input:not([type=range])");
+    if ((event.ctrlKey || event.metaKey) && event.key === "z" && !written) { event.preventDefault(); return this.undo(); }
+    if (written || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { zoom } = this.view;
+    const step = 0.1 * this.stage.clientWidth;
+    const moves = { ArrowLeft: [step, 0], ArrowRight: [-step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+    const size = (more) => { this.size.value = Number(this.size.value) + more; };
+    const keys = {
+      "[": () => size(-2), "]": () => size(2), b: () => this.tool("brush"), e: () => this.tool("eraser"),
+      "+": () => this.show(zoom * 1.5), "-": () => this.show(zoom / 1.5), 0: () => this.show(1),
+    };
+    if (moves[event.key] && zoom > 1 && !event.target.closest("input")) {
+      event.preventDefault();
+      this.moveBy(...moves[event.key]);
+    } else if (event.key === " " && !event.target.closest("button, summary, input")) {
+      event.preventDefault();
+      this.moving = true;
+    } else keys[event.key]?.();
+  }
+
+  /** Zoom, so that a place of the window stays where it is; without one, the middle of the stage. */
+  show(zoom, clientX = null, clientY = null) {
+    const box = this.stage.getBoundingClientRect();
+    const [x, y] = clientX === null ? [box.width / 2, box.height / 2] : [clientX - box.left, clientY - box.top];
+    const wanted = Math.min(LARGEST_ZOOM, Math.max(1, zoom));
+    const factor = wanted / this.view.zoom;
+    this.view.zoom = wanted;
+    this.view.x = x - (x - this.view.x) * factor;
+    this.view.y = y - (y - this.view.y) * factor;
+    this.moveBy(0, 0);
+  }
+
+  moveBy(x, y) {
+    const { zoom } = this.view;
+    const within = (value, length) => Math.min(0, Math.max(length * (1 - zoom), value));
+    this.view.x = within(this.view.x + x, this.stage.clientWidth);
+    this.view.y = within(this.view.y + y, this.stage.clientHeight);
+    this.sheet.style.transform = zoom === 1 ? "" : `translate(${this.view.x}px, ${this.view.y}px) scale(${zoom})`;
+    this.smaller.disabled = zoom <= 1;
+    this.larger.disabled = zoom >= LARGEST_ZOOM;
+  }
+
+  /** Ctrl and the wheel, or two fingers on a trackpad, zoom; the wheel alone moves an image that is zoomed. */
+  wheel(event) {
+    if (this.canvas.width < 2) return;
+    if (event.ctrlKey || event.metaKey) {
+      event.preventDefault();
+      this.show(this.view.zoom * Math.exp(-event.deltaY / 300), event.clientX, event.clientY);
+    } else if (this.view.zoom > 1) {
+      const { x, y } = this.view;
+      this.moveBy(-event.deltaX, -event.deltaY);
+      if (x !== this.view.x || y !== this.view.y) event.preventDefault();
+    }
   }
 
   place(event) {
@@ -221,25 +293,72 @@ class MaskCanvas extends HTMLElement {
   }
 
   begin(event) {
-    if (this.pointer !== null || event.button > 0 || this.canvas.width < 2) return;
+    if (this.canvas.width < 2) return;
+    if (event.pointerType === "touch") this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.fingers.size === 2) return this.grip();
+    if (this.pointer !== null || this.pinch || event.button > 1) return;
     event.preventDefault();
     this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
+    this.drag = this.moving || event.button === 1 ? [event.clientX, event.clientY] : null;
+    if (this.drag) return;
     this.step(true);
     this.last = this.place(event);
     this.line(this.last, event);
   }
 
+  /** A second finger: take back what the first one began to paint, and zoom. */
+  grip() {
+    if (this.pointer !== null) {
+      this.pointer = null;
+      this.restore();
+    }
+    this.pinch = this.grasp();
+  }
+
+  /** The middle of two fingers, and their distance. */
+  grasp() {
+    const [[ax, ay], [bx, by]] = [...this.fingers.values()];
+    return { x: (ax + bx) / 2, y: (ay + by) / 2, distance: Math.hypot(ax - bx, ay - by) || 1 };
+  }
+
   move(event) {
+    if (this.fingers.has(event.pointerId)) this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    if (this.pinch) {
+      if (this.fingers.size !== 2) return;
+      const before = this.pinch;
+      this.pinch = this.grasp();
+      this.moveBy(this.pinch.x - before.x, this.pinch.y - before.y);
+      this.show(this.view.zoom * this.pinch.distance / before.distance, this.pinch.x, this.pinch.y);
+      return;
+    }
+    this.circle(event);
     if (event.pointerId !== this.pointer) return;
+    if (this.drag) {
+      const [x, y] = this.drag;
+      this.drag = [event.clientX, event.clientY];
+      return this.moveBy(event.clientX - x, event.clientY - y);
+    }
     const parts = event.getCoalescedEvents?.() ?? [];
     for (const part of parts.length ? parts : [event]) this.line(this.place(part), part);
   }
 
   end(event) {
+    this.fingers.delete(event.pointerId);
+    if (!this.fingers.size) this.pinch = null;
     if (event.pointerId !== this.pointer) return;
     this.pointer = null;
+    if (this.drag) { this.drag = null; return; }
     this.changed();
+  }
+
+  /** Show the size of the brush around the mouse. */
+  circle(event) {
+    this.ring.hidden = event.pointerType === "touch" || this.canvas.width < 2;
+    if (this.ring.hidden) return;
+    const box = this.stage.getBoundingClientRect();
+    const side = Math.min(box.width, box.height) * this.view.zoom * Number(this.size.value) / 100;
+    Object.assign(this.ring.style, { width: `${side}px`, height: `${side}px`, left: `${event.clientX - box.left - side / 2}px`, top: `${event.clientY - box.top - side / 2}px` });
   }
 
   line([x, y], event) {
@@ -256,7 +375,7 @@ class MaskCanvas extends HTMLElement {
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
     context.moveTo(fromX, fromY);
-    context.lineTo(x, y);
+    context.lineTo(x + 0.01, y); // of no length at all, a line would not be drawn
     context.stroke();
     context.globalCompositeOperation = "source-over";
     this.last = [x, y];
@@ -287,10 +406,14 @@ class MaskCanvas extends HTMLElement {
   }
 
   undo() {
+    if (this.restore()) this.changed();
+  }
+
+  /** Take the last step back; false where there is none. */
+  restore() {
     const step = this.steps.pop();
-    if (!step) return;
-    for (const [tile, left, top] of step.values()) this.context.putImageData(tile, left, top);
-    this.changed();
+    for (const [tile, left, top] of step?.values() ?? []) this.context.putImageData(tile, left, top);
+    return Boolean(step);
   }
 
   changed() {
@@ -342,6 +465,7 @@ class MaskCanvas extends HTMLElement {
     event.preventDefault();
     event.stopImmediatePropagation();
     await this.encode();
+    await new Promise((resolve) => setTimeout(resolve)); // a form does not submit while it reports that it does
     this.form.requestSubmit(event.submitter ?? undefined);
   }
 }

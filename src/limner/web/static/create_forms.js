@@ -1,0 +1,224 @@
+// What the forms of Create share: images to choose, keys, and what survives a reload. They work without it.
+const form = () => document.querySelector("#create, #pets, #marketing");
+const MEGABYTE = 2 ** 20;
+
+/** Send one file; resolves with the answer's text, rejects with why the server refused it. */
+function send(url, name, file, more = [], progress = () => {}) {
+  return new Promise((resolve, reject) => {
+    const body = new FormData();
+    for (const [key, value] of more) body.append(key, value);
+    body.append(name, file, file.name || "pasted.png");
+    const request = new XMLHttpRequest();
+    request.open("POST", url);
+    request.setRequestHeader("HX-Request", "true");
+    request.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+    request.onload = () => {
+      if (request.status < 300) resolve(request.responseText);
+      else if (request.status === 422) reject(new Error(request.responseText));
+      else reject(new Error(`The file was not stored (error ${request.status}); try again.`));
+    };
+    request.onerror = () => reject(new Error("The server does not answer. Nothing is lost; try again."));
+    request.send(body);
+  });
+}
+
+/** Why a file is too large to be sent; empty if it is not. */
+function tooLarge(form, file) {
+  const limit = Number(form.dataset.limit);
+  if (file.size <= limit) return "";
+  return `'${file.name}' has ${Math.round(file.size / MEGABYTE)} MB, and the limit is ${Math.round(limit / MEGABYTE)} MB; choose a smaller file`;
+}
+
+/** An image that is chosen, dropped or pasted: sent at once, so that it survives errors and reloads. */
+class ImageField extends HTMLElement {
+  static send = send;
+  static tooLarge = tooLarge;
+
+  connectedCallback() {
+    if (this.ready) return;
+    this.ready = true;
+    this.name = this.dataset.name;
+    this.form = this.closest("form");
+    this.box = this.querySelector(".drop");
+    this.file = this.querySelector("input[type=file]");
+    this.hidden_value = this.querySelector("input[type=hidden]");
+    this.file.addEventListener("change", () => this.file.files[0] && this.take(this.file.files[0]));
+    this.addEventListener("dragover", (event) => { event.preventDefault(); this.box.classList.add("over"); });
+    this.addEventListener("dragleave", () => this.box.classList.remove("over"));
+    this.addEventListener("drop", (event) => {
+      event.preventDefault();
+      this.box.classList.remove("over");
+      if (event.dataTransfer.files[0]) this.take(event.dataTransfer.files[0]);
+    });
+    this.addEventListener("click", (event) => {
+      if (!event.target.closest(".remove")) return;
+      event.preventDefault();
+      this.set("");
+      this.file.focus();
+    });
+    this.show();
+  }
+
+  /** Show a message below the field, or hide it. */
+  report(text) {
+    const line = this.parentElement.querySelector(":scope > .error");
+    line.textContent = text;
+    line.hidden = !text;
+    if (text) this.file.setAttribute("aria-invalid", "true");
+    else this.file.removeAttribute("aria-invalid");
+  }
+
+  get value() { return this.hidden_value.value; }
+
+  async take(file) {
+    const problem = tooLarge(this.form, file);
+    this.report(problem);
+    if (problem) { this.file.value = ""; return; }
+    const bar = document.createElement("progress");
+    bar.setAttribute("aria-label", "Sending the picture");
+    this.box.append(bar);
+    try {
+      this.set(await send(this.form.dataset.files, `${this.name}.file`, file, [], (part) => { bar.value = part; }));
+    } catch (error) {
+      this.report(error.message);
+    }
+    this.file.value = "";
+    bar.remove();
+  }
+
+  set(reference) {
+    this.hidden_value.value = reference;
+    this.report("");
+    this.show();
+    this.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  show() {
+    const hash = this.value.startsWith("sha256:") ? this.value.slice(7) : "";
+    this.querySelector(".chosen")?.remove();
+    this.querySelector(".remove")?.remove();
+    const url = hash && `${this.form.dataset.root}/v1/files/${hash}`;
+    if (hash) {
+      const figure = document.createElement("figure");
+      figure.className = "chosen";
+      const image = document.createElement("img");
+      image.alt = "The chosen image";
+      image.src = url;
+      figure.append(image);
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "button remove";
+      button.textContent = "Remove";
+      this.box.append(figure, button);
+    }
+    this.showNeeds();
+    if (this.name === "image") {
+      const mask = document.querySelector("mask-canvas");
+      if (mask?.setImage) mask.setImage(url || "");
+      else if (mask && url) mask.dataset.image = url;
+    }
+  }
+
+  /** Show the fields that mean something only with this image. */
+  showNeeds() {
+    for (const each of document.querySelectorAll(`[data-needs="${this.name}"]`)) each.hidden = !this.value;
+  }
+}
+
+// What was typed survives a reload, until it is used up by another set of settings in the address.
+const MEMORY = () => `limner.${form().id}`;
+const REMEMBERED = "input:not([type=file]):not([type=search]), textarea, select";
+
+function remember() {
+  if (location.search) history.replaceState(history.state, "", location.pathname); // which would replace what was typed since
+  const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => [
+    field.name, field.type === "checkbox" || field.type === "radio" ? field.value : "", field.type === "checkbox" || field.type === "radio" ? field.checked : field.value,
+  ]);
+  try { sessionStorage.setItem(MEMORY(), JSON.stringify(values)); } catch { /* storage is full or off */ }
+}
+
+function recall() {
+  if (location.search || form().querySelector(".wrong")) return;
+  let values;
+  try { values = JSON.parse(sessionStorage.getItem(MEMORY()) || "[]"); } catch { return; }
+  for (const [name, which, value] of values) {
+    for (const field of form().querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
+      if (field.type === "file") continue;
+      if (field.type === "checkbox" || field.type === "radio") { if (field.value === which) field.checked = value; }
+      else field.value = value;
+    }
+  }
+  for (const field of form().querySelectorAll("image-field")) field.show?.();
+  for (const drawer of form().querySelectorAll("details:has(image-field)")) {
+    if (drawer.querySelector("image-field input[type=hidden]").value) drawer.open = true;
+  }
+}
+
+// F, C and 1 to 5 act on the result that holds the focus; Ctrl and Enter in the form create.
+function keys(event) {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("form") === form()) {
+    event.preventDefault();
+    form().requestSubmit(form().querySelector(".primary"));
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=checkbox]), textarea, select")) return;
+  const mark = event.target.closest(".result")?.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+  if (!mark) return;
+  event.preventDefault();
+  mark.click();
+}
+
+/** An image that was pasted or dropped anywhere: the form starts from it. */
+function take(event, files) {
+  const file = [...files ?? []].find((each) => event.type === "drop" || each.type.startsWith("image/"));
+  const field = form().querySelector("image-field");
+  if (!file || !field || event.defaultPrevented) return;
+  event.preventDefault();
+  for (let drawer = field.closest("details"); drawer; drawer = drawer.parentElement.closest("details")) drawer.open = true;
+  field.take(file);
+}
+
+customElements.define("image-field", ImageField);
+if (form()) {
+  if (form().id !== "pets") {
+    recall();
+    document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(remember); });
+  }
+  // A breed is chosen by its picture or from the list of the others: the last choice counts.
+  document.addEventListener("change", (event) => {
+    if (event.target.name !== "breed") return;
+    const list = document.getElementById("pets-breed");
+    if (event.target !== list && list) list.value = "";
+    else if (list?.value) for (const card of document.querySelectorAll("input[name=breed]")) card.checked = false;
+  }, true);
+  document.addEventListener("keydown", keys);
+  document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
+  document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+  document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
+  // A link to the empty form forgets what was typed.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); } catch { /* it is off */ } }
+  });
+  document.addEventListener("htmx:after:request", (event) => {
+    const { ctx } = event.detail;
+    const source = ctx?.sourceElement;
+    if (!source || (source !== form() && source.form !== form() && !source.closest?.("form.panel"))) return;
+    setTimeout(() => {
+      if (ctx.response?.status === 422) showError();
+      else if (document.querySelector("#copy .copied") && source !== form()) document.getElementById("copy").scrollIntoView({ block: "center" });
+      // On a phone the results stand below the form: show the new one.
+      else if (source === form() && ctx.response?.status === 200 && matchMedia("(max-width: 48rem)").matches) {
+        document.getElementById("results").scrollIntoView({ block: "start" });
+      }
+    }, 50);
+  });
+}
+
+/** Bring the first message into view, which might stand behind the bar with the buttons, and go to its field. */
+function showError() {
+  const line = form().querySelector(".error:not([hidden])");
+  if (!line) return;
+  for (let drawer = line.closest("details"); drawer; drawer = drawer.parentElement.closest("details")) drawer.open = true;
+  const field = line.closest("[data-field]");
+  (field?.querySelector("[aria-invalid=true]") ?? field?.querySelector("input, select, textarea"))?.focus({ preventScroll: true });
+  line.scrollIntoView({ block: "center" });
+}
