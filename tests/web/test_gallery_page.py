@@ -131,6 +131,25 @@ def test_search_and_filters_combine_and_are_undone_one_by_one(site):
     assert not ids_in(nothing) and link(nothing, "Show all images") == "/gallery"
 
 
+def test_tags_are_filters_one_value_of_each(site):
+    corgi = add_image(site.studio, tags={"species": "dog", "breed": "corgi", "background": "park"})
+    beagle = add_image(site.studio, tags={"species": "dog", "breed": "beagle", "background": "park"})
+    tabby = add_image(site.studio, tags={"species": "cat", "breed": "tabby", "background": "beach"})
+    page = site.page("/gallery")
+    titles = [text_of(each) for each in page.xpath("//details[@name='narrow']/summary")]
+    assert [each for each in titles if each in ("Species", "Breed", "Background")] == ["Species", "Breed", "Background"]
+    dogs = site.page(link(page, "dog 2"))
+    assert ids_in(dogs) == [beagle, corgi] == all_ids(site, "?tag=species%3Ddog")
+    one = site.page(link(dogs, "corgi 1"))
+    assert ids_in(one) == [corgi]
+    hidden = one.xpath("//form[@role='search']//input[@name='tag']/@value")
+    assert hidden == ["species=dog", "breed=corgi"], "a search keeps each of them"
+    assert ids_in(site.page(link(one, "beagle 1"))) == [beagle], "another breed takes the place of the first"
+    assert ids_in(site.page(link(one, "corgi 1"))) == [beagle, corgi], "a chosen one is chosen off"
+    assert [each["id"] for each in site.client.get("/v1/pictures?tag=background=beach").json()] == [tabby]
+    assert site.client.get("/v1/pictures?tag=beach").status_code == 422
+
+
 def test_stars_favourites_dates_and_orders(site):
     one, two, three = (add_image(site.studio, f"a cat {number}") for number in range(3))
     site.studio.feedback.rate(VIEW, one, Rating(stars=5))

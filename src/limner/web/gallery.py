@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, model_validator
 
-from limner.core.feedback import STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
+from limner.core.feedback import COUNTED_TAGS, STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
 from limner.core.requests import Frozen
 from limner.server.history import ImageReply
 from limner.studio.files import REFERENCE
@@ -64,12 +64,18 @@ class GalleryQuery(ImageQuery):
     @property
     def others(self) -> list[tuple[str, Any]]:
         """The fields that a new search keeps."""
-        return [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        return [(name, each) for name, value in kept for each in (value if isinstance(value, list) else [value])]
 
     def text(self, **changes: Any) -> str:
         """The query of an address with some fields changed, such as "?search=cat"; it begins at the first image."""
         fields = self.model_copy(update={"start": 0} | changes).fields
-        return f"?{urlencode(fields)}" if fields else ""
+        return f"?{urlencode(fields, doseq=True)}" if fields else ""
+
+    def tagged(self, name: str, value: str = "") -> tuple[str, ...]:
+        """The tags with another value for one of them; without it if there is none."""
+        others = [f"{own}={kept}" for own, kept in self.tags if own != name]
+        return tuple([*others, f"{name}={value}"] if value else others)
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,10 @@ def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Coll
         label = f"{number} stars" if number == STARS else f"{number} and more"
         return choice(label, count, at_least=float(number), unrated=False)
 
+    def tag(name: str, value: str, count: int) -> Choice:
+        chosen = (name, value) in query.tags
+        return Choice(value, count, query.text(tag=query.tagged(name, "" if chosen else value)), chosen)
+
     unrated = choice("not rated", facets.stars.get(0, 0), unrated=True, at_least=None)
     stars = [each for each in map(rated, range(STARS, 0, -1)) if each.count or each.chosen]
     months = [
@@ -136,6 +146,11 @@ def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Coll
     found = {
         "collection": ("Collection", [choice(each.name, each.pictures, collection=each.id) for each in collections]),
         "adapter": ("Subject", [choice(adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters]),
+        **{
+            name: (name.capitalize(), [tag(name, *each) for each in facets.tags[name]])
+            for name in COUNTED_TAGS
+            if name in facets.tags
+        },
         "model": ("Model", [choice(model, count, model=model) for model, count in facets.models]),
         "stars": ("Stars", [*stars, unrated] if stars else []),
         "size": ("Size", [choice(f"{w} x {h}", count, width=w, height=h) for w, h, count in facets.sizes]),
