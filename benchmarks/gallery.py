@@ -42,6 +42,7 @@ PETS = {"cat": ("tabby", "siamese", "persian"), "dog": ("corgi", "beagle", "pood
 BACKGROUNDS = ("in the park", "on the beach", "in a forest", "on a sofa", "in the snow")
 STYLES = ("photo", "watercolour", "pencil")
 SPEEDS = (2000, 5000, 8000, 20_000)
+SEEN = {"blank": "longest blank", "slowest": "slowest frame"}
 SCREEN = """const watch = () => {
     const shown = [...document.querySelectorAll('.cell img')].filter(each => {
         const box = each.getBoundingClientRect();
@@ -198,10 +199,7 @@ def scrolling(browser: Any, address: str, seconds: float) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for speed in SPEEDS:
         seen = page.evaluate(SCROLL, [speed, seconds])
-        found[f"blank at {speed} px/s, ms"], found[f"slowest frame at {speed} px/s, ms"] = (
-            seen["blank"],
-            seen["slowest"],
-        )
+        found |= {f"{name} at {speed} px/s, ms": seen[key] for key, name in SEEN.items()}
     page.evaluate(SCROLL, [3000, 5 * seconds])
     found["renderer, MB"] = private_megabytes(browser)
     context.new_cdp_session(page).send("Memory.simulatePressureNotification", {"level": "critical"})

@@ -162,7 +162,7 @@ class ImageFacets(Frozen):
     months: tuple[tuple[int, int, int], ...]
     stars: dict[int, int]
     favourites: int
-    tags: dict[str, tuple[tuple[str, int], ...]] = {}
+    tags: dict[str, tuple[tuple[str, int], ...]]
 
 
 class ImageQuery(Frozen):

@@ -1,4 +1,4 @@
-"""Counts of images by model, adapter, tag, size, month, stars and favourite, for a gallery that is narrowed step by step."""
+"""Counts of images by model, adapter, tag, size, month, stars and favourite, to narrow a gallery step by step."""
 
 from __future__ import annotations
 
