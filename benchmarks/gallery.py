@@ -89,12 +89,15 @@ SCROLL = """async ([speed, seconds]) => {
 def fill(studio: Studio, count: int) -> None:
     """Insert the rows of runs and images, and give each image one of LOOKS thumbnails."""
     looks = [Image.radial_gradient("L").resize((160, 160)).convert("RGB") for _ in range(LOOKS)]
+    stored, small = list[Path](), list[Path]()
     for number, look in enumerate(looks):
         look.paste(Image.new("RGB", (160, 90), f"hsl({number * 360 // LOOKS}, 60%, 50%)"), (0, 70))
-    files = [studio.files.thumbnail_path(f"{number:064x}", 1).with_suffix(".look") for number in range(LOOKS)]
-    for place, look in zip(files, looks, strict=True):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(thumbnail(look, SIDES[0]))
+        look.save(studio.home / f"{number}.png")
+        sha256 = studio.files.save(studio.home / f"{number}.png").removeprefix("sha256:")
+        stored.append(studio.files.path(sha256))
+        small.append(studio.files.thumbnail_path(sha256, SIDES[0]))
+        small[-1].parent.mkdir(parents=True, exist_ok=True)
+        small[-1].write_bytes(thumbnail(look, SIDES[0]))
     colours = [mean_colour(look) for look in looks]
     made = [run_of(number, count // PER_RUN + 1) for number in range(count // PER_RUN + 1)]
     artifacts, images = [], []
@@ -109,13 +112,19 @@ def fill(studio: Studio, count: int) -> None:
         words = {"words": request["prompt"], "negative": "", "prompt_hash": "0" * 64, "style": style}
         own = {"owner": "", "queue": QUEUE, "model": request["model"], "width": 512, "height": 512}
         images.append({**shared, **words, **own, "colour": colours[number % LOOKS]})
-        place = studio.files.thumbnail_path(sha256, SIDES[0])
-        place.parent.mkdir(exist_ok=True)
-        os.link(files[number % LOOKS], place)
+        link(stored[number % LOOKS], sha256)
+        link(small[number % LOOKS], sha256)
     with studio.store.session() as session:
         session.execute(insert(RunRow), made)
         session.execute(insert(ArtifactRow), artifacts)
         session.execute(insert(ImageIndexRow), images)
+
+
+def link(file: Path, sha256: str) -> None:
+    """Give a file that is named by its hash the name of another hash too."""
+    place = file.parent.parent / sha256[:2] / file.name.replace(file.name[:64], sha256)
+    place.parent.mkdir(exist_ok=True)
+    os.link(file, place)
 
 
 def run_of(number: int, count: int) -> dict[str, Any]:
