@@ -205,3 +205,15 @@ def test_any_value_of_a_tag_is_found_and_counted(studio, odd):
 def test_a_tag_without_name_or_value_is_refused(wrong):
     with pytest.raises(ValueError, match="is not NAME=VALUE; write it like breed=corgi"):
         ImageQuery(tag=(wrong,))
+
+
+def test_a_search_is_for_words_in_any_order_and_for_phrases_in_quotes(studio):
+    cat = add_image(studio, "a photo of a Siamese cat wearing a blue party hat in the snow")
+    add_image(studio, "a hat for a party on a boat")
+
+    def ids(search):
+        return [image.id for image in studio.images.list(VIEW, ImageQuery(search=search))]
+
+    assert ids("siamese snow") == [cat] == ids("SNOW  cat") == ids('"party hat"') == ids('cat "in the snow"')
+    assert len(ids("party hat")) == 2 == len(ids(" ")) and ids("snow boat") == [] and ids('"hat party"') == []
+    assert ids("%") == [] and ids(" ".join(f"w{number}" for number in range(200))) == []

@@ -168,7 +168,11 @@ class ImageFacets(Frozen):
 class ImageQuery(Frozen):
     """Conditions on images; all that are given must hold."""
 
-    search: str | None = Field(default=None, max_length=1000, description="Text in the prompt; case does not matter.")
+    search: str | None = Field(
+        default=None,
+        max_length=1000,
+        description='Words in the prompt, in any order; "in quotes" side by side. Case does not matter.',
+    )
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
     model: str | None = Field(default=None, max_length=4096, description="Model, as the request names it.")
     adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")

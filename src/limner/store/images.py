@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ from limner.store.tables import (
     RatingRow,
     RunRow,
 )
+
+_TERMS = re.compile(r'"([^"]+)"|([^\s"]+)')
+MAX_TERMS = 40
+"""Most words of a search that are looked for; databases accept only so many conditions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +180,7 @@ def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnE
     """The conditions of a query."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
-        found.append(ImageIndexRow.words.contains(fold_case(query.search), autoescape=True))
+        found += [ImageIndexRow.words.contains(each, autoescape=True) for each in search_terms(query.search)]
     if query.negative is not None:
         found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
     for column in (ImageIndexRow.width, ImageIndexRow.height):
@@ -208,6 +213,12 @@ def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnE
     if query.until is not None:
         found.append(ImageIndexRow.created < query.until)
     return found
+
+
+def search_terms(search: str) -> builtins.list[str]:
+    """The words of a search, case-folded, each once; words in double quotes are one term."""
+    terms = (phrase or word for phrase, word in _TERMS.findall(fold_case(search)))
+    return builtins.list(dict.fromkeys(terms))[:MAX_TERMS]
 
 
 def has_tag(name: str, value: str) -> ColumnElement[bool]:

@@ -120,8 +120,13 @@ def tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
     ]
 
 
-def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Collection]) -> list[Filter]:
-    """The properties by which the images of a query can be narrowed; those with a single value are left out."""
+def filters(
+    query: GalleryQuery, facets: ImageFacets, collections: Sequence[Collection], names: Mapping[str, str]
+) -> list[Filter]:
+    """The properties by which the images of a query can be narrowed; those with a single value are left out.
+
+    names: of adapters, by the hash in their reference.
+    """
 
     def choice(label: str, count: int | None, **fields: Any) -> Choice:
         chosen = all(getattr(query, name) == value for name, value in fields.items())
@@ -145,7 +150,10 @@ def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Coll
     ]
     found = {
         "collection": ("Collection", [choice(each.name, each.pictures, collection=each.id) for each in collections]),
-        "adapter": ("Subject", [choice(adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters]),
+        "adapter": (
+            "Subject",
+            [choice(names.get(key) or adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters],
+        ),
         **{
             name: (name.capitalize(), [tag(name, *each) for each in facets.tags[name]])
             for name in COUNTED_TAGS

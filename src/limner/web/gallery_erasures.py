@@ -1,4 +1,4 @@
-"""Erasures from the gallery, which can be taken back for some seconds. Until then they are kept in memory."""
+"""Erasures from Gallery and Library, which can be taken back for some seconds. Until then they are kept in memory."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Erase(Protocol):
 
 @dataclass(frozen=True)
 class Erasure:
-    """Images that will be erased.
+    """What will be erased.
 
-    account: who chose them. derived: whether what was made with them is erased too. runs: those that go, of both.
-    due: in seconds of the monotonic clock.
+    account: who chose it. derived: whether what was made with it is erased too. runs: those that go, of both. what: in
+    words, such as "3 images were". due: in seconds of the monotonic clock.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Erasure:
     selection: EraseSelection
     derived: bool
     runs: frozenset[str]
-    images: int
+    what: str
     due: float
 
     @property
@@ -58,12 +58,10 @@ class Erasures:
         self._waiting: dict[str, Erasure] = {}
         self._problems: dict[str, str] = {}
 
-    def add(
-        self, account: str, selection: EraseSelection, *, derived: bool, runs: Iterable[str], images: int
-    ) -> Erasure:
-        """Erase a selection in some seconds; its images are hidden from now on."""
+    def add(self, account: str, selection: EraseSelection, *, derived: bool, runs: Iterable[str], what: str) -> Erasure:
+        """Erase a selection in some seconds; its runs are hidden from now on."""
         due = time.monotonic() + self.seconds
-        made = Erasure(secrets.token_hex(8), account, selection, derived, frozenset(runs), images, due)
+        made = Erasure(secrets.token_hex(8), account, selection, derived, frozenset(runs), what, due)
         with self._lock:
             self._waiting[made.id] = made
         timer = threading.Timer(self.seconds, self._carry_out, (made,))
@@ -83,7 +81,7 @@ class Erasures:
             return [each for each in self._waiting.values() if each.account == account]
 
     def hidden(self) -> frozenset[str]:
-        """The runs whose images are not shown any more."""
+        """The runs that are not shown any more."""
         with self._lock:
             return frozenset[str]().union(*(each.runs for each in self._waiting.values()))
 

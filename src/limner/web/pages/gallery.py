@@ -43,6 +43,7 @@ from limner.web.gallery import (
     tiles,
 )
 from limner.web.gallery_erasures import Erasures
+from limner.web.own_adapters import adapter_names
 from limner.web.rendering import page, part, wants_part
 
 SHOWN = 60
@@ -96,7 +97,7 @@ def show_gallery(
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
         previous=None if query.start == 0 else max(0, query.start - SHOWN),
         following=query.start + SHOWN if len(ids) > SHOWN else None,
-        filters=filters(query, facets, collections),
+        filters=filters(query, facets, collections, adapter_names(studio, caller) if facets.adapters else {}),
         order=orders(query),
         favourites=facets.favourites,
         collections=collections,
@@ -238,7 +239,7 @@ def erase(
     derived, sure = len(planned.derived), _last(form, "sure")
     if (len(ids) == len(images) and not derived) or sure == ("derived" if derived else "yes"):
         going = {*runs, *planned.derived}
-        _erasures(request).add(caller.account, selection, derived=bool(derived), runs=going, images=len(ids))
+        _erasures(request).add(caller.account, selection, derived=bool(derived), runs=going, what=_were(len(ids)))
         return _to_gallery(request, query)
     return page(
         request,
@@ -400,6 +401,10 @@ def _chosen(form: Form, most: int, least: int = 1) -> list[int]:
         number = f"{_chosen_text(len(ids))} chosen"
         raise LimnerError(number, f"choose {least} to {most:,}" if least > 1 or ids else "choose at least one")
     return ids
+
+
+def _were(count: int) -> str:
+    return "1 image was" if count == 1 else f"{count:,} images were"
 
 
 def _chosen_text(count: int) -> str:
