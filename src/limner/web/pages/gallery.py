@@ -88,7 +88,9 @@ def show_gallery(
     """Show the images of a query; scripts make one endless page of it."""
     ids = studio.images.ids(view, query.conditions, query.start, SHOWN + 1)
     collections = studio.collections.list(view)
+    collection = next((each for each in collections if each.id == query.collection), None)
     facets = studio.images.facets(view, query.conditions)
+    names = adapter_names(studio, caller) if facets.adapters or query.adapter else {}
     return page(
         request,
         "gallery.html",
@@ -97,11 +99,12 @@ def show_gallery(
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
         previous=None if query.start == 0 else max(0, query.start - SHOWN),
         following=query.start + SHOWN if len(ids) > SHOWN else None,
-        filters=filters(query, facets, collections, adapter_names(studio, caller) if facets.adapters else {}),
+        filters=filters(query, facets, collections, names),
+        chosen=query.chosen(names, collection.name if collection else str(query.collection)),
         order=orders(query),
         favourites=facets.favourites,
         collections=collections,
-        collection=next((each for each in collections if each.id == query.collection), None),
+        collection=collection,
         may_erase=caller.role.covers(Role.MAKER),
         erasing=_erasures(request).of(caller.account),
         problem=_erasures(request).problem(caller.account),

@@ -199,6 +199,10 @@ class VirtualGallery extends HTMLElement {
     line.style.transform = `translateY(${row * this.step}px)`;
     line.style.gridTemplateColumns = `repeat(${this.columns}, 1fr)`;
     [...line.children].forEach((cell, column) => this.assign(cell, row * this.columns + column));
+    // The order of the elements is that of the images, for readers. A row that may hold the focus is never moved.
+    const next = [...this.lines.keys()].filter((each) => each > row).sort((a, b) => a - b)[0];
+    const after = next === undefined ? this.box.querySelector(":scope > .frame") : this.lines.get(next);
+    if (line.nextSibling !== after) this.box.insertBefore(line, after);
     this.lines.set(row, line);
   }
 
