@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from sqlalchemy import update
 
 import waiting
 from gallery import add_image, add_run
 from limner.core.accounts import Role
 from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest
+from limner.store.tables import ImageIndexRow
 from limner.studio.images import Viewer
 from limner.web.pages.gallery import MOST_CHOSEN, MOST_TILES, SHOWN
 from pages import PART, text_of, tree
@@ -368,6 +371,38 @@ def test_erased_images_are_deleted_when_the_time_is_over(site):
     assert [image.id for image in site.studio.images.list(VIEW, ImageQuery())] == [other]
     late = choose(site, "/gallery/erase/undo", erasure="0" * 16)
     assert late.status_code == 409 and "too late" in late.text
+
+
+def test_an_account_takes_back_its_own_erasures_only(guarded):
+    ann, ben = key_of(guarded, "ann"), key_of(guarded, "ben")
+    mine = add_image(guarded.studio, owner="ann")
+    choose(guarded, "/gallery/erase", ann, ids=f"{mine}")
+    (waits,) = erasures(guarded).of("ann")
+    assert "erased." not in guarded.client.get("/gallery", headers=ben).text
+    assert choose(guarded, "/gallery/erase/undo", ben, erasure=waits.id).status_code == 409
+    assert choose(guarded, "/gallery/erase/undo", ann, erasure=waits.id).status_code == 303
+    assert guarded.studio.images.get(VIEW, mine)
+
+
+def test_conditions_are_shown_and_left_out_one_by_one(site):
+    add_image(site.studio, "a dog", tags={"breed": "corgi"})
+    page = site.page("/gallery?search=zebra&favourite=true&tag=breed%3Dcorgi&days=7&month=2020-01&width=5&at_least=5")
+    chips = page.xpath("//ul[@class='conditions']//a")
+    labels = ["“zebra” ✕", "Favourites ✕", "breed: corgi ✕", "5 stars ✕", "5 x any ✕", "Last 7 days ✕"]
+    assert [text_of(each) for each in chips] == [*labels, "January 2020 ✕", "Show all"]
+    fewer = parse_qs(urlsplit(chips[0].get("href")).query)
+    assert "search" not in fewer and fewer["tag"] == ["breed=corgi"] and fewer["days"] == ["7"]
+    assert not site.page("/gallery").xpath("//ul[@class='conditions']")
+
+
+def test_images_of_the_last_days(site):
+    with site.studio.store.session() as session:
+        old, new = add_image(site.studio, "a cat"), add_image(site.studio, "a dog")
+        session.execute(
+            update(ImageIndexRow).where(ImageIndexRow.id == old).values(created=datetime.now(UTC) - timedelta(days=8))
+        )
+    assert all_ids(site, "?days=7") == [new] and all_ids(site, "?days=30") == [new, old]
+    assert ids_in(site.page(link(site.page("/gallery"), "Last 7 days"))) == [new]
 
 
 def test_what_waits_is_erased_when_the_server_ends(site):
