@@ -25,9 +25,11 @@ def png(colour: str = "tomato", size: tuple[int, int] = (320, 240)) -> bytes:
     return out.getvalue()
 
 
-def add_run(studio: Studio, request: GenerateRequest, caller: Caller | None = None) -> Run:
+def add_run(
+    studio: Studio, request: GenerateRequest, caller: Caller | None = None, tags: dict[str, str] | None = None
+) -> Run:
     """Record a run of the queue that is done; no worker ever sees it waiting."""
-    run = studio.store.create(request, caller=caller)
+    run = studio.store.create(request, caller=caller, tags=tags)
     return studio.store.update(run.id, status=Status.DONE, queue=QUEUE)
 
 
@@ -38,12 +40,13 @@ def add_image(
     size: tuple[int, int] = (320, 240),
     owner: str = "",
     run: Run | None = None,
+    tags: dict[str, str] | None = None,
     **fields: Any,
 ) -> int:
     """Record an image of a run, a new one unless it is given; returns the image's id."""
     caller = Caller(account=owner)
     if run is None:
-        run = add_run(studio, GenerateRequest(prompt=prompt, **fields), caller)
+        run = add_run(studio, GenerateRequest(prompt=prompt, **fields), caller, tags)
     number = len(studio.runs.artifacts(run.id))
     with TemporaryDirectory() as folder:
         place = Path(folder) / "image.png"

@@ -222,8 +222,12 @@ def test_one_image_that_is_not_good_decides_the_exit_code(
 
 def test_images_are_listed_by_the_query_typed_whoever_made_them(limner: Any, studio: MagicMock) -> None:
     studio.images.list.return_value = []
-    limner("history", "--search", "dog", "--favourite", "--limit", 3)
-    studio.images.list.assert_called_once_with(Viewer(), ImageQuery(search="dog", favourite=True, limit=3))
+    limner(
+        "history", "--search", "dog", "--favourite", "--limit", 3, "--tag", "breed=corgi", "--tag", "background=park"
+    )
+    tags = ("breed=corgi", "background=park")
+    query = ImageQuery(search="dog", favourite=True, limit=3, tag=tags)
+    studio.images.list.assert_called_once_with(Viewer(), query)
 
 
 def test_a_rating_has_its_stars_reasons_and_comment(limner: Any, studio: MagicMock) -> None:

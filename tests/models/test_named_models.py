@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 import tiny
 from hub import Hub, reached
 from limner import Studio
+from limner.core.errors import LimnerError
 from limner.core.events import Progress
-from limner.models import catalog
+from limner.models import catalog, loading
 from limner.provenance.labels import read_label
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -112,3 +115,33 @@ def test_progress_is_in_megabytes_of_the_bar_that_is_furthest():
     assert [(event.done, event.total) for event in events] == [(3, 5), (3, 5)], "files are not counted"
     for bar in (received, written, files):
         bar.close()
+
+
+@pytest.mark.parametrize("reference", ["who/tiny", "who/file/model.safetensors"])
+def test_a_downloaded_model_is_deleted_and_can_be_downloaded_again(hub, monkeypatch, reference):
+    family, alias = catalog.registry.aliases()["sd15"]
+    named = dataclasses.replace(alias, reference=reference, config=None, vae=None)
+    aliases = {**catalog.registry.aliases(), "mine": (family, named)}
+    monkeypatch.setattr(catalog.registry, "aliases", lambda: aliases)
+    studio = Studio()
+    with pytest.raises(LimnerError, match="'mine' is not downloaded"):
+        studio.delete_model("mine")
+    for name in ("who/tiny", "who/file/model.safetensors"):
+        studio.fetch(name)
+    place = loading.resolve("mine").on_disk()
+    assert place is not None
+    assert studio.delete_model("mine") > 10_000
+    assert not place.exists() and loading.resolve("mine").on_disk() is None
+    other = "who/file/model.safetensors" if reference == "who/tiny" else "who/tiny"
+    assert catalog.hub.on_disk(other) is not None, "another one stays"
+    assert studio.fetch("mine").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("starter", "'starter' is part of Limner and cannot be deleted"), ("no", "unknown base model 'no'")],
+)
+def test_the_starter_and_unknown_models_are_not_deleted(name, problem):
+    with pytest.raises(LimnerError, match=problem):
+        Studio().delete_model(name)
+    assert loading.resolve("starter").on_disk() is not None

@@ -163,3 +163,57 @@ def test_nothing_is_marked_if_one_image_is_not_visible(studio):
             act()
     image = studio.images.get(mine, own)
     assert (image.favourite, image.mine, studio.collections.get(mine, album.id).pictures) == (False, None, 0)
+
+
+def test_tags_narrow_and_are_counted(studio):
+    corgi = add_image(studio, tags={"species": "dog", "breed": "corgi", "extras": "red scarf, hat"})
+    beagle = add_image(studio, tags={"species": "dog", "breed": "beagle", "extras": "hat"})
+    tabby = add_image(studio, tags={"species": "cat", "breed": "tabby", "chance": "7"})
+    plain = add_image(studio)
+
+    def ids(*tag):
+        return [image.id for image in studio.images.list(VIEW, ImageQuery(tag=tag))]
+
+    assert ids() == [plain, tabby, beagle, corgi]
+    assert ids("species=dog") == [beagle, corgi] and ids("breed= Corgi ", "species=dog") == [corgi]
+    assert ids("extras=hat") == [beagle, corgi] and ids("extras=scarf") == [] and ids("extras=red scarf") == [corgi]
+    assert ids("chance=7") == [tabby] and ids("species=dog", "breed=tabby") == []
+    everything = {
+        "species": (("dog", 2), ("cat", 1)),
+        "breed": (("beagle", 1), ("corgi", 1), ("tabby", 1)),
+        "extras": (("hat", 2), ("red scarf", 1)),
+    }
+    assert studio.images.facets(VIEW, ImageQuery()).tags == everything
+    dogs = studio.images.facets(VIEW, ImageQuery(tag=("species=DOG",)))
+    assert dogs.total == 2 and dogs.tags["breed"] == (("beagle", 1), ("corgi", 1))
+    assert dogs.tags["species"] == everything["species"], "a tag's own condition does not count for its values"
+    both = studio.images.facets(VIEW, ImageQuery(tag=("species=dog", "breed=corgi")))
+    assert both.tags["species"] == (("dog", 1),) and both.tags["breed"] == (("beagle", 1), ("corgi", 1))
+
+
+@pytest.mark.parametrize("odd", ['x"breed', "a'b", "a.b", "$", "breed[0]", "%", "back\\slash", "ä", "a b"])
+def test_any_value_of_a_tag_is_found_and_counted(studio, odd):
+    wanted = add_image(studio, tags={"breed": odd, "extras": f"hat, {odd}"})
+    add_image(studio, tags={"other": odd, "breed": "x", "extras": f"{odd} hat"})
+    for name in ("breed", "extras"):
+        query = ImageQuery(tag=(f"{name}={odd}",))
+        assert [image.id for image in studio.images.list(VIEW, query)] == [wanted]
+        assert (odd, 1) in studio.images.facets(VIEW, query).tags[name]
+
+
+@pytest.mark.parametrize("wrong", ["corgi", "=corgi", "breed=", " = ", 'x"y=1', "ä=1", f"{'n' * 65}=1"])
+def test_a_tag_without_name_or_value_is_refused(wrong):
+    with pytest.raises(ValueError, match="is not NAME=VALUE; write it like breed=corgi"):
+        ImageQuery(tag=(wrong,))
+
+
+def test_a_search_is_for_words_in_any_order_and_for_phrases_in_quotes(studio):
+    cat = add_image(studio, "a photo of a Siamese cat wearing a blue party hat in the snow")
+    add_image(studio, "a hat for a party on a boat")
+
+    def ids(search):
+        return [image.id for image in studio.images.list(VIEW, ImageQuery(search=search))]
+
+    assert ids("siamese snow") == [cat] == ids("SNOW  cat") == ids('"party hat"') == ids('cat "in the snow"')
+    assert len(ids("party hat")) == 2 == len(ids(" ")) and ids("snow boat") == [] and ids('"hat party"') == []
+    assert ids("%") == [] and ids(" ".join(f"w{number}" for number in range(200))) == []

@@ -200,9 +200,10 @@ def test_without_javascript_images_are_chosen_and_marked(filled, browser):
         page.locator(".cell a").first.click()
         page.get_by_role("button", name="5 stars").click()
         assert studio.images.get(VIEW, ids[0]).mine.stars == 5
-        page.get_by_role("button", name="Erase …").click()
-        page.get_by_role("button", name="Erase 1 image").click()
-        assert page.url.endswith("/gallery?favourite=true") and len(studio.images.list(VIEW, ImageQuery())) == 35
+        page.get_by_role("button", name="Erase").click()
+        assert page.url.endswith("/gallery?favourite=true") and page.locator(".cell").count() == 1
+        page.get_by_role("button", name="Undo").click()
+        assert page.locator(".cell").count() == 2 and len(studio.images.list(VIEW, ImageQuery())) == 36
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -220,3 +221,43 @@ def test_each_page_of_the_gallery_fits_and_has_no_serious_finding(filled, browse
         for place in (f"/gallery/{ids[0]}", f"/gallery/compare?id={ids[0]}&id={ids[1]}", "/gallery?search=nothing"):
             page.goto(place)
             assert overflow(page) == 0 and serious_findings(page) == [], place
+
+
+def test_a_frame_selects_images_that_are_erased_and_come_back(filled, browser):
+    address, studio, ids = filled
+    with opened(browser, address) as page:
+        ready(page)
+
+        def drag(first, last, key=None):
+            boxes = [cell(page, place).bounding_box() for place in (first, last)]
+            (x, y), (to_x, to_y) = ((box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes)
+            if key:
+                page.keyboard.down(key)
+            page.mouse.move(x, y)
+            page.mouse.down()
+            page.mouse.move((x + to_x) / 2, (y + to_y) / 2)
+            page.mouse.move(to_x, to_y)
+            assert page.locator(".frame").count() == 1
+            page.mouse.up()
+            if key:
+                page.keyboard.up(key)
+            return page.locator(".chosen-count").inner_text()
+
+        columns = page.evaluate("document.querySelector('virtual-gallery').columns")
+        assert drag(2, columns + 3) == "4 selected" and page.url.endswith("/gallery"), "a drag is no click"
+        chosen = page.evaluate("[...document.querySelector('virtual-gallery').selected]")
+        assert chosen == [ids[place - 1] for place in (2, 3, columns + 2, columns + 3)]
+        assert drag(1, 2) == "2 selected" and drag(4, 5, "Shift") == "4 selected"
+        page.mouse.move(600, 400)
+        page.keyboard.press("Escape")
+        assert drag(1, 2) == "2 selected"
+        cell(page, 1).locator("a").focus()
+        page.keyboard.press("Delete")
+        page.get_by_text("2 images were erased.").wait_for()
+        page.locator("virtual-gallery[data-ready]").wait_for()
+        assert cell(page, 1).get_attribute("aria-setsize") == "34"
+        assert not serious_findings(page)
+        page.get_by_role("button", name="Undo").click()
+        page.locator(".cell[aria-setsize='36']").first.wait_for()
+        assert page.get_by_text("were erased").count() == 0
+    assert len(studio.images.list(VIEW, ImageQuery())) == 36

@@ -5,15 +5,19 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from PIL import Image
+from sqlalchemy import update
 
+import waiting
 from gallery import add_image, add_run
 from limner.core.accounts import Role
 from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest
+from limner.store.tables import ImageIndexRow
 from limner.studio.images import Viewer
 from limner.web.pages.gallery import MOST_CHOSEN, MOST_TILES, SHOWN
 from pages import PART, text_of, tree
@@ -129,6 +133,25 @@ def test_search_and_filters_combine_and_are_undone_one_by_one(site):
     assert ids_in(site.page(link(site.page("/gallery"), "240 x 320 2"))) == [other, tall]
     nothing = site.page("/gallery?search=dog")
     assert not ids_in(nothing) and link(nothing, "Show all images") == "/gallery"
+
+
+def test_tags_are_filters_one_value_of_each(site):
+    corgi = add_image(site.studio, tags={"species": "dog", "breed": "corgi", "background": "park"})
+    beagle = add_image(site.studio, tags={"species": "dog", "breed": "beagle", "background": "park"})
+    tabby = add_image(site.studio, tags={"species": "cat", "breed": "tabby", "background": "beach"})
+    page = site.page("/gallery")
+    titles = [text_of(each) for each in page.xpath("//details[@name='narrow']/summary")]
+    assert [each for each in titles if each in ("Species", "Breed", "Background")] == ["Species", "Breed", "Background"]
+    dogs = site.page(link(page, "dog 2"))
+    assert ids_in(dogs) == [beagle, corgi] == all_ids(site, "?tag=species%3Ddog")
+    one = site.page(link(dogs, "corgi 1"))
+    assert ids_in(one) == [corgi]
+    hidden = one.xpath("//form[@role='search']//input[@name='tag']/@value")
+    assert hidden == ["species=dog", "breed=corgi"], "a search keeps each of them"
+    assert ids_in(site.page(link(one, "beagle 1"))) == [beagle], "another breed takes the place of the first"
+    assert ids_in(site.page(link(one, "corgi 1"))) == [beagle, corgi], "a chosen one is chosen off"
+    assert [each["id"] for each in site.client.get("/v1/pictures?tag=background=beach").json()] == [tabby]
+    assert site.client.get("/v1/pictures?tag=beach").status_code == 422
 
 
 def test_stars_favourites_dates_and_orders(site):
@@ -315,7 +338,94 @@ def test_an_export_holds_each_image_with_its_request(site):
         assert archive.read(f"{two:06d}-a-cat.png") == site.studio.files.path(found.sha256).read_bytes()
 
 
-def test_erasing_says_first_what_goes_and_then_does_it(site):
+def erasures(site):
+    return site.client.app.state.erasures
+
+
+def undo_of(page):
+    """The fields of the form that takes an erasure back."""
+    (form,) = page.xpath("//form[contains(@class, 'undoing')]")
+    return {each.get("name"): each.get("value") for each in form.xpath(".//input")}
+
+
+def test_erased_images_are_gone_at_once_and_come_back_with_undo(site):
+    one, other = add_image(site.studio, "a cat"), add_image(site.studio, "a dog")
+    response = choose(site, "/gallery/erase?search=cat", ids=f"{one}")
+    assert response.status_code == 303 and response.headers["location"] == "/gallery?search=cat"
+    page = site.page("/gallery")
+    assert ids_in(page) == [other] == all_ids(site) and "1 image was erased" in text_of(page)
+    assert site.studio.images.facets(VIEW, ImageQuery()).total == 2, "nothing is erased yet"
+    for hidden in (f"/gallery/{one}", f"/gallery/compare?id={one}&id={other}"):
+        assert site.client.get(hidden).status_code == 404
+    assert choose(site, "/gallery/erase/undo", **undo_of(page)).status_code == 303
+    assert all_ids(site) == [other, one] and not site.page("/gallery").xpath("//form[contains(@class, 'undoing')]")
+    erasures(site).finish()
+    assert all_ids(site) == [other, one], "what was taken back stays"
+
+
+def test_erased_images_are_deleted_when_the_time_is_over(site):
+    erasures(site).seconds = 0.05
+    one, other = add_image(site.studio, "a cat"), add_image(site.studio, "a dog")
+    choose(site, "/gallery/erase", ids=f"{one}")
+    waiting.until("the end of the erasure", lambda: not erasures(site).of(""))
+    assert [image.id for image in site.studio.images.list(VIEW, ImageQuery())] == [other]
+    late = choose(site, "/gallery/erase/undo", erasure="0" * 16)
+    assert late.status_code == 409 and "too late" in late.text
+
+
+def test_an_account_takes_back_its_own_erasures_only(guarded):
+    ann, ben = key_of(guarded, "ann"), key_of(guarded, "ben")
+    mine = add_image(guarded.studio, owner="ann")
+    choose(guarded, "/gallery/erase", ann, ids=f"{mine}")
+    (waits,) = erasures(guarded).of("ann")
+    assert "erased." not in guarded.client.get("/gallery", headers=ben).text
+    assert choose(guarded, "/gallery/erase/undo", ben, erasure=waits.id).status_code == 409
+    assert choose(guarded, "/gallery/erase/undo", ann, erasure=waits.id).status_code == 303
+    assert guarded.studio.images.get(VIEW, mine)
+
+
+def test_conditions_are_shown_and_left_out_one_by_one(site):
+    add_image(site.studio, "a dog", tags={"breed": "corgi"})
+    page = site.page("/gallery?search=zebra&favourite=true&tag=breed%3Dcorgi&days=7&month=2020-01&width=5&at_least=5")
+    chips = page.xpath("//ul[@class='conditions']//a")
+    labels = ["“zebra” ✕", "Favourites ✕", "breed: corgi ✕", "5 stars ✕", "5 x any ✕", "Last 7 days ✕"]
+    assert [text_of(each) for each in chips] == [*labels, "January 2020 ✕", "Show all"]
+    fewer = parse_qs(urlsplit(chips[0].get("href")).query)
+    assert "search" not in fewer and fewer["tag"] == ["breed=corgi"] and fewer["days"] == ["7"]
+    assert not site.page("/gallery").xpath("//ul[@class='conditions']")
+
+
+def test_images_of_the_last_days(site):
+    with site.studio.store.session() as session:
+        old, new = add_image(site.studio, "a cat"), add_image(site.studio, "a dog")
+        session.execute(
+            update(ImageIndexRow).where(ImageIndexRow.id == old).values(created=datetime.now(UTC) - timedelta(days=8))
+        )
+    assert all_ids(site, "?days=7") == [new] and all_ids(site, "?days=30") == [new, old]
+    assert ids_in(site.page(link(site.page("/gallery"), "Last 7 days"))) == [new]
+
+
+def test_what_waits_is_erased_when_the_server_ends(site):
+    one = add_image(site.studio, "a cat")
+    with site.client:
+        choose(site, "/gallery/erase", ids=f"{one}")
+        assert site.studio.images.list(VIEW, ImageQuery())
+    assert not site.studio.images.list(VIEW, ImageQuery())
+
+
+def test_an_erasure_that_fails_is_said_and_its_images_come_back(site):
+    one = add_image(site.studio, "a cat")
+    choose(site, "/gallery/erase", ids=f"{one}")
+    reference = site.studio.images.get(VIEW, one).reference
+    add_run(site.studio, GenerateRequest(prompt="a cat", image=reference))  # it uses the image meanwhile
+    erasures(site).finish()
+    page = site.page("/gallery")
+    assert ids_in(page) == [one]
+    assert "Not erased:" in text_of(page) and "was made with it" in text_of(page)
+    assert "Not erased:" not in text_of(site.page("/gallery")), "it is said once"
+
+
+def test_erasing_says_first_what_else_goes(site):
     one = add_image(site.studio, "a cat")
     run = site.studio.runs.get(site.studio.images.get(VIEW, one).run)
     beside, other = add_image(site.studio, run=run), add_image(site.studio, "a dog")
@@ -324,21 +434,27 @@ def test_erasing_says_first_what_goes_and_then_does_it(site):
     assert all_ids(site) == [other, beside, one]
     form = asked.xpath("//form")[0]
     fields = dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
-    done = choose(site, form.get("action"), **fields, sure=form.xpath(".//button/@value")[0])
-    assert done.headers["location"] == "/gallery?search=cat" and all_ids(site) == [other]
+    done = choose(site, form.get("action"), sure=form.xpath(".//button/@value")[0], **fields)
+    assert done.status_code == 303 and done.headers["location"] == "/gallery?search=cat"
+    assert all_ids(site) == [other]
+    choose(site, "/gallery/erase/undo", **undo_of(site.page("/gallery")))
+    assert all_ids(site) == [other, beside, one]
 
 
 def test_erasing_also_names_what_was_made_with_the_images(site):
-    image = add_image(site.studio)
-    reference = site.studio.images.get(VIEW, image).reference
-    variant = add_image(site.studio, "a dog", image=reference)
-    asked = tree(choose(site, "/gallery/erase", ids=f"{image}"))
-    assert "1 other job used this image" in text_of(asked) and asked.xpath("//button/@value") == ["derived"]
-    refused = choose(site, "/gallery/erase", ids=f"{image}", sure="yes")
-    assert refused.status_code == 409 or refused.status_code == 422
-    assert all_ids(site) == [variant, image]
-    assert choose(site, "/gallery/erase", ids=f"{image}", sure="derived").status_code == 303
+    one = add_image(site.studio, "a cat")
+    reference = site.studio.images.get(VIEW, one).reference
+    run = add_run(site.studio, GenerateRequest(prompt="a cat on the beach", image=reference))
+    made = add_image(site.studio, run=run)
+    asked = tree(choose(site, "/gallery/erase", ids=f"{one}"))
+    assert "1 other job used this image" in text_of(asked)
+    assert asked.xpath("//button[@name='sure']/@value") == ["derived"]
+    choose(site, "/gallery/erase", ids=f"{one}", sure="yes")
+    assert all_ids(site) == [made, one], "a confirmation of less is none"
+    choose(site, "/gallery/erase", ids=f"{one}", sure="derived")
     assert all_ids(site) == []
+    erasures(site).finish()
+    assert not site.studio.images.list(VIEW, ImageQuery())
 
 
 def test_hostile_prompts_are_shown_as_text(site):

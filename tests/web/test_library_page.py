@@ -103,7 +103,7 @@ def test_an_empty_library_says_what_to_do_first(site):
 def test_an_adapter_with_its_newest_preview_and_ways_to_use_it(site, tmp_path):
     run, reference = train(site, tmp_path)
     (book,) = site.page("/library").xpath("//li[@class='book']")
-    assert book.xpath(".//img/@src") == [f"/v1/files/{20:064x}"]
+    assert book.xpath(".//img/@src") == [f"/thumbnails/512/{20:064x}.webp"]
     assert "comet dog" in text_of(book) and "Write comet" in text_of(book) and "starter, lora, rank 8" in text_of(book)
     (there,) = book.xpath(".//a[text()='Use it']/@href")
     form = site.page(there)
@@ -127,9 +127,9 @@ def test_the_facts_of_its_header(site, tmp_path):
 def test_without_a_preview_an_image_made_with_it_is_shown(site, tmp_path):
     run, reference = train(site, tmp_path, preview=False)
     assert "No picture yet" in text_of(site.page("/library"))
-    image = use(site, reference)
-    assert site.page("/library").xpath("//li[@class='book']//img/@src") == [image]
-    assert site.page(f"/library/trained/{run}").xpath("//section[h2='Images made with it']//img/@src") == [image]
+    small = f"/thumbnails/512/{use(site, reference).rpartition('/')[2]}.webp"
+    assert site.page("/library").xpath("//li[@class='book']//img/@src") == [small]
+    assert site.page(f"/library/trained/{run}").xpath("//section[h2='Images made with it']//img/@src") == [small]
 
 
 def test_only_finished_trainings_with_a_stored_result_are_listed(site, tmp_path):
@@ -197,8 +197,96 @@ def test_deleting_says_what_goes_too_and_then_deletes_it(site, tmp_path):
     assert "1 job that used it is deleted too, with 1 image" in text_of(page) and "comet on the beach" in text_of(page)
     assert site.studio.runs.get(run) and site.client.get(image).status_code == 200, "asking deletes nothing"
     assert site.client.post(place).headers["location"] == "/library"
+    page = site.page("/library")
+    assert "comet dog and 1 image were erased." in text_of(page) and len(page.xpath("//li[@class='book']")) == 1
+    assert site.client.get(f"/library/trained/{run}").status_code == 404 and site.studio.runs.get(run)
+    (form,) = page.xpath("//form[contains(@class, 'undoing')]")
+    fields = {each.get("name"): each.get("value") for each in form.xpath(".//input")}
+    assert site.client.post(form.get("action"), data=fields).headers["location"] == "/library"
+    site.client.app.state.erasures.finish()
+    assert len(site.page("/library").xpath("//li[@class='book']")) == 2, "undone"
+    assert site.client.post(form.get("action"), data=fields).status_code == 409
+    site.client.post(place)
+    site.client.app.state.erasures.finish()
     assert [each.id for each in site.studio.runs.list()] == [kept]
     assert site.client.get(image).status_code == 404 and reference.partition(":")[2] not in site.studio.files
+
+
+def test_an_adapter_leaves_the_list_with_its_images_kept(site, tmp_path):
+    run, reference = train(site, tmp_path)
+    image = use(site, reference)
+    assert site.client.post(f"/library/trained/{run}/remove").headers["location"] == f"/library?removed={run}"
+    page = site.page(f"/library?removed={run}")
+    assert "comet dog is not listed any more" in text_of(page) and not page.xpath("//li[@class='book']")
+    assert site.client.get(image).status_code == 200 and reference.partition(":")[2] in site.studio.files
+    (back,) = page.xpath("//form[contains(@class, 'notice')]/@action")
+    assert site.client.post(back).headers["location"] == "/library"
+    page = site.page(f"/library?removed={run}")
+    assert len(page.xpath("//li[@class='book']")) == 1 and "not listed any more" not in text_of(page)
+
+
+def train_on_the_command_line(site, folder: Path, word: str = "comet") -> str:
+    """A finished training run of the command line, with its adapter in a folder; the run's id."""
+    request = TrainRequest(data="photos", class_word="dog", identifier=word)
+    run = site.studio.store.create(request)
+    folder.mkdir()
+    (folder / "pytorch_lora_weights.safetensors").write_bytes(weights(OURS))
+    details = {"trigger_words": [word], "say": f"a photo of {word} dog"}
+    site.studio.store.add_artifact(run.id, "adapter", folder, "d" * 64, details)
+    site.studio.store.update(run.id, status=Status.DONE)
+    return run.id
+
+
+def test_an_adapter_of_the_command_line_is_listed_used_renamed_and_deleted(site, tmp_path):
+    run = train_on_the_command_line(site, tmp_path / "adapter")
+    (book,) = site.page("/library").xpath("//li[@class='book']")
+    assert "comet dog" in text_of(book) and "starter, lora, rank 8" in text_of(book)
+    assert "trained on the command line" in text_of(book) and not book.xpath(".//a[text()='Download']")
+    page = site.page(f"/library/trained/{run}")
+    assert facts(page)["Folder"] == str(tmp_path / "adapter") and "Reference" not in facts(page)
+    site.client.post(f"/library/trained/{run}/name", data={"name": "Comet"})
+    (form,) = page.xpath("//form[button='Use it']/@action")
+    there = site.client.post(form).headers["location"]
+    reference = facts(site.page(f"/library/trained/{run}"))["Reference"]
+    assert there.startswith("/create?adapter=folder%3A") and reference.partition(":")[2] in site.studio.files
+    (book,) = site.page("/library").xpath("//li[@class='book']")
+    assert "Comet" in text_of(book) and book.xpath(".//a[text()='Download']") and book.xpath(".//a[text()='Use it']")
+    assert "stays" in text_of(site.page(f"/library/trained/{run}/delete")), "the folder is the user's own"
+    site.client.post(f"/library/trained/{run}/delete")
+    site.client.app.state.erasures.finish()
+    assert not site.page("/library").xpath("//li[@class='book']") and (tmp_path / "adapter").is_dir()
+    assert reference.partition(":")[2] not in site.studio.files
+
+
+def test_an_adapter_of_the_command_line_that_was_moved_away(site, tmp_path):
+    run = train_on_the_command_line(site, tmp_path / "adapter")
+    (tmp_path / "adapter").rename(tmp_path / "elsewhere")
+    assert "Its files are missing" in text_of(site.page("/library"))
+    assert site.client.post(f"/library/trained/{run}/use").status_code == 422
+    site.client.post(f"/library/trained/{run}/delete")
+    site.client.app.state.erasures.finish()
+    assert not site.studio.runs.list()
+
+
+def test_accounts_do_not_see_adapters_of_the_command_line(guarded, tmp_path):
+    run = train_on_the_command_line(guarded, tmp_path / "adapter")
+    sign_in(guarded, "ann")
+    assert "comet" not in text_of(guarded.page("/library"))
+    assert guarded.client.post(f"/library/trained/{run}/use").status_code == 404
+    sign_in(guarded, "root", Role.ADMIN)
+    assert "comet" in text_of(guarded.page("/library"))
+
+
+def test_pages_of_the_list_are_full_though_some_trainings_made_nothing(site, tmp_path, monkeypatch):
+    monkeypatch.setattr("limner.web.pages.library.SHOWN", 2)
+    for word in ("a1", "a2", "a3"):
+        train(site, tmp_path, word=word)
+    for _ in range(4):
+        run = site.studio.store.create(TrainRequest(data="photos", class_word="dog", identifier="none"))
+        site.studio.store.update(run.id, status=Status.DONE)
+    page = site.page("/library")
+    assert [text_of(each) for each in page.xpath("//li//h2")] == ["a3 dog", "a2 dog"]
+    assert len(page.xpath("//a[text()='Older ones']")) == 1
 
 
 def test_an_adapter_in_use_is_not_deleted(site, tmp_path):
@@ -309,7 +397,12 @@ def state(site) -> str:
 def test_base_models_with_licence_memory_and_disk(site, models):
     page = site.page("/library/models")
     texts = [text_of(each) for each in page.xpath("//ul[@class='models']/li")]
-    assert "needs no GPU" in texts[0] and "included" in texts[0] and "Download" not in texts[0]
+    assert (
+        "needs no GPU" in texts[0]
+        and "part of Limner" in texts[0]
+        and "Delete" not in texts[0]
+        and "Download" not in texts[0]
+    )
     assert "openrail++" in texts[1] and "needs a GPU of 3.5 GB" in texts[1] and "Download 2 GB" in texts[1]
     assert "too large for the free disk" in texts[2] and "100.0 GB of disk are free" in text_of(page)
     assert page.xpath("//a[text()='Use it']/@href") == ["/create?model=starter"]
@@ -376,7 +469,7 @@ def test_only_admins_download(guarded, models):
         sign_in(guarded, f"{role}", role)
         page = guarded.page("/library/models")
         assert not page.xpath("//main//form") and "An admin can download models" in text_of(page)
-        for action in ("download", "stop", "dismiss"):
+        for action in ("download", "delete", "stop", "dismiss"):
             assert guarded.client.post(f"/library/models/{action}", data={"model": "small"}).status_code == 403
     sign_in(guarded, "root", Role.ADMIN)
     assert guarded.page("/library/models").xpath("//main//form")
@@ -405,6 +498,23 @@ def test_sizes_in_words(size, text):
     assert size_text(size) == text
 
 
+def test_a_downloaded_model_is_deleted(site, models, monkeypatch):
+    models[1].place = Path("/x")
+    monkeypatch.setattr("limner.models.catalog.delete", lambda name: 2_100_000_000)
+    page = site.page("/library/models")
+    assert page.xpath("//form[contains(@action, 'delete')]//input/@value") == ["small"]
+    done = site.client.post("/library/models/delete", data={"model": "small"})
+    assert "2.1 GB of disk are free again" in text_of(site.page(done.headers["location"]))
+
+
+def test_what_cannot_be_deleted_is_said(site, models, hub):
+    starter = site.client.post("/library/models/delete", data={"model": "starter"})
+    assert starter.status_code == 422 and "'starter' is part of Limner and cannot be deleted" in text_of(tree(starter))
+    site.client.post("/library/models/download", data={"model": "small"})
+    busy = site.client.post("/library/models/delete", data={"model": "small"})
+    assert busy.status_code == 409 and "stop the download first" in text_of(tree(busy))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
 def test_pages_of_the_library_fit_and_have_no_serious_finding(home, browser, device, scheme, tmp_path):
@@ -429,5 +539,5 @@ def test_an_adapter_is_renamed_and_deleted_in_a_browser(home, browser, tmp_path)
             page.get_by_role("button", name="Rename").click()
             page.get_by_role("heading", name="Comet of Ann").wait_for()
             page.get_by_role("link", name="Delete …").click()
-            page.get_by_role("button", name="Delete for good").click()
+            page.get_by_role("button", name="Delete", exact=True).click()
             page.get_by_text("Nothing trained yet").wait_for()

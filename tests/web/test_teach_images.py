@@ -71,8 +71,8 @@ def test_an_image_is_stored_and_shown_small(site):
     (tile,) = tiles(site.page(f"{at}/images"))
     assert tile.get("id") == made["id"]
     small = site.client.get(tile.xpath(".//img/@src")[0])
-    assert small.headers["content-type"] == "image/jpeg"
-    assert Image.open(io.BytesIO(small.content)).size == (384, 256)
+    assert small.headers["content-type"] == "image/webp"
+    assert Image.open(io.BytesIO(small.content)).size == (512, 341)
 
 
 def test_without_javascript_a_form_sends_several_files(site):
@@ -311,7 +311,7 @@ def test_a_crop_is_chosen_by_numbers_and_forgotten(site):
     here = f"{at}/images/{image.sha256}/crop"
     page = site.page(here)
     assert page.xpath("//input[@name='width']/@value") == ["300"]
-    assert site.client.get(page.xpath("//crop-editor/img/@src")[0]).headers["content-type"] == "image/jpeg"
+    assert site.client.get(page.xpath("//crop-editor/img/@src")[0]).headers["content-type"] == "image/webp"
     box = {"left": "20", "top": "10", "width": "128", "height": "130"}
     assert site.client.post(here, data=box).status_code == 303
     assert draft_of(site, at).images[0].crop == (20, 10, 148, 140)

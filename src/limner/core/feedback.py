@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -137,11 +138,21 @@ class RatingSummary(Frozen):
     reasons: dict[Reason, int]
 
 
+COUNTED_TAGS = ("species", "breed", "background", "extras", "industry", "style")
+"""Tags of runs whose values are counted in a gallery; others, such as a client's identifier, differ in every run."""
+LISTED_TAGS = ("extras",)
+"""Tags whose value is a list, such as "red scarf, hat"."""
+
+
+TAG_NAME = re.compile("[A-Za-z0-9_]{1,64}")
+
+
 class ImageFacets(Frozen):
     """How many images of a query have which property, where the query's own condition on that property is left out.
 
     total: of the query as it is. sizes: width, height and number. adapters: hash, one reference and number. months:
-    year, month and number, newest first. stars: by the whole stars of the mean, 0 for unrated images.
+    year, month and number, newest first. stars: by the whole stars of the mean, 0 for unrated images. tags: by the name
+    of a tag in COUNTED_TAGS, its values with their numbers, most frequent first.
     """
 
     total: int
@@ -151,12 +162,17 @@ class ImageFacets(Frozen):
     months: tuple[tuple[int, int, int], ...]
     stars: dict[int, int]
     favourites: int
+    tags: dict[str, tuple[tuple[str, int], ...]]
 
 
 class ImageQuery(Frozen):
     """Conditions on images; all that are given must hold."""
 
-    search: str | None = Field(default=None, max_length=1000, description="Text in the prompt; case does not matter.")
+    search: str | None = Field(
+        default=None,
+        max_length=1000,
+        description='Words in the prompt, in any order; "in quotes" side by side. Case does not matter.',
+    )
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
     model: str | None = Field(default=None, max_length=4096, description="Model, as the request names it.")
     adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")
@@ -164,6 +180,11 @@ class ImageQuery(Frozen):
         default=None, max_length=200, description="Industry named in the call of /generate-image."
     )
     style: str | None = Field(default=None, max_length=200, description="Style named in the call of /generate-image.")
+    tag: tuple[Annotated[str, Field(max_length=400)], ...] = Field(
+        default=(),
+        max_length=20,
+        description="Tag of the run that generated them, as NAME=VALUE, such as breed=corgi; may be repeated.",
+    )
     run: str | None = Field(default=None, max_length=64, description="Id of the run that generated them.")
     at_least: float | None = Field(default=None, ge=1, le=STARS, description="Minimum mean rating.")
     at_most: float | None = Field(
@@ -190,6 +211,21 @@ class ImageQuery(Frozen):
         default=None, ge=1, lt=2**31, description="Id of an image; lists the images that follow it in this order."
     )
     limit: int = Field(default=50, ge=1, le=1000, description="Maximum number of images to list.")
+
+    @property
+    def tags(self) -> tuple[tuple[str, str], ...]:
+        """Name and value of each tag."""
+        pairs = (each.partition("=") for each in self.tag)
+        return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+    @field_validator("tag")
+    @classmethod
+    def _check_tag(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            name, _, wanted = each.partition("=")
+            if TAG_NAME.fullmatch(name.strip()) is None or not wanted.strip():
+                raise ValueError(f"{each!r} is not NAME=VALUE; write it like breed=corgi")
+        return value
 
     @field_validator("since", "until")
     @classmethod

@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 import torch
 
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Progress, Stage
 from limner.core.files import expand_home
 from limner.models import hub, loading
@@ -127,6 +127,29 @@ def fetch(reference: str, emit: Emit) -> Path:
         raise LimnerError(f"model {reference!r} has no safetensors weights", "choose a version of it in safetensors")
     emit(ArtifactCreated(what=ArtifactKind.MODEL, path=str(place), sha256=sorted(model.fingerprints())[0]))
     return place
+
+
+def delete(name: str) -> int:
+    """Delete a named model from the hub's cache; return the bytes that its files had.
+
+    Raises LimnerError for a model that is not downloaded, or that is part of Limner.
+    """
+    from huggingface_hub import constants, scan_cache_dir
+
+    if name not in registry.aliases():
+        raise unknown("base model", name[:80], registry.aliases())
+    _, alias = registry.aliases()[name]
+    if not alias.gigabytes:
+        raise LimnerError(f"{name!r} is part of Limner and cannot be deleted", "choose a model that was downloaded")
+    location = loading.resolve(name).location
+    repository = (hub.file_of(location) or (location,))[0]
+    cache = expand_home(constants.HF_HUB_CACHE)
+    repositories = scan_cache_dir(cache).repos if cache.is_dir() else ()
+    found = next((each for each in repositories if (each.repo_type, each.repo_id) == ("model", repository)), None)
+    if found is None:
+        raise LimnerError(f"{name!r} is not downloaded", "limner models lists what is")
+    shutil.rmtree(found.repo_path)
+    return found.size_on_disk
 
 
 def _download_file(location: str, bar: type) -> str | None:

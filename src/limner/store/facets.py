@@ -1,17 +1,18 @@
-"""Counts of images by model, adapter, size, month, stars and favourite, for a gallery that is narrowed step by step."""
+"""Counts of images by model, adapter, tag, size, month, stars and favourite, to narrow a gallery step by step."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, case, extract, func, select
+from sqlalchemy import Text, and_, case, cast, func, select
 
-from limner.core.feedback import STARS, ImageFacets, ImageQuery
-from limner.store.images import Viewer, image_conditions, storable
+from limner.core.feedback import COUNTED_TAGS, LISTED_TAGS, STARS, ImageFacets, ImageQuery
+from limner.store.images import Viewer, fold_case, image_conditions, storable
 from limner.store.sessions import Database
-from limner.store.tables import FavouriteRow, ImageAdapterRow, ImageIndexRow
+from limner.store.tables import FavouriteRow, ImageAdapterRow, ImageIndexRow, RunRow
 
 MOST = 40
 """Most values of a property that are counted."""
@@ -32,8 +33,7 @@ class _Group(NamedTuple):
     height: int | None
     stars: int
     favourite: int
-    year: int
-    month: int
+    month: str
     number: int
 
 
@@ -51,6 +51,7 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
             anytime = wide.model_copy(update={"since": None, "until": None})
             undated = [_Group(*row) for row in session.execute(_groups(viewer, anytime))]
         adapters = session.execute(_adapters(viewer, query.model_copy(update={"adapter": None}))).all()
+        tagged = session.execute(_tagged(viewer, query.model_copy(update={"tag": ()}))).all()
     holds = _conditions(query)
 
     def counted(of: Callable[[_Group], Any], own: Iterable[str] = (), among: list[_Group] = groups) -> Counter[Any]:
@@ -63,7 +64,7 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
 
     models = counted(lambda each: each.model, {"model"})
     sizes = counted(lambda each: (each.width or 0, each.height or 0), {"size"})
-    months = counted(lambda each: (each.year, each.month), among=undated)
+    months = counted(lambda each: tuple(map(int, each.month.split("-"))), among=undated)
     return ImageFacets(
         total=sum(counted(lambda each: None).values()),
         models=tuple(_most(models)),
@@ -72,7 +73,31 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
         months=tuple((*month, count) for month, count in sorted(months.items(), reverse=True)[:MOST]),
         stars=dict(counted(lambda each: each.stars, {"stars"})),
         favourites=counted(lambda each: each.favourite, {"favourite"})[1],
+        tags=_tags(query, [(json.loads(tags), count) for tags, count in tagged]),
     )
+
+
+def _tags(query: ImageQuery, groups: list[tuple[dict[str, str], int]]) -> dict[str, tuple[tuple[str, int], ...]]:
+    """The values of each counted tag with their numbers, of the groups that meet the query's other conditions on tags.
+
+    groups: the tags of runs, and the number of their images.
+    """
+    found: dict[str, Counter[str]] = {name: Counter() for name in COUNTED_TAGS}
+    for tags, count in groups:
+        failed = {name for name, wanted in query.tags if not _holds(name, tags.get(name, ""), wanted)}
+        for name in tags.keys() & found.keys():
+            if failed <= {name}:
+                for value in _values(name, tags[name]):
+                    found[name][value] += count
+    return {name: tuple(_most(counts)) for name, counts in found.items() if counts}
+
+
+def _holds(name: str, value: str, wanted: str) -> bool:
+    return bool({storable(wanted), fold_case(wanted)} & {*_values(name, value)})
+
+
+def _values(name: str, value: str) -> list[str]:
+    return value.split(", ") if name in LISTED_TAGS else [value]
 
 
 def _most(counts: Counter[Any]) -> list[tuple[Any, int]]:
@@ -105,10 +130,17 @@ def _groups(viewer: Viewer, query: ImageQuery) -> Any:
     stars = case(*((mean >= number, number) for number in range(STARS, 0, -1)), else_=0)
     mine = and_(FavouriteRow.picture == ImageIndexRow.id, FavouriteRow.account == viewer.account)
     favourite = case((FavouriteRow.account.is_not(None), 1), else_=0)
-    year, month = (extract(part, ImageIndexRow.created) for part in ("year", "month"))
-    columns = (ImageIndexRow.model, ImageIndexRow.width, ImageIndexRow.height, stars, favourite, year, month)
+    month = func.substr(cast(ImageIndexRow.created, Text), 1, 7)  # three times as fast as extracting year and month
+    columns = (ImageIndexRow.model, ImageIndexRow.width, ImageIndexRow.height, stars, favourite, month)
     found = select(*columns, func.count()).outerjoin(FavouriteRow, mine)
     return found.where(viewer.sees(), *image_conditions(viewer, query)).group_by(*columns)
+
+
+def _tagged(viewer: Viewer, query: ImageQuery) -> Any:
+    """The tags of runs as JSON, and the number of their images."""
+    tags = cast(RunRow.tags, Text)
+    found = select(tags, func.count()).select_from(ImageIndexRow).join(RunRow, RunRow.id == ImageIndexRow.run)
+    return found.where(viewer.sees(), *image_conditions(viewer, query), tags != "{}").group_by(tags)
 
 
 def _adapters(viewer: Viewer, query: ImageQuery) -> Any:

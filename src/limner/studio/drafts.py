@@ -27,6 +27,7 @@ from limner.core.text import clean_line
 from limner.data.entries.sidecars import METADATA
 from limner.imaging.decode import PIXEL_CAP, read_image
 from limner.imaging.formats import SUFFIXES, media_type
+from limner.imaging.thumbnails import SIDES, thumbnail
 from limner.store.drafts import DraftStore
 from limner.store.files import atomic_file
 from limner.store.manifests import is_safe_name, write_manifest
@@ -34,7 +35,7 @@ from limner.store.runs import Store
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
-THUMBNAIL, PREVIEW = 384, 1280
+THUMBNAIL, PREVIEW = SIDES[1], 1280
 """Longest sides of copies of an image, for tiles and for choosing a crop, in pixels."""
 MIN_CROP = 64
 """The least side of a crop, in pixels."""
@@ -120,18 +121,18 @@ class StudioDrafts(DraftStore):
         return AddedImage(after, image, known)
 
     def thumbnail(self, draft: Draft, sha256: str, side: int = THUMBNAIL) -> Path:
-        """A small copy of an image of a draft, as JPEG. Raises LimnerError for an image that the draft has not."""
+        """A small copy of an image of a draft, as WebP. Raises LimnerError for an image that the draft has not."""
         image = draft.image(sha256)
         if image is None:
             raise LimnerError(f"the draft has no image {sha256[:12]}", "add it first")
-        place = self._thumbnail_place(sha256, side)
+        place = self._files.thumbnail_path(sha256, side)
         if not place.exists():
             data = self._files.read(sha256, 0, self._files.size(sha256))
             self._write_thumbnail(sha256, data, image.name, side)
         return place
 
     def cropped_thumbnail(self, draft: Draft, sha256: str) -> bytes:
-        """A small copy of the part of an image that its crop leaves, as JPEG."""
+        """A small copy of the part of an image that its crop leaves, as WebP."""
         image = draft.image(sha256)
         if image is None or image.crop is None:
             raise LimnerError(f"the draft has no crop of an image {sha256[:12]}", "choose one first")
@@ -143,11 +144,8 @@ class StudioDrafts(DraftStore):
             part = copy.crop(box)
         part.thumbnail((THUMBNAIL, THUMBNAIL))
         out = io.BytesIO()
-        part.save(out, "JPEG", quality=82)
+        part.save(out, "WEBP", quality=82)
         return out.getvalue()
-
-    def _thumbnail_place(self, sha256: str, side: int) -> Path:
-        return self._files.derived_path(sha256, f"-{side}.jpg")
 
     def _examine(self, data: bytes, name: str, pixels: int | None) -> tuple[int, int]:
         """(width, height) of an image, upright. Raises LimnerError if it cannot be decoded."""
@@ -162,14 +160,13 @@ class StudioDrafts(DraftStore):
             raise
 
     def _write_thumbnail(self, sha256: str, data: bytes, name: str, side: int = THUMBNAIL) -> None:
-        place = self._thumbnail_place(sha256, side)
+        place = self._files.thumbnail_path(sha256, side)
         if place.exists():
             return
         with _decoding:
-            image = read_image(data, name, least=(side, side)).image
-        image.thumbnail((side, side))
+            made = thumbnail(read_image(data, name, least=(side, side)).image, side)
         with atomic_file(place) as partial:
-            image.save(partial, "JPEG", quality=82)
+            partial.write_bytes(made)
 
     def crop(self, draft: Draft, sha256: str, crop: tuple[int, int, int, int] | None) -> Draft:
         """Set the crop of an image: left, top, right and bottom in pixels; None for the one that is found for it.

@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from limner.core.accounts import Caller
-from limner.imaging.thumbnails import SIDES
 from limner.store.blobs import CHUNK_BYTES, REFERENCE, Blobs
-from limner.store.files import make_folder
 from limner.store.grants import Grants
 from limner.store.manifests import MAX_FILES, is_safe_name
 from limner.store.removal import discard
@@ -44,18 +42,14 @@ class StudioFiles(Blobs):
     def remove_copies(self, sha256: str) -> None:
         """Delete this machine's copies of a file, and its thumbnails."""
         super().remove_copies(sha256)
-        for side in SIDES:
-            discard(self.thumbnail_path(sha256, side), self._thumbnails)
+        for place in self._thumbnails.glob(f"{sha256[:2]}/{sha256}-*.webp"):
+            discard(place, self._thumbnails)
 
     def copies(self) -> Iterator[str]:
         """The hashes of the files of which this machine has copies or thumbnails."""
         yield from super().copies()
-        for place in self._thumbnails.glob(f"??/{'?' * 64}-{SIDES[0]}.webp"):
+        for place in self._thumbnails.glob(f"??/{'?' * 64}-*.webp"):
             yield place.name[:64]
-
-    def derived_path(self, sha256: str, name: str) -> Path:
-        """The path on this machine of something made from a stored file, which is deleted with it. name: its end."""
-        return make_folder(self._cache) / f"{sha256}{name}"
 
     def may_use(self, caller: Caller, reference: str) -> bool:
         """Whether a caller may read a file or folder, and name it in requests."""

@@ -6,9 +6,11 @@ import builtins
 import json
 import shutil
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from limner.core.errors import LimnerError
@@ -23,6 +25,8 @@ from limner.studio.runs import QUEUE, StudioRuns
 
 NAME_TAG = "name"
 """The tag of a training run with the name that its owner gave the result."""
+REMOVED_TAG = "removed"
+"""The tag of a training run whose result is left out of the library."""
 LONGEST_NAME = 80
 HEADER_BYTES = 4 * 2**20
 """Size of the largest header of a .safetensors file that is read."""
@@ -59,6 +63,7 @@ class HeaderFacts:
 class TrainedResult:
     """An adapter, or a fine-tuned model, that a training run made.
 
+    reference: "" for one that was trained on the command line and is not stored yet. path: where it was written.
     name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
     bytes: on disk; None if its files are missing. header: without one, it says only what was requested. preview:
     reference of the newest preview.
@@ -67,6 +72,7 @@ class TrainedResult:
     run: Run
     kind: ArtifactKind
     reference: str
+    path: Path
     name: str
     file_name: str
     trigger_words: tuple[str, ...]
@@ -79,18 +85,30 @@ class TrainedResult:
 
 
 class StudioLibrary:
-    """What training runs of the queue have made."""
+    """What training runs have made, those of the queue and those of the command line."""
 
     def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns) -> None:
         self._store, self._files, self._runs = store, files, runs
         self._known: dict[str, tuple[int, HeaderFacts | None]] = {}
 
-    def list(self, limit: int, owner: str | None = None, before: str | None = None) -> builtins.list[TrainedResult]:
-        """Results of finished training runs, newest first. before: id of a run; only older ones."""
-        runs = self._store.list(limit, "train", Status.DONE, before, QUEUE, owner)
-        artifacts = self._store.artifacts_of(run.id for run in runs)
-        found = (self._result(run, artifacts[run.id]) for run in runs)
-        return [result for result in found if result is not None]
+    def list(
+        self, limit: int, owner: str | None = None, before: str | None = None, hidden: Collection[str] = ()
+    ) -> builtins.list[TrainedResult]:
+        """Results of finished training runs, newest first. Runs of the command line belong to no owner.
+
+        before: id of a run; only older ones. hidden: runs that are left out, as are those that were removed.
+        """
+        found: builtins.list[TrainedResult] = []
+        queue = None if owner is None else QUEUE
+        while len(found) < limit:
+            runs = self._store.list(limit, "train", Status.DONE, before, queue, owner)
+            artifacts = self._store.artifacts_of(run.id for run in runs)
+            shown = (run for run in runs if run.id not in hidden and REMOVED_TAG not in run.tags)
+            found += [result for run in shown if (result := self._result(run, artifacts[run.id])) is not None]
+            if len(runs) < limit:
+                break
+            before = runs[-1].id
+        return found[:limit]
 
     def get(self, run: Run) -> TrainedResult:
         """What a training run made. Raises LimnerError if that is nothing."""
@@ -108,12 +126,42 @@ class StudioLibrary:
             )
         return self._store.tag(run.id, NAME_TAG, line)
 
+    def remove(self, run: Run, removed: bool = True) -> Run:
+        """Leave the result of a training run out of the lists, or put it back; its files and images stay."""
+        return self._store.tag(run.id, REMOVED_TAG, "yes" if removed else "")
+
+    def keep(self, run: Run) -> TrainedResult:
+        """Store what a training run of the command line made, so that requests can name it by its reference.
+
+        Raises LimnerError if its files are missing.
+        """
+        result = self.get(run)
+        if result.reference:
+            return result
+        if result.bytes is None:
+            raise LimnerError(f"{str(result.path)!r} is missing", "put it back, or train it again")
+        artifacts = self._store.artifacts(run.id)
+        previews = [each for each in artifacts if each.kind == ArtifactKind.PREVIEW and Path(each.path).is_file()]
+        for each in (*previews[:1], next(each for each in artifacts if each.kind in MADE)):
+            details = {**each.details, "reference": self._files.save(Path(each.path))}
+            self._store.add_artifact(run.id, each.kind, each.path, each.sha256, details)
+        return self.get(run)
+
     def free_gigabytes(self) -> float:
         """Free disk space where base models are stored on this machine."""
         from huggingface_hub.constants import HF_HUB_CACHE
 
         cache = expand_home(HF_HUB_CACHE).absolute()
         return shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free / 1e9
+
+    def lacks(self, model: Any) -> str:
+        """What this machine lacks to generate images with a base model; "" if nothing."""
+        from limner.models.catalog import Machine
+
+        gpu = Machine.this().gpu
+        if not model.memory or gpu >= model.memory:
+            return ""
+        return f"the GPU of this machine has {gpu:.1f} GB" if gpu else "this machine has no GPU"
 
     def _result(self, run: Run, artifacts: builtins.list[Artifact]) -> TrainedResult | None:
         """The result of a training run; None if it made none, or none that is stored."""
@@ -122,15 +170,20 @@ class StudioLibrary:
         if made is None or not isinstance(request, TrainRequest):
             return None
         reference = str(made.details.get("reference", ""))
-        if REFERENCE.fullmatch(reference) is None:
+        if REFERENCE.fullmatch(reference) is not None:
+            size, header = self._facts(reference)
+        elif run.queue is None:
+            reference = ""
+            size, header = local_facts(Path(made.path))
+        else:
             return None
-        size, header = self._facts(reference)
         previews = (each.details.get("reference") for each in artifacts if each.kind == ArtifactKind.PREVIEW)
         fallback = HeaderFacts(request.method, request.model)
         return TrainedResult(
             run=run,
             kind=ArtifactKind(made.kind),
             reference=reference,
+            path=Path(made.path),
             name=run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name,
             file_name=request.folder_name,
             trigger_words=request.trigger_words,
@@ -159,23 +212,42 @@ class StudioLibrary:
         kind, _, sha256 = reference.partition(":")
         files = [sha256] if kind == "sha256" else self._files.manifest(sha256)
         named = files if isinstance(files, list) else [files[name] for name in sorted(files) if _is_weights(name)]
-        for each in named:
-            header = self._tensor_header(each)
-            if (facts := header_facts(header)) is not None:
-                return facts
-        return None
+        return _first_facts(partial(self._files.read, each) for each in named)
 
-    def _tensor_header(self, sha256: str) -> dict[str, Any]:
-        """The header of a stored .safetensors file; {} if it has none that can be read."""
-        start = self._files.read(sha256, 0, 8)
-        size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-        if not 0 < size <= HEADER_BYTES:
-            return {}
-        try:
-            found: Any = json.loads(self._files.read(sha256, 8, 8 + size))
-        except (ValueError, RecursionError):
-            return {}
-        return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+
+def local_facts(place: Path) -> tuple[int | None, HeaderFacts | None]:
+    """Size and header of a file or folder on this machine; None if it is missing."""
+    try:
+        files = sorted(place.rglob("*")) if place.is_dir() else [place]
+        size = sum(file.stat().st_size for file in files if file.is_file())
+        weights = [file for file in files if file == place or _is_weights(file.name)]
+        return size, _first_facts(partial(_read_bytes, file) for file in weights)
+    except OSError:
+        return None, None
+
+
+def _read_bytes(file: Path, first: int, end: int) -> bytes:
+    with file.open("rb") as opened:
+        opened.seek(first)
+        return opened.read(end - first)
+
+
+def _first_facts(files: Iterable[Callable[[int, int], bytes]]) -> HeaderFacts | None:
+    """The first header of Limner in .safetensors files. files: reads bytes from a place to another one."""
+    return next((facts for read in files if (facts := header_facts(_tensor_header(read))) is not None), None)
+
+
+def _tensor_header(read: Callable[[int, int], bytes]) -> dict[str, Any]:
+    """The header of a .safetensors file; {} if it has none that can be read."""
+    start = read(0, 8)
+    size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if not 0 < size <= HEADER_BYTES:
+        return {}
+    try:
+        found: Any = json.loads(read(8, 8 + size))
+    except (ValueError, RecursionError):
+        return {}
+    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
 
 
 def _is_weights(name: str) -> bool:

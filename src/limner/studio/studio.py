@@ -289,6 +289,15 @@ class Studio:
 
         return fetch(model, listener)
 
+    def delete_model(self, model: str) -> int:
+        """Delete the downloaded files of a base model; returns how many bytes are free then.
+
+        Raises LimnerError for one that is not downloaded, or that is part of Limner.
+        """
+        from limner.models.catalog import delete
+
+        return delete(model)
+
     def check_credentials(self) -> None:
         """Raise LimnerError if images could not be signed. Limner's own key is created if missing."""
         from limner.provenance import credentials

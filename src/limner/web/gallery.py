@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, model_validator
 
-from limner.core.feedback import STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
+from limner.core.feedback import COUNTED_TAGS, STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
 from limner.core.requests import Frozen
 from limner.server.history import ImageReply
 from limner.studio.files import REFERENCE
@@ -21,6 +21,7 @@ from limner.web.forms import as_command, as_python, form_fields
 
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
+DAYS = {1: "Today", 7: "Last 7 days", 30: "Last 30 days"}
 _HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{8})[0-9a-f]{56}")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
@@ -28,12 +29,15 @@ _UNSAFE = re.compile(r"[^a-z0-9]+")
 class GalleryQuery(ImageQuery):
     """What a page of the gallery shows.
 
-    start: number of images before its first. month: such as 2026-11. after: an image that newer ones are counted from.
+    start: number of images before its first. month: such as 2026-11. days: only images of so many days, with today.
+    after: an image that newer ones are counted from.
     """
 
     start: int = Field(default=0, ge=0, lt=2**31)
     after: int | None = Field(default=None, ge=0, lt=2**31)
     month: str | None = Field(default=None, pattern=r"^(19|2[0-9])[0-9]{2}-(0[1-9]|1[0-2])$")
+
+    days: int | None = Field(default=None, ge=1, le=10_000)
 
     @model_validator(mode="before")
     @classmethod
@@ -42,12 +46,15 @@ class GalleryQuery(ImageQuery):
 
     @property
     def conditions(self) -> ImageQuery:
-        """The query with its month as two times."""
+        """The query with its month or days as times."""
         fields = self.model_dump(include=set(ImageQuery.model_fields))
         if self.month is not None:
             year, month = map(int, self.month.split("-"))
             since = datetime(year, month, 1, tzinfo=UTC)
             fields |= {"since": since, "until": datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)}
+        elif self.days is not None:
+            today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            fields |= {"since": today - timedelta(days=self.days - 1)}
         return ImageQuery(**fields)
 
     @property
@@ -64,12 +71,45 @@ class GalleryQuery(ImageQuery):
     @property
     def others(self) -> list[tuple[str, Any]]:
         """The fields that a new search keeps."""
-        return [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        return [(name, each) for name, value in kept for each in (value if isinstance(value, list) else [value])]
 
     def text(self, **changes: Any) -> str:
         """The query of an address with some fields changed, such as "?search=cat"; it begins at the first image."""
         fields = self.model_copy(update={"start": 0} | changes).fields
-        return f"?{urlencode(fields)}" if fields else ""
+        return f"?{urlencode(fields, doseq=True)}" if fields else ""
+
+    def chosen(self, names: Mapping[str, str], collection: str) -> list[tuple[str, str]]:
+        """Its conditions in words, each with the query of the address without it.
+
+        names: of adapters, by the hash in their reference. collection: the name of its collection.
+        """
+        found: list[tuple[str, str]] = []
+
+        def add(label: str, *fields: str) -> None:
+            defaults = {name: type(self).model_fields[name].default for name in fields}
+            if any(getattr(self, name) != default for name, default in defaults.items()):
+                found.append((label, self.text(**defaults)))
+
+        add(f"“{self.search}”", "search")
+        add("Favourites", "favourite")
+        add(f"Collection {collection}", "collection")
+        add(names.get(self.adapter or "") or adapter_name(self.adapter or ""), "adapter")
+        found += [(f"{name}: {value}", self.text(tag=self.tagged(name))) for name, value in self.tags]
+        add(str(self.model), "model")
+        add("5 stars" if self.at_least == STARS else f"{self.at_least or 0:g} stars and more", "at_least")
+        add("not rated", "unrated")
+        add(f"{self.width or 'any'} x {self.height or 'any'}", "width", "height")
+        add(DAYS.get(self.days or 0) or f"Last {self.days} days", "days")
+        add(month_name(self.month or ""), "month")
+        for name in ("negative", "industry", "style", "run", "at_most", "since", "until"):
+            add(f"{name.replace('_', ' ')}: {getattr(self, name)}", name)
+        return found
+
+    def tagged(self, name: str, value: str = "") -> tuple[str, ...]:
+        """The tags with another value for one of them; without it if there is none."""
+        others = [f"{own}={kept}" for own, kept in self.tags if own != name]
+        return tuple([*others, f"{name}={value}"] if value else others)
 
 
 @dataclass(frozen=True)
@@ -114,8 +154,13 @@ def tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
     ]
 
 
-def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Collection]) -> list[Filter]:
-    """The properties by which the images of a query can be narrowed; those with a single value are left out."""
+def filters(
+    query: GalleryQuery, facets: ImageFacets, collections: Sequence[Collection], names: Mapping[str, str]
+) -> list[Filter]:
+    """The properties by which the images of a query can be narrowed; those with a single value are left out.
+
+    names: of adapters, by the hash in their reference.
+    """
 
     def choice(label: str, count: int | None, **fields: Any) -> Choice:
         chosen = all(getattr(query, name) == value for name, value in fields.items())
@@ -127,15 +172,29 @@ def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Coll
         label = f"{number} stars" if number == STARS else f"{number} and more"
         return choice(label, count, at_least=float(number), unrated=False)
 
+    def tag(name: str, value: str, count: int) -> Choice:
+        chosen = (name, value) in query.tags
+        return Choice(value, count, query.text(tag=query.tagged(name, "" if chosen else value)), chosen)
+
     unrated = choice("not rated", facets.stars.get(0, 0), unrated=True, at_least=None)
     stars = [each for each in map(rated, range(STARS, 0, -1)) if each.count or each.chosen]
     months = [
-        choice(f"{datetime(year, month, 1):%B %Y}", count, month=f"{year}-{month:02}")
+        choice(month_name(f"{year}-{month:02}"), count, month=f"{year}-{month:02}", days=None)
         for year, month, count in facets.months
     ]
+    if months:
+        months = [*(choice(label, None, days=days, month=None) for days, label in DAYS.items()), *months]
     found = {
         "collection": ("Collection", [choice(each.name, each.pictures, collection=each.id) for each in collections]),
-        "adapter": ("Subject", [choice(adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters]),
+        "adapter": (
+            "Subject",
+            [choice(names.get(key) or adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters],
+        ),
+        **{
+            name: (name.capitalize(), [tag(name, *each) for each in facets.tags[name]])
+            for name in COUNTED_TAGS
+            if name in facets.tags
+        },
         "model": ("Model", [choice(model, count, model=model) for model, count in facets.models]),
         "stars": ("Stars", [*stars, unrated] if stars else []),
         "size": ("Size", [choice(f"{w} x {h}", count, width=w, height=h) for w, h, count in facets.sizes]),
@@ -147,6 +206,12 @@ def filters(query: GalleryQuery, facets: ImageFacets, collections: Sequence[Coll
         for key, (title, choices) in found.items()
         if len(choices) > 1 or any(each.chosen for each in choices) or (choices and key in alone)
     ]
+
+
+def month_name(month: str) -> str:
+    """A month such as 2026-11 in words."""
+    year, _, number = month.partition("-")
+    return f"{datetime(int(year), int(number), 1):%B %Y}" if number else ""
 
 
 def orders(query: GalleryQuery) -> Filter:

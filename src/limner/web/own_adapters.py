@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactKind
 from limner.core.requests import TrainRequest
-from limner.core.runs import Status
-from limner.server.replies import ArtifactReply
-from limner.studio.library import NAME_TAG
-from limner.studio.runs import QUEUE
+from limner.studio.library import TrainedResult
 from limner.studio.studio import Studio
 
 LISTED = 50
@@ -18,29 +15,28 @@ LISTED = 50
 
 @dataclass(frozen=True)
 class OwnAdapter:
-    """An adapter. value: as requests name it. name: that its owner gave it, or its identifier and class word, such as
-    "sks dog".
-    """
+    """An adapter. value: as requests name it. name: as the Library shows it."""
 
     value: str
     name: str
 
 
 def own_adapters(studio: Studio, caller: Caller, model: str, chosen: str = "") -> list[OwnAdapter]:
-    """The newest adapters that the caller trained for a model, and the chosen one."""
-    runs = studio.runs.list(LISTED, "train", Status.DONE, None, QUEUE, caller.scope)
-    trained = {run.id: run.request for run in runs if isinstance(run.request, TrainRequest)}
-    named = {run.id: run.tags.get(NAME_TAG) for run in runs}
-    found: dict[str, OwnAdapter] = {}
-    for id, artifacts in studio.runs.artifacts_of(trained).items():
-        request = trained[id]
-        if request.model != model:
-            continue
-        for artifact in artifacts:
-            reference = ArtifactReply.of(artifact).reference
-            if artifact.kind == ArtifactKind.ADAPTER and reference:
-                name = named[id] or " ".join(filter(None, (request.identifier, request.class_word)))
-                found.setdefault(reference, OwnAdapter(reference, name or artifact.created.strftime("%d %B %Y")))
+    """The newest stored adapters that the caller trained for a model, and the chosen one."""
+    results = studio.library.list(LISTED, caller.scope)
+    found = {each.reference: OwnAdapter(each.reference, each.name) for each in results if _fits(each, model)}
     if chosen and chosen not in found:
         found[chosen] = OwnAdapter(chosen, chosen)
     return list(found.values())
+
+
+def adapter_names(studio: Studio, caller: Caller) -> dict[str, str]:
+    """The names of the caller's newest adapters, by the hash in their reference."""
+    results = studio.library.list(LISTED, caller.scope)
+    return {each.reference.partition(":")[2]: each.name for each in results if each.reference}
+
+
+def _fits(result: TrainedResult, model: str) -> bool:
+    request = result.run.request
+    wanted = result.kind is ArtifactKind.ADAPTER and result.reference != ""
+    return wanted and isinstance(request, TrainRequest) and request.model == model

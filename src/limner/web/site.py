@@ -17,6 +17,7 @@ from limner.web import live
 from limner.web.assets import FOREVER, STATIC, content_hash
 from limner.web.downloads import Downloads
 from limner.web.followers import follow_drafts
+from limner.web.gallery_erasures import Erasures, finish_erasures
 from limner.web.pages import (
     create,
     gallery,
@@ -59,7 +60,9 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
     app.state.downloads = Downloads(studio.fetch)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
+    app.state.erasures = Erasures(studio.maintenance.erase)
     follow_drafts(app)
+    finish_erasures(app)
     app.add_middleware(ErrorPagesMiddleware)
     app.add_middleware(PageHeadersMiddleware)
     return app

@@ -10,6 +10,7 @@ from limner.core.events import ArtifactKind, Event, Stage
 from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
+from limner.studio.images import SIDES
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 
@@ -21,17 +22,28 @@ STATUS_TEXTS = {
     Status.CANCELLED: "stopped",
     Status.INTERRUPTED: "interrupted",
 }
+FILES = "/v1/files/"
+SMALL = (ArtifactKind.IMAGE, ArtifactKind.GUIDE)
+"""Artifacts that pages show as a small copy."""
 OPEN = (Status.RUNNING, Status.QUEUED)
 
 
 @dataclass(frozen=True)
 class ImageView:
-    """An image of a page. url: below the site's root. width, height: in pixels, where they are known."""
+    """An image of a page. url: below the site's root. width, height: in pixels, where they are known. whole: whether it
+    has no small copy.
+    """
 
     url: str
     prompt: str
     width: int | None
     height: int | None
+    whole: bool = False
+
+    @property
+    def small(self) -> str:
+        """The URL of its small copy."""
+        return self.url if self.whole else small_url(self.url)
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,14 @@ def image_view(image: ArtifactReply, prompt: str) -> ImageView:
     """An artifact that is an image."""
     width, height = (image.details.get(name) for name in ("width", "height"))
     sized = isinstance(width, int) and isinstance(height, int)
-    return ImageView(image.url or "", prompt, width if sized else None, height if sized else None)
+    whole = image.kind not in SMALL
+    return ImageView(image.url or "", prompt, width if sized else None, height if sized else None, whole)
+
+
+def small_url(url: str) -> str:
+    """The URL of a small copy of an image, from the URL of its file; the same URL for what is no stored file."""
+    stored = url.startswith(FILES)
+    return f"/thumbnails/{SIDES[1]}/{url.removeprefix(FILES)}.webp" if stored else url
 
 
 def open_runs(studio: Studio, caller: Caller, limit: int = 50) -> list[Run]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -18,7 +18,9 @@ from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ImageDep, StateDep, StudioDep, ViewDep
+from limner.server.dependencies import ImageDep as AnyImageDep
+from limner.server.dependencies import StateDep, StudioDep
+from limner.server.dependencies import ViewDep as AnyViewDep
 from limner.server.history import CollectionDep, reference_of, show_image
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
@@ -40,6 +42,8 @@ from limner.web.gallery import (
     settings_texts,
     tiles,
 )
+from limner.web.gallery_erasures import Erasures
+from limner.web.own_adapters import adapter_names
 from limner.web.rendering import page, part, wants_part
 
 SHOWN = 60
@@ -55,6 +59,28 @@ QueryDep = Annotated[GalleryQuery, Query()]
 Form = dict[str, list[str]]
 
 
+def _erasures(request: Request) -> Erasures:
+    return request.app.state.erasures
+
+
+async def current_view(view: AnyViewDep, request: Request) -> Viewer:
+    """Return what the caller sees in the gallery: all but what is being erased."""
+    return replace(view, hidden=_erasures(request).hidden())
+
+
+ViewDep = Annotated[Viewer, Depends(current_view)]
+
+
+def find_image(picture: AnyImageDep, view: ViewDep) -> GeneratedImage:
+    """Return the image that a path names; raises HTTPError (404) for one that is being erased."""
+    if picture.run in view.hidden:
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"image {picture.id} is being erased", "take it back in the gallery")
+    return picture
+
+
+ImageDep = Annotated[GeneratedImage, Depends(find_image)]
+
+
 @router.get("")
 def show_gallery(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, query: QueryDep
@@ -62,8 +88,9 @@ def show_gallery(
     """Show the images of a query; scripts make one endless page of it."""
     ids = studio.images.ids(view, query.conditions, query.start, SHOWN + 1)
     collections = studio.collections.list(view)
+    collection = next((each for each in collections if each.id == query.collection), None)
     facets = studio.images.facets(view, query.conditions)
-    favourites = facets.favourites
+    names = adapter_names(studio, caller) if facets.adapters or query.adapter else {}
     return page(
         request,
         "gallery.html",
@@ -72,12 +99,15 @@ def show_gallery(
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
         previous=None if query.start == 0 else max(0, query.start - SHOWN),
         following=query.start + SHOWN if len(ids) > SHOWN else None,
-        filters=filters(query, facets, collections),
+        filters=filters(query, facets, collections, names),
+        chosen=query.chosen(names, collection.name if collection else str(query.collection)),
         order=orders(query),
-        favourites=favourites,
+        favourites=facets.favourites,
         collections=collections,
-        collection=next((each for each in collections if each.id == query.collection), None),
+        collection=collection,
         may_erase=caller.role.covers(Role.MAKER),
+        erasing=_erasures(request).of(caller.account),
+        problem=_erasures(request).problem(caller.account),
     )
 
 
@@ -203,16 +233,17 @@ def export(studio: StudioDep, view: ViewDep, form: FormDep) -> StreamingResponse
 def erase(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, form: FormDep, query: QueryDep
 ) -> Response:
-    """Show what would be erased with the chosen images, and erase it once that is confirmed."""
+    """Erase the chosen images in some seconds. If others would go with them, show that first."""
     images = _images(studio, view, form, MOST_CHOSEN)
     runs = tuple(dict.fromkeys(image.run for image in images))
     selection = EraseSelection(runs=runs, scope=caller.scope)
-    sure = _last(form, "sure")
-    if sure:
-        studio.maintenance.erase(selection, derived=sure == "derived")
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/gallery{query.text()}", HTTPStatus.SEE_OTHER)
     planned = studio.maintenance.erase(selection, derived=True, dry=True)
     ids = [id for run in runs for id in studio.images.of_run(view, run)]
+    derived, sure = len(planned.derived), _last(form, "sure")
+    if (len(ids) == len(images) and not derived) or sure == ("derived" if derived else "yes"):
+        going = {*runs, *planned.derived}
+        _erasures(request).add(caller.account, selection, derived=bool(derived), runs=going, what=_were(len(ids)))
+        return _to_gallery(request, query)
     return page(
         request,
         "gallery_erase.html",
@@ -221,9 +252,22 @@ def erase(
         ids=[image.id for image in images],
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
         count=len(ids),
-        derived=len(planned.derived),
+        derived=derived,
         megabytes=planned.bytes / 1e6,
+        seconds=round(_erasures(request).seconds),
     )
+
+
+@router.post("/erase/undo")
+def undo_erasure(request: Request, caller: CallerDep, form: FormDep, query: QueryDep) -> Response:
+    """Take an erasure back."""
+    if _erasures(request).undo(caller.account, _last(form, "erasure")) is None:
+        raise HTTPError(HTTPStatus.CONFLICT, "it is too late to take this back", "the images are erased")
+    return _to_gallery(request, query)
+
+
+def _to_gallery(request: Request, query: GalleryQuery) -> RedirectResponse:
+    return RedirectResponse(f"{request.scope.get('root_path', '')}/gallery{query.text()}", HTTPStatus.SEE_OTHER)
 
 
 @router.post("/verify/{picture}")
@@ -360,6 +404,10 @@ def _chosen(form: Form, most: int, least: int = 1) -> list[int]:
         number = f"{_chosen_text(len(ids))} chosen"
         raise LimnerError(number, f"choose {least} to {most:,}" if least > 1 or ids else "choose at least one")
     return ids
+
+
+def _were(count: int) -> str:
+    return "1 image was" if count == 1 else f"{count:,} images were"
 
 
 def _chosen_text(count: int) -> str:

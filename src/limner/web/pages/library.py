@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import ArtifactKind
-from limner.core.feedback import ImageQuery
+from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.runs import Run
 from limner.server.auth import AdminDep, CallerDep
 from limner.server.dependencies import RunDep, StateDep, StudioDep, ViewDep, find_run
@@ -21,12 +21,14 @@ from limner.server.history import reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.studio.images import Viewer
-from limner.studio.library import LONGEST_NAME, TrainedResult
+from limner.studio.library import LONGEST_NAME, REMOVED_TAG, TrainedResult
 from limner.studio.maintenance import EraseSelection, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
+from limner.web.gallery_erasures import Erasures
 from limner.web.jobs import kind_text, moment, title_of, use_path
 from limner.web.rendering import page, part, wants_part
+from limner.web.views import small_url
 
 SHOWN = 24
 LISTED = 20
@@ -47,6 +49,7 @@ class ResultView:
     made: str
     owner: str
     missing: bool
+    stored: bool
     url: str
     file_name: str
     use: str
@@ -66,12 +69,15 @@ class ModelView:
     downloaded: bool
     included: bool
     fits: bool
+    lacks: str
     use: str
 
 
-def find_result(run: RunDep, studio: StudioDep) -> TrainedResult:
-    """Return what a training run made; raises HTTPError (404) if that is nothing."""
+def find_result(run: RunDep, studio: StudioDep, request: Request) -> TrainedResult:
+    """Return what a training run made; raises HTTPError (404) if that is nothing, or is being deleted."""
     try:
+        if run.id in _erasures(request).hidden():
+            raise LimnerError("it is being deleted", "take that back in the Library")
         return studio.library.get(run)
     except LimnerError as error:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, error.remedy) from error
@@ -87,22 +93,39 @@ def show_library(
     caller: CallerDep,
     view: ViewDep,
     before: Annotated[str | None, Query(max_length=64)] = None,
+    removed: Annotated[str, Query(max_length=64)] = "",
 ) -> HTMLResponse:
-    """Show what was trained, newest first."""
+    """Show what was trained, newest first. removed: a run whose result was just left out of the list."""
     if before is not None:
         find_run(before, state, caller)
-    found = state.studio.library.list(SHOWN + 1, caller.scope, before)
+    found = state.studio.library.list(SHOWN + 1, caller.scope, before, _erasures(request).hidden())
     results = [_result_view(state.studio, view, caller, result) for result in found[:SHOWN]]
     older = found[SHOWN - 1].run.id if len(found) > SHOWN else ""
-    return page(request, "library.html", results=results, older=older)
+    return page(
+        request,
+        "library.html",
+        results=results,
+        older=older,
+        erasing=_erasures(request).of(caller.account),
+        problem=_erasures(request).problem(caller.account),
+        removed=_removed(state, caller, removed),
+    )
+
+
+def _removed(state: StateDep, caller: Caller, run_id: str) -> TrainedResult | None:
+    """The result that was just removed from the list; None if it is there again."""
+    if not run_id:
+        return None
+    run = find_run(run_id, state, caller)
+    return state.studio.library.get(run) if REMOVED_TAG in run.tags else None
 
 
 @router.get("/trained/{run_id}")
 def show_result(
-    request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep
+    request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep, saved: bool = False
 ) -> HTMLResponse:
-    """Show one adapter with its facts."""
-    return _result_page(request, studio, view, caller, result)
+    """Show one adapter with its facts. saved: its name was just changed."""
+    return _result_page(request, studio, view, caller, result, saved=saved)
 
 
 @router.post("/trained/{run_id}/name")
@@ -115,7 +138,38 @@ async def rename(request: Request, studio: StudioDep, result: ResultDep, view: V
     except LimnerError as error:
         shown = (request, studio, view, caller, result, name, str(error))
         return await run_sync(_result_page, *shown)
-    return _go(request, f"/library/trained/{result.run.id}")
+    return _go(request, f"/library/trained/{result.run.id}?saved=1")
+
+
+@router.post("/trained/{run_id}/use")
+def use(request: Request, studio: StudioDep, result: ResultDep) -> Response:
+    """Open the page Create with an adapter; one that was trained on the command line is stored first."""
+    kept = studio.library.keep(result.run)
+    return _go(request, use_path(kept.kind, kept.reference, kept.say))
+
+
+@router.post("/trained/{run_id}/remove")
+def remove(request: Request, studio: StudioDep, result: ResultDep) -> Response:
+    """Leave an adapter out of the list. Its files and the images made with it stay."""
+    studio.library.remove(result.run)
+    return _go(request, f"/library?removed={result.run.id}")
+
+
+@router.post("/trained/{run_id}/restore")
+def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
+    """Put an adapter back into the list."""
+    studio.library.remove(result.run, removed=False)
+    return _go(request, "/library")
+
+
+@router.post("/undo")
+async def undo(request: Request, caller: CallerDep) -> Response:
+    """Take a deletion back."""
+    async with request.form(max_files=0, max_fields=4) as form:
+        erasure = str(form.get("erasure", ""))
+    if _erasures(request).undo(caller.account, erasure) is None:
+        raise HTTPError(HTTPStatus.CONFLICT, "it is too late to take this back", "it is deleted")
+    return _go(request, "/library")
 
 
 @router.get("/trained/{run_id}/delete")
@@ -128,18 +182,28 @@ def ask_to_delete(
 
 @router.post("/trained/{run_id}/delete")
 def delete(request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep) -> Response:
-    """Delete an adapter with all that was made with it."""
+    """Delete an adapter with all that was made with it, in some seconds."""
+    selection = _selection(result, caller)
     try:
-        studio.maintenance.erase(_selection(result, caller), derived=True)
+        erased = studio.maintenance.erase(selection, derived=True, dry=True)
     except (InUse, RunInProgress):
         return _delete_page(request, studio, view, caller, result)
+    images = _images_of(studio, _others(result, erased))
+    more = f" and {images} image{'s' if images > 1 else ''} were" if images else " was"
+    going = {result.run.id, *erased.runs, *erased.derived}
+    _erasures(request).add(caller.account, selection, derived=True, runs=going, what=f"{result.name}{more}")
     return _go(request, "/library")
 
 
 @router.get("/models")
-async def show_models(request: Request, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
-    """Show the base models, and the download in progress."""
-    return await _models_page(request, studio, caller)
+async def show_models(
+    request: Request,
+    studio: StudioDep,
+    caller: CallerDep,
+    freed: Annotated[int | None, Query(ge=0, lt=2**53)] = None,
+) -> HTMLResponse:
+    """Show the base models, and the download in progress. freed: bytes of a model that was just deleted."""
+    return await _models_page(request, studio, caller, freed=freed)
 
 
 @router.post("/models/download")
@@ -158,6 +222,22 @@ async def download_model(request: Request, studio: StudioDep, caller: AdminDep) 
     return _go(request, "/library/models")
 
 
+@router.post("/models/delete")
+async def delete_model(request: Request, studio: StudioDep, caller: AdminDep) -> Response:
+    """Delete the files of a base model, which can be downloaded again."""
+    async with request.form(max_files=0, max_fields=4) as form:
+        name = str(form.get("model", ""))
+    current = _downloads(request).current
+    try:
+        if current is not None and current.active and current.model == name:
+            raise Busy(f"{name[:80]!r} is being downloaded", "stop the download first")
+        freed = await run_sync(studio.delete_model, name)
+    except LimnerError as error:
+        status = HTTPStatus.CONFLICT if isinstance(error, Busy) else HTTPStatus.UNPROCESSABLE_ENTITY
+        return await _models_page(request, studio, caller, str(error), status)
+    return _go(request, f"/library/models?freed={freed}")
+
+
 @router.post("/models/stop")
 def stop_download(request: Request, caller: AdminDep) -> Response:
     """Stop the download in progress."""
@@ -172,26 +252,36 @@ def dismiss_download(request: Request, caller: AdminDep) -> Response:
     return _go(request, "/library/models")
 
 
+def _erasures(request: Request) -> Erasures:
+    return request.app.state.erasures
+
+
 def _downloads(request: Request) -> Downloads:
     return request.app.state.downloads
 
 
 async def _models_page(
-    request: Request, studio: Studio, caller: Caller, problem: str = "", status: int = HTTPStatus.OK
+    request: Request,
+    studio: Studio,
+    caller: Caller,
+    problem: str = "",
+    status: int = HTTPStatus.OK,
+    freed: int | None = None,
 ) -> HTMLResponse:
     download = _downloads(request).current
     shown: dict[str, Any] = {"download": download, "admin": caller.role.covers(Role.ADMIN), "problem": problem}
+    shown["freed"] = "" if freed is None else size_text(freed)
     if wants_part(request) and download is not None and download.active:
         return part(request, "library_models.html", "download", **shown)
     free = await run_sync(studio.library.free_gigabytes)
-    models = [_model_view(model, free) for model in await run_sync(studio.models)]
+    models = [_model_view(studio, model, free) for model in await run_sync(studio.models)]
     shown |= {"models": models, "free": f"{free:,.1f} GB"}
     if wants_part(request):
         return part(request, "library_models.html", "ended", status, **shown)
     return page(request, "library_models.html", status, **shown)
 
 
-def _model_view(model: Any, free: float) -> ModelView:
+def _model_view(studio: Studio, model: Any, free: float) -> ModelView:
     return ModelView(
         name=model.name,
         family=model.family,
@@ -201,6 +291,7 @@ def _model_view(model: Any, free: float) -> ModelView:
         downloaded=model.place is not None,
         included=not model.gigabytes,
         fits=model.gigabytes < free,
+        lacks=studio.library.lacks(model),
         use=use_path(ArtifactKind.MODEL, model.name),
     )
 
@@ -213,13 +304,11 @@ def _result_page(
     result: TrainedResult,
     name: str | None = None,
     problem: str = "",
+    saved: bool = False,
 ) -> HTMLResponse:
     shown = _result_view(studio, view, caller, result)
     status = HTTPStatus.UNPROCESSABLE_ENTITY if problem else HTTPStatus.OK
-    made = [
-        (url_of(reference_of(image)), image.request.prompt)
-        for image in studio.images.list(view, ImageQuery(adapter=result.reference, limit=12))
-    ]
+    made = [(image.id, _small(image), image.request.prompt) for image in _made_with(studio, view, result, 12)]
     value = shown.name if name is None else name
     return page(
         request,
@@ -228,6 +317,7 @@ def _result_page(
         result=shown,
         value=value,
         problem=problem,
+        saved=saved,
         longest=LONGEST_NAME,
         made=made,
     )
@@ -235,10 +325,9 @@ def _result_page(
 
 def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedResult) -> ResultView:
     header, run = result.header, result.run
-    image = "" if result.preview is None else url_of(result.preview)
+    image = "" if result.preview is None else small_url(url_of(result.preview))
     if not image:
-        made = studio.images.list(view, ImageQuery(adapter=result.reference, limit=1))
-        image = url_of(reference_of(made[0])) if made else ""
+        image = next(map(_small, _made_with(studio, view, result, 1)), "")
     what = "Adapter" if result.kind is ArtifactKind.ADAPTER else "Model"
     rank = f", rank {header.rank}" if header.rank is not None else ""
     facts = [
@@ -252,6 +341,7 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         ("Training images", "" if header.images is None else str(header.images)),
         *header.rights.items(),
         ("Account", run.owner if caller.scope is None else ""),
+        ("Folder", "" if result.reference else str(result.path)),
         ("Reference", result.reference),
     ]
     return ResultView(
@@ -264,16 +354,37 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         made=moment(result.created),
         owner=run.owner if caller.scope is None else "",
         missing=result.bytes is None,
-        url=url_of(result.reference),
+        stored=result.reference != "",
+        url=url_of(result.reference) if result.reference else "",
         file_name=f"{result.file_name}.zip",
-        use=use_path(result.kind, result.reference, result.say),
+        use=use_path(result.kind, result.reference, result.say) if result.reference else "",
         summary=f"{header.base}, {header.method}{rank}",
         facts=tuple((name, value) for name, value in facts if value),
     )
 
 
+def _made_with(studio: Studio, view: Viewer, result: TrainedResult, limit: int) -> list[GeneratedImage]:
+    """The newest images that were made with an adapter."""
+    return studio.images.list(view, ImageQuery(adapter=result.reference or str(result.path), limit=limit))
+
+
+def _small(image: GeneratedImage) -> str:
+    return small_url(url_of(reference_of(image)))
+
+
 def _selection(result: TrainedResult, caller: Caller) -> EraseSelection:
-    return EraseSelection(references=(result.reference,), scope=caller.scope)
+    references = (result.reference,) if result.reference else ()
+    return EraseSelection(runs=(result.run.id,), references=references, scope=caller.scope)
+
+
+def _others(result: TrainedResult, erased: ErasureResult) -> list[str]:
+    """The runs that go with the training."""
+    return [run for run in dict.fromkeys((*erased.runs, *erased.derived)) if run != result.run.id]
+
+
+def _images_of(studio: Studio, runs: list[str]) -> int:
+    made = studio.runs.artifacts_of(runs).values()
+    return sum(each.kind == ArtifactKind.IMAGE for artifacts in made for each in artifacts)
 
 
 def _delete_page(request: Request, studio: Studio, view: Viewer, caller: Caller, result: TrainedResult) -> HTMLResponse:
@@ -283,8 +394,7 @@ def _delete_page(request: Request, studio: Studio, view: Viewer, caller: Caller,
         erased = studio.maintenance.erase(_selection(result, caller), derived=True, dry=True)
     except (InUse, RunInProgress) as error:
         problem = str(error)
-    others = [run for run in (*erased.runs, *erased.derived) if run != result.run.id]
-    images = sum(each.kind == ArtifactKind.IMAGE for made in studio.runs.artifacts_of(others).values() for each in made)
+    others = _others(result, erased)
     jobs = [(run.id, _listed(run)) for run in map(studio.runs.get, others[:LISTED])]
     return page(
         request,
@@ -295,7 +405,10 @@ def _delete_page(request: Request, studio: Studio, view: Viewer, caller: Caller,
         jobs=jobs,
         more=len(others) - len(jobs),
         count=len(others),
-        images=images,
+        images=_images_of(studio, others),
+        made=[(_small(image), image.request.prompt) for image in _made_with(studio, view, result, LISTED)],
+        left=erased.left,
+        seconds=round(_erasures(request).seconds),
         size=size_text(erased.bytes),
     )
 

@@ -346,8 +346,8 @@ def show_thumbnail(
     image = _image(draft, sha256)
     headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
     if crop and image.crop is not None:
-        return Response(studio.drafts.cropped_thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
-    return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/jpeg", headers=headers)
+        return Response(studio.drafts.cropped_thumbnail(draft, sha256), media_type="image/webp", headers=headers)
+    return FileResponse(studio.drafts.thumbnail(draft, sha256), media_type="image/webp", headers=headers)
 
 
 @router.get("/images/{sha256}/preview.jpg")
@@ -355,7 +355,7 @@ def show_preview(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
     """Return a copy of an image on which a crop can be chosen."""
     _image(draft, sha256)
     place = studio.drafts.thumbnail(draft, sha256, PREVIEW)
-    return FileResponse(place, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=86400"})
+    return FileResponse(place, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
 
 @router.get("/images/{sha256}/crop")

@@ -46,3 +46,10 @@ document.addEventListener("keydown", (event) => {
   menu.open = false;
   menu.querySelector("summary").focus();
 });
+
+// An erasure can be taken back for some seconds only.
+for (const notice of document.querySelectorAll(".undoing")) {
+  const seconds = Number(notice.dataset.seconds);
+  notice.style.setProperty("--seconds", `${seconds}s`);
+  setTimeout(() => notice.remove(), 1000 * seconds);
+}

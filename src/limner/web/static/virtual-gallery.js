@@ -10,6 +10,8 @@ const OVERSCAN = 2; // windows above and below
 const FAST = 6000; // pixels per second above which no image is loaded
 const BATCH = 200; // tiles described by one call
 const KEPT = 4000; // descriptions kept
+const DRAG = 6; // pixels that the mouse moves before a frame is drawn around images
+const EDGE = 40; // pixels from the edge of the window in which drawing a frame scrolls
 const LOOK = 15000; // milliseconds between two looks for new images
 
 class VirtualGallery extends HTMLElement {
@@ -71,9 +73,12 @@ class VirtualGallery extends HTMLElement {
     addEventListener("resize", () => { this.keepMiddle(); }, { signal });
     addEventListener("pagehide", () => this.remember(), { signal });
     this.box.addEventListener("click", (event) => this.clicked(event), { signal });
+    this.box.addEventListener("pointerdown", (event) => this.beginFrame(event), { signal });
+    this.box.addEventListener("dragstart", (event) => event.preventDefault(), { signal });
     this.box.addEventListener("focusin", (event) => this.focused(event), { signal });
     this.box.addEventListener("keydown", (event) => this.pressed(event), { signal });
     document.addEventListener("keydown", (event) => this.acted(event), { signal });
+    addEventListener("submit", (event) => this.stay(event), { signal });
     this.form?.addEventListener("formdata", (event) => this.fill(event.formData), { signal });
     this.bar?.querySelector("[data-action=clear]")?.addEventListener("click", () => this.clear(), { signal });
     const notice = document.getElementById("notice");
@@ -115,7 +120,8 @@ class VirtualGallery extends HTMLElement {
   restore() {
     const key = `gallery:${location.href}`;
     const kind = performance.getEntriesByType("navigation")[0]?.type;
-    const kept = kind === "navigate" ? null : JSON.parse(sessionStorage.getItem(key) ?? "null");
+    const kept = kind === "navigate" && !sessionStorage.getItem("gallery:stay") ? null : JSON.parse(sessionStorage.getItem(key) ?? "null");
+    sessionStorage.removeItem("gallery:stay");
     if (kept) {
       this.current = Math.min(kept.current, this.ids.length - 1);
       scrollTo(0, kept.top);
@@ -129,6 +135,11 @@ class VirtualGallery extends HTMLElement {
   remember() {
     const kept = { top: scrollY, current: this.current, focus: this.box.contains(document.activeElement) };
     sessionStorage.setItem(`gallery:${location.href}`, JSON.stringify(kept));
+  }
+
+  /** After an erasure and its undo, the gallery stays where it was. */
+  stay(event) {
+    if (event.submitter?.dataset.action === "erase" || event.target.matches(".undoing")) sessionStorage.setItem("gallery:stay", "1");
   }
 
   scrolled() {
@@ -188,6 +199,10 @@ class VirtualGallery extends HTMLElement {
     line.style.transform = `translateY(${row * this.step}px)`;
     line.style.gridTemplateColumns = `repeat(${this.columns}, 1fr)`;
     [...line.children].forEach((cell, column) => this.assign(cell, row * this.columns + column));
+    // The order of the elements is that of the images, for readers. A row that may hold the focus is never moved.
+    const next = [...this.lines.keys()].filter((each) => each > row).sort((a, b) => a - b)[0];
+    const after = next === undefined ? this.box.querySelector(":scope > .frame") : this.lines.get(next);
+    if (line.nextSibling !== after) this.box.insertBefore(line, after);
     this.lines.set(row, line);
   }
 
@@ -357,6 +372,81 @@ class VirtualGallery extends HTMLElement {
     }
   }
 
+  /** Dragging with the mouse draws a frame that selects the images in it; with Shift or Ctrl it adds to the selection. */
+  beginFrame(event) {
+    if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".pick")) return;
+    const box = this.box.getBoundingClientRect();
+    const stop = new AbortController();
+    const from = { x: event.clientX - box.left, y: event.clientY - box.top };
+    const before = new Set(event.shiftKey || event.ctrlKey || event.metaKey ? this.selected : []);
+    const earlier = new Set(this.selected);
+    let pointer = event;
+    let frame = null;
+    let clock = null;
+    const draw = () => {
+      const now = this.box.getBoundingClientRect();
+      const x = Math.max(0, Math.min(now.width, pointer.clientX - now.left));
+      const y = Math.max(0, Math.min(now.height, pointer.clientY - now.top));
+      const [left, right, top, bottom] = [Math.min(from.x, x), Math.max(from.x, x), Math.min(from.y, y), Math.max(from.y, y)];
+      Object.assign(frame.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
+      this.selected = new Set(before);
+      for (const place of this.inside(left, right, top, bottom)) this.selected.add(this.ids[place]);
+      this.select();
+    };
+    const scroll = () => {
+      const bar = this.bar && !this.bar.hidden ? this.bar.offsetHeight : 0;
+      const down = pointer.clientY - (innerHeight - bar - EDGE);
+      const up = EDGE + (document.querySelector(".bar")?.offsetHeight ?? 0) - pointer.clientY;
+      if (down > 0 || up > 0) { scrollBy(0, down > 0 ? down / 3 : -up / 3); draw(); }
+      clock = requestAnimationFrame(scroll);
+    };
+    const end = () => {
+      stop.abort();
+      cancelAnimationFrame(clock);
+      frame?.remove();
+    };
+    addEventListener("pointermove", (moved) => {
+      pointer = moved;
+      if (!frame) {
+        if (Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) < DRAG) return;
+        frame = document.createElement("div");
+        frame.className = "frame";
+        this.box.append(frame);
+        this.anchor = null;
+        scroll();
+      }
+      draw();
+    }, { signal: stop.signal });
+    addEventListener("pointerup", () => {
+      if (frame) {
+        const swallow = (click) => { click.preventDefault(); click.stopPropagation(); };
+        addEventListener("click", swallow, { capture: true, once: true });
+        setTimeout(() => removeEventListener("click", swallow, { capture: true }));
+      }
+      end();
+    }, { signal: stop.signal });
+    addEventListener("pointercancel", end, { signal: stop.signal });
+    addEventListener("keydown", (key) => {
+      if (key.key !== "Escape" || !frame) return;
+      key.stopPropagation();
+      end();
+      this.selected = earlier;
+      this.select();
+    }, { signal: stop.signal, capture: true });
+  }
+
+  /** The places of the images that touch a rectangle of the gallery. */
+  * inside(left, right, top, bottom) {
+    const [first, last] = [Math.max(0, Math.ceil((top - this.cell) / this.step)), Math.min(this.rows - 1, Math.floor(bottom / this.step))];
+    const [from, to] = [Math.max(0, Math.ceil((left - this.cell) / this.step)), Math.min(this.columns - 1, Math.floor(right / this.step))];
+    for (let row = first; row <= last; row += 1) {
+      for (let column = from; column <= to; column += 1) {
+        const place = row * this.columns + column;
+        if (place < this.ids.length) yield place;
+      }
+    }
+  }
+
   /** The images that an action applies to: the selected ones, or else the one with the focus. */
   fill(data) {
     data.delete("id");
@@ -419,6 +509,7 @@ class VirtualGallery extends HTMLElement {
     if (event.key === "Escape" && this.selected.size) this.clear();
     else if (!acts || !this.bar) return;
     else if (event.key === "f") this.bar.querySelector("[data-action=favourite]").click();
+    else if (event.key === "Delete") this.bar.querySelector("[data-action=erase]")?.click();
     else if (event.key === "c") this.bar.querySelector("[data-action=compare]").click();
     else if (/^[0-5]$/.test(event.key)) {
       this.bar.querySelector("select[name=stars]").value = event.key;
