@@ -47,6 +47,8 @@ def test_a_grown_unet_knows_the_time_as_before(inner):
     with torch.no_grad():
         before, after, random = (net.time_embedding(net.time_proj(steps)) for net in (inner, unet, other))
     assert (before - after).square().mean() < 0.5 * (before - random).square().mean()
+    fitted = unet.time_embedding.linear_1
+    assert max(fitted.weight.abs().max(), fitted.bias.abs().max()) < 10, "as fp16 and bf16 can hold"
 
 
 def test_a_grown_unet_denoises_latents_of_twice_the_side(inner):

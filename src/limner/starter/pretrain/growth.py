@@ -42,10 +42,15 @@ def _one_further(name: str) -> str:
 
 
 def _copy_time(inner: UNet2DConditionModel, unet: UNet2DConditionModel) -> None:
-    """Fit the first layer of the time embedding, which has other frequencies, to the inner one's output (float64)."""
+    """Fit the first layer of the time embedding, which has other frequencies, to the inner one's output.
+
+    By ridge regression in float64: the frequencies are nearly dependent, and without a penalty the weights would be
+    millions, which bf16 and fp16 cannot hold.
+    """
     steps, source, target = torch.arange(STEPS), inner.time_embedding.linear_1, unet.time_embedding.linear_1
     wanted = inner.time_proj(steps).double() @ source.weight.T.double() + source.bias.double()
     given = torch.cat([unet.time_proj(steps).double(), torch.ones(STEPS, 1, dtype=torch.float64)], 1)
-    fitted = torch.linalg.lstsq(given, wanted, driver="gelsd").solution  # the frequencies are nearly dependent
+    penalty = torch.eye(given.shape[1], dtype=torch.float64)
+    fitted = torch.linalg.solve(given.T @ given + penalty, given.T @ wanted)
     target.weight.copy_(fitted[:-1].T)
     target.bias.copy_(fitted[-1])
