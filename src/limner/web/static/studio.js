@@ -27,6 +27,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A failed request of htmx shows why, and leaves the page as it is.
-document.addEventListener("htmx:error", () => toast("The server does not answer. Nothing is lost; try again."));
-document.addEventListener("htmx:sse:error", () => toast("The server does not answer. This page goes on by itself once it does."));
+// While a page that follows running work has no answer, a bar says so, and the progress that it shows is grey.
+const away = (missing) => {
+  document.documentElement.classList.toggle("away", missing);
+  document.getElementById("away").textContent = missing ? "The server does not answer. Nothing is lost: this page goes on by itself once it does." : "";
+};
+const follows = () => document.querySelector("[hx-trigger*='every']") !== null;
+document.addEventListener("htmx:error", () => follows() ? away(true) : toast("The server does not answer. Nothing is lost; try again."));
+document.addEventListener("htmx:sse:error", () => away(true));
+for (const answered of ["htmx:after:request", "htmx:sse:after:connection"]) document.addEventListener(answered, () => away(false));
