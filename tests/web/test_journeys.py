@@ -124,7 +124,8 @@ def test_open_pages_recover_from_a_killed_server(home, starter, browser):
             kill(first.process.pid)
             first.process.wait()
             for page in pages:
-                page.get_by_text("The server does not answer").first.wait_for()
+                page.locator("#away", has_text="The server does not answer").wait_for()
+                assert page.locator("h1").is_visible()
             assert studio.runs.get(training.id).status is Status.RUNNING, "nobody was left to record that it stopped"
             die(SimpleNamespace(studio=studio), training.id)
             second = serving.start(home, port=port)

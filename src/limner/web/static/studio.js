@@ -29,7 +29,7 @@ document.addEventListener("keydown", (event) => {
 
 // While a page that follows running work has no answer, a bar says so, and the progress that it shows is grey.
 const away = (missing) => {
-  document.documentElement.classList.toggle("away", missing);
+  document.documentElement.classList.toggle("unanswered", missing);
   document.getElementById("away").textContent = missing ? "The server does not answer. Nothing is lost: this page goes on by itself once it does." : "";
 };
 const follows = () => document.querySelector("[hx-trigger*='every']") !== null;
