@@ -14,6 +14,7 @@ from limner.core.kinds import KINDS
 from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
+from limner.studio.library import name_of
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
 from limner.web.cards import query_of
@@ -269,7 +270,7 @@ def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of a training, with shortened references."""
     request = run.request
     if isinstance(request, TrainRequest):
-        return f"Teach {request.of_subject('{}') or request.instance_prompt}"
+        return f"Teach {name_of(run)}"
     if isinstance(request, PrepareRequest) and run.queue is not None:
         return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
     text = request.summary if run.queue is not None else without_paths(request.summary)

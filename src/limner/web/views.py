@@ -11,6 +11,7 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
 from limner.studio.images import SIDES
+from limner.studio.library import name_of
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 
@@ -133,7 +134,7 @@ def preview_text(run: Run) -> str:
 def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of training."""
     if isinstance(run.request, TrainRequest):
-        return f"Teach {run.request.of_subject('{}') or run.request.instance_prompt}"
+        return f"Teach {name_of(run)}"
     return run.request.summary or run.request.kind
 
 

@@ -44,6 +44,7 @@ from limner.web.drafts import (
 )
 from limner.web.earlier import earlier_adapters, earlier_of, may_continue, other_words, problem_with_adapter
 from limner.web.forms import FormField, read_form
+from limner.web.own_adapters import stored
 from limner.web.recipes import (
     CARDS,
     ELSEWHERE,
@@ -220,6 +221,8 @@ async def save_subject(request: Request, draft: DraftDep, state: StateDep, calle
     form = await read_step(request)
     sent = {name for name, _ in form}
     typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS if name in sent}
+    if given := str(typed.get("adapter", "")):
+        typed["adapter"] = await run_sync(stored, state, caller, given)
     if adapter := str(typed.get("adapter", "")):
         if not await run_sync(may_continue, state.studio, caller, adapter):
             problem = f"{adapter[:80]!r} is no adapter of yours"
