@@ -36,6 +36,7 @@ OWN_PLACE = (
     "height",
     "count",
     "seed",
+    "model",
 )
 """Fields that the page shows in a place of its own."""
 ADAPTER, CONTROL, GUIDE = "adapter", "control", "guide"

@@ -27,6 +27,7 @@ from limner.server.history import show_image
 from limner.server.limits import run_submission
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
+from limner.web.base_models import model_choices, require_model
 from limner.web.cards import VARIATIONS, enlarged, next_seed, recent_runs, result_of
 from limner.web.create_flow import (
     CREATE,
@@ -243,6 +244,7 @@ def _queue(
     execution: Execution = Execution(),  # noqa: B008
     tags: Mapping[str, str] | None = None,
 ) -> Run:
+    require_model(state, request.model)
     execution = execution.model_copy(update={"preview_every": PREVIEW_EVERY})
     return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution, tags=tags)
 
@@ -251,4 +253,5 @@ def _shown(state: ServerState, caller: Caller, view: Viewer, submitted: Submitte
     """What the template needs."""
     subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
     form: CreateForm = create_form(submitted, subjects, state.settings.upload_bytes)
-    return {"form": form, **results(CREATE, state, caller, view)}
+    models = model_choices(state.studio, caller, form.named["model"].value)
+    return {"form": form, "models": models, **results(CREATE, state, caller, view)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -24,10 +23,10 @@ from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
-from limner.studio.choices import choices
 from limner.studio.images import Viewer
 from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
 from limner.web.assets import FOREVER
+from limner.web.base_models import model_choices, require_model
 from limner.web.cards import recent_runs
 from limner.web.create_flow import PETS, PREVIEW_EVERY, SEARCHED, Found, answer, copied, enqueued, results
 from limner.web.forms import as_json, as_python, model_command, model_form_fields, problem_at, validated_model
@@ -141,7 +140,11 @@ async def _enqueue(state: ServerState, caller: Caller, form: PetsForm) -> Found:
     call, errors = _checked(form)
     if call is None:
         return None, errors
-    submit = partial(submit_pets, state, caller=caller, execution=Execution(preview_every=PREVIEW_EVERY))
+
+    def submit(body: PetsCall) -> Run:
+        require_model(state, body.model)
+        return submit_pets(state, body, caller=caller, execution=Execution(preview_every=PREVIEW_EVERY))
+
     return await enqueued(PetsCall, form.call_fields(), submit)
 
 
@@ -175,7 +178,7 @@ def _shown(state: ServerState, caller: Caller, view: Viewer, typed: Texts, error
         "errors": errors,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "made": made,
-        "models": _with(choices("models"), form.model),
+        "models": model_choices(state.studio, caller, form.model, own=False),
         "adapters": own_adapters(state.studio, caller, form.model, form.adapter),
         "drawn": draws_pets(form.model),
         "pictures": _pictures(state, caller, view, form),
@@ -206,10 +209,6 @@ def _pictures(state: ServerState, caller: Caller, view: Viewer, form: PetsForm) 
 
 def _drawing(model: str, species: str, breed: str) -> str:
     return f"{PETS.place}/drawings/{quote(model, safe='')}/{quote(species, safe='')}/{quote(breed, safe='')}"
-
-
-def _with(known: Iterable[str], chosen: str) -> list[str]:
-    return list(dict.fromkeys((*known, chosen)))
 
 
 def _page(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:

@@ -127,13 +127,14 @@ class ImageField extends HTMLElement {
 
 // What was typed survives a reload, until it is used up by another set of settings in the address.
 const MEMORY = () => `limner.${form().id}`;
+const CHOSEN = new Set(["checkbox", "radio"]);
 const REMEMBERED = "input:not([type=file]):not([type=search]), textarea, select";
 
 function remember() {
   if (location.search) history.replaceState(history.state, "", location.pathname); // which would replace what was typed since
-  const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => [
-    field.name, field.type === "checkbox" || field.type === "radio" ? field.value : "", field.type === "checkbox" || field.type === "radio" ? field.checked : field.value,
-  ]);
+  const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => (
+    CHOSEN.has(field.type) ? [field.name, field.value || " ", field.checked] : [field.name, "", field.value]
+  ));
   try { sessionStorage.setItem(MEMORY(), JSON.stringify(values)); } catch { /* storage is full or off */ }
 }
 
@@ -141,12 +142,16 @@ function recall() {
   if (location.search || form().querySelector(".wrong")) return;
   let values;
   try { values = JSON.parse(sessionStorage.getItem(MEMORY()) || "[]"); } catch { return; }
+  const seen = new Map();
   for (const [name, which, value] of values) {
-    for (const field of form().querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
-      if (field.type === "file") continue;
-      if (field.type === "checkbox" || field.type === "radio") { if (field.value === which) field.checked = value; }
-      else field.value = value;
+    const fields = [...form().querySelectorAll(`:is(${REMEMBERED})[name="${CSS.escape(name)}"]`)];
+    if (which) {
+      for (const field of fields) if (field.value === which.trim()) field.checked = value;
+      continue;
     }
+    const field = fields.filter((each) => !CHOSEN.has(each.type))[seen.get(name) ?? 0]; // several have the same name
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    if (field) field.value = value;
   }
   for (const field of form().querySelectorAll("image-field")) field.show?.();
   for (const drawer of form().querySelectorAll("details:has(image-field)")) {
