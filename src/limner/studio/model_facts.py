@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from limner.core.choice import evenly
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words
 
 SYLLABLES = ("zo", "vi", "ru", "kel", "mop", "tix", "ba", "quo", "lun", "pim", "wez", "dro")
@@ -108,6 +108,21 @@ def identifier_problem(model: str, identifier: str) -> str:
     if words and known is not None and all(word.strip("<>") in known for word in words):
         return f"the model knows {identifier!r} already and would mix its meaning with the subject; use a made-up word"
     return ""
+
+
+def model_words(model: str) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """The only kind of images that a named model knows, and the words of its prompts by kind; without any, "" and {}.
+
+    Raises LimnerError for an unknown name.
+    """
+    from limner.plugins.registry import aliases
+
+    if model not in aliases():
+        raise unknown("base model", model[:80], aliases())
+    found = _resolved(model)
+    if found is None or found.domain is None:
+        return "", {}
+    return found.domain.images, dict(found.domain.phrases())
 
 
 def class_problem(model: str, class_word: str) -> str:

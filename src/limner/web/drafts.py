@@ -11,6 +11,7 @@ from limner.core.drafts import Draft, DraftImage, Value, digest_of_images
 from limner.core.image_faults import FAULTS
 from limner.studio.model_facts import suggested_identifier
 from limner.studio.training import Findings, ImageFault
+from limner.web.wording import on_page
 
 STEPS = (("images", "Images"), ("subject", "Subject"), ("recipe", "Recipe"), ("train", "Train"))
 """The steps of a draft: the end of their path, and their names."""
@@ -153,7 +154,7 @@ def model_of(draft: Draft) -> str:
 
 def plain_advice(text: str) -> str:
     """A piece of advice without names of flags."""
-    text = text.replace("set it with --licence", "state it under Rights")
+    text = on_page(text)
     return (
         "no licence is stated; with photos of your own, there is nothing to do"
         if "no licence is known" in text

@@ -20,6 +20,7 @@ from limner.studio.studio import Studio
 from limner.web.cards import query_of
 from limner.web.rendering import since
 from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
+from limner.web.wording import on_page
 
 KIND_TEXTS = {
     "generate": "Images",
@@ -202,7 +203,7 @@ def job_view(
         preview_text=preview_text(run),
         images=tuple(images),
         more=len(made) - len(images),
-        error=error_of(run) or "",
+        error=on_page(error_of(run) or ""),
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
         change=change_path(run) if run.status is Status.FAILED and queued else "",
@@ -369,7 +370,7 @@ def event_view(run: Run, number: int, time: datetime, event: Event) -> EventView
     if isinstance(event, Stage):
         text = f"Stage: {event.name}{f', {event.total} steps' if event.total else ''}"
     elif isinstance(event, Notice):
-        text, warning = event.text, event.level == "warning"
+        text, warning = on_page(event.text), event.level == "warning"
     elif isinstance(event, ArtifactCreated):
         name = event.path.replace("\\", "/").rpartition("/")[2]
         text = f"Made: {_artifact_text(event.what).lower()} {name}"
