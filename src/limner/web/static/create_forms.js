@@ -159,6 +159,18 @@ function recall() {
   }
 }
 
+/** The choices of Pets stand in the address, since the server knows what belongs to each: breeds, drawings, the prompt. */
+function rememberInAddress() {
+  const query = new URLSearchParams();
+  const data = [...new FormData(form())].filter(([, value]) => typeof value === "string" && value.trim());
+  const given = Object.fromEntries(data);
+  for (const [name, value] of data) {
+    if (name === "made" || (name === "prompt" && value.trim() === (given.made ?? "").trim())) continue;
+    query.append(name, value);
+  }
+  if (query.toString().length < 6000) history.replaceState(history.state, "", `${location.pathname}?${query}`);
+}
+
 // F, C and 1 to 5 act on the result that holds the focus; Ctrl and Enter in the form create.
 function keys(event) {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("form") === form()) {
@@ -184,9 +196,11 @@ function take(event, files) {
 
 customElements.define("image-field", ImageField);
 if (form()) {
-  if (form().id !== "pets") {
-    recall();
-    document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(remember); });
+  const keep = form().id === "pets" ? rememberInAddress : remember;
+  if (form().id !== "pets") recall();
+  document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(keep); });
+  if (form().id === "marketing") { // what depends on the industry that was chosen before
+    addEventListener("load", () => document.getElementById("marketing-industry")?.dispatchEvent(new Event("change", { bubbles: true })));
   }
   // A breed is chosen by its picture or from the list of the others: the last choice counts.
   document.addEventListener("change", (event) => {
@@ -201,7 +215,7 @@ if (form()) {
   document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
   // A link to the empty form forgets what was typed.
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); } catch { /* it is off */ } }
+    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); sessionStorage.removeItem("limner.mask"); } catch { /* it is off */ } }
   });
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
