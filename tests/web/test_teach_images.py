@@ -323,8 +323,31 @@ def test_a_crop_is_chosen_by_numbers_and_forgotten(site):
     folder = site.studio.files.local_path(run.request.sources[0])
     with Image.open(folder / "a.png") as cropped:
         assert cropped.size == (128, 130)
-    site.client.post(here, data=box | {"automatic": "true"})
+    there = site.client.post(here, data=box | {"automatic": "true"}).headers["location"]
     assert draft_of(site, at).images[0].crop is None
+    page = site.page(there)
+    assert page.xpath("//input[@name='width']/@value") == ["200"] == page.xpath("//input[@name='height']/@value")
+    assert "the crop that Limner finds" in text_of(page.xpath("//p[@role='status']")[0])
+
+
+def test_the_found_crop_is_around_the_subject(site):
+    at = begin(site)
+    image = Image.new("RGB", (400, 200), "white")
+    image.paste((200, 30, 30), (310, 60, 380, 140))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    send(site, at, out.getvalue())
+    (sent,) = draft_of(site, at).images
+    found = f"{at}/images/{sent.sha256}/crop?found=true"
+
+    def left() -> int:
+        return int(site.page(found).xpath("//input[@name='left']/@value")[0])
+
+    assert left() > 150, "the subject is at the right"
+    site.client.post(f"{at}/settings", data={"crop": "centre", "base": '{"crop": [99, ""]}'})
+    assert left() == 100
+    site.client.post(f"{at}/settings", data={"crop": "none", "base": '{"crop": [99, "centre"]}'})
+    assert "is used whole" in text_of(site.page(found))
 
 
 @pytest.mark.parametrize(

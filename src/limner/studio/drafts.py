@@ -131,6 +131,25 @@ class StudioDrafts(DraftStore):
             self._write_thumbnail(sha256, data, image.name, side)
         return place
 
+    def found_crop(self, draft: Draft, sha256: str) -> tuple[int, int, int, int]:
+        """The square crop that is found for an image where nobody chose one: around its subject, or the centre.
+
+        Raises LimnerError for an image that the draft has not.
+        """
+        from limner.imaging.crop import crop_box
+        from limner.plugins.registry import detectors
+
+        image = draft.image(sha256)
+        with Image.open(self.thumbnail(draft, sha256, PREVIEW)) as copy:
+            small = copy.convert("RGB")
+        assert image is not None
+        how = draft.text("crop", "subject")
+        if how == "none":
+            return 0, 0, image.width, image.height
+        words = draft.text("class_word")
+        found = detectors.get("saliency").finder(None)(small, words) if how == "subject" else None
+        return crop_box((image.width, image.height), (1, 1), found)
+
     def cropped_thumbnail(self, draft: Draft, sha256: str) -> bytes:
         """A small copy of the part of an image that its crop leaves, as WebP."""
         image = draft.image(sha256)

@@ -148,14 +148,20 @@ def images_problem(model: str, images: Sequence[Path]) -> str:
 
 @lru_cache(256)
 def _images_problem(model: str, images: tuple[Path, ...]) -> str:
-    from limner.engine.train.dataset_notices import advised_model, foreign_images
+    from limner.engine.train.dataset_notices import foreign_images
+    from limner.models.catalog import Machine, model_for_photos, needs
 
     found = _resolved(model)
     problem = None if found is None else foreign_images(found, images)
     if problem is None:
         return ""
-    name, what_it_needs = advised_model()
-    return f"{problem}. For photos, choose a model of photos: {name} ({what_it_needs})"
+    machine = Machine.this()
+    better = model_for_photos(machine)
+    if lacks := machine.lacks(better):
+        return (
+            f"{problem}. Photos need a base model of photos, which cannot be trained here: {lacks}, and {needs(better)}"
+        )
+    return f"{problem}. For photos, choose a model of photos: {better.name} ({needs(better)})"
 
 
 def _resolved(model: str) -> Any:

@@ -163,7 +163,9 @@ def plain_advice(text: str) -> str:
 
 
 def next_step(draft: Draft) -> str:
-    """The step at which somebody goes on with a draft."""
+    """The step at which somebody goes on with a draft: the one that was left, if it was opened."""
+    if draft.choices.step in dict(STEPS):
+        return draft.choices.step
     if draft.choices.train or draft.choices.prepare:
         return "train"
     if not draft.shown:

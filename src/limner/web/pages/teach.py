@@ -91,6 +91,13 @@ def go(request: Request, place: str) -> RedirectResponse:
     return RedirectResponse(f"{request.scope.get('root_path', '')}{place}", HTTPStatus.SEE_OTHER)
 
 
+def left_at(studio: Any, draft: Draft, step: str) -> Draft:
+    """The draft, for which it is recorded that its owner looks at a step."""
+    if draft.choices.step == step:
+        return draft
+    return studio.drafts.change(draft.owner, draft.id, lambda before: before.with_choices(step=step))
+
+
 def shown_with(draft: Draft, step: str, **values: Any) -> dict[str, Any]:
     """What the templates of all steps show."""
     return {"draft": draft, "steps": STEPS, "step": step, "at": f"/teach/{draft.id}", **values}
@@ -212,6 +219,7 @@ def after_saving(
 @router.get("/{draft_id}/subject")
 def show_subject(request: Request, draft: DraftDep, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
     """Show the form for the class word, the identifier and the base model."""
+    draft = left_at(studio, draft, "subject")
     return page(request, "teach_subject.html", **_subject(studio, caller, draft, _subject_values(draft), {}, None))
 
 
@@ -311,6 +319,7 @@ def chosen_model(draft: Draft, models: Sequence[TrainingModel]) -> TrainingModel
 @router.get("/{draft_id}/recipe")
 def show_recipe(request: Request, draft: DraftDep, studio: StudioDep) -> HTMLResponse:
     """Show the recipes and all settings, with the time that the training takes."""
+    draft = left_at(studio, draft, "recipe")
     return page(request, "teach_recipe.html", **_recipe(studio, draft, {}, {}, None))
 
 

@@ -52,6 +52,7 @@ from limner.web.pages.teach import (
     chosen_model,
     go,
     last,
+    left_at,
     read_step,
     save_step,
     shown_with,
@@ -82,6 +83,7 @@ def show_images(
     changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
 ) -> HTMLResponse:
     """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    draft = left_at(state.studio, draft, "images")
     return page(request, TEMPLATE, **_images(state, draft, changed=changed))
 
 
@@ -359,12 +361,15 @@ def show_preview(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
 
 
 @router.get("/images/{sha256}/crop")
-def show_crop(request: Request, draft: DraftDep, sha256: Sha) -> HTMLResponse:
-    """Show the form to choose a crop."""
+def show_crop(request: Request, draft: DraftDep, studio: StudioDep, sha256: Sha, found: bool = False) -> HTMLResponse:
+    """Show the form to choose a crop. found: with the one that is found for the image, unless one was chosen."""
     image = _image(draft, sha256)
-    left, top, right, bottom = image.crop or (0, 0, image.width, image.height)
+    found = found and image.crop is None
+    whole = (0, 0, image.width, image.height)
+    left, top, right, bottom = studio.drafts.found_crop(draft, sha256) if found else image.crop or whole
     box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
-    return page(request, "teach_crop.html", **shown_with(draft, "images", image=image, box=box, problem=""))
+    values = shown_with(draft, "images", image=image, box=box, problem="", found=found)
+    return page(request, "teach_crop.html", **values)
 
 
 @router.post("/images/{sha256}/crop")
@@ -373,8 +378,8 @@ async def save_crop(request: Request, draft: DraftDep, state: StateDep, sha256: 
     form = await read_step(request)
     image = _image(draft, sha256)
     typed = {name: last(form, name).strip() for name in ("left", "top", "width", "height")}
+    crop: tuple[int, int, int, int] | None = None
     try:
-        crop = None
         if not last(form, "automatic"):
             left, top, width, height = (_pixels(name, text) for name, text in typed.items())
             crop = (left, top, left + width, top + height)
@@ -382,8 +387,10 @@ async def save_crop(request: Request, draft: DraftDep, state: StateDep, sha256: 
     except Unavailable:
         raise
     except LimnerError as error:
-        values = shown_with(draft, "images", image=image, box=typed, problem=str(error))
+        values = shown_with(draft, "images", image=image, box=typed, problem=str(error), found=False)
         return page(request, "teach_crop.html", HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    if crop is None:
+        return await run_sync(go, request, f"/teach/{draft.id}/images/{sha256}/crop?found=true")
     return await run_sync(go, request, f"/teach/{draft.id}/images#image-{sha256}")
 
 
