@@ -88,8 +88,12 @@ def test_a_training_that_was_killed_keeps_all_its_checkpoints(learn, request_of,
     fields = {"keep_checkpoints": True, "steps": 6, "checkpoint_every": 2}
     whole, _ = learn("whole", **fields)
 
+    stages = []
+
     def kill(event):
-        if event.kind == "progress" and event.done == step and event.figures:
+        if event.kind == "stage":
+            stages.append(event.name)
+        if event.kind == "progress" and event.done == step and stages[-1] == "training":
             raise Killed
 
     with pytest.raises(Killed):
