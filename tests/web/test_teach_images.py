@@ -220,6 +220,15 @@ def test_captions_are_changed_in_bulk_and_back(site):
     assert captions(site, at) == [f"a dog {n}" for n in range(3)]
 
 
+def test_words_that_are_put_before_and_after_captions_are_set_apart(site):
+    at = begin(site)
+    send(site, at, packed({"a.png": photo(1), "a.txt": b"a dog"}), "p.zip")
+    site.client.post(f"{at}/captions", data={"before": "a photo of", "after": "outside"})
+    assert captions(site, at) == ["a photo of a dog outside"]
+    site.client.post(f"{at}/captions", data={"after": ", in the garden"})
+    assert captions(site, at) == ["a photo of a dog outside, in the garden"]
+
+
 def test_an_image_is_deleted_and_restored(site):
     at = begin(site)
     send(site, at, photo(1))

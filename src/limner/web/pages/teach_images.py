@@ -479,7 +479,7 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
         changed = {}
         for sha256, caption in captions.items():
             text = caption.replace(find, replace) if find else caption
-            text = clean_line(f"{before_text}{text}{after_text}", MAX_CAPTION)
+            text = clean_line(_joined(_joined(before_text, text), after_text), MAX_CAPTION)
             if text != caption:
                 changed[sha256] = text
         if not changed:
@@ -490,6 +490,12 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
     before = {image.sha256: image.caption for image in draft.images}
     count = sum(before.get(image.sha256) != image.caption for image in after.shown)
     return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")
+
+
+def _joined(first: str, second: str) -> str:
+    """Two parts of a caption with a space between words."""
+    gap = " " if first[-1:].isalnum() and second[:1].isalnum() else ""
+    return f"{first}{gap}{second}"
 
 
 @router.post("/captions/write")
