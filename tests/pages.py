@@ -98,7 +98,7 @@ def finish_teaching(site: Site, run: Run, lease: Lease, say: str = "a photo of s
     """End a train run with an adapter of invented content; returns the adapter's reference."""
     place = site.studio.home / f"adapter-{run.id}"
     place.mkdir()
-    (place / "adapter.safetensors").write_bytes(adapter_file())
+    (place / "adapter.safetensors").write_bytes(adapter_file(run=run.id))
     reference = site.studio.files.save(place)
     details = {"reference": reference, "say": say, "trigger_words": ["sks"], "base": "starter"}
     site.studio.store.add_artifact(run.id, "adapter", place, "0" * 64, details, lease)

@@ -79,6 +79,32 @@ def test_every_checkpoint_is_kept(learn, fields):
         assert list((folder.parent / "images").glob("*.png"))
 
 
+class Killed(BaseException):
+    """The end of a process at any place."""
+
+
+@pytest.mark.parametrize("step", [3, 5])
+def test_a_training_that_was_killed_keeps_all_its_checkpoints(learn, request_of, tmp_path, step):
+    fields = {"keep_checkpoints": True, "steps": 6, "checkpoint_every": 2}
+    whole, _ = learn("whole", **fields)
+
+    stages = []
+
+    def kill(event):
+        if event.kind == "stage":
+            stages.append(event.name)
+        if event.kind == "progress" and event.done == step and stages[-1] == "training":
+            raise Killed
+
+    with pytest.raises(Killed):
+        Studio().run(request_of(**fields), tmp_path / "killed", listener=kill)
+    Studio().run(request_of(**fields), tmp_path / "killed", resume=True)
+    names = {path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()}
+    assert names == {"2", "4", "6"} == {path.name for path in (whole / "checkpoints").iterdir()}
+    for name in names:
+        assert tensors(tmp_path / "killed" / "checkpoints" / name) == tensors(whole / "checkpoints" / name)
+
+
 def test_whole_models_of_every_checkpoint_are_refused(learn):
     with pytest.raises(LimnerError, match="every checkpoint would be a whole model"):
         learn(keep_checkpoints=True, method="full", options={})

@@ -220,6 +220,15 @@ def test_captions_are_changed_in_bulk_and_back(site):
     assert captions(site, at) == [f"a dog {n}" for n in range(3)]
 
 
+def test_words_that_are_put_before_and_after_captions_are_set_apart(site):
+    at = begin(site)
+    send(site, at, packed({"a.png": photo(1), "a.txt": b"a dog"}), "p.zip")
+    site.client.post(f"{at}/captions", data={"before": "a photo of", "after": "outside"})
+    assert captions(site, at) == ["a photo of a dog outside"]
+    site.client.post(f"{at}/captions", data={"after": ", in the garden"})
+    assert captions(site, at) == ["a photo of a dog outside, in the garden"]
+
+
 def test_an_image_is_deleted_and_restored(site):
     at = begin(site)
     send(site, at, photo(1))
@@ -323,8 +332,31 @@ def test_a_crop_is_chosen_by_numbers_and_forgotten(site):
     folder = site.studio.files.local_path(run.request.sources[0])
     with Image.open(folder / "a.png") as cropped:
         assert cropped.size == (128, 130)
-    site.client.post(here, data=box | {"automatic": "true"})
+    there = site.client.post(here, data=box | {"automatic": "true"}).headers["location"]
     assert draft_of(site, at).images[0].crop is None
+    page = site.page(there)
+    assert page.xpath("//input[@name='width']/@value") == ["200"] == page.xpath("//input[@name='height']/@value")
+    assert "the crop that Limner finds" in text_of(page.xpath("//p[@role='status']")[0])
+
+
+def test_the_found_crop_is_around_the_subject(site):
+    at = begin(site)
+    image = Image.new("RGB", (400, 200), "white")
+    image.paste((200, 30, 30), (310, 60, 380, 140))
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    send(site, at, out.getvalue())
+    (sent,) = draft_of(site, at).images
+    found = f"{at}/images/{sent.sha256}/crop?found=true"
+
+    def left() -> int:
+        return int(site.page(found).xpath("//input[@name='left']/@value")[0])
+
+    assert left() > 150, "the subject is at the right"
+    site.client.post(f"{at}/settings", data={"crop": "centre", "base": '{"crop": [99, ""]}'})
+    assert left() == 100
+    site.client.post(f"{at}/settings", data={"crop": "none", "base": '{"crop": [99, "centre"]}'})
+    assert "is used whole" in text_of(site.page(found))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from test_sign_in import sign_in
 from test_teach_images import begin, draft_of, packed, photo, send
 
 from limner.core.runs import Status
+from limner.store.queue import Queue
 from limner.web.loss_chart import loss_chart
 from limner.web.recipes import duration
 from pages import PART, Site, site_of, text_of, tree
@@ -65,7 +66,11 @@ def test_a_draft_opens_at_the_step_where_somebody_stopped(site):
     send(site, at, photo(1))
     assert site.client.get(at).headers["location"] == f"{at}/subject"
     save(site, at, "subject", class_word="dog")
-    assert site.client.get(at).headers["location"] == f"{at}/recipe"
+    assert site.client.get(at).headers["location"] == f"{at}/subject", "it was left there"
+    for step in ("recipe", "train", "images"):
+        site.page(f"{at}/{step}")
+        assert site.client.get(at).headers["location"] == f"{at}/{step}"
+        assert site.page("/teach").xpath(f"//li[@class='draft']/a[@href='{at}/{step}']")
     at = begin(site)
     assert site.client.get("/teach/aaaaaaaaaaaa/images").status_code == 404
 
@@ -140,7 +145,8 @@ def test_photographs_are_a_poor_match_for_a_model_of_drawings(site):
     for number in range(3):
         send(site, at, photo(number))
     text = text_of(tree(site.client.get(f"{at}/subject/images", params={"model": "starter"}, headers=PART)))
-    assert "3 of 3 images do not look like the drawings" in text and "choose a model of photos" in text
+    assert "3 of 3 images do not look like the drawings" in text
+    assert "cannot be trained here: this machine has no GPU" in text
     assert "limner train" not in text
     assert site.client.get(f"{at}/subject/images", params={"model": "sd15"}, headers=PART).text.strip() == ""
     drawn = example(site)
@@ -303,6 +309,24 @@ def test_a_training_is_stopped_and_resumed(site):
     assert page.xpath("//section[@data-status='cancelled']") and page.xpath("//button[text()='Resume']")
     site.client.post(f"{at}/train/resume")
     assert site.page(f"{at}/train").xpath("//section[@data-status='queued']")
+
+
+def test_a_training_that_is_to_stop_says_so_at_once(site):
+    at = begin(site)
+    send(site, at, photo(1))
+    save(site, at, "subject", class_word="dog", model="starter")
+    site.client.post(f"{at}/train")
+    execute_queue(site.studio)
+    site.page(f"{at}/train")
+    queue = Queue(site.studio.store)
+    ((run, _),) = queue.claim("w")
+    assert run.request.kind == "train"
+    (stop,) = site.page(f"{at}/train").xpath("//button[text()='Stop'][not(@disabled)]/@formaction")
+    site.client.post(stop)
+    part = tree(site.client.get(f"{at}/train/progress", headers=PART))
+    assert part.xpath("//header/strong/text()") == ["stopping"]
+    assert part.xpath("//button[@disabled][starts-with(text(), 'Stopping')]")
+    assert "stops after its current step" in text_of(part)
 
 
 def test_a_preparation_that_fails_says_why(site):

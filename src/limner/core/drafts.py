@@ -52,7 +52,9 @@ class DraftChoices(Frozen):
     that checked the images, and checked: the digest of what it checked. prepare, train: the runs of the training;
     `train` is empty while the dataset is prepared. body: of the training, without its data. by: who started it.
     trainings: earlier runs of this draft. undo: captions before the last change of several, by hash. problem: why the
-    training could not be queued. removed: whether the draft was deleted, and not yet for good.
+    training could not be queued. step: that its owner looked at last. captioning: the run that writes captions, until
+    they are taken over, and recaption: whether it replaces those that somebody typed. captioned: captions that a
+    captioner wrote, by hash. removed: whether the draft was deleted, and not yet for good.
     """
 
     fields: dict[str, Value] = Field(default_factory=dict[str, Value], max_length=MAX_VALUES)
@@ -66,6 +68,10 @@ class DraftChoices(Frozen):
     trainings: tuple[RunId, ...] = Field(default=(), max_length=1000)
     undo: dict[str, str] = Field(default_factory=dict[str, str], max_length=MAX_IMAGES)
     problem: str = Field(default="", max_length=2000)
+    step: str = Field(default="", max_length=20)
+    captioning: RunId = ""
+    recaption: bool = False
+    captioned: dict[str, str] = Field(default_factory=dict[str, str], max_length=MAX_IMAGES)
     removed: bool = False
 
     @property

@@ -8,6 +8,7 @@ from limner.core.events import Emit, Notice
 from limner.core.unknown_words import describe_words, unknown_words, words_of
 from limner.models.adapters import Adapter
 from limner.models.loading import Model
+from limner.store.blobs import REFERENCE
 
 
 def notify_unknown_words(
@@ -26,7 +27,7 @@ def notify_unknown_words(
     if not found:
         return
     subject = f"the {what} has" if len(texts) == 1 else f"{len(found)} of {len(texts)} {what}s have"
-    unless = f", unless {' or '.join(adapter.name for adapter in adapters)} learned them" if adapters else ""
+    unless = f", unless {' or '.join(map(_title, adapters))} learned them" if adapters else ""
     named = describe_words(dict.fromkeys(word for words in found for word in words), known, domain.synonyms)
     text = f"{subject} words that {model.reference!r} does not know{unless}: {named}"
     emit(Notice(text=f"{text}; all that it knows: {domain.listing}", level="warning"))
@@ -37,6 +38,15 @@ def known_words(model: Model) -> frozenset[str] | None:
     if model.domain is None:
         return None
     return words_of(phrase for phrases in model.domain.phrases().values() for phrase in phrases)
+
+
+def _title(adapter: Adapter) -> str:
+    """The name of an adapter; of one in storage, whose folder is named by a hash, the words by which it is called."""
+    if not REFERENCE.fullmatch(f"sha256:{adapter.name}"):
+        return adapter.name
+    word, *others = [text for each in _called(adapter) if (text := str(each))] or ["the adapter"]
+    class_word = next((each for each in others if each not in word), "")
+    return f"{word} {class_word}".rstrip()
 
 
 def _called(adapter: Adapter) -> list[object]:

@@ -24,6 +24,7 @@ from limner.core.image_faults import FAULTS
 from limner.core.requests import PrepareRequest
 from limner.core.runs import Run, Status
 from limner.core.text import clean_line
+from limner.data.captions.caption_file import read_captions
 from limner.data.entries.sidecars import METADATA
 from limner.imaging.decode import PIXEL_CAP, read_image
 from limner.imaging.formats import SUFFIXES, media_type
@@ -37,6 +38,7 @@ from limner.studio.runs import QUEUE, StudioRuns
 
 THUMBNAIL, PREVIEW = SIDES[1], 1280
 """Longest sides of copies of an image, for tiles and for choosing a crop, in pixels."""
+CAPTIONS = "captions.csv"
 MIN_CROP = 64
 """The least side of a crop, in pixels."""
 NO_PIP = ("image/heic", "image/avif")
@@ -130,6 +132,25 @@ class StudioDrafts(DraftStore):
             data = self._files.read(sha256, 0, self._files.size(sha256))
             self._write_thumbnail(sha256, data, image.name, side)
         return place
+
+    def found_crop(self, draft: Draft, sha256: str) -> tuple[int, int, int, int]:
+        """The square crop that is found for an image where nobody chose one: around its subject, or the centre.
+
+        Raises LimnerError for an image that the draft has not.
+        """
+        from limner.imaging.crop import crop_box
+        from limner.plugins.registry import detectors
+
+        image = draft.image(sha256)
+        with Image.open(self.thumbnail(draft, sha256, PREVIEW)) as copy:
+            small = copy.convert("RGB")
+        assert image is not None
+        how = draft.text("crop", "subject")
+        if how == "none":
+            return 0, 0, image.width, image.height
+        words = draft.text("class_word")
+        found = detectors.get("saliency").finder(None)(small, words) if how == "subject" else None
+        return crop_box((image.width, image.height), (1, 1), found)
 
     def cropped_thumbnail(self, draft: Draft, sha256: str) -> bytes:
         """A small copy of the part of an image that its crop leaves, as WebP."""
@@ -231,6 +252,61 @@ class StudioDrafts(DraftStore):
 
         self.change(caller.account, draft.id, note)
         return run
+
+    def caption(
+        self, caller: Caller, draft: Draft, granted: Collection[str], captioner: str, *, everything: bool = False
+    ) -> Run:
+        """Queue a captioner for the images without a caption that somebody typed. everything: for all images.
+
+        Raises LimnerError as `enqueue` does, and if every caption was typed.
+        """
+        images = [image for image in draft.shown if everything or not typed_caption(draft, image)]
+        if not images:
+            raise LimnerError("all captions were written by hand", "choose to replace these too, or empty some")
+        bare = [image.model_copy(update={"caption": ""}) for image in images]
+        fields = {"captioner": captioner, "written": False, "crop": "none", "size": MIN_CROP}
+        request = self._prepare_request(caller, bare, fields)
+        run = self._submit(request, caller=caller, granted=granted)
+        noted = {"captioning": run.id, "recaption": everything}
+        self.change(caller.account, draft.id, lambda before: before.with_choices(**noted))
+        return run
+
+    def take_captions(self, draft: Draft) -> Draft:
+        """The draft with the captions that its captioner wrote, once it has ended; those typed meanwhile stay."""
+        run = self.run(draft.choices.captioning)
+        if not draft.choices.captioning or (run is not None and not run.status.ended):
+            return draft
+        found = {} if run is None or run.status is not Status.DONE else self._captions(run)
+
+        def take(before: Draft) -> Draft:
+            if before.choices.captioning != draft.choices.captioning:
+                return before
+            free = [each for each in before.shown if before.choices.recaption or not typed_caption(before, each)]
+            old = {each.sha256: each.caption for each in free}
+            texts = {each.sha256: clean_line(found.get(each.name, ""), MAX_CAPTION) for each in free}
+            new = {sha256: text for sha256, text in texts.items() if text and text != old[sha256]}
+            images = tuple(
+                each.model_copy(update={"caption": new[each.sha256], "version": before.version + 1})
+                if each.sha256 in new
+                else each
+                for each in before.images
+            )
+            choices = {"captioning": "", "captioned": {**before.choices.captioned, **new}}
+            undo = {name: old[name] for name in new} or before.choices.undo
+            return before.model_copy(update={"images": images}).with_choices(**choices, undo=undo)
+
+        return self.change(draft.owner, draft.id, take)
+
+    def _captions(self, run: Run) -> dict[str, str]:
+        """The captions in the dataset that a run made, by file name."""
+        for artifact in self._runs.artifacts(run.id, ArtifactKind.DATASET):
+            files = self._files.manifest(str(artifact.details.get("reference", "")).removeprefix("folder:"))
+            with tempfile.TemporaryDirectory() as place:
+                table = Path(place) / CAPTIONS
+                sha256 = files[CAPTIONS]
+                table.write_bytes(self._files.read(sha256, 0, self._files.size(sha256)))
+                return read_captions(table)
+        return {}
 
     def start(
         self,
@@ -340,6 +416,11 @@ class StudioDrafts(DraftStore):
 
 def _under_way() -> LimnerError:
     return LimnerError("a training of this draft is under way", "stop it first, or wait until it has ended")
+
+
+def typed_caption(draft: Draft, image: DraftImage) -> bool:
+    """Whether somebody typed the caption of an image, or changed the one that a captioner wrote."""
+    return bool(image.caption.strip()) and image.caption != draft.choices.captioned.get(image.sha256)
 
 
 def free_name(name: str, taken: Collection[str]) -> str:

@@ -19,6 +19,7 @@ from limner.core.files import expand_home, short_line
 from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.store.blobs import REFERENCE
+from limner.store.images import adapter_key
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
@@ -83,6 +84,11 @@ class TrainedResult:
     header: HeaderFacts
     preview: str | None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """What images that were made with it are found by: the hash in its reference, and that of its path."""
+        return tuple(adapter_key(name) for name in (self.reference, str(self.path)) if name)
+
 
 class StudioLibrary:
     """What training runs have made, those of the queue and those of the command line."""
@@ -92,18 +98,24 @@ class StudioLibrary:
         self._known: dict[str, tuple[int, HeaderFacts | None]] = {}
 
     def list(
-        self, limit: int, owner: str | None = None, before: str | None = None, hidden: Collection[str] = ()
+        self,
+        limit: int,
+        owner: str | None = None,
+        before: str | None = None,
+        hidden: Collection[str] = (),
+        *,
+        removed: bool = False,
     ) -> builtins.list[TrainedResult]:
         """Results of finished training runs, newest first. Runs of the command line belong to no owner.
 
-        before: id of a run; only older ones. hidden: runs that are left out, as are those that were removed.
+        before: id of a run; only older ones. hidden: runs that are left out. removed: also those that were removed.
         """
         found: builtins.list[TrainedResult] = []
         queue = None if owner is None else QUEUE
         while len(found) < limit:
             runs = self._store.list(limit, "train", Status.DONE, before, queue, owner)
             artifacts = self._store.artifacts_of(run.id for run in runs)
-            shown = (run for run in runs if run.id not in hidden and REMOVED_TAG not in run.tags)
+            shown = (run for run in runs if run.id not in hidden and (removed or REMOVED_TAG not in run.tags))
             found += [result for run in shown if (result := self._result(run, artifacts[run.id])) is not None]
             if len(runs) < limit:
                 break
@@ -184,7 +196,7 @@ class StudioLibrary:
             kind=ArtifactKind(made.kind),
             reference=reference,
             path=Path(made.path),
-            name=run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name,
+            name=name_of(run),
             file_name=request.folder_name,
             trigger_words=request.trigger_words,
             class_word=request.class_word,
@@ -213,6 +225,14 @@ class StudioLibrary:
         files = [sha256] if kind == "sha256" else self._files.manifest(sha256)
         named = files if isinstance(files, list) else [files[name] for name in sorted(files) if _is_weights(name)]
         return _first_facts(partial(self._files.read, each) for each in named)
+
+
+def name_of(run: Run) -> str:
+    """The name of what a training run makes: the one that its owner gave it, or its subject. "" for other runs."""
+    request = run.request
+    if not isinstance(request, TrainRequest):
+        return ""
+    return run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name
 
 
 def local_facts(place: Path) -> tuple[int | None, HeaderFacts | None]:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from limner.core.choice import evenly
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words
 
 SYLLABLES = ("zo", "vi", "ru", "kel", "mop", "tix", "ba", "quo", "lun", "pim", "wez", "dro")
@@ -110,6 +110,21 @@ def identifier_problem(model: str, identifier: str) -> str:
     return ""
 
 
+def model_words(model: str) -> tuple[str, dict[str, tuple[str, ...]]]:
+    """The only kind of images that a named model knows, and the words of its prompts by kind; without any, "" and {}.
+
+    Raises LimnerError for an unknown name.
+    """
+    from limner.plugins.registry import aliases
+
+    if model not in aliases():
+        raise unknown("base model", model[:80], aliases())
+    found = _resolved(model)
+    if found is None or found.domain is None:
+        return "", {}
+    return found.domain.images, dict(found.domain.phrases())
+
+
 def class_problem(model: str, class_word: str) -> str:
     """What a model does not know of a class word; "" if it knows it, or if its vocabulary is not small."""
     from limner.models.known_words import known_words
@@ -133,14 +148,20 @@ def images_problem(model: str, images: Sequence[Path]) -> str:
 
 @lru_cache(256)
 def _images_problem(model: str, images: tuple[Path, ...]) -> str:
-    from limner.engine.train.dataset_notices import advised_model, foreign_images
+    from limner.engine.train.dataset_notices import foreign_images
+    from limner.models.catalog import Machine, model_for_photos, needs
 
     found = _resolved(model)
     problem = None if found is None else foreign_images(found, images)
     if problem is None:
         return ""
-    name, what_it_needs = advised_model()
-    return f"{problem}. For photos, choose a model of photos: {name} ({what_it_needs})"
+    machine = Machine.this()
+    better = model_for_photos(machine)
+    if lacks := machine.lacks(better):
+        return (
+            f"{problem}. Photos need a base model of photos, which cannot be trained here: {lacks}, and {needs(better)}"
+        )
+    return f"{problem}. For photos, choose a model of photos: {better.name} ({needs(better)})"
 
 
 def _resolved(model: str) -> Any:

@@ -18,6 +18,7 @@ from limner.server.dependencies import ServerState
 from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter
 from limner.studio.choices import choices, model_sides
 from limner.web.forms import FormField, form_fields, read_form
+from limner.web.own_adapters import stored
 from limner.web.shapes import SHAPES, shape_size
 from limner.web.subjects import SUBJECT, Subject, read_subjects
 from limner.web.uploads import FileField, submitted
@@ -35,6 +36,7 @@ OWN_PLACE = (
     "height",
     "count",
     "seed",
+    "model",
 )
 """Fields that the page shows in a place of its own."""
 ADAPTER, CONTROL, GUIDE = "adapter", "control", "guide"
@@ -139,7 +141,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     if "seed" in given:  # of this page's form, whose boxes send nothing where they are not ticked
         found.extras.setdefault("random", "")
     found.values = read_form(KIND, texts)
-    _take_subjects(found, texts)
+    await _take_subjects(found, texts, state, caller)
     _take_guide(found)
     if found.extras.get("random"):
         found.values["seed"] = str(secrets.randbelow(SEEDS))
@@ -158,8 +160,12 @@ async def _try(found: Submitted, name: str, store: Callable[..., str | None], *a
         return None
 
 
-def _take_subjects(found: Submitted, texts: Sequence[tuple[str, str]]) -> None:
-    adapters = [*found.values.get(ADAPTER, []), *read_subjects(texts)]
+async def _take_subjects(
+    found: Submitted, texts: Sequence[tuple[str, str]], state: ServerState, caller: Caller
+) -> None:
+    """The chosen subjects by their references; one of the command line is stored first."""
+    named = [*found.values.get(ADAPTER, []), *read_subjects(texts)]
+    adapters = [await _try(found, ADAPTER, stored, state, caller, each) or each for each in named]
     if adapters:
         found.values[ADAPTER] = adapters
 

@@ -11,6 +11,7 @@ from limner.core.drafts import Draft, DraftImage, Value, digest_of_images
 from limner.core.image_faults import FAULTS
 from limner.studio.model_facts import suggested_identifier
 from limner.studio.training import Findings, ImageFault
+from limner.web.wording import on_page
 
 STEPS = (("images", "Images"), ("subject", "Subject"), ("recipe", "Recipe"), ("train", "Train"))
 """The steps of a draft: the end of their path, and their names."""
@@ -153,7 +154,7 @@ def model_of(draft: Draft) -> str:
 
 def plain_advice(text: str) -> str:
     """A piece of advice without names of flags."""
-    text = text.replace("set it with --licence", "state it under Rights")
+    text = on_page(text)
     return (
         "no licence is stated; with photos of your own, there is nothing to do"
         if "no licence is known" in text
@@ -162,7 +163,9 @@ def plain_advice(text: str) -> str:
 
 
 def next_step(draft: Draft) -> str:
-    """The step at which somebody goes on with a draft."""
+    """The step at which somebody goes on with a draft: the one that was left, if it was opened."""
+    if draft.choices.step in dict(STEPS):
+        return draft.choices.step
     if draft.choices.train or draft.choices.prepare:
         return "train"
     if not draft.shown:

@@ -8,16 +8,16 @@ from limner.core.requests import TrainRequest
 from limner.studio.adapter_files import training_of
 from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
-from limner.web.own_adapters import OwnAdapter, own_adapters
+from limner.web.own_adapters import OwnAdapter, own_adapters, short_name
 
 
 def earlier_adapters(studio: Studio, caller: Caller, model: str, chosen: str) -> list[OwnAdapter]:
     """The adapters that the caller trained for a model, and the chosen one."""
-    found = own_adapters(studio, caller, model)
-    if chosen and chosen not in {each.value for each in found}:
+    found = own_adapters(studio, caller, model, chosen)
+    if chosen and next(each for each in found if each.value == chosen).result is None:
         request = training_of(studio.files, chosen)
         name = "" if request is None else " ".join(filter(None, (request.identifier, request.class_word)))
-        found.append(OwnAdapter(chosen, name or "Adapter " + chosen.rpartition(":")[2][:12]))
+        found = [each for each in found if each.value != chosen] + [OwnAdapter(chosen, name or short_name(chosen))]
     return found
 
 

@@ -19,6 +19,7 @@ from limner.core.execution import body_model
 from limner.core.requests import Flag, Heading
 from limner.core.requests.request import MAX_PROMPT, ChoiceKind, Choices, Label, reference_kind_of
 from limner.studio.choices import choices
+from limner.web.wording import on_page
 
 Model = TypeVar("Model", bound=BaseModel)
 Control = Literal["text", "textarea", "number", "checkbox", "select", "image"]
@@ -234,7 +235,7 @@ def _field(
         name=name,
         label=label.text,
         term=name.replace("_", " "),
-        help=field.description or "",
+        help=on_page(field.description or ""),
         control=control,
         required=field.is_required(),
         minimum=least,

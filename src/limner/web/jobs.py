@@ -14,11 +14,13 @@ from limner.core.kinds import KINDS
 from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
+from limner.studio.library import name_of
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
 from limner.web.cards import query_of
 from limner.web.rendering import since
 from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
+from limner.web.wording import on_page
 
 KIND_TEXTS = {
     "generate": "Images",
@@ -201,7 +203,7 @@ def job_view(
         preview_text=preview_text(run),
         images=tuple(images),
         more=len(made) - len(images),
-        error=error_of(run) or "",
+        error=on_page(error_of(run) or ""),
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
         change=change_path(run) if run.status is Status.FAILED and queued else "",
@@ -269,7 +271,7 @@ def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of a training, with shortened references."""
     request = run.request
     if isinstance(request, TrainRequest):
-        return f"Teach {request.of_subject('{}') or request.instance_prompt}"
+        return f"Teach {name_of(run)}"
     if isinstance(request, PrepareRequest) and run.queue is not None:
         return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
     text = request.summary if run.queue is not None else without_paths(request.summary)
@@ -368,7 +370,7 @@ def event_view(run: Run, number: int, time: datetime, event: Event) -> EventView
     if isinstance(event, Stage):
         text = f"Stage: {event.name}{f', {event.total} steps' if event.total else ''}"
     elif isinstance(event, Notice):
-        text, warning = event.text, event.level == "warning"
+        text, warning = on_page(event.text), event.level == "warning"
     elif isinstance(event, ArtifactCreated):
         name = event.path.replace("\\", "/").rpartition("/")[2]
         text = f"Made: {_artifact_text(event.what).lower()} {name}"

@@ -1,42 +1,97 @@
-"""The adapters that an account trained, to choose from in forms."""
+"""The adapters that an account trained, under one name on all pages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from limner.core.accounts import Caller
+from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
 from limner.core.requests import TrainRequest
+from limner.core.requests.parsing import join_weight, split_weight
+from limner.server.dependencies import ServerState, find_run
 from limner.studio.library import TrainedResult
 from limner.studio.studio import Studio
+from limner.web.jobs import moment
 
-LISTED = 50
+LISTED = 100
+NOT_STORED = "trained/"
+"""What the value of an adapter of the command line begins with, before the id of its training."""
 
 
 @dataclass(frozen=True)
 class OwnAdapter:
-    """An adapter. value: as requests name it. name: as the Library shows it."""
+    """An adapter. value: its reference; of one of the command line, which is not stored yet, NOT_STORED and its run.
+
+    name: as the Library shows it; of several with the same name, with the time when each was taught.
+    result: what is known of it; None for one that was not trained here.
+    """
 
     value: str
     name: str
+    result: TrainedResult | None = None
+
+
+def trained_adapters(studio: Studio, caller: Caller, *, removed: bool = False) -> list[OwnAdapter]:
+    """The newest adapters that the caller trained and whose files exist. removed: also those off the Library's list."""
+    results = studio.library.list(LISTED, caller.scope, removed=removed)
+    found: dict[str, OwnAdapter] = {}
+    for each in results:
+        if each.kind is ArtifactKind.ADAPTER and each.bytes is not None:
+            value = each.reference or f"{NOT_STORED}{each.run.id}"
+            found.setdefault(value, OwnAdapter(value, each.name, each))
+    return told_apart(found.values())
+
+
+def told_apart(adapters: Iterable[OwnAdapter]) -> list[OwnAdapter]:
+    """Adapters, of which those that share a name also have the time when they were taught."""
+    found = list(adapters)
+    counts = Counter(each.name.casefold() for each in found)
+    return [
+        replace(each, name=f"{each.name} ({moment(each.result.created)})")
+        if counts[each.name.casefold()] > 1 and each.result is not None
+        else each
+        for each in found
+    ]
 
 
 def own_adapters(studio: Studio, caller: Caller, model: str, chosen: str = "") -> list[OwnAdapter]:
-    """The newest stored adapters that the caller trained for a model, and the chosen one."""
-    results = studio.library.list(LISTED, caller.scope)
-    found = {each.reference: OwnAdapter(each.reference, each.name) for each in results if _fits(each, model)}
+    """The newest adapters that the caller trained for a model, and the chosen one, also if it is off the list."""
+    found = {each.value: each for each in trained_adapters(studio, caller) if _fits(each, model)}
     if chosen and chosen not in found:
-        found[chosen] = OwnAdapter(chosen, chosen)
+        every = trained_adapters(studio, caller, removed=True)
+        found[chosen] = next((each for each in every if each.value == chosen), OwnAdapter(chosen, short_name(chosen)))
     return list(found.values())
 
 
 def adapter_names(studio: Studio, caller: Caller) -> dict[str, str]:
-    """The names of the caller's newest adapters, by the hash in their reference."""
-    results = studio.library.list(LISTED, caller.scope)
-    return {each.reference.partition(":")[2]: each.name for each in results if each.reference}
+    """The names of the caller's newest adapters, also of removed ones, by the keys of images made with them."""
+    found = trained_adapters(studio, caller, removed=True)
+    return {key: each.name for each in found if each.result is not None for key in each.result.keys}
 
 
-def _fits(result: TrainedResult, model: str) -> bool:
-    request = result.run.request
-    wanted = result.kind is ArtifactKind.ADAPTER and result.reference != ""
-    return wanted and isinstance(request, TrainRequest) and request.model == model
+def short_name(reference: str) -> str:
+    """A name for an adapter of which nothing else is known."""
+    return f"Adapter {reference.rpartition(':')[2][:12]}"
+
+
+def stored(state: ServerState, caller: Caller, value: str) -> str:
+    """The reference of an adapter that a form names, with its weight; one of the command line is stored first.
+
+    Raises LimnerError if the caller has no such adapter, or if its files are missing.
+    """
+    if not value.startswith(NOT_STORED):
+        return value
+    name, weight = split_weight(value)
+    run = find_run(name.removeprefix(NOT_STORED), state, caller)
+    result = state.studio.library.keep(run)
+    if result.kind is not ArtifactKind.ADAPTER:
+        raise LimnerError(f"run {run.id} made no adapter", "choose one that the page Library lists")
+    return result.reference if name == value else join_weight(result.reference, weight)
+
+
+def _fits(adapter: OwnAdapter, model: str) -> bool:
+    request = None if adapter.result is None else adapter.result.run.request
+    return isinstance(request, TrainRequest) and request.model == model

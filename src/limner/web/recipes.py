@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -178,10 +177,10 @@ def _on_page(field: FormField) -> FormField:
 
 
 def plain_help(text: str) -> str:
-    """A help text of a command for a page: settings instead of flags."""
-    text = text.replace(" Each has flags of its own.", " Each has settings of its own, below.")
-    text = text.replace("--keep best", "\u201cWhich checkpoint to save\u201d: best")
-    return re.sub(r"--([a-z][a-z-]*)", lambda found: "\u201c" + found[1].replace("-", " ") + "\u201d", text)
+    """A help text with the labels of this page in place of the names of fields."""
+    for name, label in LABELS.items():
+        text = text.replace(f"\u201c{name.replace('_', ' ')}\u201d", f"\u201c{label}\u201d")
+    return text
 
 
 def option_fields(settings: Mapping[str, Any], errors: Mapping[str, str]) -> list[FormField]:

@@ -13,15 +13,15 @@ from limner.core.events import ArtifactKind
 from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.requests import InfluenceRequest, TrainRequest
 from limner.core.requests.parsing import join_weight, split_weight
-from limner.core.runs import Artifact, Run, Status
+from limner.core.runs import Run, Status
 from limner.server.dependencies import ServerState
 from limner.server.history import reference_of
 from limner.server.replies import ArtifactReply, url_of
 from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.images import Viewer
-from limner.studio.library import NAME_TAG
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.own_adapters import OwnAdapter, short_name, trained_adapters
 from limner.web.rendering import since
 
 TRAINED, UPLOADED = 60, 40
@@ -36,7 +36,7 @@ SUBJECT, WEIGHT = "subject", "weight."
 @dataclass(frozen=True)
 class Subject:
     """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for.
-    taught: how long ago, "" where that is not known.
+    taught: how long ago, "" where that is not known. file: whether it was uploaded.
     """
 
     reference: str
@@ -47,6 +47,7 @@ class Subject:
     chosen: bool = False
     weight: str = "1"
     taught: str = ""
+    file: bool = False
 
     @property
     def least(self) -> float:
@@ -60,9 +61,7 @@ class Subject:
 
 def subjects_of(studio: Studio, caller: Caller, view: Viewer) -> list[Subject]:
     """What the account trained, the newest first, and then the adapter files that it uploaded."""
-    runs = studio.runs.list(TRAINED, "train", Status.DONE, None, QUEUE, caller.scope)
-    artifacts = studio.runs.artifacts_of(run.id for run in runs)
-    found = [subject for run in runs if (subject := _trained(run, artifacts[run.id], studio, view))]
+    found = [_trained(each, studio, view) for each in trained_adapters(studio, caller)[:TRAINED]]
     known = {subject.reference for subject in found}
     return [*found, *(each for each in _uploaded(studio, caller) if each.reference not in known)]
 
@@ -77,7 +76,7 @@ def chosen(subjects: Iterable[Subject], adapters: Iterable[Any]) -> list[Subject
         replace(each, chosen=True, weight=_shown(weights.pop(each.reference))) if each.reference in weights else each
         for each in subjects
     ]
-    others = (Subject(name, _short(name), (), "", "", True, _shown(weight)) for name, weight in weights.items())
+    others = (Subject(name, short_name(name), (), "", "", True, _shown(weight)) for name, weight in weights.items())
     return [*others, *marked]
 
 
@@ -117,11 +116,6 @@ def submit_influence(state: ServerState, caller: Caller, image: GeneratedImage) 
     )
 
 
-def _short(reference: str) -> str:
-    """A name for an adapter of which nothing else is known."""
-    return f"Adapter {reference.rpartition(':')[2][:12]}"
-
-
 def _joined(name: str, weight: str) -> str:
     try:
         return join_weight(name, float(weight)) if weight else name
@@ -133,38 +127,32 @@ def _shown(weight: float) -> str:
     return f"{weight:g}"
 
 
-def _trained(run: Run, artifacts: list[Artifact], studio: Studio, view: Viewer) -> Subject | None:
-    made = next((each for each in artifacts if each.kind == ArtifactKind.ADAPTER), None)
-    if made is None:
-        return None
-    reference = ArtifactReply.of(made).reference
-    preview = next((each for each in artifacts if each.kind == ArtifactKind.PREVIEW), None)
-    thumbnail = "" if preview is None else ArtifactReply.of(preview).url
+def _trained(adapter: OwnAdapter, studio: Studio, view: Viewer) -> Subject:
+    result = adapter.result
+    assert result is not None
+    thumbnail = "" if result.preview is None else url_of(result.preview)
     if not thumbnail:
-        images = studio.images.list(view, ImageQuery(adapter=reference, limit=1))
-        thumbnail = url_of(reference_of(images[0])) if images else ""
-    words = tuple(filter(None, (str(made.details.get("say") or ""),))) or _texts(made.details.get("trigger_words"))
-    say = words[0].removeprefix("a photo of ") if words else ""
+        query = ImageQuery(adapter=result.reference or str(result.path), limit=1)
+        thumbnail = next((url_of(reference_of(each)) for each in studio.images.list(view, query)), "")
+    request = result.run.request
+    named = isinstance(request, TrainRequest) and bool(request.identifier)
+    word = result.say.removeprefix("a photo of ") if named else next(iter(result.trigger_words), "")
     return Subject(
-        reference=str(reference),
-        name=run.tags.get(NAME_TAG) or say or "Style",
-        words=(say,) if say else (),
-        base=str(made.details.get("base") or ""),
+        reference=adapter.value,
+        name=adapter.name,
+        words=(word,) if word else (),
+        base=result.header.base,
         thumbnail=thumbnail,
-        taught=since(made.created),
+        taught=since(result.created),
     )
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def _uploaded(studio: Studio, caller: Caller) -> Iterable[Subject]:
     files = [each for each in studio.files.grants.list(caller.scope) if each.reference.startswith("sha256:")]
     for grant in files[:UPLOADED]:
         if (found := _described(studio, grant.reference)) is not None:
-            name = found.name or (found.trigger_words or (_short(grant.reference),))[0]
-            yield Subject(grant.reference, name, found.trigger_words, found.base or "", "")
+            name = found.name or (found.trigger_words or (short_name(grant.reference),))[0]
+            yield Subject(grant.reference, name, found.trigger_words, found.base or "", "", file=True)
 
 
 @lru_cache(1024)

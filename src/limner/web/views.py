@@ -11,8 +11,10 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
 from limner.studio.images import SIDES
+from limner.studio.library import name_of
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.wording import UNKNOWN_WORDS, on_page
 
 STATUS_TEXTS = {
     Status.QUEUED: "waiting",
@@ -50,7 +52,8 @@ class ImageView:
 class RunView:
     """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on, or what it
     learned last.
-    preview_text: what it shows. subject: the reference of the adapter that it made.
+    preview_text: what it shows. subject: the reference of the adapter that it made. words_of: a model that did not know
+    all words of the prompt, "" for none.
     """
 
     id: str
@@ -69,6 +72,7 @@ class RunView:
     preview: ImageView | None = None
     preview_text: str = ""
     subject: str = ""
+    words_of: str = ""
 
 
 def run_views(studio: Studio, runs: list[Run]) -> list[RunView]:
@@ -98,7 +102,9 @@ def run_view(
     passed = run.status.ended and not run.request.keeps_previews
     preview = None if shown is None or passed else image_view(ArtifactReply.of(shown), title_of(run))
     images = [ArtifactReply.of(each) for each in reversed(artifacts) if each.kind == ArtifactKind.IMAGE]
+    model = getattr(run.request, "model", "") if any(UNKNOWN_WORDS in notice for notice in notices) else ""
     return RunView(
+        words_of=model,
         id=run.id,
         title=title_of(run),
         status=run.status,
@@ -110,8 +116,8 @@ def run_view(
         total=total,
         left=left,
         images=tuple(image_view(image, run.request.summary) for image in images[:24]),
-        notices=tuple(notices),
-        error=run.error or "",
+        notices=tuple(dict.fromkeys(map(on_page, notices))),
+        error=on_page(run.error or ""),
         preview=preview,
         preview_text=preview_text(run) if preview else "",
         subject=next(
@@ -133,7 +139,7 @@ def preview_text(run: Run) -> str:
 def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of training."""
     if isinstance(run.request, TrainRequest):
-        return f"Teach {run.request.of_subject('{}') or run.request.instance_prompt}"
+        return f"Teach {name_of(run)}"
     return run.request.summary or run.request.kind
 
 

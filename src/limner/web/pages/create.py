@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -25,8 +26,11 @@ from limner.server.dependencies import ImageDep, ServerState, StateDep, StudioDe
 from limner.server.form_images import check_bytes, store_form_adapter, store_form_image
 from limner.server.history import show_image
 from limner.server.limits import run_submission
+from limner.server.problems import HTTPError
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
+from limner.studio.model_facts import model_words
+from limner.web.base_models import model_choices, require_model
 from limner.web.cards import VARIATIONS, enlarged, next_seed, recent_runs, result_of
 from limner.web.create_flow import (
     CREATE,
@@ -74,6 +78,16 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
     if not submitted.errors:
         run, submitted.errors = await enqueued(body_model(KIND), submitted.values, partial(_submit, state, caller))
     return await answer(CREATE, request, (run, submitted.errors), shown)
+
+
+@router.get("/words/{model}")
+def show_words(request: Request, model: Annotated[str, PathParameter(max_length=64)]) -> HTMLResponse:
+    """Show the words that a model knows; raises HTTPError (404) for an unknown one."""
+    try:
+        images, words = model_words(model)
+    except LimnerError as error:
+        raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, error.remedy) from error
+    return page(request, "create_words.html", model=model, images=images, words=words)
 
 
 @router.post("/copy")
@@ -243,6 +257,7 @@ def _queue(
     execution: Execution = Execution(),  # noqa: B008
     tags: Mapping[str, str] | None = None,
 ) -> Run:
+    require_model(state, request.model)
     execution = execution.model_copy(update={"preview_every": PREVIEW_EVERY})
     return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution, tags=tags)
 
@@ -251,4 +266,5 @@ def _shown(state: ServerState, caller: Caller, view: Viewer, submitted: Submitte
     """What the template needs."""
     subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
     form: CreateForm = create_form(submitted, subjects, state.settings.upload_bytes)
-    return {"form": form, **results(CREATE, state, caller, view)}
+    models = model_choices(state.studio, caller, form.named["model"].value)
+    return {"form": form, "models": models, **results(CREATE, state, caller, view)}

@@ -19,6 +19,7 @@ from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.marketing import MarketingRequest, marketing_body, submit_marketing
 from limner.server.profile import Profile
 from limner.studio.images import Viewer
+from limner.web.base_models import require_model
 from limner.web.create_flow import MARKETING, PREVIEW_EVERY, answer, copied, enqueued, results
 from limner.web.forms import as_command, as_json, as_python, model_form_fields, problem_at, validated_model
 from limner.web.rendering import page, part, wants_part
@@ -71,7 +72,11 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
         values.pop("base_image_url", None)
         return page(request, MARKETING.template, **await run_sync(_shown, state, caller, view, values, {}))
     if not errors:
-        queue = partial(submit_marketing, state, caller=caller, http_request=request, preview_every=PREVIEW_EVERY)
+
+        def queue(call: MarketingRequest) -> Run:
+            require_model(state, str(state.profile.text.request.get("model", "starter")))
+            return submit_marketing(state, call, caller=caller, http_request=request, preview_every=PREVIEW_EVERY)
+
         run, errors = await enqueued(MarketingRequest, values, queue)
     return await answer(MARKETING, request, (run, errors), partial(_shown, state, caller, view, values, errors))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -24,14 +23,14 @@ from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
-from limner.studio.choices import choices
 from limner.studio.images import Viewer
 from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
 from limner.web.assets import FOREVER
+from limner.web.base_models import model_choices, require_model
 from limner.web.cards import recent_runs
 from limner.web.create_flow import PETS, PREVIEW_EVERY, SEARCHED, Found, answer, copied, enqueued, results
 from limner.web.forms import as_json, as_python, model_command, model_form_fields, problem_at, validated_model
-from limner.web.own_adapters import own_adapters
+from limner.web.own_adapters import own_adapters, stored
 from limner.web.pets_form import PetsForm, read_pets_form
 from limner.web.rendering import page, part, wants_part
 from limner.web.shapes import shapes_of
@@ -84,7 +83,7 @@ async def show_choices(request: Request, state: StateDep, caller: CallerDep, vie
 @router.post("")
 async def submit(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Queue what the form asks for."""
-    typed, errors = await submitted(request, state, caller)
+    typed, errors = await _submitted(request, state, caller)
     run: Run | None = None
     if not errors:
         run, errors = await _enqueue(state, caller, await run_sync(read_pets_form, typed))
@@ -94,7 +93,7 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
 @router.post("/copy")
 async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Show the call of the form as a command, as JSON and as Python; or what is wrong with it."""
-    typed, errors = await submitted(request, state, caller)
+    typed, errors = await _submitted(request, state, caller)
     texts, wrong = await run_sync(_texts, state, caller, typed)
     shown = partial(_page, state, caller, view, typed, {**errors, **wrong})
     if wrong:
@@ -104,13 +103,29 @@ async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewD
 
 async def _refresh(request: Request, state: ServerState, caller: Caller, view: Viewer, block: str) -> HTMLResponse:
     """A block of the page for the choices of the form, or without JavaScript the whole page."""
-    typed, _ = await submitted(request, state, caller)
+    typed, _ = await _submitted(request, state, caller)
     typed = _fitting(typed)
     if ("reset", "true") in typed:
         typed = [(name, value) for name, value in typed if name not in ("prompt", "reset")]
     if wants_part(request):
         return part(request, PETS.template, block, **await run_sync(_shown, state, caller, view, typed, {}))
     return page(request, PETS.template, **await run_sync(_page, state, caller, view, typed, {}))
+
+
+async def _submitted(request: Request, state: ServerState, caller: Caller) -> tuple[Texts, dict[str, str]]:
+    """The fields of a submitted form, with references of adapters, and what is wrong with which field."""
+    typed, errors = await submitted(request, state, caller)
+    found: Texts = []
+    for name, value in typed:
+        if name == "adapter":
+            try:
+                value = await run_sync(stored, state, caller, value)
+            except Unavailable:
+                raise
+            except LimnerError as error:
+                errors[name] = str(error)
+        found.append((name, value))
+    return found, errors
 
 
 def _fitting(typed: Texts) -> Texts:
@@ -125,7 +140,11 @@ async def _enqueue(state: ServerState, caller: Caller, form: PetsForm) -> Found:
     call, errors = _checked(form)
     if call is None:
         return None, errors
-    submit = partial(submit_pets, state, caller=caller, execution=Execution(preview_every=PREVIEW_EVERY))
+
+    def submit(body: PetsCall) -> Run:
+        require_model(state, body.model)
+        return submit_pets(state, body, caller=caller, execution=Execution(preview_every=PREVIEW_EVERY))
+
     return await enqueued(PetsCall, form.call_fields(), submit)
 
 
@@ -159,7 +178,7 @@ def _shown(state: ServerState, caller: Caller, view: Viewer, typed: Texts, error
         "errors": errors,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "made": made,
-        "models": _with(choices("models"), form.model),
+        "models": model_choices(state.studio, caller, form.model, own=False),
         "adapters": own_adapters(state.studio, caller, form.model, form.adapter),
         "drawn": draws_pets(form.model),
         "pictures": _pictures(state, caller, view, form),
@@ -190,10 +209,6 @@ def _pictures(state: ServerState, caller: Caller, view: Viewer, form: PetsForm) 
 
 def _drawing(model: str, species: str, breed: str) -> str:
     return f"{PETS.place}/drawings/{quote(model, safe='')}/{quote(species, safe='')}/{quote(breed, safe='')}"
-
-
-def _with(known: Iterable[str], chosen: str) -> list[str]:
-    return list(dict.fromkeys((*known, chosen)))
 
 
 def _page(state: ServerState, caller: Caller, view: Viewer, typed: Texts, errors: dict[str, str]) -> dict[str, Any]:

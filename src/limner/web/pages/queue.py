@@ -44,6 +44,7 @@ from limner.web.jobs import (
 from limner.web.live import PartNow, stream_part
 from limner.web.rendering import page, part, part_text, wants_part
 from limner.web.views import STATUS_TEXTS, run_views
+from limner.web.wording import on_page
 
 SHOWN = 30
 MOST_OPEN = 200
@@ -189,7 +190,7 @@ def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
     return {
         "job": job,
         "title": job.title,
-        "notices": studio.runs.notices_of([run.id])[run.id],
+        "notices": list(dict.fromkeys(map(on_page, studio.runs.notices_of([run.id])[run.id]))),
         "made": made_views(run, artifacts),
         "pictures": picture_views(run, artifacts),
         "texts": texts,

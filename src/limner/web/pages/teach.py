@@ -44,6 +44,7 @@ from limner.web.drafts import (
 )
 from limner.web.earlier import earlier_adapters, earlier_of, may_continue, other_words, problem_with_adapter
 from limner.web.forms import FormField, read_form
+from limner.web.own_adapters import stored
 from limner.web.recipes import (
     CARDS,
     ELSEWHERE,
@@ -88,6 +89,13 @@ DraftDep = Annotated[Draft, Depends(find_draft)]
 def go(request: Request, place: str) -> RedirectResponse:
     """Go on to a page of the site."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}{place}", HTTPStatus.SEE_OTHER)
+
+
+def left_at(studio: Any, draft: Draft, step: str) -> Draft:
+    """The draft, for which it is recorded that its owner looks at a step."""
+    if draft.choices.step == step:
+        return draft
+    return studio.drafts.change(draft.owner, draft.id, lambda before: before.with_choices(step=step))
 
 
 def shown_with(draft: Draft, step: str, **values: Any) -> dict[str, Any]:
@@ -211,6 +219,7 @@ def after_saving(
 @router.get("/{draft_id}/subject")
 def show_subject(request: Request, draft: DraftDep, studio: StudioDep, caller: CallerDep) -> HTMLResponse:
     """Show the form for the class word, the identifier and the base model."""
+    draft = left_at(studio, draft, "subject")
     return page(request, "teach_subject.html", **_subject(studio, caller, draft, _subject_values(draft), {}, None))
 
 
@@ -220,6 +229,8 @@ async def save_subject(request: Request, draft: DraftDep, state: StateDep, calle
     form = await read_step(request)
     sent = {name for name, _ in form}
     typed: dict[str, Value] = {name: last(form, name).strip() for name in SUBJECT_FIELDS if name in sent}
+    if given := str(typed.get("adapter", "")):
+        typed["adapter"] = await run_sync(stored, state, caller, given)
     if adapter := str(typed.get("adapter", "")):
         if not await run_sync(may_continue, state.studio, caller, adapter):
             problem = f"{adapter[:80]!r} is no adapter of yours"
@@ -308,6 +319,7 @@ def chosen_model(draft: Draft, models: Sequence[TrainingModel]) -> TrainingModel
 @router.get("/{draft_id}/recipe")
 def show_recipe(request: Request, draft: DraftDep, studio: StudioDep) -> HTMLResponse:
     """Show the recipes and all settings, with the time that the training takes."""
+    draft = left_at(studio, draft, "recipe")
     return page(request, "teach_recipe.html", **_recipe(studio, draft, {}, {}, None))
 
 

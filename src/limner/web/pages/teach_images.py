@@ -27,7 +27,7 @@ from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.uploads import UPLOAD_PIXELS, save_body
-from limner.studio.drafts import PREVIEW
+from limner.studio.drafts import PREVIEW, typed_caption
 from limner.studio.files import MAX_FILES
 from limner.studio.model_facts import training_models
 from limner.studio.training import Findings
@@ -52,6 +52,7 @@ from limner.web.pages.teach import (
     chosen_model,
     go,
     last,
+    left_at,
     read_step,
     save_step,
     shown_with,
@@ -59,7 +60,8 @@ from limner.web.pages.teach import (
 from limner.web.partial_uploads import PartialUploads
 from limner.web.recipes import as_text, card_of, card_values, settings_of
 from limner.web.rendering import page, part, part_text, wants_part
-from limner.web.views import run_views
+from limner.web.views import RunView, run_views
+from limner.web.wording import on_page
 
 Sha = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
 ZIP = b"PK"
@@ -82,6 +84,7 @@ def show_images(
     changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
 ) -> HTMLResponse:
     """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    draft = left_at(state.studio, state.studio.drafts.take_captions(draft), "images")
     return page(request, TEMPLATE, **_images(state, draft, changed=changed))
 
 
@@ -98,10 +101,20 @@ def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **
         "changed": None,
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
+        "captioning": _captioning(state, draft),
+        "caption_problem": "",
+        "captioner": "starter",
+        "by_hand": sum(typed_caption(draft, image) for image in draft.shown),
         **check,
         **_prepare(draft),
     }
     return shown_with(draft, "images", **{**shown, **values})
+
+
+def _captioning(state: ServerState, draft: Draft) -> RunView | None:
+    """The job that writes captions; None where there is none."""
+    run = state.studio.drafts.run(draft.choices.captioning)
+    return None if run is None else run_views(state.studio, [run])[0]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -359,12 +372,15 @@ def show_preview(draft: DraftDep, studio: StudioDep, sha256: Sha) -> Response:
 
 
 @router.get("/images/{sha256}/crop")
-def show_crop(request: Request, draft: DraftDep, sha256: Sha) -> HTMLResponse:
-    """Show the form to choose a crop."""
+def show_crop(request: Request, draft: DraftDep, studio: StudioDep, sha256: Sha, found: bool = False) -> HTMLResponse:
+    """Show the form to choose a crop. found: with the one that is found for the image, unless one was chosen."""
     image = _image(draft, sha256)
-    left, top, right, bottom = image.crop or (0, 0, image.width, image.height)
+    found = found and image.crop is None
+    whole = (0, 0, image.width, image.height)
+    left, top, right, bottom = studio.drafts.found_crop(draft, sha256) if found else image.crop or whole
     box = {"left": left, "top": top, "width": right - left, "height": bottom - top}
-    return page(request, "teach_crop.html", **shown_with(draft, "images", image=image, box=box, problem=""))
+    values = shown_with(draft, "images", image=image, box=box, problem="", found=found)
+    return page(request, "teach_crop.html", **values)
 
 
 @router.post("/images/{sha256}/crop")
@@ -373,8 +389,8 @@ async def save_crop(request: Request, draft: DraftDep, state: StateDep, sha256: 
     form = await read_step(request)
     image = _image(draft, sha256)
     typed = {name: last(form, name).strip() for name in ("left", "top", "width", "height")}
+    crop: tuple[int, int, int, int] | None = None
     try:
-        crop = None
         if not last(form, "automatic"):
             left, top, width, height = (_pixels(name, text) for name, text in typed.items())
             crop = (left, top, left + width, top + height)
@@ -382,8 +398,10 @@ async def save_crop(request: Request, draft: DraftDep, state: StateDep, sha256: 
     except Unavailable:
         raise
     except LimnerError as error:
-        values = shown_with(draft, "images", image=image, box=typed, problem=str(error))
+        values = shown_with(draft, "images", image=image, box=typed, problem=str(error), found=False)
         return page(request, "teach_crop.html", HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    if crop is None:
+        return await run_sync(go, request, f"/teach/{draft.id}/images/{sha256}/crop?found=true")
     return await run_sync(go, request, f"/teach/{draft.id}/images#image-{sha256}")
 
 
@@ -461,7 +479,7 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
         changed = {}
         for sha256, caption in captions.items():
             text = caption.replace(find, replace) if find else caption
-            text = clean_line(f"{before_text}{text}{after_text}", MAX_CAPTION)
+            text = clean_line(_joined(_joined(before_text, text), after_text), MAX_CAPTION)
             if text != caption:
                 changed[sha256] = text
         if not changed:
@@ -472,6 +490,39 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
     before = {image.sha256: image.caption for image in draft.images}
     count = sum(before.get(image.sha256) != image.caption for image in after.shown)
     return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")
+
+
+def _joined(first: str, second: str) -> str:
+    """Two parts of a caption with a space between words."""
+    gap = " " if first[-1:].isalnum() and second[:1].isalnum() else ""
+    return f"{first}{gap}{second}"
+
+
+@router.post("/captions/write")
+async def write_captions(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+    """Queue a captioner for the images, for those with a caption of somebody's own only if that is asked for."""
+    form = await read_step(request)
+    captioner, everything = last(form, "captioner").strip() or "starter", bool(last(form, "everything"))
+    queue = partial(state.studio.drafts.caption, caller, draft, state.granted, captioner, everything=everything)
+    try:
+        await run_submission(queue)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        told = {"caption_problem": on_page(str(error)), "captioner": captioner}
+        values = await run_sync(partial(_images, state, draft, **told))
+        return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
+    return await run_sync(go, request, f"/teach/{draft.id}/images#writing")
+
+
+@router.get("/captions/writing")
+def show_writing(request: Request, draft: DraftDep, state: StateDep) -> HTMLResponse:
+    """Show how far the captioner is; once it has ended, the images with their captions."""
+    run = state.studio.drafts.run(draft.choices.captioning)
+    failed = "" if run is None or not run.error else on_page(run.error)
+    after = state.studio.drafts.take_captions(draft)
+    values = _images(state, after, caption_problem=failed)
+    return part(request, TEMPLATE, "writing" if values["captioning"] else "written", **values)
 
 
 @router.post("/captions/undo")

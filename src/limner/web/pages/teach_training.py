@@ -27,8 +27,10 @@ from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.studio.model_facts import class_problem, identifier_problem, training_models
+from limner.studio.runs import QueueState
 from limner.web.drafts import identifier_of, image_views, model_of, prepare_fields
 from limner.web.earlier import earlier_of, problem_with_adapter
+from limner.web.jobs import state_of
 from limner.web.loss_chart import SMOOTHING, loss_chart
 from limner.web.pages.teach import (
     ELSEWHERE,
@@ -38,6 +40,7 @@ from limner.web.pages.teach import (
     estimated,
     go,
     last,
+    left_at,
     problem_with_images,
     read_step,
     shown_with,
@@ -61,7 +64,7 @@ def show_training(
     request: Request, draft: DraftDep, state: StateDep, smoothing: Smoothing = "some", again: bool = False
 ) -> HTMLResponse:
     """Show what will be trained, or the training."""
-    draft = state.studio.drafts.follow(draft, state.granted)
+    draft = left_at(state.studio, state.studio.drafts.follow(draft, state.granted), "train")
     return page(request, TEMPLATE, **_training(state, draft, smoothing, again=again))
 
 
@@ -165,6 +168,7 @@ def _training(
         "smoothings": tuple(SMOOTHING),
         "prepare": None if prepare is None else run_views(studio, [prepare])[0],
         "run": None,
+        "stopping": False,
         "problem": draft.choices.problem,
         "problems": problems or [],
         "checkpoint_problem": "",
@@ -255,7 +259,9 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     (view,) = run_views(studio, [run])
     at_work = stage is not None and run.progress is not None
     total = view.total or (stage.total if stage is not None and at_work else None)
+    stopping = state_of(run, studio.runs.states([run.id]).get(run.id, QueueState()))[0] == "stopping"
     return {
+        "stopping": stopping,
         "run": replace(view, stage=stage.name if stage is not None and at_work else "", total=total),
         "metrics": {name: value for line in metrics for name, value in line.items()},
         "chart": loss_chart(metrics, steps, smoothing),

@@ -144,6 +144,7 @@ if (form()) {
   document.addEventListener("change", (event) => {
     if (event.target.id === "create-adapter") addAdapter(event.target);
     if (event.target.name === "subject" && event.target.checked) begin(event.target);
+    if (event.target.id === "create-model") document.getElementById("create-model-other").value = "";
   });
   document.addEventListener("keydown", complete);
   document.addEventListener("htmx:before:request", (event) => {

@@ -127,13 +127,14 @@ class ImageField extends HTMLElement {
 
 // What was typed survives a reload, until it is used up by another set of settings in the address.
 const MEMORY = () => `limner.${form().id}`;
+const CHOSEN = new Set(["checkbox", "radio"]);
 const REMEMBERED = "input:not([type=file]):not([type=search]), textarea, select";
 
 function remember() {
   if (location.search) history.replaceState(history.state, "", location.pathname); // which would replace what was typed since
-  const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => [
-    field.name, field.type === "checkbox" || field.type === "radio" ? field.value : "", field.type === "checkbox" || field.type === "radio" ? field.checked : field.value,
-  ]);
+  const values = [...form().querySelectorAll(REMEMBERED)].filter((field) => field.name).map((field) => (
+    CHOSEN.has(field.type) ? [field.name, field.value || " ", field.checked] : [field.name, "", field.value]
+  ));
   try { sessionStorage.setItem(MEMORY(), JSON.stringify(values)); } catch { /* storage is full or off */ }
 }
 
@@ -141,17 +142,33 @@ function recall() {
   if (location.search || form().querySelector(".wrong")) return;
   let values;
   try { values = JSON.parse(sessionStorage.getItem(MEMORY()) || "[]"); } catch { return; }
+  const seen = new Map();
   for (const [name, which, value] of values) {
-    for (const field of form().querySelectorAll(`[name="${CSS.escape(name)}"]`)) {
-      if (field.type === "file") continue;
-      if (field.type === "checkbox" || field.type === "radio") { if (field.value === which) field.checked = value; }
-      else field.value = value;
+    const fields = [...form().querySelectorAll(`:is(${REMEMBERED})[name="${CSS.escape(name)}"]`)];
+    if (which) {
+      for (const field of fields) if (field.value === which.trim()) field.checked = value;
+      continue;
     }
+    const field = fields.filter((each) => !CHOSEN.has(each.type))[seen.get(name) ?? 0]; // several have the same name
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    if (field) field.value = value;
   }
   for (const field of form().querySelectorAll("image-field")) field.show?.();
   for (const drawer of form().querySelectorAll("details:has(image-field)")) {
     if (drawer.querySelector("image-field input[type=hidden]").value) drawer.open = true;
   }
+}
+
+/** The choices of Pets stand in the address, since the server knows what belongs to each: breeds, drawings, the prompt. */
+function rememberInAddress() {
+  const query = new URLSearchParams();
+  const data = [...new FormData(form())].filter(([, value]) => typeof value === "string" && value.trim());
+  const given = Object.fromEntries(data);
+  for (const [name, value] of data) {
+    if (name === "made" || (name === "prompt" && value.trim() === (given.made ?? "").trim())) continue;
+    query.append(name, value);
+  }
+  if (query.toString().length < 6000) history.replaceState(history.state, "", `${location.pathname}?${query}`);
 }
 
 // F, C and 1 to 5 act on the result that holds the focus; Ctrl and Enter in the form create.
@@ -179,9 +196,11 @@ function take(event, files) {
 
 customElements.define("image-field", ImageField);
 if (form()) {
-  if (form().id !== "pets") {
-    recall();
-    document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(remember); });
+  const keep = form().id === "pets" ? rememberInAddress : remember;
+  if (form().id !== "pets") recall();
+  document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(keep); });
+  if (form().id === "marketing") { // what depends on the industry that was chosen before
+    addEventListener("load", () => document.getElementById("marketing-industry")?.dispatchEvent(new Event("change", { bubbles: true })));
   }
   // A breed is chosen by its picture or from the list of the others: the last choice counts.
   document.addEventListener("change", (event) => {
@@ -196,7 +215,7 @@ if (form()) {
   document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
   // A link to the empty form forgets what was typed.
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); } catch { /* it is off */ } }
+    if (event.target.closest?.("[data-anew]")) { try { sessionStorage.removeItem(MEMORY()); sessionStorage.removeItem("limner.mask"); } catch { /* it is off */ } }
   });
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;

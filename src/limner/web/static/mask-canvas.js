@@ -27,6 +27,8 @@ const loaded = (url) => new Promise((resolve, reject) => {
   image.src = url;
 });
 
+const KEPT = "limner.mask";
+
 class MaskCanvas extends HTMLElement {
   static formAssociated = true;
 
@@ -147,7 +149,7 @@ class MaskCanvas extends HTMLElement {
         this.picture.src = url;
         this.canvas.width = image.naturalWidth;
         this.canvas.height = image.naturalHeight;
-        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); }
+        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); } else await this.recall(url);
       } catch (error) {
         this.message.textContent = error.message;
       }
@@ -448,7 +450,34 @@ class MaskCanvas extends HTMLElement {
     clearTimeout(this.timer);
     this.pending = false;
     const blob = await this.png();
+    this.keep(blob);
     this.publish(blob && new File([blob], "mask.png", { type: "image/png" }));
+  }
+
+  /** Keep what is painted for the case that the page is loaded again before it is sent. */
+  async keep(blob) {
+    const image = this.shown;
+    const bytes = blob ? new Uint8Array(await blob.arrayBuffer()) : null;
+    try {
+      if (!bytes) sessionStorage.removeItem(KEPT);
+      else sessionStorage.setItem(KEPT, JSON.stringify({ image, mask: btoa(Array.from(bytes, (each) => String.fromCharCode(each)).join("")) }));
+    } catch { /* storage is full or off */ }
+  }
+
+  /** Paint again what was painted on this image before the page was loaded again. */
+  async recall(url) {
+    let kept = null;
+    try { kept = JSON.parse(sessionStorage.getItem(KEPT) || "null"); } catch { /* storage is off */ }
+    if (kept?.image !== url) return;
+    const file = new File([Uint8Array.from(atob(kept.mask), (each) => each.charCodeAt(0))], "mask.png", { type: "image/png" });
+    const place = URL.createObjectURL(file);
+    try {
+      this.draw(await loaded(place));
+    } finally {
+      URL.revokeObjectURL(place);
+    }
+    this.painted = true;
+    this.publish(file);
   }
 
   publish(file) {
