@@ -21,6 +21,8 @@ from limner.core.files import expand_home
 from limner.models import hub, loading
 from limner.models.logging import quiet_libraries
 from limner.plugins import registry
+from limner.store.files import translate_disk_errors
+from limner.store.removal import remove
 
 MEGABYTE = 10**6
 
@@ -148,7 +150,8 @@ def delete(name: str) -> int:
     found = next((each for each in repositories if (each.repo_type, each.repo_id) == ("model", repository)), None)
     if found is None:
         raise LimnerError(f"{name!r} is not downloaded", "limner models lists what is")
-    shutil.rmtree(found.repo_path)
+    with translate_disk_errors(found.repo_path):
+        remove(Path(found.repo_path), cache)
     return found.size_on_disk
 
 
