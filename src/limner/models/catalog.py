@@ -29,7 +29,9 @@ MEGABYTE = 10**6
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None."""
+    """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None.
+    terms: a sentence on a licence that restricts its use.
+    """
 
     name: str
     family: str
@@ -38,6 +40,7 @@ class NamedModel:
     memory: float
     licence: str
     place: Path | None
+    terms: str = ""
 
 
 def list_models() -> list[NamedModel]:
@@ -45,7 +48,8 @@ def list_models() -> list[NamedModel]:
     models = []
     for name, (family, alias) in registry.aliases().items():
         place = loading.resolve(name).on_disk()
-        models.append(NamedModel(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
+        facts = alias.reference, alias.gigabytes, alias.memory, alias.licence, place, alias.terms or ""
+        models.append(NamedModel(name, family, *facts))
     return sorted(models, key=lambda model: (model.gigabytes, model.name))
 
 

@@ -187,8 +187,8 @@ class Store(Database):
 
     def counts(self, queue: str, owner: str | None = None) -> dict[tuple[str, Status], int]:
         """How many runs of a queue there are of each kind and status. owner: only those of this account."""
-        query = select(RunRow.kind, RunRow.status, func.count()).where(RunRow.queue == queue)
-        query = query if owner is None else query.where(RunRow.owner == owner)
+        which = {"queue": queue} if owner is None else {"queue": queue, "owner": owner}
+        query = select(RunRow.kind, RunRow.status, func.count()).filter_by(**which)
         with self.session() as session:
             rows = session.execute(query.group_by(RunRow.kind, RunRow.status))
             return {(kind, Status(status)): count for kind, status, count in rows}

@@ -137,21 +137,35 @@ class Filter:
 
 @dataclass(frozen=True)
 class Tile:
-    """An image in the gallery. stars: the viewer's own, 0 without."""
+    """An image in the gallery. stars: the viewer's own, 0 without. day: when it was made, in UTC."""
 
     id: int
     sha256: str
     prompt: str
     stars: int
     favourite: bool
+    day: str
 
 
 def tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
     """Images as tiles."""
     return [
-        Tile(image.id, image.sha256, image.request.prompt, image.mine.stars if image.mine else 0, image.favourite)
+        Tile(
+            image.id,
+            image.sha256,
+            image.request.prompt,
+            image.mine.stars if image.mine else 0,
+            image.favourite,
+            day_text(image.created),
+        )
         for image in images
     ]
+
+
+def day_text(time: datetime) -> str:
+    """The day of a time in UTC: "30 Nov", with its year where that is another one."""
+    time, now = time.astimezone(UTC), datetime.now(UTC)
+    return f"{time.day} {time:%b}" if time.year == now.year else f"{time.day} {time:%b %Y}"
 
 
 def filters(

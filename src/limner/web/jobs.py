@@ -78,11 +78,11 @@ _HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 class JobView:
     """A run as an entry of the queue.
 
-    state: names its colour; one of the statuses, "lost", "silent" or "stopping". position: among all waiting runs, from
-    1. explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer they take,
-    in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again continues from
-    its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of the same account
-    come after it. first, last: whether it is the first or last waiting run that the caller can move.
+    state: names its colour; one of the statuses, "lost", "silent" or "stopping". position: among all waiting runs,
+    from 1. explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer
+    they take, in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again
+    continues from its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of
+    the same account come after it. first, last: whether it is the first or last waiting run that the caller can move.
     """
 
     id: str

@@ -53,6 +53,8 @@ MOST_TILES = 300
 MOST_CHOSEN = 2000
 """Most images that one action applies to."""
 MOST_COMPARED = 4
+TINY = 128
+"""Width in pixels of images that are shown at most four times as large."""
 MOST_FIELDS = 500
 router = APIRouter(prefix="/gallery")
 QueryDep = Annotated[GalleryQuery, Query()]
@@ -162,6 +164,7 @@ def compare(
         "gallery_compare.html",
         images=[(image, url_of(reference_of(image))) for image in images],
         differences=differing_facts(images),
+        tiny=all((image.fact("width") or TINY + 1) <= TINY for image in images),
     )
 
 
