@@ -19,6 +19,7 @@ from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest
 from limner.store.tables import ImageIndexRow
 from limner.studio.images import Viewer
+from limner.web.gallery import day_text
 from limner.web.pages.gallery import MOST_CHOSEN, MOST_TILES, SHOWN
 from pages import PART, text_of, tree
 
@@ -393,6 +394,29 @@ def test_conditions_are_shown_and_left_out_one_by_one(site):
     fewer = parse_qs(urlsplit(chips[0].get("href")).query)
     assert "search" not in fewer and fewer["tag"] == ["breed=corgi"] and fewer["days"] == ["7"]
     assert not site.page("/gallery").xpath("//ul[@class='conditions']")
+
+
+def test_each_day_is_told_on_its_first_image(site):
+    ids = [add_image(site.studio, name) for name in ("a cat", "a dog", "a fox")]
+    with site.studio.store.session() as session:
+        then = datetime(2020, 2, 3, 12, tzinfo=UTC)
+        session.execute(update(ImageIndexRow).where(ImageIndexRow.id.in_(ids[:2])).values(created=then))
+    now = day_text(datetime.now(UTC))
+    page = site.page("/gallery")
+    assert page.xpath("//span[@class='day']/text()") == [now, "3 Feb 2020"]
+    assert page.xpath("//li[span[@class='day']]/@data-id") == [str(ids[2]), str(ids[1])]
+    assert site.page("/gallery?order=oldest").xpath("//span[@class='day']/text()") == ["3 Feb 2020", now]
+    assert not site.page("/gallery?order=best").xpath("//span[@class='day']")
+    assert [each["day"] for each in site.client.get(f"/gallery/tiles?ids={ids[0]}").json()] == ["3 Feb 2020"]
+
+
+def test_small_images_are_not_blown_up(site):
+    small, large = add_image(site.studio, size=(128, 128)), add_image(site.studio, size=(320, 240))
+    assert site.page(f"/gallery/{small}").xpath("//figure//img/@class") == ["tiny"]
+    assert not site.page(f"/gallery/{large}").xpath("//figure//img/@class")
+    assert not site.page(f"/gallery/compare?id={small}&id={large}").xpath("//*[@class='tiny']")
+    other = add_image(site.studio, size=(64, 64))
+    assert len(site.page(f"/gallery/compare?id={small}&id={other}").xpath("//*[@class='tiny']")) == 3
 
 
 def test_images_of_the_last_days(site):

@@ -16,6 +16,7 @@ import pytest
 import serving
 import waiting
 from browsing import PHONE, opened, overflow, serious_findings
+from gallery import add_image
 from limner.core.accounts import Caller, Role
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Progress, Stage
@@ -225,6 +226,14 @@ def test_an_adapter_leaves_the_list_with_its_images_kept(site, tmp_path):
     assert len(page.xpath("//li[@class='book']")) == 1 and "not listed any more" not in text_of(page)
 
 
+def test_images_name_the_adapter_as_the_library_does(site, tmp_path):
+    _, reference = train(site, tmp_path)
+    image, other = (add_image(site.studio, adapter=({"path": reference, "weight": each},)) for each in (1.0, 0.5))
+    for place in (f"/gallery/{image}", f"/gallery/compare?id={image}&id={other}"):
+        shown = text_of(site.page(place).xpath("//main//dl[@class='facts'] | //main//table")[0])
+        assert "comet dog" in shown and reference[7:15] not in shown, place
+
+
 def test_what_is_off_the_list_is_put_back_later(site, tmp_path):
     run, _ = train(site, tmp_path)
     site.client.post(f"/library/trained/{run}/remove")
@@ -259,14 +268,16 @@ def test_the_disk_that_limner_uses_is_told(site, models, tmp_path, monkeypatch):
     (tmp_path / "hub").mkdir()
     (tmp_path / "hub" / "weights").write_bytes(bytes(3_000))
     (tmp_path / "hub" / "link").symlink_to(tmp_path / "hub" / "weights")
-    _, reference = train(site, tmp_path)
+    _, reference = train(site, tmp_path, preview=False)
+    (tmp_path / "photo").write_bytes(bytes(700))
+    site.studio.files.save(tmp_path / "photo")
     used = site.studio.library.disk()
     assert used.adapters == site.studio.files.bytes(reference) + len(site.studio.files.read(reference[7:], 0, 9999))
     assert used.models == 3_000, "a link does not count"
-    assert used.images == 0 and used.others > 0
+    assert (used.images, used.others) == (0, 700)
     facts = site.page("/library/models").xpath("//details[summary[starts-with(text(), 'Limner uses')]]//dl")
-    assert text_of(facts[0]).startswith("Images 0 bytes Adapters")
-    assert "Downloaded models 3.0 kB" in text_of(facts[0])
+    assert text_of(facts[0]).startswith("Images0 bytesAdapters")
+    assert "Downloaded models3.0 kB" in text_of(facts[0])
 
 
 def test_licences_are_links_with_a_plain_sentence(site, models):

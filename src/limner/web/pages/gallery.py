@@ -154,6 +154,7 @@ def compare(
     request: Request,
     studio: StudioDep,
     view: ViewDep,
+    caller: CallerDep,
     id: Annotated[list[int], Query(max_length=MOST_FIELDS)] = [],  # noqa: B006
     ids: Annotated[str, Query(max_length=1000)] = "",
 ) -> HTMLResponse:
@@ -163,7 +164,7 @@ def compare(
         request,
         "gallery_compare.html",
         images=[(image, url_of(reference_of(image))) for image in images],
-        differences=differing_facts(images),
+        differences=differing_facts(images, adapter_names(studio, caller)),
         tiny=all((image.fact("width") or TINY + 1) <= TINY for image in images),
     )
 
@@ -314,7 +315,7 @@ def _details(
         "stem": file_stem(image),
         "before": before,
         "after": after,
-        "facts": image_facts(image),
+        "facts": image_facts(image, adapter_names(studio, caller) if image.request.adapter else {}),
         "texts": settings_texts(image),
         "create": settings_query(image),
         "vary": settings_query(image, {"image": reference}),
