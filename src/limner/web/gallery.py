@@ -309,8 +309,8 @@ def _named(names: Mapping[str, str], found: re.Match[str]) -> str:
 def differing_facts(images: Sequence[GeneratedImage], names: Mapping[str, str]) -> list[tuple[str, list[Any]]]:
     """The facts in which images differ: the name, and the value for each image."""
     known = [{"Prompt": image.request.prompt, **dict(image_facts(image, names))} for image in images]
-    names = dict.fromkeys(name for facts in known for name in facts)
-    rows = [(name, [facts.get(name, "") for facts in known]) for name in names]
+    titles = dict.fromkeys(name for facts in known for name in facts)
+    rows = [(name, [facts.get(name, "") for facts in known]) for name in titles]
     return [(name, values) for name, values in rows if len(set(map(str, values))) > 1]
 
 
