@@ -131,7 +131,7 @@ def test_what_was_erased_is_counted(call: TestClient) -> None:
     files = [("files", ("a.png", b"one")), ("files", ("b.png", b"three"))]
     made = call.post("/v1/folders", files=files).json()
     manifest = len(call.get(made["url"].replace("folders", "files")).content)
-    gone = {"runs": [], "derived": [], "files": 3, "bytes": 8 + manifest}
+    gone = {"runs": [], "derived": [], "pictures": [], "files": 3, "bytes": 8 + manifest}
     assert call.delete(made["url"]).json() == gone
 
 

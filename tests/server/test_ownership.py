@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -72,7 +73,7 @@ def path_of(reference: str) -> str:
 def picture_of(studio: Studio, run: str, body: bytes) -> int:
     sha256 = hashlib.sha256(body).hexdigest()
     details = {"width": 32, "height": 32, "reference": f"sha256:{sha256}", "base": "/srv/models/secret"}
-    made = studio.store.add_artifact(run, "picture", f"/srv/{run}.png", sha256, details)
+    made = studio.store.add_artifact(run, "picture", f"/srv/{run}-{sha256[:8]}.png", sha256, details)
     assert made.id is not None
     return made.id
 
@@ -316,7 +317,7 @@ def test_no_answer_reveals_what_others_have(setup: Setup) -> None:
         ("POST", "/v1/comparisons", {"better": "NAME", "worse": "NAME"}, [sha256]),
         *((method, "/v1/files/NAME", None, [sha256, folder_sha256]) for method in ("GET", "HEAD", "DELETE")),
         *((method, "/v1/folders/NAME", None, [folder_sha256, sha256]) for method in ("GET", "HEAD", "DELETE")),
-        ("GET", "/v1/pictures/NAME", None, [sha256]),
+        *((method, "/v1/pictures/NAME", None, [sha256]) for method in ("GET", "DELETE")),
     ]
     for method, path in (("GET", ""), ("GET", "/events"), ("GET", "/verdicts"), ("DELETE", ""), ("POST", "/cancel")):
         calls.append((method, f"/v1/runs/NAME{path}", None, [setup.run, newer]))
@@ -353,6 +354,55 @@ def test_files_that_others_used_are_not_erased(setup: Setup) -> None:
     assert setup.bob.delete(f"/v1/runs/{over}").status_code == 200
     assert setup.ann.delete(f"/v1/runs/{run}?derived=true").json()["runs"] == [run]
     setup.ann.delete(path_of(reference))
+
+
+def test_one_image_is_erased_by_its_account_only_and_alone(setup: Setup, tmp_path: Path) -> None:
+    run = setup.ann.post("/v1/runs", json=PAINT | {"count": 2}).json()["id"]
+    second, third = (picture_of(setup.studio, run, png(colour)) for colour in ("gold", "plum"))
+    (tmp_path / "gold").write_bytes(png("gold"))
+    setup.studio.files.put(tmp_path / "gold")
+    setup.studio.store.update(run, status=Status.RUNNING)
+    assert setup.ann.delete(f"/v1/pictures/{second}").status_code == 409
+    setup.studio.store.update(run, status=Status.DONE)
+    assert setup.bob.delete(f"/v1/pictures/{second}").status_code == 404
+    reply = setup.ann.delete(f"/v1/pictures/{second}").json()
+    assert (reply["runs"], reply["pictures"], reply["files"]) == ([], [second], 1)
+    assert setup.ann.get(f"/v1/pictures/{second}").status_code == 404
+    assert [each["id"] for each in setup.ann.get(f"/v1/pictures?run={run}").json()] == [third]
+    assert setup.ann.delete(f"/v1/pictures/{third}").json()["runs"] == [run], "no image is left"
+
+
+def test_a_viewer_erases_no_image_of_its_account(setup: Setup) -> None:
+    run = setup.studio.enqueue(GenerateRequest(prompt="a"), caller=Caller(account="vic")).id
+    picture = picture_of(setup.studio, run, png("green"))
+    assert setup.vic.get(f"/v1/pictures/{picture}").status_code == 200
+    assert setup.vic.delete(f"/v1/pictures/{picture}").status_code == 403
+    setup.root.delete(f"/v1/pictures/{picture}").raise_for_status()
+
+
+def test_an_image_of_the_command_line_is_erased_there(setup: Setup) -> None:
+    run = setup.studio.store.create(GenerateRequest(prompt="a")).id
+    picture = picture_of(setup.studio, run, png("green"))
+    refused = setup.root.delete(f"/v1/pictures/{picture}")
+    assert refused.status_code == 409 and "command line" in refused.json()["detail"]
+
+
+def test_an_image_that_others_used_is_not_erased(setup: Setup) -> None:
+    run = setup.ann.post("/v1/runs", json=PAINT | {"count": 2}).json()["id"]
+    body = png("teal")
+    reference = setup.ann.post("/v1/files", content=body, headers=RAW).json()["reference"]
+    picture = picture_of(setup.studio, run, body)
+    picture_of(setup.studio, run, png("navy"))
+    setup.studio.store.update(run, status=Status.DONE)
+    setup.ann.post("/v1/shares", json={"reference": reference, "account": "bob"}).raise_for_status()
+    over = setup.bob.post("/v1/runs", json=PAINT | {"image": reference}).json()["id"]
+    assert setup.ann.delete(f"/v1/pictures/{picture}").status_code == 409
+    refused = setup.ann.delete(f"/v1/pictures/{picture}?derived=true")
+    assert refused.status_code == 409 and "is used by others (1)" in refused.json()["detail"]
+    assert setup.bob.get(f"/v1/runs/{over}").status_code == 200
+    setup.root.delete(f"/v1/pictures/{picture}?derived=true").raise_for_status()
+    assert setup.bob.get(f"/v1/runs/{over}").status_code == 404
+    assert setup.ann.get(f"/v1/runs/{run}").status_code == 200
 
 
 def test_verification_names_the_run_to_those_who_may_see_it(setup: Setup) -> None:

@@ -106,7 +106,7 @@ def test_running_runs_are_not_erased(call: Client) -> None:
 
 def test_an_unused_upload_is_erased(call: Client) -> None:
     kept = call("POST", "/v1/files", b"\x89PNG").json
-    assert call("DELETE", kept["url"]).json == {"runs": [], "derived": [], "files": 1, "bytes": 4}
+    assert call("DELETE", kept["url"]).json == {"runs": [], "derived": [], "pictures": [], "files": 1, "bytes": 4}
     problem(call("GET", kept["url"]), 404)
 
 

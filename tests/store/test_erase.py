@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,11 @@ from sqlalchemy import update
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
-from limner.core.events import Notice
+from limner.core.events import ArtifactCreated, ArtifactKind, Notice
 from limner.core.feedback import ImageQuery, Rating
 from limner.core.moderation import CheckStage, Verdict
 from limner.core.requests import GenerateRequest, TrainRequest
-from limner.core.runs import Status
+from limner.core.runs import Artifact, Status
 from limner.store import erase as erasing
 from limner.store.blobs import Blobs
 from limner.store.erase import EraseSelection, InUse, RunInProgress
@@ -54,6 +55,15 @@ class Household:
         (self.studio.store.folder(run.id) / owner_file(self.studio.store)).touch()
         self.studio.store.update(run.id, status=Status.DONE, finished=datetime.now(UTC))
         return run.id
+
+    def add_image(self, run: str, name: str) -> Artifact:
+        """An image of a run, in its working folder and stored."""
+        place = self.studio.store.folder(run) / "out-1" / "e" / f"{name}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(f"image {name}".encode())
+        reference = self.studio.files.save(place)
+        sha256 = reference.removeprefix("sha256:")
+        return self.studio.store.add_artifact(run, "picture", place, sha256, {"reference": reference})
 
     def made(self, run: str, kind: str, place: Path) -> str:
         reference = self.studio.files.save(place)
@@ -219,6 +229,112 @@ def test_stored_responses_of_an_account_without_runs_are_erased(house: Household
     house.studio.maintenance.erase(EraseSelection(owner="dan"))
     assert records.begin("dan", "k", "d" * 64) is None
     assert records.begin("eve", "k", "d" * 64) == StoredResponse(200, {}, b"of dan")
+
+
+def four_images(house: Household) -> tuple[str, list[int]]:
+    """A run of bob with four images, and their ids."""
+    run = house.run(GenerateRequest(prompt="e", count=4), owner="bob")
+    for name in ("one", "two", "three", "four"):
+        made = house.add_image(run, name)
+        house.studio.store.add_event(run, ArtifactCreated(what=ArtifactKind.IMAGE, path=made.path, sha256=made.sha256))
+    return run, ImageIndex(house.studio.store).of_run(Viewer(), run)
+
+
+def test_one_image_of_four_is_erased_alone(house: Household, tmp_path: Path) -> None:
+    run, ids = four_images(house)
+    images, feedback = ImageIndex(house.studio.store), FeedbackStore(house.studio.store)
+    for image in ids:
+        feedback.rate(Viewer("bob"), image, Rating(stars=4))
+    before = house.bodies
+    gone = images.get(Viewer(), ids[1])
+    dry = house.studio.maintenance.erase(EraseSelection(images=(ids[1],)), dry=True)
+    assert images.of_run(Viewer(), run) == ids and house.bodies == before and Path(gone.path).exists()
+    done = house.studio.maintenance.erase(EraseSelection(images=(ids[1],), scope="bob"))
+    assert done == dry and (done.runs, done.images, len(done.files)) == ([], [ids[1]], 1)
+    assert house.bodies == before - {b"image two"} and not Path(gone.path).exists()
+    assert house.studio.runs.get(run).status is Status.DONE
+    assert images.of_run(Viewer(), run) == [ids[0], *ids[2:]]
+    assert [image.mine and image.mine.stars for image in images.some(Viewer("bob"), ids)] == [4, 4, 4]
+    assert all(Path(each.path).exists() for each in house.studio.runs.artifacts(run))
+    events = [event for _, _, event in house.studio.runs.events(run) if isinstance(event, ArtifactCreated)]
+    assert len(events) == 3 and gone.sha256 not in {event.sha256 for event in events}
+    house.studio.maintenance.backup(tmp_path / "backup.zip")
+    with zipfile.ZipFile(tmp_path / "backup.zip") as archive:
+        assert f"files/{gone.sha256}" not in archive.namelist()
+        assert gone.sha256.encode() not in b"".join(archive.read(name) for name in archive.namelist())
+    with pytest.raises(LimnerError, match=f"there is no image {ids[1]}"):
+        house.studio.maintenance.erase(EraseSelection(images=(ids[1],)))
+
+
+def test_a_run_whose_images_are_all_erased_goes_with_them(house: Household) -> None:
+    run, ids = four_images(house)
+    house.studio.maintenance.erase(EraseSelection(images=tuple(ids[:3])))
+    assert run in house.runs
+    done = house.studio.maintenance.erase(EraseSelection(images=(ids[3],)))
+    assert (done.runs, done.images) == ([run], []) and run not in house.runs
+
+
+def test_an_image_that_another_run_used_is_erased_only_with_it(house: Household) -> None:
+    run, ids = four_images(house)
+    used = ImageIndex(house.studio.store).get(Viewer(), ids[0]).reference
+    over = house.run(GenerateRequest(prompt="f", image=used), owner="bob")
+    house.add_image(over, "over")
+    with pytest.raises(InUse, match=f"image {ids[0]} cannot go alone: 1 was made with it") as caught:
+        house.studio.maintenance.erase(EraseSelection(images=(ids[0],)))
+    assert caught.value.by == [f"run {over} (generate)"]
+    assert house.studio.maintenance.erase(EraseSelection(images=(ids[1],))).derived == [], "nobody used this one"
+    done = house.studio.maintenance.erase(EraseSelection(images=(ids[0],)), derived=True)
+    assert (done.derived, done.images) == ([over], [ids[0]])
+    assert {run, house.other} <= house.runs and over not in house.runs
+    assert not {b"image one", b"image over"} & house.bodies and b"image three" in house.bodies
+
+
+def test_an_image_whose_bytes_another_run_made_too_leaves_its_file(house: Household) -> None:
+    _, ids = four_images(house)
+    twin = house.run(GenerateRequest(prompt="g"), owner="cleo")
+    house.add_image(twin, "one")
+    used = ImageIndex(house.studio.store).get(Viewer(), ids[0]).reference
+    house.run(GenerateRequest(prompt="h", image=used), owner="cleo")
+    done = house.studio.maintenance.erase(EraseSelection(images=(ids[0],), scope="bob"))
+    assert (done.derived, done.files) == ([], []) and b"image one" in house.bodies
+
+
+def test_converted_copies_and_verdicts_and_shares_of_an_image_go_with_it(house: Household) -> None:
+    run, ids = four_images(house)
+    gone, stays = (ImageIndex(house.studio.store).get(Viewer(), each) for each in ids[:2])
+    (artifact,) = (each for each in house.studio.runs.artifacts(run) if each.id == ids[0])
+    house.studio.images.add_copy(artifact, house.file("copy", b"image one as jpeg"), "jpeg")
+    policy = hashlib.sha256(b"a policy").hexdigest()
+    house.studio.verdicts.save_policy(policy, "a policy")
+    for image in (gone, stays):
+        verdict = Verdict(stage=CheckStage.IMAGE, subject=image.sha256, check="words", allowed=True)
+        house.studio.verdicts.add([verdict], policy, run=run, owner="bob")
+    house.studio.accounts.add_key("dan")
+    for image in (gone, stays):
+        house.studio.files.grants.share("bob", image.reference, 1, "dan")
+    house.studio.maintenance.erase(EraseSelection(images=(ids[0],), scope="bob"))
+    assert not {b"image one", b"image one as jpeg"} & house.bodies
+    assert [each.subject for each in house.studio.verdicts.list(99, run=run, stage=CheckStage.IMAGE)] == [stays.sha256]
+    assert house.studio.files.grants.missing("dan", [gone.reference, stays.reference]) == [gone.reference]
+
+
+def test_an_image_of_a_running_run_or_of_another_account_is_not_erased(house: Household) -> None:
+    run, ids = four_images(house)
+    with pytest.raises(InUse, match="is used by others"):
+        house.studio.maintenance.erase(EraseSelection(images=(ids[0],), scope="ann"), derived=True)
+    house.studio.store.update(run, status=Status.RUNNING, queue="default")
+    with pytest.raises(RunInProgress, match=f"run {run} is being executed"):
+        house.studio.maintenance.erase(EraseSelection(images=(ids[0],)))
+    assert ImageIndex(house.studio.store).of_run(Viewer(), run) == ids
+
+
+def test_images_that_another_machine_erased_are_removed_from_working_folders(house: Household) -> None:
+    run, ids = four_images(house)
+    folder = house.studio.store.folder(run) / "out-1" / "e"
+    left = folder / "erased.png"
+    left.write_bytes(b"erased elsewhere")
+    house.studio.maintenance.clean()
+    assert not left.exists() and len(list(folder.iterdir())) == len(ids)
 
 
 def test_a_running_run_is_not_erased(house: Household) -> None:

@@ -19,6 +19,7 @@ from limner.core.feedback import ImageQuery, Rating
 from limner.core.requests import GenerateRequest
 from limner.store.tables import ImageIndexRow
 from limner.studio.images import Viewer
+from limner.web.gallery import day_text
 from limner.web.pages.gallery import MOST_CHOSEN, MOST_TILES, SHOWN
 from pages import PART, text_of, tree
 
@@ -395,6 +396,29 @@ def test_conditions_are_shown_and_left_out_one_by_one(site):
     assert not site.page("/gallery").xpath("//ul[@class='conditions']")
 
 
+def test_each_day_is_told_on_its_first_image(site):
+    ids = [add_image(site.studio, name) for name in ("a cat", "a dog", "a fox")]
+    with site.studio.store.session() as session:
+        then = datetime(2020, 2, 3, 12, tzinfo=UTC)
+        session.execute(update(ImageIndexRow).where(ImageIndexRow.id.in_(ids[:2])).values(created=then))
+    now = day_text(datetime.now(UTC))
+    page = site.page("/gallery")
+    assert page.xpath("//span[@class='day']/text()") == [now, "3 Feb 2020"]
+    assert page.xpath("//li[span[@class='day']]/@data-id") == [str(ids[2]), str(ids[1])]
+    assert site.page("/gallery?order=oldest").xpath("//span[@class='day']/text()") == ["3 Feb 2020", now]
+    assert not site.page("/gallery?order=best").xpath("//span[@class='day']")
+    assert [each["day"] for each in site.client.get(f"/gallery/tiles?ids={ids[0]}").json()] == ["3 Feb 2020"]
+
+
+def test_small_images_are_not_blown_up(site):
+    small, large = add_image(site.studio, size=(128, 128)), add_image(site.studio, size=(320, 240))
+    assert site.page(f"/gallery/{small}").xpath("//figure//img/@class") == ["tiny"]
+    assert not site.page(f"/gallery/{large}").xpath("//figure//img/@class")
+    assert not site.page(f"/gallery/compare?id={small}&id={large}").xpath("//*[@class='tiny']")
+    other = add_image(site.studio, size=(64, 64))
+    assert len(site.page(f"/gallery/compare?id={small}&id={other}").xpath("//*[@class='tiny']")) == 3
+
+
 def test_images_of_the_last_days(site):
     with site.studio.store.session() as session:
         old, new = add_image(site.studio, "a cat"), add_image(site.studio, "a dog")
@@ -425,20 +449,20 @@ def test_an_erasure_that_fails_is_said_and_its_images_come_back(site):
     assert "Not erased:" not in text_of(site.page("/gallery")), "it is said once"
 
 
-def test_erasing_says_first_what_else_goes(site):
+def test_one_image_of_a_job_is_erased_alone_and_comes_back_with_undo(site):
     one = add_image(site.studio, "a cat")
     run = site.studio.runs.get(site.studio.images.get(VIEW, one).run)
     beside, other = add_image(site.studio, run=run), add_image(site.studio, "a dog")
-    asked = tree(choose(site, "/gallery/erase?search=cat", ids=f"{one}"))
-    assert text_of(asked.xpath("//h1")[0]) == "Erase 2 images?" and "The job that made it made 1 more" in text_of(asked)
+    assert choose(site, "/gallery/erase", ids=f"{one}").status_code == 303
+    page = site.page("/gallery")
+    assert all_ids(site) == [other, beside] == ids_in(page) and "1 image was erased" in text_of(page)
+    assert site.client.get(f"/gallery/{one}").status_code == 404
+    choose(site, "/gallery/erase/undo", **undo_of(page))
     assert all_ids(site) == [other, beside, one]
-    form = asked.xpath("//form")[0]
-    fields = dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
-    done = choose(site, form.get("action"), sure=form.xpath(".//button/@value")[0], **fields)
-    assert done.status_code == 303 and done.headers["location"] == "/gallery?search=cat"
-    assert all_ids(site) == [other]
-    choose(site, "/gallery/erase/undo", **undo_of(site.page("/gallery")))
-    assert all_ids(site) == [other, beside, one]
+    choose(site, "/gallery/erase", ids=f"{one}")
+    erasures(site).finish()
+    assert all_ids(site) == [other, beside] == [image.id for image in site.studio.images.list(VIEW, ImageQuery())]
+    assert site.studio.runs.get(run.id), "the job stays with its other image"
 
 
 def test_erasing_also_names_what_was_made_with_the_images(site):
@@ -449,10 +473,15 @@ def test_erasing_also_names_what_was_made_with_the_images(site):
     asked = tree(choose(site, "/gallery/erase", ids=f"{one}"))
     assert "1 other job used this image" in text_of(asked)
     assert asked.xpath("//button[@name='sure']/@value") == ["derived"]
-    choose(site, "/gallery/erase", ids=f"{one}", sure="yes")
-    assert all_ids(site) == [made, one], "a confirmation of less is none"
+    assert text_of(asked.xpath("//h1")[0]) == "Erase 2 images?" and "1 more image" in text_of(asked)
+    assert all_ids(site) == [made, one], "nothing goes before it is confirmed"
+    form = asked.xpath("//form")[0]
+    fields = dict(zip(form.xpath(".//input/@name"), form.xpath(".//input/@value"), strict=True))
+    done = choose(site, form.get("action"), sure="derived", **fields)
+    assert done.status_code == 303 and all_ids(site) == []
+    choose(site, "/gallery/erase/undo", **undo_of(site.page("/gallery")))
+    assert all_ids(site) == [made, one]
     choose(site, "/gallery/erase", ids=f"{one}", sure="derived")
-    assert all_ids(site) == []
     erasures(site).finish()
     assert not site.studio.images.list(VIEW, ImageQuery())
 

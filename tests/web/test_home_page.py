@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gallery import add_image
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS
@@ -104,3 +105,15 @@ def test_the_account_of_another_sees_none_of_it(guarded):
     guarded.client.post("/first-subject")
     (run,) = guarded.studio.runs.list(owner="ann")
     assert guarded.studio.files.grants.owns("ann", run.request.data)
+
+
+def test_of_several_images_of_an_example_the_first_is_shown(site):
+    site.client.post("/first-image")
+    run = site.studio.runs.list()[0]
+    for _ in range(3):
+        add_image(site.studio, run=run)
+    site.studio.store.update(run.id, status=Status.DONE)
+    (card,) = site.page("/").xpath("//article")
+    assert len(card.xpath(".//img")) == 1
+    assert "/thumbnails/512/" in card.xpath(".//img/@src")[0], "its small copy is as large as shown"
+    assert card.xpath(".//a[text()='And 2 more']/@href") == [f"/runs/{run.id}"]

@@ -16,6 +16,7 @@ import pytest
 import serving
 import waiting
 from browsing import PHONE, opened, overflow, serious_findings
+from gallery import add_image
 from limner.core.accounts import Caller, Role
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Progress, Stage
@@ -26,7 +27,7 @@ from limner.studio.library import HeaderFacts, header_facts
 from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
 from limner.web.pages.library import size_text
-from pages import PART, text_of, tree
+from pages import PART, adapter_file, text_of, tree
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
 OURS = {
@@ -225,6 +226,70 @@ def test_an_adapter_leaves_the_list_with_its_images_kept(site, tmp_path):
     assert len(page.xpath("//li[@class='book']")) == 1 and "not listed any more" not in text_of(page)
 
 
+def test_images_name_the_adapter_as_the_library_does(site, tmp_path):
+    _, reference = train(site, tmp_path)
+    image, other = (add_image(site.studio, adapter=({"path": reference, "weight": each},)) for each in (1.0, 0.5))
+    for place in (f"/gallery/{image}", f"/gallery/compare?id={image}&id={other}"):
+        shown = text_of(site.page(place).xpath("//main//dl[@class='facts'] | //main//table")[0])
+        assert "comet dog" in shown and reference[7:15] not in shown, place
+
+
+def test_what_is_off_the_list_is_put_back_later(site, tmp_path):
+    run, _ = train(site, tmp_path)
+    site.client.post(f"/library/trained/{run}/remove")
+    page = site.page("/library")
+    (fold,) = page.xpath("//details[contains(@class, 'off')]")
+    assert text_of(fold.xpath("./summary")[0]) == "Off the list (1)" and "comet dog" in text_of(fold)
+    site.client.post(fold.xpath(".//form/@action")[0])
+    page = site.page("/library")
+    assert len(page.xpath("//li[@class='book']")) == 1 and not page.xpath("//details[contains(@class, 'off')]")
+
+
+def test_adapters_that_were_uploaded_are_listed_to_their_account(guarded, tmp_path):
+    site = guarded
+    (tmp_path / "cat.safetensors").write_bytes(adapter_file(ss_output_name="my cat", ss_base_model_version="sd_v1"))
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG no adapter")
+    for name in ("cat.safetensors", "photo.png"):
+        reference = site.studio.files.upload(tmp_path / name, Caller(account="ann"))
+        if name.startswith("cat"):
+            adapter = reference
+    ann, ben = (
+        {"Authorization": f"Bearer {site.studio.accounts.add_key(name, Role.MAKER)[1]}"} for name in ("ann", "ben")
+    )
+    page = tree(site.client.get("/library", headers=ann))
+    (entry,) = page.xpath("//section[@aria-labelledby='uploaded']//li")
+    assert entry.xpath(".//a[text()='Download']/@href") == [f"/v1/files/{adapter.removeprefix('sha256:')}"]
+    assert adapter.partition(":")[2] in entry.xpath(".//a[text()='Use it']/@href")[0]
+    assert not tree(site.client.get("/library", headers=ben)).xpath("//section[@aria-labelledby='uploaded']")
+
+
+def test_the_disk_that_limner_uses_is_told(site, models, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "weights").write_bytes(bytes(3_000))
+    (tmp_path / "hub" / "link").symlink_to(tmp_path / "hub" / "weights")
+    _, reference = train(site, tmp_path, preview=False)
+    (tmp_path / "photo").write_bytes(bytes(700))
+    site.studio.files.save(tmp_path / "photo")
+    used = site.studio.library.disk()
+    assert used.adapters == site.studio.files.bytes(reference) + len(site.studio.files.read(reference[7:], 0, 9999))
+    assert used.models == 3_000, "a link does not count"
+    assert (used.images, used.others) == (0, 700)
+    facts = site.page("/library/models").xpath("//details[summary[starts-with(text(), 'Limner uses')]]//dl")
+    assert text_of(facts[0]).startswith("Images0 bytesAdapters")
+    assert "Downloaded models3.0 kB" in text_of(facts[0])
+
+
+def test_licences_are_links_with_a_plain_sentence(site, models):
+    models[1] = SimpleNamespace(**{**vars(models[1]), "licence": "apache-2.0", "reference": "who/small/x.safetensors"})
+    models[2] = SimpleNamespace(**{**vars(models[2]), "terms": "huge may not be used commercially"})
+    page = site.page("/library/models")
+    links = page.xpath("//a[text()='apache-2.0']/@href")
+    assert "https://huggingface.co/who/small" in links
+    assert "You may sell the images." in text_of(page)
+    assert "huge may not be used commercially." in text_of(page.xpath("//p[@class='terms']")[0])
+
+
 def train_on_the_command_line(site, folder: Path, word: str = "comet") -> str:
     """A finished training run of the command line, with its adapter in a folder; the run's id."""
     request = TrainRequest(data="photos", class_word="dog", identifier=word)
@@ -352,7 +417,7 @@ def test_damaged_weights_are_listed_without_facts(site, tmp_path, content, monke
 
 
 def model(name: str, gigabytes: float = 2.0, place: Path | None = None, **others):
-    values = {"family": "sd", "reference": f"acme/{name}", "memory": 3.5, "licence": "openrail++"} | others
+    values = {"family": "sd", "reference": f"acme/{name}", "memory": 3.5, "licence": "openrail++", "terms": ""} | others
     return SimpleNamespace(name=name, gigabytes=gigabytes, place=place, **values)
 
 

@@ -18,7 +18,7 @@ from limner.core.accounts import Caller, Role
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Restarted, Stage
 from limner.core.requests import GenerateRequest, PrepareRequest, SweepRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Status
-from limner.store.queue import Queue
+from limner.store.queue import LEASE, SILENCE, Queue
 from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.web import live
@@ -159,7 +159,7 @@ def test_an_action_goes_back_to_where_it_was_sent_from(site):
         return answer.headers["location"]
 
     for header in ("Referer", "HX-Current-URL"):
-        assert target(header, "/queue?kind=generate&stopped=x&a=b") == "/queue?kind=generate"
+        assert target(header, "/queue?kind=generate&stopped=x&a=b") == "/queue?kind=generate&stopped=x"
         assert target(header, f"/runs/{run.id}") == f"/runs/{run.id}" and target(header, "/") == "/"
         for other in ("/queue", "/gallery", "//evil.example/queue/", "/runs/a/b", ""):
             assert target(header, other) == "/queue", other
@@ -250,6 +250,39 @@ def test_a_running_job_that_was_cancelled_is_stopping(site):
     assert job.get("data-state") == "stopping" and buttons(job) == [] and "current step" in text_of(job)
 
 
+def test_a_worker_that_does_not_answer_is_said_before_its_lease_ends(site):
+    run = generate(site)
+    Queue(site.studio.store).claim("worker", 1)
+    assert entry(site, run.id).get("data-state") == "running"
+    with site.studio.store.session() as session:
+        session.execute(update(RunRow).values(lease=datetime.now(UTC) + LEASE - SILENCE - timedelta(seconds=1)))
+    job = entry(site, run.id)
+    assert job.get("data-state") == "silent" and "does not answer" in text_of(job) and "Stop" in buttons(job)
+    site.client.post(f"/runs/{run.id}/cancel")
+    assert entry(site, run.id).get("data-state") == "stopping"
+
+
+def test_a_training_is_told_in_plain_words_and_its_newest_preview_once(site, tmp_path):
+    site.studio.enqueue(TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier="sks"))
+    run, lease = claim(site)
+    line = "8 images, 1 of them held out; 400 steps of 4 at 128 px, learning rate 0.001"
+    for text in (line, "12 images, 3 with a caption; 50 steps of 1 at 64 px", "few images"):
+        site.studio.store.add_event(run.id, Notice(text=text), lease)
+    first = made(site, run, lease, ArtifactKind.PREVIEW, "1.png", b"\x89PNG first", tmp_path, step=20)
+    newest = made(site, run, lease, ArtifactKind.PREVIEW, "2.png", b"\x89PNG newest", tmp_path, step=40)
+    page = site.page(f"/runs/{run.id}")
+    assert [text_of(each) for each in page.xpath("//article/p[@class='notice']")] == [
+        "It learns from 7 images in 400 small steps. 1 more is kept aside, to see what it has learned.",
+        "It learns from 12 images in 50 small steps.",
+        "few images",
+    ]
+    assert line in text_of(page.xpath("//article/details")[0])
+    for reference, times in ((first, 1), (newest, 1)):
+        assert len(page.xpath(f"//img[contains(@src, '{reference.removeprefix('sha256:')}')]")) == times
+    Queue(site.studio.store).finish(lease, Status.DONE)
+    assert len(site.page(f"/runs/{run.id}").xpath("//section[h2='Previews']//img")) == 2
+
+
 def test_a_job_that_was_put_back_waits_again(site):
     run = generate(site)
     _, lease = claim(site)
@@ -283,8 +316,13 @@ def test_stop_after_this_can_be_undone(site):
     page = site.page(response.headers["location"])
     (undo,) = page.xpath("//form[@class='undo']")
     assert "2 waiting jobs were stopped" in text_of(undo)
+    later = site.client.post(
+        f"/runs/{a.id}/cancel", headers={"Referer": f"http://127.0.0.1{response.headers['location']}"}
+    )
+    assert "2 waiting jobs were stopped" in text_of(site.page(later.headers["location"])), "other actions leave it"
     back = site.client.post(undo.get("action"), data={"run": undo.xpath(".//input/@value")})
     assert back.status_code == 303
+    assert not site.page(response.headers["location"]).xpath("//form[@class='undo']"), "they are back"
     assert {run.status for run in site.studio.runs.list()} == {Status.RUNNING, Status.QUEUED}
 
 
@@ -302,8 +340,15 @@ def test_filters_by_state_and_kind(site):
     assert order(site, status="failed") == [failed.id] and order(site, status="queued") == [waiting.id, sweep.id]
     assert order(site, kind="sweep") == [sweep.id] and order(site, status="running") == []
     page = site.page("/queue", params={"kind": "sweep"})
-    assert page.xpath("//div[@aria-label='Kind']/a[@aria-current]/text()") == ["Sweep"]
-    assert "/queue?kind=sweep&status=failed" in page.xpath("//div[@aria-label='State']/a/@href")
+    chips = {
+        group: [text_of(each) for each in page.xpath(f"//div[@aria-label='{group}']/a")] for group in ("State", "Kind")
+    }
+    assert chips == {"State": [], "Kind": ["all 3", "Images 2", "Series 1"]}, "one state is no choice"
+    assert [text_of(each) for each in page.xpath("//div[@aria-label='Kind']/a[@aria-current]")] == ["Series 1"]
+    assert "one setting changed" in text_of(page)
+    both = site.page("/queue", params={"kind": "generate"})
+    assert [text_of(each) for each in both.xpath("//div[@aria-label='State']/a")] == ["all 2", "waiting 1", "failed 1"]
+    assert "/queue?kind=generate&status=failed" in both.xpath("//div[@aria-label='State']/a/@href")
     assert "/queue" in page.xpath("//div[@aria-label='Kind']/a/@href")
     for wrong in ({"kind": "<b>"}, {"status": "<b>"}, {"before": "nosuch"}):
         response = site.client.get("/queue", params=wrong)

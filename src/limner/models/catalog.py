@@ -21,13 +21,17 @@ from limner.core.files import expand_home
 from limner.models import hub, loading
 from limner.models.logging import quiet_libraries
 from limner.plugins import registry
+from limner.store.files import translate_disk_errors
+from limner.store.removal import remove
 
 MEGABYTE = 10**6
 
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None."""
+    """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None.
+    terms: a sentence on a licence that restricts its use.
+    """
 
     name: str
     family: str
@@ -36,6 +40,7 @@ class NamedModel:
     memory: float
     licence: str
     place: Path | None
+    terms: str = ""
 
 
 def list_models() -> list[NamedModel]:
@@ -43,7 +48,8 @@ def list_models() -> list[NamedModel]:
     models = []
     for name, (family, alias) in registry.aliases().items():
         place = loading.resolve(name).on_disk()
-        models.append(NamedModel(name, family, alias.reference, alias.gigabytes, alias.memory, alias.licence, place))
+        facts = alias.reference, alias.gigabytes, alias.memory, alias.licence, place, alias.terms or ""
+        models.append(NamedModel(name, family, *facts))
     return sorted(models, key=lambda model: (model.gigabytes, model.name))
 
 
@@ -148,7 +154,8 @@ def delete(name: str) -> int:
     found = next((each for each in repositories if (each.repo_type, each.repo_id) == ("model", repository)), None)
     if found is None:
         raise LimnerError(f"{name!r} is not downloaded", "limner models lists what is")
-    shutil.rmtree(found.repo_path)
+    with translate_disk_errors(found.repo_path):
+        remove(Path(found.repo_path), cache)
     return found.size_on_disk
 
 

@@ -13,9 +13,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
-from limner.core.accounts import Caller
-from limner.server.auth import CallerDep
-from limner.server.dependencies import QueuedRunDep, StudioDep, check_access
+from limner.core.accounts import Caller, Role
+from limner.server.auth import CallerDep, check_role
+from limner.server.dependencies import (
+    ImageDep,
+    QueuedRunDep,
+    StateDep,
+    StudioDep,
+    check_access,
+    find_queued_run,
+    find_run,
+)
 from limner.server.files import Sha256
 from limner.server.problems import HTTPError, Problem, problem_response
 from limner.server.profile import Profile
@@ -31,10 +39,13 @@ router = APIRouter(prefix="/v1", responses={409: {"model": Problem}, 404: {"mode
 
 
 class ErasedReply(BaseModel):
-    """What was erased. runs: ids; derived: those of them that used what was named. files: their number."""
+    """What was erased. runs: ids; derived: those of them that used what was named. pictures: ids of images whose runs
+    stay. files: their number.
+    """
 
     runs: list[str]
     derived: list[str]
+    pictures: list[int]
     files: int
     bytes: int
 
@@ -48,6 +59,19 @@ def erase_run(
     Refused while it is running, and if other runs use its artifacts, unless `derived` is true.
     """
     return _erase(studio, EraseSelection(runs=(run.id,), scope=caller.scope), derived)
+
+
+@router.delete("/pictures/{picture}", tags=["history"], response_model=ErasedReply)
+def erase_image(
+    studio: StudioDep, state: StateDep, picture: ImageDep, caller: CallerDep, derived: Derived = False
+) -> Response | ErasedReply:
+    """Erase one image of a run; the others stay. A run without any other image is erased.
+
+    Refused while the run is running, and if other runs use the image, unless `derived` is true.
+    """
+    check_role(caller, Role.MAKER)
+    find_queued_run(find_run(picture.run, state, caller))
+    return _erase(studio, EraseSelection(images=(picture.id,), scope=caller.scope), derived)
 
 
 @router.delete("/files/{sha256}", tags=["files"], response_model=ErasedReply)
@@ -84,7 +108,9 @@ def _erase(studio: Studio, wanted: EraseSelection, derived: bool) -> Response | 
     except RunInProgress as error:
         raise HTTPError(HTTPStatus.CONFLICT, error.problem, error.remedy) from error
     runs = [*erased.runs, *erased.derived]
-    return ErasedReply(runs=runs, derived=erased.derived, files=len(erased.files), bytes=erased.bytes)
+    return ErasedReply(
+        runs=runs, derived=erased.derived, pictures=erased.images, files=len(erased.files), bytes=erased.bytes
+    )
 
 
 @contextmanager

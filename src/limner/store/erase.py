@@ -1,4 +1,4 @@
-"""Erases runs and files for good, with all files that only they used.
+"""Erases runs, images and files for good, with all files that only they used.
 
 Rows are deleted first, in one transaction, and then files, so that no row refers to a deleted file. Files that a crash
 leaves behind are removed as orphans later.
@@ -6,15 +6,17 @@ leaves behind are removed as orphans later.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Select, delete, select
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
+from limner.core.events import ArtifactCreated, ArtifactKind
 from limner.core.runs import Status
 from limner.store.blobs import REFERENCE, Blobs
 from limner.store.feedback import update_mean
@@ -28,15 +30,18 @@ from limner.store.tables import (
     CollectionRow,
     ComparisonRow,
     DraftRow,
+    EventRow,
     FavouriteRow,
     GrantRow,
     IdempotencyRow,
+    ImageIndexRow,
     RatingRow,
     RunRow,
     VerdictRow,
     WebhookRow,
 )
 
+T = TypeVar("T")
 IDS_PER_STATEMENT = 500
 """Databases accept only so many."""
 
@@ -59,6 +64,7 @@ class ErasureResult:
 
     runs: the selected ones. derived: runs that used their results. uploads: references. files: hashes; bytes: of these
     files. left: results outside of the home, which are never deleted. orphans: number of unreferenced files.
+    images: ids of those whose runs stay. working: their files in the folders of these runs.
     """
 
     runs: list[str] = field(default_factory=list[str])
@@ -68,17 +74,21 @@ class ErasureResult:
     bytes: int = 0
     left: list[str] = field(default_factory=list[str])
     orphans: int = 0
+    images: list[int] = field(default_factory=list[int])
+    working: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
 class EraseSelection:
     """What to erase.
 
-    runs: ids. references: of files and folders, with all that was made of them. owner: all that an account has.
-    scope: refuse to erase what belongs to another account than this one; None for no such limit.
+    runs: ids. images: ids; a run of which no image would be left is erased as a whole. references: of files and
+    folders, with all that was made of them. owner: all that an account has. scope: refuse to erase what belongs to
+    another account than this one; None for no such limit.
     """
 
     runs: tuple[str, ...] = ()
+    images: tuple[int, ...] = ()
     references: tuple[str, ...] = ()
     owner: str | None = None
     scope: str | None = None
@@ -104,6 +114,7 @@ def erase(
         contents.expand(all_mentions(session))
     done = ErasureResult()
     with suppress(_DryRun), store.writing() as session:
+        selection = _with_whole_runs(session, selection)
         plan = _plan(session, contents, selection)
         _refuse_others(session, selection, plan)
         if not derived and (by := [*_describe(session, plan.derived), *plan.folders]):
@@ -128,7 +139,8 @@ class ErasePlan:
     """Rows to delete.
 
     runs: the selected ones. derived: runs that used their results. uploads: reference and owner. folders: references of
-    uploaded folders that contain a selected file. mentions: of files that may be deleted.
+    uploaded folders that contain a selected file. mentions: of files that may be deleted. images: artifacts of images
+    and of their copies, by the run that stays.
     """
 
     runs: list[str]
@@ -136,6 +148,7 @@ class ErasePlan:
     uploads: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     folders: list[str] = field(default_factory=list[str])
     mentions: set[str] = field(default_factory=set[str])
+    images: dict[str, list[ArtifactRow]] = field(default_factory=dict[str, list[ArtifactRow]])
 
 
 def _plan(session: Session, contents: FolderContents, selection: EraseSelection) -> ErasePlan:
@@ -154,8 +167,11 @@ def _plan(session: Session, contents: FolderContents, selection: EraseSelection)
         others = {reference for reference, _ in uploads - theirs}
         mentions |= {mention for reference, _ in gone if reference not in others for mention in mentions_in(reference)}
     made = sorted(references.makers(exact) - set(runs))
-    derived = [*made, *references.derived([*runs, *made], set(map(hash_of, mentions)))]
-    results = {hash_of(mention) for run in (*runs, *derived) for mention in references.made.get(run, ())}
+    images = _artifacts_of_images(session, selection.images)
+    alone = _hashes_only_of(session, images, {*runs, *made})
+    derived = [*made, *references.derived([*runs, *made], alone.union(map(hash_of, mentions)))]
+    results = alone.union(hash_of(mention) for run in (*runs, *derived) for mention in references.made.get(run, ()))
+    images = {run: rows for run, rows in images.items() if run not in derived}
     gone |= {
         (reference, owner) for reference, owner, giver in rows if giver is not None and hash_of(reference) in results
     }
@@ -167,14 +183,60 @@ def _plan(session: Session, contents: FolderContents, selection: EraseSelection)
         }
     rest = {upload for upload in uploads - gone if selection.scope in (None, upload[1])}
     folders = {upload for upload in rest if exact & contents.expand(mentions_in(upload[0]))}
-    return ErasePlan(runs, derived, gone | folders, sorted({reference for reference, _ in folders}), mentions)
+    uploads = gone | folders
+    return ErasePlan(runs, derived, uploads, sorted({reference for reference, _ in folders}), mentions, images)
+
+
+def _with_whole_runs(session: Session, selection: EraseSelection) -> EraseSelection:
+    """A selection with the runs of which all images are selected, and only the images of other runs."""
+    if not selection.images:
+        return selection
+    chosen: dict[str, set[int]] = {}
+    for ids in _batches(selection.images):
+        for id, run in session.execute(select(ImageIndexRow.id, ImageIndexRow.run).where(ImageIndexRow.id.in_(ids))):
+            chosen.setdefault(run, set()).add(id)
+    if missing := set(selection.images).difference(*chosen.values()):
+        raise LimnerError(f"there is no image {min(missing)}", "it may have been erased already")
+    whole = [run for run, ids in chosen.items() if ids >= set(session.scalars(_images_of(run)))]
+    runs = tuple(dict.fromkeys((*selection.runs, *sorted(whole))))
+    rest = sorted(id for run, ids in chosen.items() if run not in runs for id in ids)
+    return replace(selection, runs=runs, images=tuple(rest))
+
+
+def _images_of(run: str) -> Select[int]:
+    return select(ImageIndexRow.id).where(ImageIndexRow.run == run)
+
+
+def _artifacts_of_images(session: Session, images: Iterable[int]) -> dict[str, list[ArtifactRow]]:
+    """The artifacts of images, and those of copies of them in other formats, by run."""
+    found: dict[str, list[ArtifactRow]] = {}
+    for ids in _batches(list(images)):
+        for row in session.scalars(select(ArtifactRow).where(ArtifactRow.id.in_(ids))):
+            found.setdefault(row.run, []).append(row)
+    for run, rows in found.items():
+        hashes = {row.sha256 for row in rows}
+        copies = select(ArtifactRow).where(ArtifactRow.run == run, ArtifactRow.kind == ArtifactKind.COPY)
+        rows += [row for row in session.scalars(copies) if row.details.get("of") in hashes]
+    return found
+
+
+def _hashes_only_of(session: Session, images: dict[str, list[ArtifactRow]], runs: set[str]) -> set[str]:
+    """The hashes of images that are no result of a run besides these runs, and no other result of their own."""
+    rows = [row for each in images.values() for row in each]
+    ids = {row.id for row in rows}
+    others: set[str] = set()
+    for hashes in _batches([row.sha256 for row in rows]):
+        same = select(ArtifactRow.id, ArtifactRow.run, ArtifactRow.sha256).where(ArtifactRow.sha256.in_(hashes))
+        others |= {sha256 for id, run, sha256 in session.execute(same) if id not in ids and run not in runs}
+    return {row.sha256 for row in rows} - others
 
 
 def _refuse_others(session: Session, selection: EraseSelection, plan: ErasePlan) -> None:
     """Raise InUse if runs of other accounts than the scope would be erased."""
     if selection.scope is None:
         return
-    owners = [owner for ids in _batches([*plan.runs, *plan.derived]) for owner in session.scalars(_owners(ids))]
+    runs = [*plan.runs, *plan.derived, *plan.images]
+    owners = [owner for ids in _batches(runs) for owner in session.scalars(_owners(ids))]
     others = ["a run of another account" for owner in owners if owner != selection.scope]
     if others:
         raise InUse(f"{_title(selection)} is used by others ({len(others)})", "ask an admin to erase it", others)
@@ -190,14 +252,16 @@ def delete_rows(
 ) -> ErasureResult:
     """Delete the rows of a plan; returns which files may be deleted then. protected: mentions of files to keep."""
     runs = [*plan.runs, *plan.derived]
-    _refuse_running(store, session, runs)
+    _refuse_running(store, session, [*runs, *plan.images])
     references = RunReferences(session, contents)
     mentions = set(plan.mentions).union(*(references.used.get(run, set()) | references.made[run] for run in runs))
     mentions |= {mention for reference, _ in plan.uploads for mention in mentions_in(reference)}
-    left = _outside(session, store.home, runs)
-    owners = {owner for ids in _batches(runs) for owner in session.scalars(_owners(ids))}
+    owners = {owner for ids in _batches([*runs, *plan.images]) for owner in session.scalars(_owners(ids))}
     owners |= {owner for _, owner in plan.uploads}
     session.execute(delete(IdempotencyRow).where(IdempotencyRow.account.in_(owners)))  # may contain erased data
+    images, paths = _delete_images(session, plan.images)
+    mentions |= images
+    left = _outside(session, store.home, runs, paths)
     for ids in _batches(runs):
         session.execute(delete(RunRow).where(RunRow.id.in_(ids)))
     for reference, owner in plan.uploads:
@@ -207,7 +271,37 @@ def delete_rows(
     files = contents.expand(mentions) - contents.expand(all_mentions(session) | set(protected))
     sizes = {sha256: blobs.size(sha256) for sha256 in sorted(files) if sha256 in blobs}
     uploads = sorted({reference for reference, _ in plan.uploads})
-    return ErasureResult(plan.runs, plan.derived, uploads, sorted(sizes), sum(sizes.values()), left)
+    return ErasureResult(
+        plan.runs,
+        plan.derived,
+        uploads,
+        sorted(sizes),
+        sum(sizes.values()),
+        left,
+        images=sorted(row.id for rows in plan.images.values() for row in rows if row.kind == ArtifactKind.IMAGE),
+        working=[path for path in paths if Path(path).is_relative_to(runs_folder(store.home))],
+    )
+
+
+def _delete_images(session: Session, images: dict[str, list[ArtifactRow]]) -> tuple[set[str], list[str]]:
+    """Delete images of runs that stay, with the events and verdicts on them; returns their mentions and their paths."""
+    mentions: set[str] = set()
+    paths: list[str] = []
+    for run, rows in images.items():
+        mentions |= {row.sha256 for row in rows}.union(*(mentions_in(row.details.get("reference", "")) for row in rows))
+        paths += [row.path for row in rows]
+        ids = [row.id for row in rows]
+        session.execute(delete(ArtifactRow).where(ArtifactRow.id.in_(ids)))
+        kept = set(session.scalars(select(ArtifactRow.sha256).where(ArtifactRow.run == run)))
+        gone = {row.sha256 for row in rows} - kept
+        session.execute(delete(VerdictRow).where(VerdictRow.run == run, VerdictRow.subject.in_(gone)))
+        made = select(EventRow).where(
+            EventRow.run == run, EventRow.kind == ArtifactCreated.model_fields["kind"].default
+        )
+        for event in session.scalars(made).all():
+            if event.payload.get("sha256") in gone:
+                session.delete(event)
+    return mentions, paths
 
 
 def _remove_from_drafts(session: Session, uploads: set[tuple[str, str]]) -> None:
@@ -242,6 +336,8 @@ def remove_files(store: Store, blobs: Blobs, done: ErasureResult) -> None:
             for sha256 in done.files:
                 if sha256 not in used:
                     blobs.remove(sha256)
+    for path in done.working:
+        discard(Path(path), runs_folder(store.home))
     for run in [*done.runs, *done.derived]:
         discard(runs_folder(store.home) / run, runs_folder(store.home))
 
@@ -256,9 +352,9 @@ def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
                 raise RunInProgress(f"run {row.id} is being executed", "cancel it first")
 
 
-def _outside(session: Session, home: Path, runs: list[str]) -> list[str]:
-    """The existing results of runs outside of the home."""
-    found: list[str] = []
+def _outside(session: Session, home: Path, runs: list[str], paths: list[str]) -> list[str]:
+    """The existing results of runs, and those at these paths, that are outside of the home."""
+    found = [*paths]
     for ids in _batches(runs):
         found += session.scalars(select(ArtifactRow.path).where(ArtifactRow.run.in_(ids)).order_by(ArtifactRow.id))
     return [path for path in found if not Path(path).is_relative_to(home) and Path(path).exists()]
@@ -274,13 +370,14 @@ def _describe(session: Session, runs: list[str]) -> list[str]:
 
 def _title(selection: EraseSelection) -> str:
     """A selection for messages."""
-    items = [*(f"run {run}" for run in selection.runs), *(reference[:19] for reference in selection.references)]
+    items = [*(f"run {run}" for run in selection.runs), *(f"image {image}" for image in selection.images)]
+    items += [reference[:19] for reference in selection.references]
     return ", ".join([*items, *([] if selection.owner is None else [f"all data of {selection.owner!r}"])])
 
 
-def _owners(runs: list[str]) -> Select[str]:
+def _owners(runs: Sequence[str]) -> Select[str]:
     return select(RunRow.owner).where(RunRow.id.in_(runs))
 
 
-def _batches(ids: list[str]) -> Iterable[list[str]]:
+def _batches(ids: Sequence[T]) -> Iterable[Sequence[T]]:
     return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))

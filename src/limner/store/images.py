@@ -41,19 +41,22 @@ class Viewer:
 
     account: whose ratings, favourites and collections count as "mine". owner: only images of this account; None for
     all. stored: only images whose file is stored by content, so that every machine can read it. hidden: runs whose
-    images are not visible.
+    images are not visible. hidden_images: ids of others that are not.
     """
 
     account: str = ""
     owner: str | None = None
     stored: bool = False
     hidden: frozenset[str] = frozenset()
+    hidden_images: frozenset[int] = frozenset()
 
     def sees(self, image: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
         """The condition that an image is visible."""
         conditions = [true() if self.owner is None else image.owner == self.owner]
         if self.hidden:
             conditions.append(image.run.not_in(self.hidden))
+        if self.hidden_images:
+            conditions.append(image.id.not_in(self.hidden_images))
         if self.stored:
             artifact = aliased(ArtifactRow)
             conditions.append(exists().where(artifact.id == image.id, artifact.reference.is_not(None)))

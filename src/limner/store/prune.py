@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -102,9 +103,23 @@ def clean_machine(store: Store, blobs: Blobs) -> None:
     for place in marked:
         if place.parent.name not in known:
             discard(place.parent, runs_folder(store.home))
+    _remove_erased_images(store, [place.parent for place in marked])
     for sha256 in set(blobs.copies()):
         if sha256 not in blobs:
             blobs.remove_copies(sha256)
+
+
+def _remove_erased_images(store: Store, folders: list[Path]) -> None:
+    """Delete the images in working folders that were erased alone, so that their runs stay."""
+    places = {folder.name: folder for folder in folders if folder.is_dir()}
+    query = select(RunRow.id).where(RunRow.kind == "generate", RunRow.status == Status.DONE)
+    with store.session() as session:
+        done = [run for run in session.scalars(query) if run in places]
+    for run, artifacts in store.artifacts_of(done).items():
+        kept = {Path(each.path).parts[-3:] for each in artifacts}
+        for image in places[run].glob("out-*/*/*.png"):
+            if image.parts[-3:] not in kept:
+                discard(image, runs_folder(store.home))
 
 
 def owner_file(store: Store) -> str:

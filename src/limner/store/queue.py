@@ -28,6 +28,8 @@ from limner.store.tables import ArtifactRow, DeliveryRow, RunRow
 from limner.store.webhook_deliveries import announce
 
 LEASE = timedelta(seconds=30)
+SILENCE = timedelta(seconds=5)
+"""Age of a lease at which its worker does not answer: many heartbeats are missed then, and it may only be slow."""
 ATTEMPTS = 3
 
 
@@ -56,11 +58,13 @@ class QueueState:
 
     position: from 1, in the order in which workers claim runs; None for one that does not wait. lost: its worker died
     or cannot be reached, and the run waits for another one. stopping: it was cancelled and ends after its current step.
+    silent: its worker has not renewed its lease lately.
     """
 
     position: int | None = None
     lost: bool = False
     stopping: bool = False
+    silent: bool = False
 
 
 class Queue:
@@ -218,7 +222,8 @@ class Queue:
             for run, position, status, cancel, lease in session.execute(query):
                 running = status == Status.RUNNING
                 lost = running and lease is not None and lease < now
-                found[run] = QueueState(position, lost, running and cancel)
+                silent = running and lease is not None and not lost and lease < now + self.lease - SILENCE
+                found[run] = QueueState(position, lost, running and cancel, silent)
         return found
 
     def waiting(self, limit: int, kind: str | None = None, owner: str | None = None) -> list[Run]:

@@ -185,6 +185,14 @@ class Store(Database):
         with self.session() as session:
             return list(readable(session.scalars(query)))
 
+    def counts(self, queue: str, owner: str | None = None) -> dict[tuple[str, Status], int]:
+        """How many runs of a queue there are of each kind and status. owner: only those of this account."""
+        which = {"queue": queue} if owner is None else {"queue": queue, "owner": owner}
+        query = select(RunRow.kind, RunRow.status, func.count()).filter_by(**which)
+        with self.session() as session:
+            rows = session.execute(query.group_by(RunRow.kind, RunRow.status))
+            return {(kind, Status(status)): count for kind, status, count in rows}
+
     def update(self, run_id: str, **changes: Unpack[RunChanges]) -> Run:
         """Change the run with exactly this id; returns it as it is now."""
         with self.session() as session:

@@ -11,7 +11,7 @@ from limner.store.grants import Grants
 from limner.store.manifests import MAX_FILES, is_safe_name
 from limner.store.removal import discard
 
-__all__ = ["CHUNK_BYTES", "MAX_FILES", "REFERENCE", "StudioFiles", "is_safe_name"]
+__all__ = ["CHUNK_BYTES", "MAX_FILES", "REFERENCE", "StudioFiles", "discard", "is_safe_name"]
 
 
 class StudioFiles(Blobs):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import shutil
+import stat
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,6 +24,7 @@ from limner.core.runs import Artifact, Run, Status
 from limner.store.blobs import REFERENCE
 from limner.store.images import adapter_key
 from limner.store.runs import Store
+from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
@@ -29,6 +33,8 @@ NAME_TAG = "name"
 REMOVED_TAG = "removed"
 """The tag of a training run whose result is left out of the library."""
 LONGEST_NAME = 80
+SEARCHED_UPLOADS = 500
+"""Newest uploads of an account that are searched for adapters."""
 HEADER_BYTES = 4 * 2**20
 """Size of the largest header of a .safetensors file that is read."""
 KEPT = 512
@@ -90,12 +96,36 @@ class TrainedResult:
         return tuple(adapter_key(name) for name in (self.reference, str(self.path)) if name)
 
 
+@dataclass(frozen=True)
+class UploadedAdapter:
+    """An adapter that was uploaded as a file. says: what its header says. created: when it was uploaded."""
+
+    reference: str
+    says: AdapterFile
+    bytes: int
+    created: datetime
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """Bytes that Limner uses. others: photos and all other files. models: the cache of the hub. caches: what can be
+    made again, and the working folders of runs.
+    """
+
+    images: int
+    adapters: int
+    others: int
+    models: int
+    caches: int
+
+
 class StudioLibrary:
     """What training runs have made, those of the queue and those of the command line."""
 
     def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns) -> None:
         self._store, self._files, self._runs = store, files, runs
         self._known: dict[str, tuple[int, HeaderFacts | None]] = {}
+        self._described: dict[str, AdapterFile | None] = {}
 
     def list(
         self,
@@ -104,18 +134,19 @@ class StudioLibrary:
         before: str | None = None,
         hidden: Collection[str] = (),
         *,
-        removed: bool = False,
+        removed: bool | None = False,
     ) -> builtins.list[TrainedResult]:
         """Results of finished training runs, newest first. Runs of the command line belong to no owner.
 
-        before: id of a run; only older ones. hidden: runs that are left out. removed: also those that were removed.
+        before: id of a run; only older ones. hidden: runs that are left out. removed: those that were taken off the
+        list, instead of those on it; None for both.
         """
         found: builtins.list[TrainedResult] = []
         queue = None if owner is None else QUEUE
         while len(found) < limit:
             runs = self._store.list(limit, "train", Status.DONE, before, queue, owner)
             artifacts = self._store.artifacts_of(run.id for run in runs)
-            shown = (run for run in runs if run.id not in hidden and (removed or REMOVED_TAG not in run.tags))
+            shown = (run for run in runs if run.id not in hidden and removed in (None, REMOVED_TAG in run.tags))
             found += [result for run in shown if (result := self._result(run, artifacts[run.id])) is not None]
             if len(runs) < limit:
                 break
@@ -158,6 +189,52 @@ class StudioLibrary:
             details = {**each.details, "reference": self._files.save(Path(each.path))}
             self._store.add_artifact(run.id, each.kind, each.path, each.sha256, details)
         return self.get(run)
+
+    def uploaded(self, owner: str | None, made: Collection[str] = ()) -> builtins.list[UploadedAdapter]:
+        """Adapters among the newest files that an account uploaded, or any (None). made: references to leave out."""
+        found: dict[str, UploadedAdapter] = {}
+        uploads = [each for each in self._files.grants.list(owner) if each.giver is None]
+        for grant in uploads[:SEARCHED_UPLOADS]:
+            kind, _, sha256 = grant.reference.partition(":")
+            if kind != "sha256" or grant.reference in made or grant.reference in found:
+                continue
+            if (adapter := self._describe(sha256)) is not None:
+                found[grant.reference] = UploadedAdapter(grant.reference, adapter, grant.bytes, grant.created)
+        return [*found.values()]
+
+    def _describe(self, sha256: str) -> AdapterFile | None:
+        """What a stored file says of itself; None if it is no adapter. Its content never changes."""
+        if sha256 not in self._described:
+            if len(self._described) >= 4 * KEPT:
+                self._described.clear()
+            self._described[sha256] = describe_adapter(self._files, sha256)
+        return self._described[sha256]
+
+    def disk(self) -> DiskUse:
+        """What Limner uses on the disks of this machine, and of the store of its files."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        sizes = {blob.sha256: blob.bytes for blob in self._files}
+        images = {each.sha256 for each in self._store.artifacts(kind=ArtifactKind.IMAGE)} & sizes.keys()
+        trained: set[str] = set()
+        for kind in MADE:
+            references = {str(each.details.get("reference", "")) for each in self._store.artifacts(kind=kind)}
+            trained |= self._files_of(references) & sizes.keys()
+        trained -= images
+        home = self._store.home
+        return DiskUse(
+            images=sum(sizes[each] for each in images),
+            adapters=sum(sizes[each] for each in trained),
+            others=sum(sizes.values()) - sum(sizes[each] for each in images | trained),
+            models=folder_bytes(expand_home(HF_HUB_CACHE).absolute()),
+            caches=sum(folder_bytes(home / name) for name in ("cache", "thumbnails", "runs")),
+        )
+
+    def _files_of(self, references: Collection[str]) -> set[str]:
+        """The hashes of files, and of the files of folders."""
+        found = {each.partition(":")[2] for each in references if REFERENCE.fullmatch(each)}
+        folders = {each.partition(":")[2] for each in references if each.startswith("folder:")} & found
+        return found.union(*self._files.folder_hashes(folders).values())
 
     def free_gigabytes(self) -> float:
         """Free disk space where base models are stored on this machine."""
@@ -233,6 +310,22 @@ def name_of(run: Run) -> str:
     if not isinstance(request, TrainRequest):
         return ""
     return run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name
+
+
+def model_page(reference: str) -> str:
+    """The address of a model's page on the hub, where its licence is."""
+    return "https://huggingface.co/" + "/".join(reference.split("/")[:2])
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of the files below a folder; links do not count. 0 without the folder."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                status = os.lstat(os.path.join(place, name))
+                total += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return total
 
 
 def local_facts(place: Path) -> tuple[int | None, HeaderFacts | None]:

@@ -65,6 +65,10 @@ class StudioRuns:
         """The artifacts of several runs by run id, each newest first."""
         return self._store.artifacts_of(run_ids)
 
+    def counts(self, queue: str, owner: str | None = None) -> dict[tuple[str, Status], int]:
+        """How many runs of a queue there are of each kind and status. owner: only those of this account."""
+        return self._store.counts(queue, owner)
+
     def ended_among(self, run_ids: Collection[str]) -> builtins.list[str]:
         """The ids of those runs that have ended."""
         return self._store.ended_among(run_ids)

@@ -22,7 +22,7 @@ from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 from limner.web.rendering import part_text
-from limner.web.views import RunView, run_views
+from limner.web.views import RunView, run_views, small_url
 
 CARDS = {"job": ("job_card.html", "card"), "create": ("create_card.html", "card")}
 """What shows a job on a page: template and block."""
@@ -37,10 +37,13 @@ LONGEST_QUERY = 6000
 
 @dataclass(frozen=True)
 class Result:
-    """An image that was generated. reference: its name in requests. settings, prompt: as queries of the page Create."""
+    """An image that was generated. small: URL of its small copy. reference: its name in requests. settings, prompt: as
+    queries of the page Create.
+    """
 
     id: int
     url: str
+    small: str
     reference: str
     prompt: str
     width: int | None
@@ -89,6 +92,7 @@ def result_of(image: GeneratedImage) -> Result:
     return Result(
         id=image.id,
         url=url_of(reference),
+        small=small_url(url_of(reference)),
         reference=reference,
         prompt=request.prompt,
         width=image.fact("width"),

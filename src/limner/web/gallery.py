@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +23,7 @@ from limner.web.forms import as_command, as_python, form_fields
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
 DAYS = {1: "Today", 7: "Last 7 days", 30: "Last 30 days"}
-_HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{8})[0-9a-f]{56}")
+_HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{64})")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -137,21 +138,35 @@ class Filter:
 
 @dataclass(frozen=True)
 class Tile:
-    """An image in the gallery. stars: the viewer's own, 0 without."""
+    """An image in the gallery. stars: the viewer's own, 0 without. day: when it was made, in UTC."""
 
     id: int
     sha256: str
     prompt: str
     stars: int
     favourite: bool
+    day: str
 
 
 def tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
     """Images as tiles."""
     return [
-        Tile(image.id, image.sha256, image.request.prompt, image.mine.stars if image.mine else 0, image.favourite)
+        Tile(
+            image.id,
+            image.sha256,
+            image.request.prompt,
+            image.mine.stars if image.mine else 0,
+            image.favourite,
+            day_text(image.created),
+        )
         for image in images
     ]
+
+
+def day_text(time: datetime) -> str:
+    """The day of a time in UTC: "30 Nov", with its year where that is another one."""
+    time, now = time.astimezone(UTC), datetime.now(UTC)
+    return f"{time.day} {time:%b}" if time.year == now.year else f"{time.day} {time:%b %Y}"
 
 
 def filters(
@@ -267,8 +282,10 @@ def _text(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def image_facts(image: GeneratedImage) -> list[tuple[str, Any]]:
-    """The settings of an image with their plain names; the prompt is shown apart."""
+def image_facts(image: GeneratedImage, names: Mapping[str, str] | None = None) -> list[tuple[str, Any]]:
+    """The settings of an image with their plain names; the prompt is shown apart. names: of adapters, by the hash in
+    their reference.
+    """
     labels = {field.name: field.label for field in form_fields(KIND)}
     facts: list[tuple[str, Any]] = [("Model", image.request.model)]
     if image.fact("width") and image.fact("height"):
@@ -279,16 +296,21 @@ def image_facts(image: GeneratedImage) -> list[tuple[str, Any]]:
     for name, value in values.items():
         if name not in shown and value not in (None, ""):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            text = _HASH.sub(r"\1…", text) if isinstance(text, str) else text
+            text = _HASH.sub(partial(_named, names or {}), text) if isinstance(text, str) else text
             facts.append((labels.get(name, name.replace("_", " ")), text))
     return [*facts, ("Made", f"{image.created.astimezone(UTC):%d %B %Y, %H:%M} UTC")]
 
 
-def differing_facts(images: Sequence[GeneratedImage]) -> list[tuple[str, list[Any]]]:
+def _named(names: Mapping[str, str], found: re.Match[str]) -> str:
+    """The name of a stored file, or the begin of its hash."""
+    return names.get(found[1]) or f"{found[1][:8]}…"
+
+
+def differing_facts(images: Sequence[GeneratedImage], names: Mapping[str, str]) -> list[tuple[str, list[Any]]]:
     """The facts in which images differ: the name, and the value for each image."""
-    known = [{"Prompt": image.request.prompt, **dict(image_facts(image))} for image in images]
-    names = dict.fromkeys(name for facts in known for name in facts)
-    rows = [(name, [facts.get(name, "") for facts in known]) for name in names]
+    known = [{"Prompt": image.request.prompt, **dict(image_facts(image, names))} for image in images]
+    titles = dict.fromkeys(name for facts in known for name in facts)
+    rows = [(name, [facts.get(name, "") for facts in known]) for name in titles]
     return [(name, values) for name, values in rows if len(set(map(str, values))) > 1]
 
 

@@ -31,8 +31,8 @@ class Erase(Protocol):
 class Erasure:
     """What will be erased.
 
-    account: who chose it. derived: whether what was made with it is erased too. runs: those that go, of both. what: in
-    words, such as "3 images were". due: in seconds of the monotonic clock.
+    account: who chose it. derived: whether what was made with it is erased too. runs: those that go, of both. images:
+    those that go while their runs stay. what: in words, such as "3 images were". due: by the monotonic clock.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Erasure:
     selection: EraseSelection
     derived: bool
     runs: frozenset[str]
+    images: frozenset[int]
     what: str
     due: float
 
@@ -58,10 +59,20 @@ class Erasures:
         self._waiting: dict[str, Erasure] = {}
         self._problems: dict[str, str] = {}
 
-    def add(self, account: str, selection: EraseSelection, *, derived: bool, runs: Iterable[str], what: str) -> Erasure:
-        """Erase a selection in some seconds; its runs are hidden from now on."""
+    def add(
+        self,
+        account: str,
+        selection: EraseSelection,
+        *,
+        derived: bool,
+        runs: Iterable[str],
+        what: str,
+        images: Iterable[int] = (),
+    ) -> Erasure:
+        """Erase a selection in some seconds; its runs and images are hidden from now on."""
         due = time.monotonic() + self.seconds
-        made = Erasure(secrets.token_hex(8), account, selection, derived, frozenset(runs), what, due)
+        going = frozenset(runs), frozenset(images)
+        made = Erasure(secrets.token_hex(8), account, selection, derived, *going, what, due)
         with self._lock:
             self._waiting[made.id] = made
         timer = threading.Timer(self.seconds, self._carry_out, (made,))
@@ -84,6 +95,11 @@ class Erasures:
         """The runs that are not shown any more."""
         with self._lock:
             return frozenset[str]().union(*(each.runs for each in self._waiting.values()))
+
+    def hidden_images(self) -> frozenset[int]:
+        """The images that are not shown any more although their runs are."""
+        with self._lock:
+            return frozenset[int]().union(*(each.images for each in self._waiting.values()))
 
     def problem(self, account: str) -> str:
         """Why the last erasure of an account failed; "" if it did not. Returned once."""

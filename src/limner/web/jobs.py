@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -25,12 +25,22 @@ from limner.web.wording import on_page
 KIND_TEXTS = {
     "generate": "Images",
     "train": "Training",
-    "prepare": "Dataset",
-    "evaluate": "Evaluation",
+    "prepare": "Check of photos",
+    "evaluate": "Measurement",
     "compare": "Comparison",
-    "sweep": "Sweep",
-    "influence": "Influence",
+    "sweep": "Series",
+    "influence": "Origins",
 }
+KIND_HELP = {
+    "generate": "Images made from words.",
+    "train": "Limner learns a subject or a style from photos.",
+    "prepare": "Photos are checked, cropped and described before a training.",
+    "evaluate": "How well a trained subject is met, in numbers.",
+    "compare": "The same images by several models, side by side.",
+    "sweep": "The same image with one setting changed from image to image.",
+    "influence": "Which training photos an image owes most to.",
+}
+_TRAINED_ON = re.compile(r"([0-9]+) images?(?:, ([0-9]+) of them held out)?(?:, [^;]*)?; ([0-9]+) steps of ")
 ARTIFACT_TEXTS = {
     ArtifactKind.ADAPTER: "Adapter",
     ArtifactKind.MODEL: "Model",
@@ -70,11 +80,11 @@ _HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 class JobView:
     """A run as an entry of the queue.
 
-    state: names its colour; one of the statuses, "lost" or "stopping". position: among all waiting runs, from 1.
-    explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer they take,
-    in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again continues from
-    its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of the same account
-    come after it. first, last: whether it is the first or last waiting run that the caller can move.
+    state: names its colour; one of the statuses, "lost", "silent" or "stopping". position: among all waiting runs,
+    from 1. explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer
+    they take, in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again
+    continues from its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of
+    the same account come after it. first, last: whether it is the first or last waiting run that the caller can move.
     """
 
     id: str
@@ -175,7 +185,7 @@ def job_view(
     title, queued = title_of(run), run.queue is not None
     replies = [ArtifactReply.of(each, queued=queued) for each in made[:SHOWN_IMAGES]]
     images = [image_view(reply, title) for reply in replies if reply.url is not None]
-    working = name in ("running", "stopping")
+    working = name in ("running", "stopping", "silent")
     progress = run.progress if working else None
     done, total = progress.done if progress else 0, progress.total if progress else None
     left, at = "", "working" if working else ""
@@ -225,6 +235,8 @@ def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
     """The name of a run's state, its text, and an explanation where one is needed."""
     if state.lost and not state.stopping:
         return "lost", "waiting again", _lost(run)
+    if state.silent and not state.stopping:
+        return "silent", "no answer", _silent()
     if state.stopping:
         return "stopping", "stopping", "It ends after its current step."
     if run.status is Status.QUEUED and run.attempt:
@@ -232,6 +244,10 @@ def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
     if run.status is Status.RUNNING and run.attempt > 1:
         return "running", "running", f"Attempt {run.attempt}: its worker stopped before."
     return run.status, STATUS_TEXTS[run.status], ""
+
+
+def _silent() -> str:
+    return "The program that works on it does not answer. It may be busy; if it has ended, another one takes over soon."
 
 
 def _lost(run: Run) -> str:
@@ -377,6 +393,29 @@ def event_view(run: Run, number: int, time: datetime, event: Event) -> EventView
     elif isinstance(event, Restarted):
         text = f"Started again, attempt {event.attempt}"
     return EventView(number, shown, text if run.queue is not None else without_paths(text), warning)
+
+
+@dataclass(frozen=True)
+class NoticeView:
+    """A notice of a run. technical: what it says in technical terms, where its text is simpler; "" elsewhere."""
+
+    text: str
+    technical: str = ""
+
+
+def notice_views(run: Run, notices: Iterable[str]) -> list[NoticeView]:
+    """The notices of a run; what a training does is said in plain words."""
+    return [_plain_notice(text) if isinstance(run.request, TrainRequest) else NoticeView(text) for text in notices]
+
+
+def _plain_notice(text: str) -> NoticeView:
+    found = _TRAINED_ON.match(text)
+    if found is None:
+        return NoticeView(text)
+    images, kept, steps = (int(each or 0) for each in found.groups())
+    learns = f"It learns from {images - kept} image{'' if images - kept == 1 else 's'} in {steps:,} small steps."
+    aside = f" {kept} more {'is' if kept == 1 else 'are'} kept aside, to see what it has learned." if kept else ""
+    return NoticeView(learns + aside, text)
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -36,7 +36,7 @@ class OwnAdapter:
 
 def trained_adapters(studio: Studio, caller: Caller, *, removed: bool = False) -> list[OwnAdapter]:
     """The newest adapters that the caller trained and whose files exist. removed: also those off the Library's list."""
-    results = studio.library.list(LISTED, caller.scope, removed=removed)
+    results = studio.library.list(LISTED, caller.scope, removed=None if removed else False)
     found: dict[str, OwnAdapter] = {}
     for each in results:
         if each.kind is ArtifactKind.ADAPTER and each.bytes is not None:

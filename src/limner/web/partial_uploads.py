@@ -12,6 +12,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from limner.server.problems import HTTPError
+from limner.studio.files import discard
 
 DAY = 86_400.0
 MOST = 50
@@ -40,7 +41,11 @@ class PartialUploads:
         own = [path for path in files if path.name.startswith(f"{draft}-")]
         for path in files:
             if time.time() - _age(path) > DAY or path in own[: max(0, len(own) - MOST)]:
-                path.unlink(missing_ok=True)
+                self.remove(path)
+
+    def remove(self, place: Path) -> None:
+        """Delete the file of an upload, if it exists."""
+        discard(place, self._folder)
 
     async def receive(self, request: Request, place: Path, at: int, total: int, limit: int) -> bool:
         """Write the rest of an upload from a byte on; whether it is complete now.

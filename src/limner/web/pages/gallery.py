@@ -53,6 +53,8 @@ MOST_TILES = 300
 MOST_CHOSEN = 2000
 """Most images that one action applies to."""
 MOST_COMPARED = 4
+TINY = 128
+"""Width in pixels of images that are shown at most four times as large."""
 MOST_FIELDS = 500
 router = APIRouter(prefix="/gallery")
 QueryDep = Annotated[GalleryQuery, Query()]
@@ -65,7 +67,8 @@ def _erasures(request: Request) -> Erasures:
 
 async def current_view(view: AnyViewDep, request: Request) -> Viewer:
     """Return what the caller sees in the gallery: all but what is being erased."""
-    return replace(view, hidden=_erasures(request).hidden())
+    erasures = _erasures(request)
+    return replace(view, hidden=erasures.hidden(), hidden_images=erasures.hidden_images())
 
 
 ViewDep = Annotated[Viewer, Depends(current_view)]
@@ -73,7 +76,7 @@ ViewDep = Annotated[Viewer, Depends(current_view)]
 
 def find_image(picture: AnyImageDep, view: ViewDep) -> GeneratedImage:
     """Return the image that a path names; raises HTTPError (404) for one that is being erased."""
-    if picture.run in view.hidden:
+    if picture.run in view.hidden or picture.id in view.hidden_images:
         raise HTTPError(HTTPStatus.NOT_FOUND, f"image {picture.id} is being erased", "take it back in the gallery")
     return picture
 
@@ -151,6 +154,7 @@ def compare(
     request: Request,
     studio: StudioDep,
     view: ViewDep,
+    caller: CallerDep,
     id: Annotated[list[int], Query(max_length=MOST_FIELDS)] = [],  # noqa: B006
     ids: Annotated[str, Query(max_length=1000)] = "",
 ) -> HTMLResponse:
@@ -160,7 +164,8 @@ def compare(
         request,
         "gallery_compare.html",
         images=[(image, url_of(reference_of(image))) for image in images],
-        differences=differing_facts(images),
+        differences=differing_facts(images, adapter_names(studio, caller)),
+        tiny=all((image.fact("width") or TINY + 1) <= TINY for image in images),
     )
 
 
@@ -233,26 +238,32 @@ def export(studio: StudioDep, view: ViewDep, form: FormDep) -> StreamingResponse
 def erase(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, form: FormDep, query: QueryDep
 ) -> Response:
-    """Erase the chosen images in some seconds. If others would go with them, show that first."""
+    """Erase the chosen images in some seconds. If other jobs used them, show first what goes with them."""
     images = _images(studio, view, form, MOST_CHOSEN)
-    runs = tuple(dict.fromkeys(image.run for image in images))
-    selection = EraseSelection(runs=runs, scope=caller.scope)
+    ids = [image.id for image in images]
+    selection = EraseSelection(images=tuple(ids), scope=caller.scope)
     planned = studio.maintenance.erase(selection, derived=True, dry=True)
-    ids = [id for run in runs for id in studio.images.of_run(view, run)]
-    derived, sure = len(planned.derived), _last(form, "sure")
-    if (len(ids) == len(images) and not derived) or sure == ("derived" if derived else "yes"):
-        going = {*runs, *planned.derived}
-        _erasures(request).add(caller.account, selection, derived=bool(derived), runs=going, what=_were(len(ids)))
+    going = [*planned.runs, *planned.derived]
+    derived = [id for run in planned.derived for id in studio.images.of_run(view, run) if id not in ids]
+    if not planned.derived or _last(form, "sure") == "derived":
+        _erasures(request).add(
+            caller.account,
+            selection,
+            derived=bool(planned.derived),
+            runs=going,
+            images=planned.images,
+            what=_were(len(ids) + len(derived)),
+        )
         return _to_gallery(request, query)
     return page(
         request,
         "gallery_erase.html",
         query=query,
-        chosen=images,
-        ids=[image.id for image in images],
-        tiles=tiles(studio.images.some(view, ids[:SHOWN])),
+        ids=ids,
+        tiles=tiles(studio.images.some(view, [*ids, *derived][:SHOWN])),
         count=len(ids),
-        derived=derived,
+        derived=len(planned.derived),
+        more=len(derived),
         megabytes=planned.bytes / 1e6,
         seconds=round(_erasures(request).seconds),
     )
@@ -304,7 +315,7 @@ def _details(
         "stem": file_stem(image),
         "before": before,
         "after": after,
-        "facts": image_facts(image),
+        "facts": image_facts(image, adapter_names(studio, caller) if image.request.adapter else {}),
         "texts": settings_texts(image),
         "create": settings_query(image),
         "vary": settings_query(image, {"image": reference}),

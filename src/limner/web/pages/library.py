@@ -21,7 +21,7 @@ from limner.server.history import reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.studio.images import Viewer
-from limner.studio.library import LONGEST_NAME, REMOVED_TAG, TrainedResult
+from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter, model_page
 from limner.studio.maintenance import EraseSelection, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
@@ -31,6 +31,14 @@ from limner.web.rendering import page, part, wants_part
 from limner.web.views import small_url
 
 SHOWN = 24
+LICENCES = {
+    "apache-2.0": "You may sell the images.",
+    "creativeml-openrail-m": "You may sell the images; the licence forbids harmful uses.",
+    "openrail++": "You may sell the images; the licence forbids harmful uses.",
+}
+"""What licences of models say of images, in one sentence."""
+GATED = {"black-forest-labs/FLUX.1-dev": "Before the download you accept its licence on that page."}
+"""What has to be done before some models can be downloaded."""
 LISTED = 20
 """Most jobs that the page before a deletion lists."""
 router = APIRouter(prefix="/library")
@@ -71,6 +79,10 @@ class ModelView:
     fits: bool
     lacks: str
     use: str
+    page: str
+    terms: str
+    gated: str
+    warning: bool
 
 
 def find_result(run: RunDep, studio: StudioDep, request: Request) -> TrainedResult:
@@ -100,6 +112,9 @@ def show_library(
         find_run(before, state, caller)
     found = state.studio.library.list(SHOWN + 1, caller.scope, before, _erasures(request).hidden())
     results = [_result_view(state.studio, view, caller, result) for result in found[:SHOWN]]
+    library, known = state.studio.library, {result.reference for result in found}
+    off = library.list(SHOWN, caller.scope, None, _erasures(request).hidden(), removed=True) if before is None else []
+    uploaded = library.uploaded(caller.scope, known | {each.reference for each in off}) if before is None else []
     older = found[SHOWN - 1].run.id if len(found) > SHOWN else ""
     return page(
         request,
@@ -109,7 +124,23 @@ def show_library(
         erasing=_erasures(request).of(caller.account),
         problem=_erasures(request).problem(caller.account),
         removed=_removed(state, caller, removed),
+        off=[(each.run.id, each.name, moment(each.created)) for each in off],
+        uploaded=[_uploaded_view(each) for each in uploaded],
     )
+
+
+def _uploaded_view(adapter: UploadedAdapter) -> dict[str, str]:
+    """An adapter that was uploaded, as the library shows it."""
+    says = adapter.says
+    return {
+        "name": says.name or "Adapter without a name",
+        "trigger": ", ".join(says.trigger_words),
+        "base": says.base or "",
+        "size": size_text(adapter.bytes),
+        "made": moment(adapter.created),
+        "use": use_path(ArtifactKind.ADAPTER, adapter.reference),
+        "url": url_of(adapter.reference),
+    }
 
 
 def _removed(state: StateDep, caller: Caller, run_id: str) -> TrainedResult | None:
@@ -275,10 +306,22 @@ async def _models_page(
         return part(request, "library_models.html", "download", **shown)
     free = await run_sync(studio.library.free_gigabytes)
     models = [_model_view(studio, model, free) for model in await run_sync(studio.models)]
-    shown |= {"models": models, "free": f"{free:,.1f} GB"}
+    disk = await run_sync(studio.library.disk) if caller.scope is None else None
+    shown |= {"models": models, "free": f"{free:,.1f} GB", "disk": [] if disk is None else _disk_texts(disk)}
     if wants_part(request):
         return part(request, "library_models.html", "ended", status, **shown)
     return page(request, "library_models.html", status, **shown)
+
+
+def _disk_texts(disk: DiskUse) -> list[tuple[str, str]]:
+    parts = (
+        ("Images", disk.images),
+        ("Adapters", disk.adapters),
+        ("Photos and other files", disk.others),
+        ("Downloaded models", disk.models),
+        ("Caches and work in progress", disk.caches),
+    )
+    return [("Together", size_text(sum(size for _, size in parts))), *((name, size_text(size)) for name, size in parts)]
 
 
 def _model_view(studio: Studio, model: Any, free: float) -> ModelView:
@@ -293,6 +336,10 @@ def _model_view(studio: Studio, model: Any, free: float) -> ModelView:
         fits=model.gigabytes < free,
         lacks=studio.library.lacks(model),
         use=use_path(ArtifactKind.MODEL, model.name),
+        page=model_page(model.reference) if model.gigabytes else "",
+        terms=f"{model.terms}." if model.terms else LICENCES.get(model.licence, ""),
+        gated=GATED.get(model.reference, ""),
+        warning=bool(model.terms),
     )
 
 

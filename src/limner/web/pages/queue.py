@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
 from limner.web.forms import as_command, as_python
 from limner.web.jobs import (
+    KIND_HELP,
     PAGES,
     JobView,
     dates_of,
@@ -39,11 +41,12 @@ from limner.web.jobs import (
     job_views,
     kinds,
     made_views,
+    notice_views,
     picture_views,
 )
 from limner.web.live import PartNow, stream_part
 from limner.web.rendering import page, part, part_text, wants_part
-from limner.web.views import STATUS_TEXTS, run_views
+from limner.web.views import STATUS_TEXTS, ImageView, run_views
 from limner.web.wording import on_page
 
 SHOWN = 30
@@ -52,7 +55,7 @@ MOST_OPEN = 200
 MOST_EVENTS = 300
 MOST_UNDONE = 50
 """Most stopped jobs that one button puts back."""
-KEPT = ("status", "kind", "before")
+KEPT = ("status", "kind", "before", "stopped")
 """What of the queue's address stays after an action."""
 REPORT_POLICY = "; ".join(
     (
@@ -88,10 +91,13 @@ def show_queue(
     jobs = _jobs(state, caller, before, status, kind)
     if wants_part(request):
         return part(request, "queue.html", "jobs", **jobs)
-    ids = [run for run in stopped.split(",") if run][:MOST_UNDONE] if stopped else []
+    ids = [run for run in stopped.split(",")[:MOST_UNDONE] if run and _is_stopped(run, state, caller)]
     chosen = _chosen(status, kind)
     again = _query({**chosen, **({"before": before} if before else {})})
-    more = {"filters": _filters(chosen), "here_again": again, "live": before is None, "stopped": ids}
+    kept = {**chosen, **({"stopped": ",".join(ids)} if ids else {})}
+    counts = state.studio.runs.counts(QUEUE, caller.scope)
+    more = {"filters": _filters(kept, counts), "here_again": again, "live": before is None, "stopped": ids}
+    more["kind_help"] = KIND_HELP.get(kind or "", "")
     return page(request, "queue.html", **jobs, **more)
 
 
@@ -190,15 +196,23 @@ def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
     return {
         "job": job,
         "title": job.title,
-        "notices": list(dict.fromkeys(map(on_page, studio.runs.notices_of([run.id])[run.id]))),
+        "notices": notice_views(run, map(on_page, studio.runs.notices_of([run.id])[run.id])),
         "made": made_views(run, artifacts),
-        "pictures": picture_views(run, artifacts),
+        "pictures": _without(job.preview, picture_views(run, artifacts)),
         "texts": texts,
         "referred": any(mark in text for _, text in texts for mark in ("sha256:", "folder:")),
         "events": [event_view(run, *each) for each in events[-MOST_EVENTS:]],
         "earlier": max(0, len(events) - MOST_EVENTS),
         "facts": _facts(run),
     }
+
+
+def _without(shown: ImageView | None, pictures: list[tuple[str, list[ImageView]]]) -> list[tuple[str, list[ImageView]]]:
+    """Pictures without the one that is shown already."""
+    if shown is None:
+        return pictures
+    rest = ((name, [image for image in images if image.url != shown.url]) for name, images in pictures)
+    return [(name, images) for name, images in rest if images]
 
 
 @router.get("/runs/{run_id}/card")
@@ -277,21 +291,51 @@ def _move(request: Request, studio: Studio, caller: Caller, run: Run, *, up: boo
     return _back(request)
 
 
-def _filters(chosen: dict[str, str]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
-    """Groups of links, each with its text, the query of its page, and whether it is the current one."""
+def _is_stopped(run_id: str, state: ServerState, caller: Caller) -> bool:
+    """Whether a job of the caller is stopped, and can be put back."""
+    with suppress(HTTPError):
+        run = find_run(run_id, state, caller)
+        return run.status is Status.CANCELLED and run.queue == QUEUE
+    return False
 
-    def links(name: str, known: list[tuple[str, str]]) -> list[tuple[str, str, bool]]:
+
+@dataclass(frozen=True)
+class FilterLink:
+    """A link that shows only some jobs. query: of its page. count: of these jobs."""
+
+    text: str
+    query: str
+    current: bool
+    count: int
+    help: str = ""
+
+
+def _filters(chosen: dict[str, str], counts: Mapping[tuple[str, Status], int]) -> list[tuple[str, list[FilterLink]]]:
+    """Groups of links to the states and kinds of the jobs that there are; none where there is only one."""
+
+    def links(name: str, known: list[tuple[str, str]]) -> list[FilterLink]:
+        other, place = ("kind", 1) if name == "status" else ("status", 0)
+        fitting = {key: count for key, count in counts.items() if chosen.get(other) in (None, key[1 - place])}
         rest = {key: value for key, value in chosen.items() if key != name}
         values = [("", "all"), *known]
-        return [
-            (text, _query({**rest, name: value} if value else rest), chosen.get(name, "") == value)
+        found = [
+            FilterLink(
+                text,
+                _query({**rest, name: value} if value else rest),
+                chosen.get(name, "") == value,
+                sum(count for key, count in fitting.items() if value in ("", key[place])),
+                KIND_HELP.get(value, ""),
+            )
             for value, text in values
         ]
+        shown = [each for each in found if each.count or each.current or each is found[0]]
+        return shown if len(shown) > 2 or chosen.get(name) else []
 
-    return [
+    groups = [
         ("State", links("status", [(each, text) for each, text in STATUS_TEXTS.items()])),
         ("Kind", links("kind", kinds())),
     ]
+    return [(name, found) for name, found in groups if found]
 
 
 def _query(values: dict[str, str]) -> str:

@@ -231,7 +231,7 @@ async def upload_rest(
     try:
         return await _add_uploaded(request, draft, state, caller, place)
     finally:
-        place.unlink(missing_ok=True)
+        partial_uploads.remove(place)
 
 
 def _partial(state: ServerState) -> PartialUploads:

@@ -28,7 +28,7 @@ class VirtualGallery extends HTMLElement {
     this.side = devicePixelRatio > 1.5 ? 512 : 160;
     for (const cell of this.querySelectorAll(".cell")) {
       const { id, sha256, stars, favourite } = cell.dataset;
-      this.tiles.set(Number(id), { id: Number(id), sha256, stars: Number(stars), favourite: favourite === "1", prompt: cell.querySelector("img").alt });
+      this.tiles.set(Number(id), { id: Number(id), sha256, stars: Number(stars), favourite: favourite === "1", day: cell.dataset.day, prompt: cell.querySelector("img").alt });
       if (cell.querySelector("input").checked) this.selected.add(Number(id));
     }
     this.load();
@@ -226,8 +226,11 @@ class VirtualGallery extends HTMLElement {
       pick.append(box);
       const marks = document.createElement("span");
       marks.className = "marks";
-      cell.append(link, pick, marks);
-      Object.assign(cell, { link, image, box, marks });
+      const day = document.createElement("span");
+      day.className = "day";
+      day.hidden = true;
+      cell.append(link, pick, day, marks);
+      Object.assign(cell, { link, image, box, marks, day });
       line.append(cell);
     }
     this.box.append(line);
@@ -254,6 +257,7 @@ class VirtualGallery extends HTMLElement {
     cell.shown = false;
     cell.image.removeAttribute("src");
     cell.marks.hidden = true;
+    cell.day.hidden = true;
   }
 
   show(cell, tile) {
@@ -275,6 +279,9 @@ class VirtualGallery extends HTMLElement {
     if (tile?.stars) texts.push(`★${tile.stars}`);
     cell.marks.hidden = texts.length === 0;
     cell.marks.textContent = texts.join(" ");
+    const before = cell.place ? this.tiles.get(this.ids[cell.place - 1])?.day : "";
+    cell.day.hidden = !("days" in this.dataset) || !tile || before === undefined || before === tile.day;
+    cell.day.textContent = tile?.day ?? "";
     const spoken = [tile?.favourite ? "favourite" : "", tile?.stars ? `${tile.stars} stars` : ""].filter(Boolean).join(", ");
     if (tile) cell.image.alt = spoken ? `${tile.prompt} (${spoken})` : tile.prompt;
   }
