@@ -56,6 +56,10 @@ class AuthMiddleware:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         request, state = Request(scope), scope.setdefault("state", {})
+        try:
+            check_same_site(request)
+        except HTTPError as error:
+            return await error_response(error)(scope, receive, send)
         if self.accounts is None or await self._is_public(request):
             state["caller"] = Caller()
             return await self.app(scope, receive, send)
@@ -67,7 +71,6 @@ class AuthMiddleware:
         await self._responses(scope, receive, send, check)
 
     async def _authenticate(self, accounts: Accounts, request: Request) -> Caller:
-        check_same_site(request)
         caller = await run_sync(authenticate, accounts, request.headers)
         limit = caller.limits.per_minute
         if limit is not None and (seconds := self.rate_limit.wait(caller.key, limit)):
