@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from limner.core.accounts import Role
+from gallery import add_image
+from limner.core.accounts import Caller, Role
+from limner.core.requests import GenerateRequest
 from limner.store.tables import BrowserSessionRow
 from limner.web.pages.sign_in import local_path
-from pages import PART, text_of, tree
+from pages import PART, picture_folder, site_of, text_of, tree
 
 
 def sign_in(site, account="ann", role=None, **form):
@@ -112,3 +115,67 @@ def test_the_way_back_stays_on_this_site(text):
 
 def test_a_service_without_keys_asks_for_none(site):
     assert site.client.get("/sign-in").headers["location"] == "/"
+
+
+def test_behind_a_proxy_that_removes_a_path_sign_in_and_its_rights_are_the_same(guarded):
+    """uvicorn puts the path that the proxy removed before that of each request."""
+    app = guarded.client.app
+    client = TestClient(app, base_url="http://127.0.0.1", root_path="/art", follow_redirects=False)
+    client.headers["Accept"] = "text/html"
+    _, secret = guarded.studio.accounts.add_key("vic", Role.VIEWER)
+    assert client.get("/art/queue").headers["location"] == "/art/sign-in?next=%2Fqueue"
+    shown = client.get("/art/sign-in")
+    assert shown.status_code == 200
+    for asset in tree(shown).xpath("//link[@rel='stylesheet']/@href"):
+        assert client.get(asset).status_code == 200, asset
+    signed = client.post("/art/sign-in", data={"key": secret, "next": "/queue"})
+    assert (signed.status_code, signed.headers["location"]) == (303, "/art/queue")
+    assert client.get("/art/queue").status_code == 200
+    marked = client.post("/art/gallery/collections", data={"name": "mine"})
+    assert (marked.status_code, marked.headers["location"]) == (303, "/art/gallery?collection=1")
+    assert client.post("/art/teach").status_code == 403
+    assert client.post("/art/sign-out").headers["location"] == "/art/sign-in"
+    assert client.get("/art/queue").status_code == 303
+    reference = guarded.studio.files.upload(picture_folder(guarded) / "1.png")
+    link = app.state.server.links.sign(f"/v1/files/{reference.removeprefix('sha256:')}")
+    assert client.get(f"/art{link}").status_code == 200
+    assert client.get(f"/art{link}0").status_code in (401, 303)
+
+
+@pytest.mark.parametrize("accounts", [False, True])
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Origin": "http://other.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({}, True),
+    ],
+)
+def test_no_page_of_another_site_changes_anything_with_or_without_keys(home, accounts, headers, allowed):
+    site = site_of(home, accounts=accounts)
+    if accounts:
+        sign_in(site)
+    assert site.client.post("/teach", headers=headers).status_code == (303 if allowed else 403)
+    assert len(site.studio.drafts.list("ann" if accounts else "")) == allowed
+    assert site.client.get("/teach", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200, "a link leads here"
+    site.studio.close()
+
+
+@pytest.mark.parametrize("address", ["http://[x", "//[x", "http://]", "\\", "http://127.0.0.1/runs/x y", "x" * 9000])
+def test_an_odd_address_to_go_back_to_leads_to_a_page_of_this_site(guarded, address):
+    sign_in(guarded)
+    owner = Caller(account="ann")
+    run, image = (
+        guarded.studio.enqueue(GenerateRequest(prompt="x"), caller=owner),
+        add_image(guarded.studio, owner="ann"),
+    )
+    headers = {"Referer": address}
+    assert guarded.client.post(f"/runs/{run.id}/cancel", headers=headers).headers["location"] == "/queue"
+    back = guarded.client.post(f"/create/images/{image}/favourite", headers=headers)
+    assert back.headers["location"] == "/create"
+    assert guarded.client.get("/sign-in", params={"next": address}).status_code == 200
+    assert local_path(address) == "/"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import random
@@ -10,9 +11,11 @@ import signal
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from anyio.to_thread import run_sync
 from lxml import html
 from PIL import Image
 from playwright.sync_api import expect
@@ -21,6 +24,8 @@ from test_teach_steps import filled
 
 import serving
 from browsing import opened
+from limner.web import partial_uploads
+from limner.web.partial_uploads import PartialUploads
 from pages import text_of
 
 UPLOAD = "0" * 32
@@ -40,7 +45,7 @@ def test_an_upload_goes_on_where_it_broke(site):
     assert done.status_code == 200 and len(done.json()["tiles"]) == 1
     (tile,) = tiles(site.page(f"{at}/images"))
     assert tile.get("aria-label") == "rex.png"
-    assert site.client.get(parts).json() == {"bytes": 0} and not list((site.studio.home / "uploads").iterdir())
+    assert site.client.get(parts).json() == {"bytes": 0} and not unfinished(site)
 
 
 @pytest.mark.parametrize(
@@ -58,15 +63,68 @@ def test_a_hostile_part_of_an_upload_is_refused(site, place, status):
     assert site.client.post(f"{at}/images/parts/{place}", content=b"x" * 50).status_code == status
 
 
+def unfinished(site) -> dict[str, Path]:
+    """The files of unfinished uploads, by the last digits of their names."""
+    return {path.name[-2:]: path for path in (site.studio.home / "uploads").glob("*/*")}
+
+
 def test_unfinished_uploads_do_not_pile_up(site):
-    at = begin(site)
+    at, other = begin(site), begin(site)
     for number in range(60):
-        site.client.post(f"{at}/images/parts/{number:032x}", params={"at": 0, "total": 50}, content=b"x")
-    left = {path.name[-2:] for path in (site.studio.home / "uploads").iterdir()}
-    assert len(left) <= 51 and f"{59:02x}" in left, "the newest stay"
-    os.utime(site.studio.home / "uploads" / f"{at.rpartition('/')[2]}-{59:032x}", (0, 0))
+        part = f"{(at, other)[number % 2]}/images/parts/{number:032x}"
+        site.client.post(part, params={"at": 0, "total": 50}, content=b"x")
+    left = unfinished(site)
+    assert len(left) <= 51 and "3b" in left, "the newest of all drafts stay"
+    os.utime(left["3b"], (0, 0))
     site.client.post(f"{at}/images/parts/{UPLOAD}", params={"at": 0, "total": 50}, content=b"x")
-    assert f"{59:02x}" not in {path.name[-2:] for path in (site.studio.home / "uploads").iterdir()}
+    assert "3b" not in unfinished(site)
+
+
+def test_unfinished_uploads_of_many_drafts_fill_no_disk(site, monkeypatch):
+    monkeypatch.setattr(partial_uploads, "MOST_BYTES", 200)
+    for number in range(12):
+        part = f"{begin(site)}/images/parts/{number:032x}"
+        site.client.post(part, params={"at": 0, "total": 100}, content=b"x" * 50)
+        assert sum(path.stat().st_size for path in unfinished(site).values()) <= 250
+    assert "0b" in unfinished(site), "the newest stays"
+
+
+def test_what_an_earlier_file_left_behind_its_end_is_no_part_of_an_upload(site):
+    at, data = begin(site), photo(1)
+    parts = f"{at}/images/parts/{UPLOAD}"
+    longer = {"at": 0, "total": len(data) + 100}
+    assert site.client.post(parts, params=longer, content=b"x" * (len(data) + 50)).status_code == 503
+    done = site.client.post(parts, params={"at": 0, "total": len(data)}, content=data)
+    assert [tile["id"] for tile in done.json()["tiles"]] == [f"image-{hashlib.sha256(data).hexdigest()}"]
+
+
+@pytest.mark.parametrize("place", [51, 10**18])
+def test_a_part_beyond_the_end_of_its_file_is_refused_for_good(site, place):
+    parts = f"{begin(site)}/images/parts/{UPLOAD}"
+    site.client.post(parts, params={"at": 0, "total": 100}, content=b"x" * 60)
+    answer = site.client.post(parts, params={"at": place, "total": 50}, headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.json()["remedy"]) == (400, "send it again")
+
+
+def test_the_same_file_from_two_tabs_at_once_is_added_once(site, monkeypatch):
+    """The first tab is done with the file while the second still sends it."""
+    at, data = begin(site), photo(1)
+    parts, where = f"{at}/images/parts/{UPLOAD}", {"at": 0, "total": len(data)}
+    receive, answers = PartialUploads.receive, []
+
+    async def slow(self, request, place, *numbers):
+        complete = await receive(self, request, place, *numbers)
+        if not answers:
+            answers.append(0)
+            answers[0] = await run_sync(lambda: site.client.post(parts, params=where, content=data).status_code)
+        return complete
+
+    monkeypatch.setattr(PartialUploads, "receive", slow)
+    second = site.client.post(parts, params=where, content=data)
+    assert (answers, second.status_code) == ([200], 503), "the browser sends it again"
+    monkeypatch.undo()
+    assert site.client.post(parts, params=where, content=data).status_code == 200
+    assert len(tiles(site.page(f"{at}/images"))) == 1 and not unfinished(site)
 
 
 class Cable:

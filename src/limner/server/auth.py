@@ -56,6 +56,10 @@ class AuthMiddleware:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         request, state = Request(scope), scope.setdefault("state", {})
+        try:
+            check_same_site(request)
+        except HTTPError as error:
+            return await error_response(error)(scope, receive, send)
         if self.accounts is None or await self._is_public(request):
             state["caller"] = Caller()
             return await self.app(scope, receive, send)
@@ -67,7 +71,6 @@ class AuthMiddleware:
         await self._responses(scope, receive, send, check)
 
     async def _authenticate(self, accounts: Accounts, request: Request) -> Caller:
-        check_same_site(request)
         caller = await run_sync(authenticate, accounts, request.headers)
         limit = caller.limits.per_minute
         if limit is not None and (seconds := self.rate_limit.wait(caller.key, limit)):
@@ -77,14 +80,19 @@ class AuthMiddleware:
                 f"try again in {ceil(seconds)} seconds",
                 {"Retry-After": str(ceil(seconds))},
             )
-        viewer = request.method in READ_METHODS or request.url.path.startswith(VIEWER_PATHS + VIEWER_PAGES)
+        viewer = request.method in READ_METHODS or path_of(request).startswith(VIEWER_PATHS + VIEWER_PAGES)
         return check_role(caller, Role.VIEWER if viewer else Role.MAKER)
 
     async def _is_public(self, request: Request) -> bool:
-        path = request.url.path
+        path = path_of(request)
         if path in PUBLIC_PATHS or path.startswith((f"{DOCS}/", "/static/")):
             return True
         return self.links is not None and await run_sync(self.links.verify, request)
+
+
+def path_of(request: Request) -> str:
+    """Return the path of a request below the one at which a proxy serves this server."""
+    return request.url.path.removeprefix(request.scope.get("root_path", "").rstrip("/"))
 
 
 def authenticate(accounts: Accounts, headers: Headers) -> Caller:
@@ -167,7 +175,7 @@ class SignedLinks:
 
     def verify(self, request: Request) -> bool:
         """Return whether a request reads the path of a valid link that has not expired."""
-        return request.method in LINK_METHODS and self.opens(request.url.path, request.query_params)
+        return request.method in LINK_METHODS and self.opens(path_of(request), request.query_params)
 
     def opens(self, path: str, query: Mapping[str, str]) -> bool:
         """Return whether the query of a link to a path is valid and has not expired."""

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError, unknown
 from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words
+from limner.plugins.registry import aliases
 
 SYLLABLES = ("zo", "vi", "ru", "kel", "mop", "tix", "ba", "quo", "lun", "pim", "wez", "dro")
 SIDE = 1024
@@ -165,16 +166,13 @@ def _images_problem(model: str, images: tuple[Path, ...]) -> str:
 
 
 def _resolved(model: str) -> Any:
-    """The model of a reference; None if there is none."""
+    """The model of an alias; None for any other name, so that what somebody typed reads no file and asks no host."""
     from limner.models.loading import resolve
 
-    try:
-        return resolve(model)
-    except LimnerError:
-        return None
+    return resolve(model) if model in aliases() else None
 
 
-@cache
+@lru_cache(64)
 def _vocabulary(model: str) -> frozenset[str] | None:
     """The whole words that a model knows; None if only a download would show them."""
     from limner.models.known_words import known_words

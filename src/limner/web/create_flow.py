@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
 from fastapi import Request
@@ -23,7 +22,7 @@ from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.web.cards import JobCard, job_cards, recent_runs
 from limner.web.forms import problem_at, validated_model
-from limner.web.rendering import page, part, parts, wants_part
+from limner.web.rendering import came_from, page, part, parts, wants_part
 
 Model = TypeVar("Model", bound=BaseModel)
 Found = tuple[Run | None, dict[str, str]]
@@ -70,8 +69,7 @@ Shown = Callable[[], dict[str, Any]]
 
 def form_page_of(request: Request) -> FormPage:
     """The form that a request was sent from."""
-    sent_from = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
-    path = urlsplit(sent_from[:4000]).path.rstrip("/")
+    path = came_from(request).path.rstrip("/")
     return next((each for each in (PETS, MARKETING) if path.endswith(each.place)), CREATE)
 
 

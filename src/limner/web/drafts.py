@@ -53,7 +53,7 @@ class Base:
         try:
             values: Any = json.loads(text[:LONGEST_BASE])
             return Base({str(name): (int(version), _value(value)) for name, (version, value) in values.items()})
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return Base({})
 
 

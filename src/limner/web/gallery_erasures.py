@@ -55,8 +55,10 @@ class Erasures:
 
     def __init__(self, erase: Erase, seconds: float = SECONDS) -> None:
         self._erase, self.seconds = erase, seconds
-        self._lock = threading.Lock()
+        self._lock, self._erasing = threading.Lock(), threading.Lock()
         self._waiting: dict[str, Erasure] = {}
+        self._begun: set[str] = set()
+        self._working = False
         self._problems: dict[str, str] = {}
 
     def add(
@@ -75,21 +77,24 @@ class Erasures:
         made = Erasure(secrets.token_hex(8), account, selection, derived, *going, what, due)
         with self._lock:
             self._waiting[made.id] = made
-        timer = threading.Timer(self.seconds, self._carry_out, (made,))
-        timer.daemon = True
-        timer.start()
+            if not self._working:
+                self._working = True
+                threading.Thread(target=self._work, daemon=True, name="erasures").start()
         return made
 
     def undo(self, account: str, id: str) -> Erasure | None:
         """Take an erasure of an account back; None if it is too late."""
         with self._lock:
             found = self._waiting.get(id)
-            return self._waiting.pop(id) if found is not None and found.account == account else None
+            if found is None or found.account != account or id in self._begun:
+                return None
+            return self._waiting.pop(id)
 
     def of(self, account: str) -> list[Erasure]:
         """The erasures of an account that can be taken back, in the order in which they were chosen."""
         with self._lock:
-            return [each for each in self._waiting.values() if each.account == account]
+            found = [each for each in self._waiting.values() if each.account == account]
+            return [each for each in found if each.id not in self._begun]
 
     def hidden(self) -> frozenset[str]:
         """The runs that are not shown any more."""
@@ -111,22 +116,39 @@ class Erasures:
         for each in [*self._waiting.values()]:
             self._carry_out(each)
 
+    def _work(self) -> None:
+        """Carry out one after the other as they are due; one thread does so for all accounts, while there are any."""
+        while True:
+            with self._lock:
+                waiting = [each for each in self._waiting.values() if each.id not in self._begun]
+                if not waiting:
+                    self._working = False
+                    return
+            first = min(waiting, key=lambda each: each.due)
+            left = first.due - time.monotonic()
+            if left > 0:
+                time.sleep(left)
+            self._carry_out(first)
+
     def _carry_out(self, erasure: Erasure) -> None:
-        with self._lock:
-            if self._waiting.get(erasure.id) is not erasure:
-                return
-        problem = ""
-        try:
-            self._erase(erasure.selection, derived=erasure.derived)
-        except LimnerError as error:
-            problem = str(error)
-        except Exception as error:
-            log.exception("an erasure failed")
-            problem = f"the erasure failed ({type(error).__name__}); try again, and look into the server's log"
-        with self._lock:
-            self._waiting.pop(erasure.id, None)
-            if problem:
-                self._problems[erasure.account] = problem
+        with self._erasing:
+            with self._lock:
+                if self._waiting.get(erasure.id) is not erasure:
+                    return
+                self._begun.add(erasure.id)
+            problem = ""
+            try:
+                self._erase(erasure.selection, derived=erasure.derived)
+            except LimnerError as error:
+                problem = str(error)
+            except Exception as error:
+                log.exception("an erasure failed")
+                problem = f"the erasure failed ({type(error).__name__}); try again, and look into the server's log"
+            with self._lock:
+                self._waiting.pop(erasure.id, None)
+                self._begun.discard(erasure.id)
+                if problem:
+                    self._problems[erasure.account] = problem
 
 
 def finish_erasures(app: FastAPI) -> None:

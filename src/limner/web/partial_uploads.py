@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import secrets
 import time
 from http import HTTPStatus
 from pathlib import Path
@@ -15,15 +17,16 @@ from limner.server.problems import HTTPError
 from limner.studio.files import discard
 
 DAY = 86_400.0
-MOST = 50
-"""Unfinished uploads that a draft may have."""
+MOST, MOST_BYTES = 50, 2 * 2**30
+"""Unfinished uploads that an account may have, and their bytes."""
 
 
 class PartialUploads:
-    """The unfinished uploads in a folder. A name is made of a draft and what the browser calls the file."""
+    """The unfinished uploads of an account. A name is made of a draft and what the browser calls the file."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, home: Path, account: str) -> None:
+        self._all = home / "uploads"
+        self._folder = self._all / hashlib.sha256(account.encode()).hexdigest()[:16]
 
     def place(self, draft: str, upload: str) -> Path:
         """The file of an upload, whether it exists or not."""
@@ -35,17 +38,33 @@ class PartialUploads:
         place = self.place(draft, upload)
         return place.stat().st_size if place.exists() else 0
 
-    def clean(self, draft: str) -> None:
-        """Delete what nobody goes on with, and the oldest of too many."""
-        files = sorted(self._folder.glob("*"), key=_age)
-        own = [path for path in files if path.name.startswith(f"{draft}-")]
-        for path in files:
-            if time.time() - _age(path) > DAY or path in own[: max(0, len(own) - MOST)]:
+    def clean(self) -> None:
+        """Delete what nobody goes on with, and the oldest of too many of the account."""
+        now = time.time()
+        for path in self._all.glob("*/*"):
+            if now - _facts(path)[0] > DAY:
+                self.remove(path)
+        count, size = 0, 0
+        for path in sorted(self._folder.glob("*"), key=_facts, reverse=True):
+            count, size = count + 1, size + _facts(path)[1]
+            if count >= MOST or size > MOST_BYTES:
                 self.remove(path)
 
     def remove(self, place: Path) -> None:
         """Delete the file of an upload, if it exists."""
-        discard(place, self._folder)
+        discard(place, self._all)
+
+    def take(self, place: Path) -> Path:
+        """Another place of an upload that is complete, where no other request writes to it.
+
+        Raises HTTPError if it is gone, because another tab sent the same file.
+        """
+        taken = place.with_name(f"{place.name}.{secrets.token_hex(4)}")
+        try:
+            return place.rename(taken)
+        except FileNotFoundError as error:
+            problem = "the upload was taken by another tab, or was too old"
+            raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, problem, "send it again") from error
 
     async def receive(self, request: Request, place: Path, at: int, total: int, limit: int) -> bool:
         """Write the rest of an upload from a byte on; whether it is complete now.
@@ -56,6 +75,8 @@ class PartialUploads:
             raise HTTPError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the upload is larger than {limit:,} bytes", "send less"
             )
+        if at > total:
+            raise HTTPError(HTTPStatus.BAD_REQUEST, f"the file has no byte {at:,}", "send it again")
         if at > (place.stat().st_size if place.exists() else 0):
             raise HTTPError(HTTPStatus.CONFLICT, f"the upload has not arrived up to byte {at:,}", "send it again")
         size = at
@@ -71,11 +92,15 @@ class PartialUploads:
                 return False
             finally:
                 await file.flush()
+            if size == total:
+                await file.truncate(total)  # what another file left behind its end
         return size == total
 
 
-def _age(path: Path) -> float:
+def _facts(path: Path) -> tuple[float, int]:
+    """When a file changed last, and its bytes; zeros for one that is gone."""
     try:
-        return os.stat(path).st_mtime
+        found = os.stat(path)
     except OSError:
-        return 0.0
+        return 0.0, 0
+    return found.st_mtime, found.st_size

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -72,6 +73,15 @@ def part_text(request: Request, name: str, block: str, **values: Any) -> str:
     """The HTML of a block of a page."""
     template = ENVIRONMENT.get_template(name)
     return "".join(template.blocks[block](template.new_context({**_common(request), **values})))
+
+
+def came_from(request: Request) -> SplitResult:
+    """The address of the page that sent a request; empty if it names none, or nothing that is an address."""
+    text = request.headers.get("hx-current-url") or request.headers.get("referer") or ""
+    try:
+        return urlsplit(text[:4000])
+    except ValueError:
+        return urlsplit("")
 
 
 def wants_part(request: Request) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from http import HTTPStatus
 from typing import Annotated
 
@@ -71,7 +72,12 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
 @assets.get("/static/{digest}/{name:path}")
 def download_asset(digest: str, name: Annotated[str, Path(max_length=100)]) -> Response:
     """Return a file that pages load."""
-    place = (STATIC / name).resolve()
-    if not place.is_relative_to(STATIC.resolve()) or not place.is_file() or content_hash(name) != digest:
+    if name not in _names() or content_hash(name) != digest:
         raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no file {name[:80]!r}")
-    return FileResponse(place, headers={"Cache-Control": FOREVER, "X-Content-Type-Options": "nosniff"})
+    return FileResponse(STATIC / name, headers={"Cache-Control": FOREVER, "X-Content-Type-Options": "nosniff"})
+
+
+@cache
+def _names() -> frozenset[str]:
+    """The names of all files that pages load."""
+    return frozenset(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())

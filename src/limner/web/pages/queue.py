@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -45,7 +45,7 @@ from limner.web.jobs import (
     picture_views,
 )
 from limner.web.live import PartNow, stream_part
-from limner.web.rendering import page, part, part_text, wants_part
+from limner.web.rendering import came_from, page, part, part_text, wants_part
 from limner.web.views import STATUS_TEXTS, ImageView, run_views
 from limner.web.wording import on_page
 
@@ -369,7 +369,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 def _back(request: Request, query: dict[str, str] | None = None) -> RedirectResponse:
     """Go back to the page from which the browser came, the queue with its filters; by default the queue."""
     root = request.scope.get("root_path", "").rstrip("/")
-    here = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer") or "")
+    here = came_from(request)
     place = here.path.removeprefix(root)
     kept = {name: value for name, value in parse_qsl(here.query) if name in KEPT and place == "/queue"}
     if query or not (place in ("/", "/create") or re.fullmatch("/runs/[0-9a-zA-Z-]{1,64}", place)):

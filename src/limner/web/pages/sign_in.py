@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
@@ -58,9 +57,8 @@ async def sign_out(request: Request, state: StateDep) -> Response:
 
 def local_path(text: str) -> str:
     """A path of this site to go on to; "/" for anything else, such as another site."""
-    parts = urlsplit(text)
     safe = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable() and len(text) < 2000
-    return text if safe and not parts.scheme and not parts.netloc else "/"
+    return text if safe else "/"
 
 
 def _go(request: Request, place: str) -> RedirectResponse:

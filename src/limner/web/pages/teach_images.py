@@ -207,7 +207,9 @@ async def upload(request: Request, draft: DraftDep, state: StateDep, caller: Cal
 @router.get("/images/parts/{upload}")
 def show_part(draft: DraftDep, state: StateDep, upload: Annotated[str, PathParameter(pattern=UPLOAD)]) -> Response:
     """Say how many bytes of an unfinished upload have arrived."""
-    return JSONResponse({"bytes": _partial(state).received(draft.id, upload)}, headers={"Cache-Control": "no-store"})
+    return JSONResponse(
+        {"bytes": _partial(state, draft).received(draft.id, upload)}, headers={"Cache-Control": "no-store"}
+    )
 
 
 @router.post("/images/parts/{upload}")
@@ -221,21 +223,22 @@ async def upload_rest(
     total: Annotated[int, Query(ge=1)],
 ) -> Response:
     """Add an image or a zip, whose first bytes may have arrived before. at: of the first byte in the body."""
-    partial_uploads = _partial(state)
+    partial_uploads = _partial(state, draft)
     if not at:
-        await run_sync(partial_uploads.clean, draft.id)
+        await run_sync(partial_uploads.clean)
     place = await run_sync(partial_uploads.place, draft.id, upload)
     if not await partial_uploads.receive(request, place, at, total, state.settings.upload_bytes):
         problem = "the connection broke"
         raise HTTPError(HTTPStatus.SERVICE_UNAVAILABLE, problem, "send the rest")
+    place = await run_sync(partial_uploads.take, place)
     try:
         return await _add_uploaded(request, draft, state, caller, place)
     finally:
         partial_uploads.remove(place)
 
 
-def _partial(state: ServerState) -> PartialUploads:
-    return PartialUploads(state.studio.home / "uploads")
+def _partial(state: ServerState, draft: Draft) -> PartialUploads:
+    return PartialUploads(state.studio.home, draft.owner)
 
 
 async def _upload_one(request: Request, draft: Draft, state: ServerState, caller: Caller) -> Response:
