@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import subprocess
+import unicodedata
 from typing import Annotated, Literal
 
 import pytest
@@ -13,7 +16,7 @@ from limner.core.execution import body_model
 from limner.core.requests import Flag, Heading
 from limner.core.requests.request import Label
 from limner.web import forms
-from limner.web.forms import as_command, as_python, form_fields, read_form, validated
+from limner.web.forms import as_command, as_python, form_fields, read_form, request_texts, validated
 from limner.web.rendering import ENVIRONMENT
 from limner.web.wording import on_page
 
@@ -112,3 +115,16 @@ def test_the_command_makes_the_same_request(limner, monkeypatch):
     exec(code, scope)
     assert scope["made"].model_dump(exclude={"kind"}) == body.model_dump(exclude={"kind", "memory", "device"})
     assert requests
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x1b[201~; reboot", "it's \x9b2J \\ \x03 $HOME `x`", "\x7f\x85\rplain 'x'", "two\nlines"]
+)
+def test_a_copied_text_holds_no_character_that_a_terminal_obeys(text):
+    texts = dict(request_texts("generate", {"prompt": text}))
+    for found in texts.values():
+        assert not [each for each in found if unicodedata.category(each) == "Cc" and each not in "\n\t"], found
+    script = texts["Command"].replace("limner generate", "printf %s", 1)
+    given = subprocess.run(["bash", "-c", script], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert given.stdout.decode() == text
+    assert json.loads(texts["JSON"])["prompt"] == text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from limner.web.wording import on_page
 
 Model = TypeVar("Model", bound=BaseModel)
 Control = Literal["text", "textarea", "number", "checkbox", "select", "image"]
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 LONG_TEXT = MAX_PROMPT
 """A text that may have so many characters gets a field of several lines."""
 
@@ -147,7 +149,19 @@ def model_command(name: str, model: type[BaseModel], values: Mapping[str, Any]) 
         flags += _flags(flag.name or name, values[name])
     for name, value in dict(values.get("options") or {}).items():  # of a training method
         flags += _flags(str(name), value)
-    return shlex.join([*words, *flags])
+    return " ".join(map(_quoted, [*words, *flags]))
+
+
+def _quoted(word: str) -> str:
+    """A word of a command. Control characters, which a terminal would obey when they are pasted, are written out."""
+    if UNPRINTABLE.search(word) is None:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{UNPRINTABLE.sub(_written_out, escaped)}'"
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def as_python(kind: str, values: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> str:
@@ -171,7 +185,7 @@ def request_texts(kind: str, values: Mapping[str, Any]) -> list[tuple[str, str]]
 
 def as_json(values: Mapping[str, Any]) -> str:
     """Values as JSON in lines."""
-    return json.dumps(values, indent=2, ensure_ascii=False)
+    return UNPRINTABLE.sub(_written_out, json.dumps(values, indent=2, ensure_ascii=False))
 
 
 def problem_at(error: LimnerError, values: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from limner.core.feedback import COUNTED_TAGS, STARS, Collection, GeneratedImage
 from limner.core.requests import Frozen
 from limner.server.history import ImageReply
 from limner.studio.files import REFERENCE
-from limner.web.forms import as_command, as_python, form_fields
+from limner.web.forms import as_command, as_json, as_python, form_fields
 
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
@@ -259,7 +258,7 @@ def _plain(value: Any) -> Any:
 
 def settings_json(image: GeneratedImage) -> str:
     """The request that generates this image alone."""
-    return json.dumps({"kind": KIND, **settings_of(image)}, indent=2, ensure_ascii=False)
+    return as_json({"kind": KIND, **settings_of(image)})
 
 
 def settings_texts(image: GeneratedImage) -> list[tuple[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import suppress
@@ -31,7 +30,7 @@ from limner.server.runs import count_stream
 from limner.studio.files import REFERENCE
 from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
-from limner.web.forms import as_command, as_python
+from limner.web.forms import as_command, as_json, as_python
 from limner.web.jobs import (
     KIND_HELP,
     PAGES,
@@ -351,7 +350,7 @@ def _request_texts(run: Run) -> list[tuple[str, str]]:
     command = {name: getattr(body, name) for name in values}
     texts = [
         ("Command", as_command(kind, command)),
-        ("JSON", json.dumps({"kind": kind, **values}, indent=2, ensure_ascii=False)),
+        ("JSON", as_json({"kind": kind, **values})),
         ("Python", as_python(kind, values)),
     ]
     inexpressible = any("," in value for axis in getattr(request, "axis", ()) for value in axis.values)
