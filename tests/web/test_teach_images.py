@@ -97,6 +97,18 @@ def test_an_image_that_is_stored_is_not_sent_twice(site):
     assert [image.name for image in draft_of(site, other).images] == ["again.png"]
 
 
+def test_a_copy_under_another_name_is_said(site):
+    at = begin(site)
+    assert send(site, at, photo(3), "one.png").json()["problems"] == []
+    assert send(site, at, photo(3), "one.png").json()["problems"] == [], "sent again, as its answer was lost"
+    said = "'copy.png' is the same image as 'one.png', so it was not added again"
+    assert send(site, at, photo(3), "copy.png").json()["problems"] == [said]
+    known = {"sha256": hashlib.sha256(photo(3)).hexdigest(), "name": "copy.png"}
+    headers = {"Accept": "application/json"}
+    assert site.client.post(f"{at}/images/known", data=known, headers=headers).json()["problems"] == [said]
+    assert len(draft_of(site, at).images) == 1
+
+
 def test_a_zip_holds_images_and_their_captions(site):
     at = begin(site)
     files = {"dogs/1.png": photo(1), "dogs/1.txt": b"a dog", "__MACOSX/dogs/1.png": b"x", "2.png": photo(2)}

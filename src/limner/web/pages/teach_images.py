@@ -20,6 +20,7 @@ from starlette.datastructures import UploadFile
 from limner.core.accounts import Caller
 from limner.core.drafts import MAX_CAPTION, MAX_IMAGES, Draft, DraftImage
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.files import quoted
 from limner.core.text import clean_line
 from limner.server.archives import unzip
 from limner.server.auth import CallerDep
@@ -27,7 +28,7 @@ from limner.server.dependencies import ServerState, StateDep, StudioDep
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.uploads import UPLOAD_PIXELS, save_body
-from limner.studio.drafts import PREVIEW, typed_caption
+from limner.studio.drafts import PREVIEW, AddedImage, typed_caption
 from limner.studio.files import MAX_FILES
 from limner.studio.model_facts import training_models
 from limner.studio.training import Findings
@@ -294,7 +295,15 @@ def add_known(
     added = state.studio.drafts.add_known(caller, draft.id, sha256, clean_line(name, 200) or "image")
     if added is None:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return _added(request, state, caller, draft, [added.image], [])
+    return _added(request, state, caller, draft, [added.image], _same(added, name))
+
+
+def _same(added: AddedImage, name: str) -> list[str]:
+    """A line for a file whose image the draft has under another name."""
+    other = added.known and clean_line(name, 200) != added.image.name
+    return (
+        [f"{quoted(name)} is the same image as {quoted(added.image.name)}, so it was not added again"] if other else []
+    )
 
 
 def _add_file(
@@ -306,7 +315,8 @@ def _add_file(
     pixels = state.studio.most_pixels and UPLOAD_PIXELS * state.studio.most_pixels
     if not is_zip:
         try:
-            return [state.studio.drafts.add_image(caller, draft.id, place, name, pixels=pixels).image], []
+            each = state.studio.drafts.add_image(caller, draft.id, place, name, pixels=pixels)
+            return [each.image], _same(each, name)
         except Unavailable:
             raise
         except LimnerError as error:
@@ -335,6 +345,7 @@ def _add_folder(
         try:
             each = state.studio.drafts.add_image(caller, draft.id, path, path.name, caption, pixels)
             added.append(each.image)
+            problems += _same(each, path.name)
         except Unavailable:
             raise
         except LimnerError as error:
