@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from limner import GenerateRequest, TrainRequest
 from limner.core.execution import Execution
 from limner.core.requests import CompareRequest, InfluenceRequest, SweepRequest
+from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 from limner.models.options import EmbeddingOptions, LoraOptions
 
@@ -208,3 +209,12 @@ def test_what_goes_through_the_model_together(fields, alike):
     assert GenerateRequest(prompt="a dog", image="a.png").batch_key is None
     one, other = (GenerateRequest(prompt="a", adapter=(f"rex:{w}",)).batch_key for w in (0.5, 0.7))
     assert one != other
+
+
+def test_later_fields_change_the_digest_only_when_they_are_set():
+    plain = TrainRequest(data="photos", class_word="dog")
+    later = fields_with(TrainRequest, Trait.LATER)
+    assert set(later) == {"adapter", "keep_checkpoints"}
+    assert plain.digest == digest_of({k: v for k, v in plain.model_dump(mode="json").items() if k not in later})
+    for changes in ({"adapter": "rex"}, {"keep_checkpoints": True}):
+        assert plain.model_copy(update=changes).digest != plain.digest

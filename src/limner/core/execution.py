@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, create_
 
 from limner.core.kinds import KINDS
 from limner.core.requests import KnownRequest
-from limner.core.requests.request import Frozen, Heading, Request, digest_of
+from limner.core.requests.request import Frozen, Heading, Request, canonical, digest_of
 
 
 def _device(name: str) -> str:
@@ -122,4 +122,4 @@ def batch_key(request: Request, execution: Execution) -> str | None:
 
 def digests_of(request: Request, execution: Execution) -> set[str]:
     """Digests by which results name a request: its own, and the one of its body, as earlier versions wrote it."""
-    return {request.digest, digest_of(body_of(request, execution).model_dump(mode="json"))}
+    return {request.digest, digest_of(canonical(body_of(request, execution)))}

@@ -25,6 +25,7 @@ from limner.core.execution import Execution, batch_key
 from limner.core.moderation import Verdict
 from limner.core.nearest_name import nearest_name
 from limner.core.requests import AnyRequest, parse_request
+from limner.core.requests.request import canonical
 from limner.core.runs import Artifact, Run, Status
 from limner.core.value_errors import describe_value_error
 from limner.store import paths
@@ -121,7 +122,7 @@ class Store(Database):
             row = RunRow(
                 id=_new_id(now),
                 kind=request.kind,
-                request=request.model_dump(mode="json"),
+                request=canonical(request),
                 execution=execution.model_dump(mode="json", exclude_defaults=True),
                 digest=request.digest,
                 batch_key=None if queue is None else batch_key(request, execution),

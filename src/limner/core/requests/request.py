@@ -107,6 +107,7 @@ class Trait(StrEnum):
     MODEL_DEFAULT = "if it is None, a label holds the model's value"
     AFTER_DECODING = "it does not change how images are read, cropped and written"
     ON_CARD = "model cards list it when it differs from the default"
+    LATER = "a digest holds it only when it differs from the default, so that requests from before it keep theirs"
 
 
 Change = Callable[[ReferenceKind, str], str]
@@ -308,7 +309,7 @@ class Request(Frozen):
     @property
     def digest(self) -> str:
         """SHA-256 of the request's canonical JSON."""
-        return digest_of(self.model_dump(mode="json"))
+        return digest_of(canonical(self))
 
     @property
     def batch_key(self) -> str | None:
@@ -368,6 +369,13 @@ def check_lengths(prompts: Iterable[str], placeholders: Mapping[str, str]) -> No
         total += len(prompt) + more
     if total > MAX_TEXT:
         raise ValueError(f"the prompts have more than {MAX_TEXT:,} characters when filled in; give fewer")
+
+
+def canonical(request: BaseModel) -> dict[str, Any]:
+    """A request or a body as it is stored and hashed: as JSON, without later fields that have their default."""
+    fields = type(request).model_fields
+    later = {name for name in fields_with(type(request), Trait.LATER) if getattr(request, name) == fields[name].default}
+    return {name: value for name, value in request.model_dump(mode="json").items() if name not in later}
 
 
 def digest_of(value: Any) -> str:

@@ -88,6 +88,7 @@ class TrainRequest(Request):
         Label("Adapter to go on from"),
         Refers("weights"),
         Trait.ON_CARD,
+        Trait.LATER,
         Heading.MODEL,
     ] = Field(
         default=None,
@@ -211,7 +212,7 @@ class TrainRequest(Request):
         "dataset's validation images).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between checkpoints.")
-    keep_checkpoints: bool = Field(
+    keep_checkpoints: Annotated[bool, Trait.LATER] = Field(
         default=False,
         description="Also save the adapter of every checkpoint, in the result's folder `checkpoints`, to choose "
         "another one later.",
