@@ -214,7 +214,9 @@ def test_a_character_is_taught(served, browser, tmp_path: Path):
     with opened(browser, served.call.address) as page:  # the browser was closed
         page.goto("/teach")
         page.get_by_role("link", name="zorvik").click()
-        assert page.url.endswith("/recipe")
+        assert page.url.endswith("/subject"), "where it was left"
+        assert page.get_by_label("What do you call it?").input_value() == "zorvik"
+        page.get_by_role("button", name="Next: Recipe").click()
         page.locator("[name=steps]").fill("20")
         page.locator("summary", has_text="All other settings").click()
         for name, value in (("checkpoint_every", "10"), ("preview_every", "10"), ("class_pictures", "4")):

@@ -248,7 +248,7 @@ def test_a_training_from_images_to_a_result(site):
     files = {f"{n}.{end}": data for n in range(4) for end, data in (("png", photo(n)), ("txt", b"a dog in a room"))}
     send(site, at, packed(files), "all.zip")
     save(site, at, "subject", class_word="dog", identifier="zorvik", model="starter")
-    assert "time unknown" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
+    assert "on two cores; after one training by" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
     form = {"steps": "4", "checkpoint_every": "2", "preview_every": "2", "class_pictures": "4", "batch": "2"}
     trained(site, at, recipe="pet", **form)
     prepare, train = (site.studio.runs.list(kind=kind)[0] for kind in ("prepare", "train"))
@@ -346,8 +346,8 @@ def test_scores_of_checkpoints_show_the_trade_off(site):
     form = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "keep": "best", "patience": "2"}
     trained(site, at, recipe="pet", trial_prompt=["a photo of {} on the beach", "a photo of {} in the snow"], **form)
     page = site.page(f"{at}/train")
-    rows = page.xpath("//table//tbody/tr")
-    assert len(rows) == 2 and sum("(kept)" in text_of(row) for row in rows) == 1
+    cards = page.xpath("//ol[@class='checkpoints']/li")
+    assert len(cards) == 2 and sum("in use" in text_of(card) for card in cards) == 1
     assert len(page.xpath("//svg[contains(@class, 'scatter')]//circle")) == 2
 
 
