@@ -10,13 +10,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -35,6 +30,7 @@ from limner.store.tables import ArtifactRow, ImageIndexRow, RunRow
 from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from service import service
 
 PER_RUN, LOOKS = 4, 64
 """Images of a run, and different thumbnails."""
@@ -154,21 +150,6 @@ def run_of(number: int, count: int) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def served(home: Path) -> Iterator[str]:
-    """The address of a server of a home."""
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0"]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | {"LIMNER_HOME": str(home)}, stderr=log)
-    try:
-        while (found := re.search(r"serves at (http://\S+);", (home / "log").read_text())) is None:
-            time.sleep(0.1)
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def private_megabytes(browser: Any) -> float:
     """Memory of the largest renderer that it shares with no other process."""
     session = browser.new_browser_cdp_session()
@@ -254,7 +235,7 @@ def main() -> None:
         fill(studio, options.count)
         figures: dict[str, Any] = {"images": options.count, "load": os.getloadavg()[0], **parts(studio, options.rounds)}
         studio.close()
-        with served(Path(folder)) as address, sync_playwright() as driver:
+        with service(Path(folder)) as address, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=options.chromium)
             figures |= first_screens(browser, address, options.rounds)
             figures |= scrolling(browser, address, options.seconds)

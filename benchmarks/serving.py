@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from typing import Any
 
 from figures import machine, print_table, write_json
 from limner.models import loading
+from service import service
 
 Ask = Callable[[int], None]
 HERE = Path(__file__).parent
@@ -48,25 +48,17 @@ def request_fields(options: argparse.Namespace, number: int) -> dict[str, Any]:
 
 @contextmanager
 def limner(options: argparse.Namespace, home: Path) -> Iterator[Ask]:
-    environment = os.environ | {"LIMNER_HOME": str(home), "OMP_NUM_THREADS": str(options.threads)}
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0", "--together", str(options.together)]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stderr=log)
-    try:
-        while (found := re.search(r"serves at (http://\S+);", (home / "log").read_text())) is None:
-            time.sleep(0.1)
+    threads = str(options.threads)
+    with service(home, "--together", str(options.together), OMP_NUM_THREADS=threads) as address:
 
         def ask(number: int) -> None:
             body = {"kind": "generate", "batch": options.together, **request_fields(options, number)}
-            run = json.loads(post(f"{found[1]}/v1/runs", body, Prefer="wait"))
+            run = json.loads(post(f"{address}/v1/runs", body, Prefer="wait"))
             assert run["status"] == "done", run
-            with urllib.request.urlopen(found[1] + run["artifacts"][0]["url"], timeout=60) as picture:
+            with urllib.request.urlopen(address + run["artifacts"][0]["url"], timeout=60) as picture:
                 assert picture.read().startswith(b"\x89PNG")
 
         yield ask
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @contextmanager

@@ -10,21 +10,15 @@ without images. The studio has nothing stored but these images.
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
 from figures import machine, print_table, write_json
 from limner.web.rendering import NAVIGATION
+from service import service
 
 CHROMIUM = "/usr/bin/chromium"
 PAGES = {name: path for _, path, name in NAVIGATION} | {"Pets": "/create/pets", "Marketing": "/create/marketing"}
@@ -45,21 +39,6 @@ TIMES = """() => new Promise(resolve => {
   document.querySelector("#create-submit").click();
   look();
 })"""
-
-
-@contextmanager
-def service(home: Path) -> Iterator[str]:
-    """The address of `limner serve` with an empty home."""
-    command = [sys.executable, "-m", "limner.cli", "serve", "--port", "0"]
-    with (home / "log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | {"LIMNER_HOME": str(home)}, stderr=log)
-    try:
-        while (found := re.search(r"serves at (http://\S+);", (home / "log").read_text())) is None:
-            time.sleep(0.1)
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def clicks(browser: Browser, address: str, rounds: int) -> list[dict[str, float]]:

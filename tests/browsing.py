@@ -72,3 +72,23 @@ def serious_findings(page: Page) -> list[str]:
 def overflow(page: Page) -> int:
     """Pixels by which the page is wider than the window."""
     return page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+
+
+def until(page, script, value=True):
+    """Wait until a script returns a value. The policy of the pages forbids Playwright's own way, which evaluates text
+    in the page.
+    """
+    for _ in range(200):
+        if (found := page.evaluate(script)) == value:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"{script} is {found!r}")
+
+
+def focus_by_tab(page, selector, most=120):
+    """Press Tab until an element has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"Tab never reaches {selector}")

@@ -112,3 +112,19 @@ def picture_folder(site: Site) -> Path:
     place.mkdir(exist_ok=True)
     Image.new("RGB", (16, 16), "red").save(place / "1.png")
     return place
+
+
+def newest(home) -> Run:
+    """The newest run of a home."""
+    studio = Studio(home)
+    try:
+        return studio.runs.list(1)[0]
+    finally:
+        studio.close()
+
+
+def picture(folder: Path, size=(300, 200), name="photo.png") -> Path:
+    """A plain image in a folder."""
+    place = folder / name
+    Image.new("RGB", size, "teal").save(place)
+    return place

@@ -47,3 +47,10 @@ def served(home, starter):
     """A service with a worker, and its pages."""
     with serving.service(home) as running:
         yield running
+
+
+@pytest.fixture
+def idle(home):
+    """A service without a worker: its jobs wait."""
+    with serving.service(home, workers=0) as running:
+        yield running

@@ -2,46 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from PIL import Image
 
-import serving
-from browsing import PHONE, opened, overflow, serious_findings
-from limner.studio.studio import Studio
+from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
+from pages import newest, picture
 
 pytestmark = pytest.mark.slow
 PLACES = ("/create/pets", "/create/pets?model=sdxl&species=dog", "/create/marketing")
-
-
-@pytest.fixture
-def idle(home):
-    """A service without a worker: its jobs wait."""
-    with serving.service(home, workers=0) as running:
-        yield running
-
-
-def newest(home):
-    studio = Studio(home)
-    try:
-        return studio.runs.list(1)[0]
-    finally:
-        studio.close()
-
-
-def picture(folder: Path, size=(300, 200), name="photo.png") -> Path:
-    place = folder / name
-    Image.new("RGB", size, "teal").save(place)
-    return place
-
-
-def until(page, script, value=True):
-    for _ in range(200):
-        if (found := page.evaluate(script)) == value:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"{script} is {found!r}")
 
 
 def test_a_pet_is_chosen_by_pictures_and_created(served, home, browser):
@@ -152,21 +119,14 @@ def test_pets_by_keyboard_alone(idle, home, browser):
     with opened(browser, idle.call.address) as page:
         page.goto("/create/pets")
 
-        def tab_to(selector):
-            for _ in range(80):
-                page.keyboard.press("Tab")
-                if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-                    return
-            raise AssertionError(f"Tab never reaches {selector}")
-
-        tab_to("input[name=species]")
+        focus_by_tab(page, "input[name=species]")
         page.keyboard.press("ArrowRight")
         until(page, "document.getElementById('pets-prompt').value", "a photo of a dog")
-        tab_to("input[name=breed]")
+        focus_by_tab(page, "input[name=breed]")
         page.keyboard.press("ArrowRight")
         until(page, "document.getElementById('pets-prompt').value", "a photo of a golden retriever dog")
         assert page.evaluate("document.activeElement.name") == "breed", "the focus stays"
-        tab_to("#pets .primary")
+        focus_by_tab(page, "#pets .primary")
         page.keyboard.press("Enter")
         page.locator("#results article").wait_for()
         assert newest(home).tags["breed"] == "golden retriever"
@@ -261,25 +221,18 @@ def test_a_mask_by_keyboard_alone(idle, home, browser, tmp_path):
         page.locator("#create-prompt").fill("a red hat")
         page.locator("#create-image").focus()
 
-        def tab_to(selector):
-            for _ in range(60):
-                page.keyboard.press("Tab")
-                if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-                    return
-            raise AssertionError(f"Tab never reaches {selector}")
-
-        tab_to("mask-canvas details summary")
+        focus_by_tab(page, "mask-canvas details summary")
         page.keyboard.press("Enter")
         for value in ("10", "20", "30", "40"):
-            tab_to("mask-canvas .mask-numbers input")
+            focus_by_tab(page, "mask-canvas .mask-numbers input")
             page.keyboard.type(value)
         page.keyboard.press("Enter")
-        tab_to("#create-soft")
-        tab_to("#create-start ~ details.drawer:last-of-type summary")
+        focus_by_tab(page, "#create-soft")
+        focus_by_tab(page, "#create-start ~ details.drawer:last-of-type summary")
         page.keyboard.press("Enter")
-        tab_to("#create-filter")
+        focus_by_tab(page, "#create-filter")
         page.keyboard.type("scheduler")
-        tab_to("#create-scheduler")
+        focus_by_tab(page, "#create-scheduler")
         page.keyboard.type("ddim")
         page.keyboard.press("Control+Enter")
         page.locator("#results article").wait_for()

@@ -4,61 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import io
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-import serving
-from browsing import PHONE, opened, overflow, serious_findings
+from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
-from pages import Site, adapter_file, teach
+from pages import Site, adapter_file, newest, picture, teach
 
 pytestmark = pytest.mark.slow
 
 CANVAS_WIDTH = "document.querySelector('mask-canvas canvas').width"
-
-
-@pytest.fixture
-def idle(home):
-    """A service without a worker: its jobs wait."""
-    with serving.service(home, workers=0) as running:
-        yield running
-
-
-def newest(home):
-    studio = Studio(home)
-    try:
-        return studio.runs.list(1)[0]
-    finally:
-        studio.close()
-
-
-def picture(folder: Path, size=(300, 200), name="photo.png") -> Path:
-    place = folder / name
-    Image.new("RGB", size, "teal").save(place)
-    return place
-
-
-def until(page, script, value=True):
-    """Wait until a script returns a value. The policy of the pages forbids Playwright's own way, which evaluates text
-    in the page.
-    """
-    for _ in range(200):
-        if (found := page.evaluate(script)) == value:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"{script} is {found!r}")
-
-
-def focus_by_tab(page, selector, most=120):
-    """Press Tab until an element has the focus."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            return
-    raise AssertionError(f"Tab never reaches {selector}")
 
 
 def test_keyboard_alone_creates_rates_and_varies(served, browser):

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, TypeAdapter, WithJsonSchema, create_
 
 from limner.core.kinds import KINDS
 from limner.core.requests import KnownRequest
-from limner.core.requests.request import Frozen, Heading, Request, canonical, digest_of
+from limner.core.requests.request import Frozen, Heading, Label, Request, canonical, digest_of
 
 
 def _device(name: str) -> str:
@@ -48,7 +48,7 @@ class Execution(Frozen):
     preview_every: Annotated[int, Heading.CHECKPOINTS] = Field(
         default=0, ge=0, description="Number of steps between previews; 0 for no previews."
     )
-    track: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+    track: Annotated[tuple[Literal["tensorboard", "wandb"], ...], Label("Log to")] = Field(
         default=(), max_length=8, description="Tracker that metrics are logged to; may be repeated."
     )
     memory: Annotated[Memory, Heading.MEMORY] = Field(

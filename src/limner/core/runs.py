@@ -18,6 +18,8 @@ INTERNAL_ERROR = "an internal error of Limner"
 
 WORKERS_DIED = "workers died while they executed it"
 """How the error of a run ends whose workers were killed, each time it was tried."""
+CHECKPOINTS = "checkpoints"
+"""Name of the folder in a training's result that holds the adapters of its checkpoints."""
 STORAGE_ERROR = "the database, the disk or the file storage of the server does not work"
 """Error of a run or a call that failed because of them."""
 

@@ -36,6 +36,11 @@ def file_of(location: str) -> tuple[str, str] | None:
     return "/".join(parts[:2]), parts[2]
 
 
+def page_of(location: str) -> str:
+    """The address of the page of a repository, or of a file's."""
+    return "https://huggingface.co/" + "/".join(location.split("/")[:2])
+
+
 def on_disk(location: str) -> Path | None:
     """Return the folder or file of a model: a local path, or its place in the hub's cache; None if it is not there."""
     if Path(location).exists():
@@ -116,8 +121,8 @@ def hub_errors(reference: str, what: str = "model", location: str | None = None)
             f"{what} {reference!r} has weights that cannot be read: {damage(error)}", "copy or fetch it again"
         ) from error
     except errors.GatedRepoError as error:
-        page = "https://huggingface.co/" + "/".join(location.split("/")[:2])
-        raise LimnerError(f"{what} {reference!r} is gated", f"accept its licence at {page} and set HF_TOKEN") from error
+        remedy = f"accept its licence at {page_of(location)} and set HF_TOKEN"
+        raise LimnerError(f"{what} {reference!r} is gated", remedy) from error
     except errors.RepositoryNotFoundError as error:
         raise LimnerError(
             f"{what} {reference!r} is not on the Hugging Face hub", "check the name, or set HF_TOKEN"

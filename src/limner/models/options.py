@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from limner.core.errors import LimnerError
 from limner.core.protocols import Facts, SubjectWords
 from limner.core.requests import Frozen
+from limner.core.requests.request import Label
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """Name of a LoRA file for diffusers."""
@@ -27,11 +30,11 @@ class LoraOptions(Frozen):
     alpha: float | None = Field(
         None, gt=0, le=4096, description="Scale: the update is multiplied by alpha / rank (default: rank)."
     )
-    rslora: bool = Field(
+    rslora: Annotated[bool, Label("rsLoRA")] = Field(
         False,
         description="Multiply the update by alpha / sqrt(rank), so that high ranks train as fast (arXiv 2312.03732).",
     )
-    dora: bool = Field(
+    dora: Annotated[bool, Label("DoRA")] = Field(
         False, description="Train each weight's magnitude separately from its direction (arXiv 2402.09353)."
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the update's inputs that is dropped in training.")

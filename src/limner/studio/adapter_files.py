@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from limner.core.errors import LimnerError, Unavailable
@@ -30,8 +32,6 @@ class AdapterFile:
 def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
     """What a stored file says of itself; None if it is no adapter in the safetensors format."""
     found = _header_of(files, sha256)
-    if found is None:
-        return None
     header = found.pop("__metadata__", {})
     header = header if isinstance(header, dict) else {}
     recognised = any(method.recognises(found.keys()) for method in registry.methods.all().values())
@@ -47,7 +47,7 @@ def training_of(files: StudioFiles, reference: str) -> TrainRequest | None:
         if kind == "folder":
             names = {name: value for name, value in names.items() if name.endswith(".safetensors")}
         for value in sorted(names.values()):
-            header = (_header_of(files, value) or {}).get("__metadata__", {})
+            header = _header_of(files, value).get("__metadata__", {})
             if "limner" in header:
                 request, _ = parse_body(json.loads(header["limner"])["request"])
                 return request if isinstance(request, TrainRequest) else None
@@ -58,17 +58,24 @@ def training_of(files: StudioFiles, reference: str) -> TrainRequest | None:
     return None
 
 
-def _header_of(files: StudioFiles, sha256: str) -> dict[str, Any] | None:
-    """The header of a safetensors file; None for any other file."""
+def tensor_header(read: Callable[[int, int], bytes]) -> dict[str, Any]:
+    """The header of a .safetensors file; {} if it has none that can be read. read: bytes from one place to another."""
     try:
-        head = files.read(sha256, 0, 9)
+        head = read(0, 9)
         length = int.from_bytes(head[:8], "little")
-        if head[8:] != b"{" or not 2 <= length <= min(LONGEST_HEADER, files.size(sha256) - 8):
-            return None
-        found = json.loads(files.read(sha256, 8, 8 + length))
-    except (LimnerError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
+        if head[8:] != b"{" or not 2 <= length <= LONGEST_HEADER:
+            return {}
+        found = json.loads(read(8, 8 + length))
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _header_of(files: StudioFiles, sha256: str) -> dict[str, Any]:
+    try:
+        return tensor_header(partial(files.read, sha256))
+    except LimnerError:
+        return {}
 
 
 def _of_header(header: dict[str, Any]) -> AdapterFile:

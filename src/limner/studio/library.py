@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import stat
-import struct
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from limner.core.runs import Artifact, Run, Status
 from limner.store.blobs import REFERENCE
 from limner.store.images import adapter_key
 from limner.store.runs import Store
-from limner.studio.adapter_files import AdapterFile, describe_adapter
+from limner.studio.adapter_files import AdapterFile, describe_adapter, tensor_header
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
@@ -35,8 +34,6 @@ REMOVED_TAG = "removed"
 LONGEST_NAME = 80
 SEARCHED_UPLOADS = 500
 """Newest uploads of an account that are searched for adapters."""
-HEADER_BYTES = 4 * 2**20
-"""Size of the largest header of a .safetensors file that is read."""
 KEPT = 512
 """Results whose facts are kept in memory."""
 MADE = (ArtifactKind.ADAPTER, ArtifactKind.MODEL)
@@ -243,6 +240,12 @@ class StudioLibrary:
         cache = expand_home(HF_HUB_CACHE).absolute()
         return shutil.disk_usage(next(folder for folder in (cache, *cache.parents) if folder.exists())).free / 1e9
 
+    def page(self, model: Any) -> str:
+        """The address of a base model's page on the hub, where its licence is."""
+        from limner.models.hub import page_of
+
+        return page_of(model.reference)
+
     def lacks(self, model: Any) -> str:
         """What this machine lacks to generate images with a base model; "" if nothing."""
         from limner.models.catalog import Machine
@@ -312,11 +315,6 @@ def name_of(run: Run) -> str:
     return run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name
 
 
-def model_page(reference: str) -> str:
-    """The address of a model's page on the hub, where its licence is."""
-    return "https://huggingface.co/" + "/".join(reference.split("/")[:2])
-
-
 def folder_bytes(folder: Path) -> int:
     """Bytes of the files below a folder; links do not count. 0 without the folder."""
     total = 0
@@ -347,20 +345,7 @@ def _read_bytes(file: Path, first: int, end: int) -> bytes:
 
 def _first_facts(files: Iterable[Callable[[int, int], bytes]]) -> HeaderFacts | None:
     """The first header of Limner in .safetensors files. files: reads bytes from a place to another one."""
-    return next((facts for read in files if (facts := header_facts(_tensor_header(read))) is not None), None)
-
-
-def _tensor_header(read: Callable[[int, int], bytes]) -> dict[str, Any]:
-    """The header of a .safetensors file; {} if it has none that can be read."""
-    start = read(0, 8)
-    size = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-    if not 0 < size <= HEADER_BYTES:
-        return {}
-    try:
-        found: Any = json.loads(read(8, 8 + size))
-    except (ValueError, RecursionError):
-        return {}
-    return cast(dict[str, Any], found) if isinstance(found, dict) else {}
+    return next((facts for read in files if (facts := header_facts(tensor_header(read))) is not None), None)
 
 
 def _is_weights(name: str) -> bool:

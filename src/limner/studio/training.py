@@ -19,7 +19,7 @@ from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind, Notice, Stage
 from limner.core.requests import TrainRequest
-from limner.core.runs import Run, Status
+from limner.core.runs import CHECKPOINTS, Run, Status
 from limner.store.manifests import write_manifest
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
@@ -31,8 +31,6 @@ RECORDED, LISTED = 5, 200
 """The newest runs of a model from which its speed is taken, and runs among which they are searched."""
 LOADING, CLASS_IMAGES, TRAINING = "loading", "class images", "training"
 """Names of stages of a training: the first of each attempt, that of class images, and that of its steps."""
-CHECKPOINTS = "checkpoints"
-"""Name of the folder in a result that holds the adapters of its checkpoints."""
 _RESUMED = re.compile(r"resuming from step (\d+)")
 
 

@@ -22,7 +22,7 @@ from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.web.cards import JobCard, job_cards, recent_runs
 from limner.web.forms import problem_at, validated_model
-from limner.web.rendering import came_from, page, part, parts, wants_part
+from limner.web.rendering import came_from, go, page, part, parts, wants_part
 
 Model = TypeVar("Model", bound=BaseModel)
 Found = tuple[Run | None, dict[str, str]]
@@ -103,7 +103,7 @@ async def answer(form: FormPage, request: Request, found: Found, shown: Shown) -
     """
     run, errors = found
     if run is not None and not wants_part(request):
-        return RedirectResponse(f"{root_of(request)}/runs/{run.id}", HTTPStatus.SEE_OTHER)
+        return go(request, f"/runs/{run.id}")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK
     values = await run_sync(shown)
     if not wants_part(request):
@@ -121,9 +121,4 @@ async def copied(form: FormPage, request: Request, texts: list[tuple[str, str]],
 
 def back(request: Request) -> RedirectResponse:
     """Go back to the form that a request was sent from."""
-    return RedirectResponse(f"{root_of(request)}{form_page_of(request).place}", HTTPStatus.SEE_OTHER)
-
-
-def root_of(request: Request) -> str:
-    """The prefix under which the site is served."""
-    return request.scope.get("root_path", "").rstrip("/")
+    return go(request, form_page_of(request).place)

@@ -16,7 +16,7 @@ def earlier_adapters(studio: Studio, caller: Caller, model: str, chosen: str) ->
     found = own_adapters(studio, caller, model, chosen)
     if chosen and next(each for each in found if each.value == chosen).result is None:
         request = training_of(studio.files, chosen)
-        name = "" if request is None else " ".join(filter(None, (request.identifier, request.class_word)))
+        name = "" if request is None else request.of_subject("{}")
         found = [each for each in found if each.value != chosen] + [OwnAdapter(chosen, name or short_name(chosen))]
     return found
 
@@ -45,5 +45,4 @@ def other_words(earlier: TrainRequest | None, identifier: str, class_word: str) 
     """That an adapter knows its subject by other words than a draft; "" if it does not."""
     if earlier is None or (earlier.identifier, earlier.class_word) == (identifier, class_word):
         return ""
-    words = " ".join(filter(None, (earlier.identifier, earlier.class_word)))
-    return f"this adapter learned “{words}”; use the same words to teach it more of the same subject"
+    return f"this adapter learned “{earlier.of_subject('{}')}”; use the same words to teach it more of the same subject"

@@ -85,7 +85,7 @@ def model_form_fields(
     fields = model.model_fields
     headings = _headings(fields)
     found = (
-        _field(name, field, *headings[name], _texts(values.get(name)), errors.get(name, ""))
+        _field(model, name, *headings[name], _texts(values.get(name)), errors.get(name, ""))
         for name, field in fields.items()
         if not _flag(field).hidden
     )
@@ -225,8 +225,9 @@ def _headings(fields: Mapping[str, FieldInfo]) -> dict[str, tuple[Heading, bool]
 
 
 def _field(
-    name: str, field: FieldInfo, heading: Heading, basic: bool, values: tuple[str, ...], error: str
+    model: type[BaseModel], name: str, heading: Heading, basic: bool, values: tuple[str, ...], error: str
 ) -> FormField:
+    field = model.model_fields[name]
     hint, several = _inner(field.annotation)
     known = tuple(str(value) for value in get_args(hint)) if get_origin(hint) is Literal else ()
     listed: list[ChoiceKind] = [item.of for item in field.metadata if isinstance(item, Choices)]
@@ -249,7 +250,7 @@ def _field(
         name=name,
         label=label.text,
         term=name.replace("_", " "),
-        help=on_page(field.description or ""),
+        help=on_page(field.description or "", model),
         control=control,
         required=field.is_required(),
         minimum=least,

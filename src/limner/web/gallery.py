@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,8 +15,8 @@ from pydantic import BaseModel, Field, model_validator
 from limner.core.feedback import COUNTED_TAGS, STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
 from limner.core.requests import Frozen
 from limner.server.history import ImageReply
-from limner.studio.files import REFERENCE
 from limner.web.forms import as_command, as_json, as_python, form_fields
+from limner.web.own_adapters import short_name
 
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
@@ -94,7 +93,7 @@ class GalleryQuery(ImageQuery):
         add(f"“{self.search}”", "search")
         add("Favourites", "favourite")
         add(f"Collection {collection}", "collection")
-        add(names.get(self.adapter or "") or adapter_name(self.adapter or ""), "adapter")
+        add(names.get(self.adapter or "") or short_name(self.adapter or ""), "adapter")
         found += [(f"{name}: {value}", self.text(tag=self.tagged(name))) for name, value in self.tags]
         add(str(self.model), "model")
         add("5 stars" if self.at_least == STARS else f"{self.at_least or 0:g} stars and more", "at_least")
@@ -202,7 +201,7 @@ def filters(
         "collection": ("Collection", [choice(each.name, each.pictures, collection=each.id) for each in collections]),
         "adapter": (
             "Subject",
-            [choice(names.get(key) or adapter_name(ref), n, adapter=key) for key, ref, n in facets.adapters],
+            [choice(names.get(key) or short_name(ref), n, adapter=key) for key, ref, n in facets.adapters],
         ),
         **{
             name: (name.capitalize(), [tag(name, *each) for each in facets.tags[name]])
@@ -232,12 +231,6 @@ def orders(query: GalleryQuery) -> Filter:
     """The orders as choices."""
     choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in ORDERS.items())
     return Filter("order", "Order", tuple(choices))
-
-
-def adapter_name(reference: str) -> str:
-    """An adapter's name in a list: the start of its hash, or the name of its file."""
-    found = REFERENCE.fullmatch(reference)
-    return found[2][:8] if found else PurePath(reference.replace("\\", "/")).name
 
 
 def settings_of(image: GeneratedImage) -> dict[str, Any]:

@@ -11,26 +11,17 @@ from urllib.parse import urlencode
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
 from limner.core.kinds import KINDS
-from limner.core.requests import GenerateRequest, PrepareRequest, TrainRequest
+from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
-from limner.studio.library import name_of
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
 from limner.web.cards import query_of
 from limner.web.rendering import since
+from limner.web.titles import kind_text, title_of
 from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
 from limner.web.wording import on_page
 
-KIND_TEXTS = {
-    "generate": "Images",
-    "train": "Training",
-    "prepare": "Check of photos",
-    "evaluate": "Measurement",
-    "compare": "Comparison",
-    "sweep": "Series",
-    "influence": "Origins",
-}
 KIND_HELP = {
     "generate": "Images made from words.",
     "train": "Limner learns a subject or a style from photos.",
@@ -72,8 +63,6 @@ PICTURES = (
 )
 RETRIABLE = (Status.FAILED, Status.CANCELLED, Status.INTERRUPTED)
 SHOWN_IMAGES = 6
-LONGEST_TITLE = 300
-_HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
 @dataclass(frozen=True)
@@ -276,23 +265,6 @@ def advice_of(run: Run) -> str:
     if "; " in error:
         return ""
     return "Choose Try again, or change the request and send it again."
-
-
-def kind_text(kind: str | None) -> str:
-    """A kind of request in plain words."""
-    return KIND_TEXTS.get(kind or "", kind or "")
-
-
-def title_of(run: Run) -> str:
-    """A run in one line: the prompt of images, the subject of a training, with shortened references."""
-    request = run.request
-    if isinstance(request, TrainRequest):
-        return f"Teach {name_of(run)}"
-    if isinstance(request, PrepareRequest) and run.queue is not None:
-        return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
-    text = request.summary if run.queue is not None else without_paths(request.summary)
-    shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
-    return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
 
 
 def times_of(run: Run, *, lost: bool = False) -> str:

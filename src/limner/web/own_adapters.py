@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
@@ -12,6 +13,7 @@ from limner.core.events import ArtifactKind
 from limner.core.requests import TrainRequest
 from limner.core.requests.parsing import join_weight, split_weight
 from limner.server.dependencies import ServerState, find_run
+from limner.studio.files import REFERENCE
 from limner.studio.library import TrainedResult
 from limner.studio.studio import Studio
 from limner.web.jobs import moment
@@ -73,8 +75,9 @@ def adapter_names(studio: Studio, caller: Caller) -> dict[str, str]:
 
 
 def short_name(reference: str) -> str:
-    """A name for an adapter of which nothing else is known."""
-    return f"Adapter {reference.rpartition(':')[2][:12]}"
+    """A name for an adapter of which nothing else is known: with the start of its hash, or that of its file."""
+    found = REFERENCE.fullmatch(reference)
+    return f"Adapter {found[2][:8]}" if found else PurePath(reference.replace("\\", "/")).name
 
 
 def stored(state: ServerState, caller: Caller, value: str) -> str:

@@ -29,22 +29,6 @@ ELSEWHERE = ("data", *SUBJECT_FIELDS)
 """Fields of a training that other steps ask for."""
 ANY_MODEL = ("flip", "prior", "prompt", "caption_dropout")
 """Fields of a recipe that suit every model; the others were tried with the recipe's own."""
-LABELS = {
-    "steps": "Length",
-    "vae": "Autoencoder",
-    "ema": "Average the weights",
-    "min_snr_gamma": "Min-SNR weighting",
-    "track": "Log to",
-    "flip": "Mirror images",
-    "keep": "Which checkpoint to save",
-    "keep_checkpoints": "Keep every checkpoint",
-    "held_out": "Images held out",
-    "prior": "Keep the class as it was",
-    "batch": "Images per step",
-    "options.rslora": "rsLoRA",
-    "options.dora": "DoRA",
-}
-"""Plainer labels than those made of names."""
 OPEN = ("steps",)
 """Fields that everybody sees; the others are in a drawer."""
 OPTION = "options."
@@ -166,23 +150,14 @@ def setting_fields(
 
 
 def _on_page(field: FormField) -> FormField:
-    """A field as the page shows it: without the words of a command, and only the length of a training at once."""
+    """A field as the page shows it: the method as a choice, and only the length of a training at once."""
     closed = field.name == "method"
     return replace(
         field,
-        label=LABELS.get(field.name, field.label),
-        help=plain_help(field.help),
         basic=field.name in OPEN,
         control="select" if closed else field.control,
         suggested=field.suggested and not closed,
     )
-
-
-def plain_help(text: str) -> str:
-    """A help text with the labels of this page in place of the names of fields."""
-    for name, label in LABELS.items():
-        text = text.replace(f"\u201c{name.replace('_', ' ')}\u201d", f"\u201c{label}\u201d")
-    return text
 
 
 def option_fields(settings: Mapping[str, Any], errors: Mapping[str, str]) -> list[FormField]:

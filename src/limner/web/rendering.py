@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from limner.web.assets import asset_path
@@ -89,8 +89,18 @@ def wants_part(request: Request) -> bool:
     return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
 
 
+def root_of(request: Request) -> str:
+    """The path below which a proxy serves the site, without a slash at its end."""
+    return request.scope.get("root_path", "").rstrip("/")
+
+
+def go(request: Request, place: str) -> RedirectResponse:
+    """Go on to a page of the site."""
+    return RedirectResponse(f"{root_of(request)}{place}", HTTPStatus.SEE_OTHER)
+
+
 def _common(request: Request) -> dict[str, Any]:
-    root = request.scope.get("root_path", "").rstrip("/")
+    root = root_of(request)
 
     def path(place: str) -> str:
         """A path below the site's root, also behind a proxy that serves the site under a prefix."""

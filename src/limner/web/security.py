@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limner.server.auth import READ_METHODS
-from limner.web.rendering import page, part, wants_part
+from limner.web.rendering import page, part, root_of, wants_part
 
 TITLES = {404: "There is no such page", 403: "You may not do this"}
 POLICY = "; ".join(
@@ -107,7 +107,7 @@ def error_page(request: Request, status: int, problem: dict[str, Any]) -> Respon
 
 def sign_in_redirect(request: Request) -> Response:
     """Go on to the sign-in page, and from there back to the page that was asked for."""
-    root = request.scope.get("root_path", "")
+    root = root_of(request)
     here = request.url.path.removeprefix(root) if request.method in READ_METHODS else "/"
     place = f"{root}/sign-in?{urlencode({'next': here})}"
     if "hx-request" in request.headers:

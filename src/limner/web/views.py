@@ -11,9 +11,9 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
 from limner.studio.images import SIDES
-from limner.studio.library import name_of
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.titles import title_of
 from limner.web.wording import UNKNOWN_WORDS, on_page
 
 STATUS_TEXTS = {
@@ -134,13 +134,6 @@ def preview_text(run: Run) -> str:
     return (
         f"From left to right: {'; '.join(request.preview_prompt or (request.instance_prompt, request.class_prompt))}."
     )
-
-
-def title_of(run: Run) -> str:
-    """A run in one line: the prompt of images, the subject of training."""
-    if isinstance(run.request, TrainRequest):
-        return f"Teach {name_of(run)}"
-    return run.request.summary or run.request.kind
 
 
 def time_left(began: datetime, done: int, total: int | None) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from pydantic import BaseModel
+
 from limner.core.execution import body_model
 from limner.core.requests.request import Flag, Label
 
@@ -26,24 +28,28 @@ _HASH = re.compile(r"\b((?:sha256|folder):)?([0-9a-f]{8})[0-9a-f]{56}\b")
 _FLAG = re.compile(r"(?<![\w-])--([a-z][a-z-]*)")
 
 
-def on_page(text: str) -> str:
-    """A help text, notice or error as the pages show it."""
+def on_page(text: str, of: type[BaseModel] | None = None) -> str:
+    """A help text, notice or error as the pages show it. of: the request that it is about, where that is known."""
     text = text.partition(WORDS)[0]
     for before, after in _REPLACED:
         text = text.replace(before, after)
     text = _UNKNOWN_ADAPTER.sub("unless your subject learned them", text)
     text = _HASH.sub(lambda found: f"{found[2]}\u2026", text)
-    return _FLAG.sub(lambda found: f"\u201c{_labels().get(found[1]) or found[1].replace('-', ' ')}\u201d", text)
+    models = [*([] if of is None else [of]), *map(body_model, KINDS)]
+
+    def label(found: re.Match[str]) -> str:
+        known = (labels[found[1]] for model in models if found[1] in (labels := _labels(model)))
+        return f"\u201c{next(known, found[1].replace('-', ' '))}\u201d"
+
+    return _FLAG.sub(label, text)
 
 
 @cache
-def _labels() -> dict[str, str]:
-    """The label of the field that a flag fills in, by the flag without its dashes."""
+def _labels(model: type[BaseModel]) -> dict[str, str]:
+    """The label of the field of a model that a flag fills in, by the flag without its dashes."""
     found: dict[str, str] = {}
-    for kind in KINDS:
-        for name, field in body_model(kind).model_fields.items():
-            flag = next((each.name for each in field.metadata if isinstance(each, Flag) and each.name), None)
-            label = next((each.text for each in field.metadata if isinstance(each, Label)), "")
-            key = (flag or name).lstrip("-").replace("_", "-")
-            found.setdefault(key, label or name.replace("_", " "))
+    for name, field in model.model_fields.items():
+        flag = next((each.name for each in field.metadata if isinstance(each, Flag) and each.name), None)
+        label = next((each.text for each in field.metadata if isinstance(each, Label)), "")
+        found[(flag or name).lstrip("-").replace("_", "-")] = label or name.replace("_", " ")
     return found

@@ -76,7 +76,9 @@ class TrainRequest(Request):
     model: Annotated[Name, Refers("model"), Heading.BASICS, Choices("models")] = Field(
         default="starter", description=MODEL
     )
-    vae: Annotated[Name | None, Refers("model"), Heading.MODEL] = Field(default=None, description=VAE)
+    vae: Annotated[Name | None, Refers("model"), Label("Autoencoder"), Heading.MODEL] = Field(
+        default=None, description=VAE
+    )
     method: Annotated[
         Name, Flag(overrules=("learning_rate", "text_learning_rate")), Heading.BASICS, Choices("methods")
     ] = Field(
@@ -102,13 +104,13 @@ class TrainRequest(Request):
         default="a photo of {identifier} {class}",
         description="Caption of images that have none; {identifier} and {class} are filled in.",
     )
-    steps: Annotated[int | None, Flag(overrules=("epochs",)), Heading.BASICS] = Field(
+    steps: Annotated[int | None, Flag(overrules=("epochs",)), Label("Length"), Heading.BASICS] = Field(
         default=None, ge=1, le=10_000_000, description="Training steps (default: recommended for the model)."
     )
     epochs: Annotated[int | None, Flag(overrules=("steps",)), Heading.LENGTH] = Field(
         default=None, ge=1, le=1_000_000, description="Training length in passes over the images, instead of --steps."
     )
-    batch: int | None = Field(
+    batch: Annotated[int | None, Label("Images per step")] = Field(
         default=None, ge=1, le=1024, description="Images per step (default: recommended for the model)."
     )
     accumulation: Annotated[int, Trait.ON_CARD] = Field(
@@ -145,7 +147,7 @@ class TrainRequest(Request):
     weight_decay: Annotated[float, Trait.ON_CARD] = Field(
         default=0.01, ge=0, le=1, description="Weight decay of the optimiser."
     )
-    ema: Annotated[float | None, Trait.ON_CARD] = Field(
+    ema: Annotated[float | None, Label("Average the weights"), Trait.ON_CARD] = Field(
         default=None,
         gt=0,
         lt=1,
@@ -156,7 +158,7 @@ class TrainRequest(Request):
     resolution: Annotated[int | None, Heading.IMAGES] = Field(
         default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
     )
-    flip: bool = Field(default=True, description="Also train on mirrored images.")
+    flip: Annotated[bool, Label("Mirror images")] = Field(default=True, description="Also train on mirrored images.")
     masked: Annotated[bool, Trait.ON_CARD] = Field(
         default=False,
         description="Train only on the white areas of the masks in DATA/masks, named like the images in DATA.",
@@ -164,7 +166,12 @@ class TrainRequest(Request):
     caption_dropout: Annotated[float, Trait.ON_CARD] = Field(
         default=0.0, ge=0, lt=1, description="Share of the subject's images trained without a caption."
     )
-    prior: Annotated[bool, Flag(overrules=("class_pictures", "prior_target", "prior_dropout")), Heading.PRIOR] = Field(
+    prior: Annotated[
+        bool,
+        Flag(overrules=("class_pictures", "prior_target", "prior_dropout")),
+        Label("Keep the class as it was"),
+        Heading.PRIOR,
+    ] = Field(
         default=True,
         description="Prior preservation: also train on images of the class that the base model generated, so that "
         "the class stays as it was.",
@@ -189,7 +196,7 @@ class TrainRequest(Request):
         description="Share of class images trained without a caption, so that the unconditional prediction stays "
         "that of the class (default: recommended for the model).",
     )
-    min_snr_gamma: Annotated[float | None, Trait.ON_CARD, Heading.LOSS] = Field(
+    min_snr_gamma: Annotated[float | None, Label("Min-SNR weighting"), Trait.ON_CARD, Heading.LOSS] = Field(
         default=None, gt=0, description="Min-SNR loss weighting (arXiv 2303.09556); 5 is usual (default: off)."
     )
     noise_offset: Annotated[float | None, Trait.ON_CARD] = Field(
@@ -204,7 +211,7 @@ class TrainRequest(Request):
         description="How timesteps of a flow matching model are drawn: uniform, logit_normal or shift (default: the "
         "model's own).",
     )
-    held_out: Annotated[int | None, Heading.CHECKPOINTS] = Field(
+    held_out: Annotated[int | None, Label("Images held out"), Heading.CHECKPOINTS] = Field(
         default=None,
         ge=0,
         le=1000,
@@ -212,7 +219,7 @@ class TrainRequest(Request):
         "dataset's validation images).",
     )
     checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between checkpoints.")
-    keep_checkpoints: Annotated[bool, Trait.LATER] = Field(
+    keep_checkpoints: Annotated[bool, Label("Keep every checkpoint"), Trait.LATER] = Field(
         default=False,
         description="Also save the adapter of every checkpoint, in the result's folder `checkpoints`, to choose "
         "another one later.",
@@ -222,12 +229,14 @@ class TrainRequest(Request):
         max_length=64,
         description="Prompt of a preview; may be repeated (default: the subject, and its class).",
     )
-    keep: Annotated[Literal["last", "best"], Flag(overrules=("balance", "trial_prompt", "patience", "encoder"))] = (
-        Field(
-            default="last",
-            description="Save the weights of the last step, or of the checkpoint with the best subject and prompt "
-            "fidelity.",
-        )
+    keep: Annotated[
+        Literal["last", "best"],
+        Flag(overrules=("balance", "trial_prompt", "patience", "encoder")),
+        Label("Which checkpoint to save"),
+    ] = Field(
+        default="last",
+        description="Save the weights of the last step, or of the checkpoint with the best subject and prompt "
+        "fidelity.",
     )
     balance: float | None = Field(
         default=None,

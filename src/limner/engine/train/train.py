@@ -15,6 +15,7 @@ from limner.core.execution import body_of
 from limner.core.protocols import Components
 from limner.core.requests import TrainRequest
 from limner.core.requests.request import SUBJECT
+from limner.core.runs import CHECKPOINTS
 from limner.core.workspace import Workspace
 from limner.engine.scoring.scorers import Scorers
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog, ScoreCheckpoints
@@ -36,8 +37,6 @@ from limner.models.adapters import check_base
 from limner.models.devices import memory_errors, pick_dtype
 from limner.store.files import atomic_folder, sha256_of
 
-CHECKPOINTS = "checkpoints"
-"""Name of the folder in a result that holds the adapters of its checkpoints."""
 LESS_MEMORY = "use a smaller --batch or --resolution, --precision bf16, or --no-prior"
 
 

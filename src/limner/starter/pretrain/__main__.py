@@ -89,6 +89,19 @@ def read_recipe(path: Path) -> Recipe:
         raise LimnerError(f"{path}: {invalid(error)}") from None
 
 
+def first_parts(recipe: Recipe, begin_with: Path | None, anew: tuple[str, ...], grow: bool) -> StarterParts:
+    """The parts that training begins with. The arguments are those of `run`."""
+    if begin_with is None:
+        return StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
+    parts = StarterParts.load(begin_with)
+    for stage in anew:
+        setattr(parts, PARTS[stage], None)
+        parts.training = [row for row in parts.training if row["stage"] != STAGE_NAMES[stage]]
+    if grow and parts.unet is not None:
+        parts.unet = grown(parts.unet, recipe)
+    return parts
+
+
 def run(
     recipe: Recipe,
     folder: Path,
@@ -107,12 +120,7 @@ def run(
     begin_with: a finished starter, whose parts are trained further; anew: the stages that train theirs from nothing;
     grow: put an outer level around its UNet first.
     """
-    parts = StarterParts.load(begin_with) if begin_with else StarterParts(build_tokenizer(recipe.seed, recipe.tokens))
-    for stage in anew:
-        setattr(parts, PARTS[stage], None)
-        parts.training = [row for row in parts.training if row["stage"] != STAGE_NAMES[stage]]
-    if grow and parts.unet is not None:
-        parts.unet = grown(parts.unet, recipe)
+    parts = first_parts(recipe, begin_with, anew, grow)
     known = [stage for stage in NEEDED_BY if getattr(recipe, stage).steps]  # one without steps is left out
     ours = [*stages, *anew] if begin_with else known
     trained = [stage for stage in known if stage in ours]  # whose logs are in this folder

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Form, Request
 from fastapi import Path as PathParameter
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
@@ -42,11 +42,10 @@ from limner.web.create_flow import (
     enqueued,
     form_page_of,
     results,
-    root_of,
 )
 from limner.web.create_form import ADAPTER, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
-from limner.web.rendering import page, part, wants_part
+from limner.web.rendering import go, page, part, wants_part
 from limner.web.subjects import base_for, chosen, subjects_of, submit_influence
 from limner.web.uploads import FILE
 
@@ -161,7 +160,7 @@ async def find_influence(request: Request, image: ImageDep, state: StateDep, cal
     except LimnerError as error:
         return _failed(request, error)
     if not wants_part(request):
-        return RedirectResponse(f"{root_of(request)}/runs/{run.id}", HTTPStatus.SEE_OTHER)
+        return go(request, f"/runs/{run.id}")
     return part(request, "about.html", "influence", run=run)
 
 

@@ -44,7 +44,7 @@ from limner.web.gallery import (
 )
 from limner.web.gallery_erasures import Erasures
 from limner.web.own_adapters import adapter_names
-from limner.web.rendering import page, part, wants_part
+from limner.web.rendering import go, page, part, wants_part
 
 SHOWN = 60
 """Images of a page without JavaScript."""
@@ -196,8 +196,7 @@ def mark_one(
     if wants_part(request):
         image = studio.images.get(view, picture.id)
         return part(request, "gallery_image.html", "feedback", image=image, query=query)
-    place = f"{request.scope.get('root_path', '')}/gallery/{picture.id}{query.text()}"
-    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
+    return go(request, f"/gallery/{picture.id}{query.text()}")
 
 
 @router.post("/collections")
@@ -206,8 +205,7 @@ def create_collection(request: Request, studio: StudioDep, view: ViewDep, form: 
     collection = _new_collection(studio, view, _last(form, "name"))
     if ids := _last(form, "ids"):
         studio.collections.put_all(view, collection.id, _chosen({"ids": [ids]}, MOST_CHOSEN), True)
-    place = f"{request.scope.get('root_path', '')}/gallery?collection={collection.id}"
-    return RedirectResponse(place, HTTPStatus.SEE_OTHER)
+    return go(request, f"/gallery?collection={collection.id}")
 
 
 @router.post("/collections/{collection}/delete")
@@ -278,7 +276,7 @@ def undo_erasure(request: Request, caller: CallerDep, form: FormDep, query: Quer
 
 
 def _to_gallery(request: Request, query: GalleryQuery) -> RedirectResponse:
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/gallery{query.text()}", HTTPStatus.SEE_OTHER)
+    return go(request, f"/gallery{query.text()}")
 
 
 @router.post("/verify/{picture}")

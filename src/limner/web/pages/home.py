@@ -5,12 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from functools import partial
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from limner.core.accounts import Caller
@@ -30,7 +29,7 @@ from limner.studio.runs import QUEUE
 from limner.web.cards import job_cards
 from limner.web.live import PartNow, stream_part
 from limner.web.pages.create import PREVIEW_EVERY
-from limner.web.rendering import page, part, part_text, wants_part
+from limner.web.rendering import go, page, part, part_text, wants_part
 from limner.web.subjects import subjects_of
 from limner.web.views import ImageView, open_runs
 
@@ -98,7 +97,7 @@ async def make_first_portrait(
 
 async def _started(request: Request, state: ServerState, caller: Caller, view: Viewer, run: Run) -> Response:
     if not wants_part(request):
-        return RedirectResponse(f"{request.scope.get('root_path', '').rstrip('/')}/runs/{run.id}", HTTPStatus.SEE_OTHER)
+        return go(request, f"/runs/{run.id}")
     return part(request, "home.html", "started", **{**await run_sync(_shown, state, caller, view), "started": run.id})
 
 

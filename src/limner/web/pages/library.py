@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, unknown
@@ -21,13 +21,14 @@ from limner.server.history import reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.studio.images import Viewer
-from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter, model_page
+from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter
 from limner.studio.maintenance import EraseSelection, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
 from limner.web.gallery_erasures import Erasures
-from limner.web.jobs import kind_text, moment, title_of, use_path
-from limner.web.rendering import page, part, wants_part
+from limner.web.jobs import moment, use_path
+from limner.web.rendering import go, page, part, wants_part
+from limner.web.titles import kind_text, title_of
 from limner.web.views import small_url
 
 SHOWN = 24
@@ -169,28 +170,28 @@ async def rename(request: Request, studio: StudioDep, result: ResultDep, view: V
     except LimnerError as error:
         shown = (request, studio, view, caller, result, name, str(error))
         return await run_sync(_result_page, *shown)
-    return _go(request, f"/library/trained/{result.run.id}?saved=1")
+    return go(request, f"/library/trained/{result.run.id}?saved=1")
 
 
 @router.post("/trained/{run_id}/use")
 def use(request: Request, studio: StudioDep, result: ResultDep) -> Response:
     """Open the page Create with an adapter; one that was trained on the command line is stored first."""
     kept = studio.library.keep(result.run)
-    return _go(request, use_path(kept.kind, kept.reference, kept.say))
+    return go(request, use_path(kept.kind, kept.reference, kept.say))
 
 
 @router.post("/trained/{run_id}/remove")
 def remove(request: Request, studio: StudioDep, result: ResultDep) -> Response:
     """Leave an adapter out of the list. Its files and the images made with it stay."""
     studio.library.remove(result.run)
-    return _go(request, f"/library?removed={result.run.id}")
+    return go(request, f"/library?removed={result.run.id}")
 
 
 @router.post("/trained/{run_id}/restore")
 def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
     """Put an adapter back into the list."""
     studio.library.remove(result.run, removed=False)
-    return _go(request, "/library")
+    return go(request, "/library")
 
 
 @router.post("/undo")
@@ -200,7 +201,7 @@ async def undo(request: Request, caller: CallerDep) -> Response:
         erasure = str(form.get("erasure", ""))
     if _erasures(request).undo(caller.account, erasure) is None:
         raise HTTPError(HTTPStatus.CONFLICT, "it is too late to take this back", "it is deleted")
-    return _go(request, "/library")
+    return go(request, "/library")
 
 
 @router.get("/trained/{run_id}/delete")
@@ -223,7 +224,7 @@ def delete(request: Request, studio: StudioDep, result: ResultDep, view: ViewDep
     more = f" and {images} image{'s' if images > 1 else ''} were" if images else " was"
     going = {result.run.id, *erased.runs, *erased.derived}
     _erasures(request).add(caller.account, selection, derived=True, runs=going, what=f"{result.name}{more}")
-    return _go(request, "/library")
+    return go(request, "/library")
 
 
 @router.get("/models")
@@ -250,7 +251,7 @@ async def download_model(request: Request, studio: StudioDep, caller: AdminDep) 
     except LimnerError as error:
         status = HTTPStatus.CONFLICT if isinstance(error, Busy) else HTTPStatus.UNPROCESSABLE_ENTITY
         return await _models_page(request, studio, caller, str(error), status)
-    return _go(request, "/library/models")
+    return go(request, "/library/models")
 
 
 @router.post("/models/delete")
@@ -266,21 +267,21 @@ async def delete_model(request: Request, studio: StudioDep, caller: AdminDep) ->
     except LimnerError as error:
         status = HTTPStatus.CONFLICT if isinstance(error, Busy) else HTTPStatus.UNPROCESSABLE_ENTITY
         return await _models_page(request, studio, caller, str(error), status)
-    return _go(request, f"/library/models?freed={freed}")
+    return go(request, f"/library/models?freed={freed}")
 
 
 @router.post("/models/stop")
 def stop_download(request: Request, caller: AdminDep) -> Response:
     """Stop the download in progress."""
     _downloads(request).stop()
-    return _go(request, "/library/models")
+    return go(request, "/library/models")
 
 
 @router.post("/models/dismiss")
 def dismiss_download(request: Request, caller: AdminDep) -> Response:
     """Remove the message about a download that ended."""
     _downloads(request).dismiss()
-    return _go(request, "/library/models")
+    return go(request, "/library/models")
 
 
 def _erasures(request: Request) -> Erasures:
@@ -336,7 +337,7 @@ def _model_view(studio: Studio, model: Any, free: float) -> ModelView:
         fits=model.gigabytes < free,
         lacks=studio.library.lacks(model),
         use=use_path(ArtifactKind.MODEL, model.name),
-        page=model_page(model.reference) if model.gigabytes else "",
+        page=studio.library.page(model) if model.gigabytes else "",
         terms=f"{model.terms}." if model.terms else LICENCES.get(model.licence, ""),
         gated=GATED.get(model.reference, ""),
         warning=bool(model.terms),
@@ -470,7 +471,3 @@ def size_text(size: int) -> str:
         if size >= count:
             return f"{size / count:.1f} {unit}"
     return f"{size} bytes"
-
-
-def _go(request: Request, place: str) -> RedirectResponse:
-    return RedirectResponse(request.scope.get("root_path", "") + place, HTTPStatus.SEE_OTHER)

@@ -44,7 +44,7 @@ from limner.web.jobs import (
     picture_views,
 )
 from limner.web.live import PartNow, stream_part
-from limner.web.rendering import came_from, page, part, part_text, wants_part
+from limner.web.rendering import came_from, go, page, part, part_text, root_of, wants_part
 from limner.web.views import STATUS_TEXTS, ImageView, run_views
 from limner.web.wording import on_page
 
@@ -367,10 +367,9 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _back(request: Request, query: dict[str, str] | None = None) -> RedirectResponse:
     """Go back to the page from which the browser came, the queue with its filters; by default the queue."""
-    root = request.scope.get("root_path", "").rstrip("/")
     here = came_from(request)
-    place = here.path.removeprefix(root)
+    place = here.path.removeprefix(root_of(request))
     kept = {name: value for name, value in parse_qsl(here.query) if name in KEPT and place == "/queue"}
     if query or not (place in ("/", "/create") or re.fullmatch("/runs/[0-9a-zA-Z-]{1,64}", place)):
         place = "/queue"
-    return RedirectResponse(f"{root}{place}{_query({**kept, **(query or {})})}", HTTPStatus.SEE_OTHER)
+    return go(request, f"{place}{_query({**kept, **(query or {})})}")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as PathParameter
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller
 from limner.core.drafts import Draft, Value
@@ -61,7 +61,7 @@ from limner.web.recipes import (
     settings_of,
     training_body,
 )
-from limner.web.rendering import page, part, wants_part
+from limner.web.rendering import go, page, part, wants_part
 from limner.web.views import run_views
 
 DraftId = Annotated[str, PathParameter(pattern="^[a-z0-9]{12}$")]
@@ -84,11 +84,6 @@ def find_draft(draft_id: DraftId, state: StateDep, caller: CallerDep) -> Draft:
 
 
 DraftDep = Annotated[Draft, Depends(find_draft)]
-
-
-def go(request: Request, place: str) -> RedirectResponse:
-    """Go on to a page of the site."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}{place}", HTTPStatus.SEE_OTHER)
 
 
 def left_at(studio: Any, draft: Draft, step: str) -> Draft:

@@ -1,0 +1,39 @@
+"""What runs and their kinds are called on the pages."""
+
+from __future__ import annotations
+
+import re
+
+from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.runs import Run
+from limner.server.replies import without_paths
+from limner.studio.library import name_of
+
+KIND_TEXTS = {
+    "generate": "Images",
+    "train": "Training",
+    "prepare": "Check of photos",
+    "evaluate": "Measurement",
+    "compare": "Comparison",
+    "sweep": "Series",
+    "influence": "Origins",
+}
+_HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
+LONGEST_TITLE = 300
+
+
+def kind_text(kind: str | None) -> str:
+    """A kind of request in plain words."""
+    return KIND_TEXTS.get(kind or "", kind or "")
+
+
+def title_of(run: Run) -> str:
+    """A run in one line: the prompt of images, the subject of a training, with shortened references."""
+    request = run.request
+    if isinstance(request, TrainRequest):
+        return f"Teach {name_of(run)}"
+    if isinstance(request, PrepareRequest) and run.queue is not None:
+        return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
+    text = request.summary if run.queue is not None else without_paths(request.summary)
+    shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
+    return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
