@@ -9,12 +9,14 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from forking import forked
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.files import sha256_of
 from limner.store.queue import Queue
+from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.workers.worker import Worker
 
@@ -25,6 +27,13 @@ def work() -> None:
     """What each worker process does until it is killed."""
     studio = Studio()
     Worker(studio, Queue(studio.store, lease=LEASE, attempts=1000)).work(lambda: False)
+
+
+def at_work(studio: Studio) -> set[int]:
+    """The processes of the workers that execute a run, by their names."""
+    with studio.store.session() as session:
+        names = session.scalars(select(RunRow.worker).where(RunRow.status == Status.RUNNING)).all()
+    return {int(name.split("-")[-2]) for name in names if name}
 
 
 @pytest.mark.parametrize(
@@ -58,8 +67,11 @@ def test_many_runs_under_killed_workers(
             while ended() < min(asked, runs) and time.monotonic() < patience:  # however slow the machine is
                 time.sleep(0.1)
             assert time.monotonic() < until, "the runs did not end in time"
-            time.sleep(chance.uniform(0, 1))
-            victim = chance.randrange(WORKERS)
+            time.sleep(chance.uniform(0, 0.3))
+            busy: list[int] = []
+            while not busy and ended() < runs:
+                busy = [index for index, worker in enumerate(workers) if worker.pid in at_work(studio)]
+            victim = chance.choice(busy or range(WORKERS))
             workers[victim].kill()
             workers[victim].join()
             killed += 1

@@ -67,6 +67,7 @@ def test_one_click_makes_an_image_of_the_subject(site, headers):
     assert site.client.post("/first-portrait", data={"adapter": "../x"}, headers=headers).status_code == 422
 
 
+@pytest.mark.slow
 def test_progress_and_result_come_to_the_open_page(site, starter):
     site.client.post("/first-image")
     assert not site.page("/").xpath("//section[@aria-labelledby='newest']"), "no empty list beside what is coming"

@@ -522,6 +522,7 @@ def every_state(site) -> list[str]:
     return [generate(site, "a cat " + "with a long prompt " * number).id for number in (1, 9, 3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
 def test_the_queue_fits_and_has_no_serious_finding(home, browser, device, scheme):
@@ -534,6 +535,7 @@ def test_the_queue_fits_and_has_no_serious_finding(home, browser, device, scheme
                 assert serious_findings(page) == [], place
 
 
+@pytest.mark.slow
 def test_an_open_queue_follows_what_happens(home, browser):
     with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
         site = SimpleNamespace(studio=studio)

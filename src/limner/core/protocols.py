@@ -27,8 +27,9 @@ class Alias:
     model's page. gigabytes: size of the download, in half precision where that exists. memory: gigabytes of GPU memory
     that generating in half precision needs. config: for a single file, the id of a diffusers model of the same shape.
     vae: autoencoder to use in place of the model's own. terms: what a user must know about the licence before using
-    the images. defaults: values for request fields that are left open. domain: module whose `domain` is the `Domain`
-    of a model that was trained on images of one kind only. side: side in pixels of the images that it was trained on.
+    the images. gated: the hub hands it out only to accounts that accepted the licence. defaults: values for request
+    fields that are left open. domain: module whose `domain` is the `Domain` of a model that was trained on images of
+    one kind only. side: side in pixels of the images that it was trained on.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Alias:
     config: str | None = None
     vae: str | None = None
     terms: str | None = None
+    gated: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     domain: str | None = None
     side: int = 1024

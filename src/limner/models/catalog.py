@@ -30,7 +30,7 @@ MEGABYTE = 10**6
 @dataclass(frozen=True)
 class NamedModel:
     """A model with an alias. gigabytes: of the download. memory: gigabytes of GPU memory. place: on disk, or None.
-    terms: a sentence on a licence that restricts its use.
+    terms: a sentence on a licence that restricts its use. gated: whether its licence is accepted before a download.
     """
 
     name: str
@@ -41,6 +41,7 @@ class NamedModel:
     licence: str
     place: Path | None
     terms: str = ""
+    gated: bool = False
 
 
 def list_models() -> list[NamedModel]:
@@ -48,7 +49,7 @@ def list_models() -> list[NamedModel]:
     models = []
     for name, (family, alias) in registry.aliases().items():
         place = loading.resolve(name).on_disk()
-        facts = alias.reference, alias.gigabytes, alias.memory, alias.licence, place, alias.terms or ""
+        facts = alias.reference, alias.gigabytes, alias.memory, alias.licence, place, alias.terms or "", alias.gated
         models.append(NamedModel(name, family, *facts))
     return sorted(models, key=lambda model: (model.gigabytes, model.name))
 

@@ -32,6 +32,8 @@ class AdapterFile:
 def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
     """What a stored file says of itself; None if it is no adapter in the safetensors format."""
     found = _header_of(files, sha256)
+    if not found:
+        return None
     header = found.pop("__metadata__", {})
     header = header if isinstance(header, dict) else {}
     recognised = any(method.recognises(found.keys()) for method in registry.methods.all().values())

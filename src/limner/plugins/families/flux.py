@@ -54,6 +54,7 @@ class Flux:
             34.0,
             terms="FLUX.1-dev may not be used commercially without an agreement with Black Forest Labs; its licence "
             "also covers adapters trained on it, and restricts how its images may be used",
+            gated=True,
         ),
         Alias(
             "flux-schnell",

@@ -33,13 +33,11 @@ from limner.web.views import small_url
 
 SHOWN = 24
 LICENCES = {
-    "apache-2.0": "You may sell the images.",
-    "creativeml-openrail-m": "You may sell the images; the licence forbids harmful uses.",
-    "openrail++": "You may sell the images; the licence forbids harmful uses.",
+    "apache-2.0": "This licence says nothing of the images: you may sell them.",
+    "creativeml-openrail-m": "This licence leaves the images to you, also to sell, and forbids harmful uses.",
+    "openrail++": "This licence leaves the images to you, also to sell, and forbids harmful uses.",
 }
 """What licences of models say of images, in one sentence."""
-GATED = {"black-forest-labs/FLUX.1-dev": "Before the download you accept its licence on that page."}
-"""What has to be done before some models can be downloaded."""
 LISTED = 20
 """Most jobs that the page before a deletion lists."""
 router = APIRouter(prefix="/library")
@@ -82,7 +80,7 @@ class ModelView:
     use: str
     page: str
     terms: str
-    gated: str
+    gated: bool
     warning: bool
 
 
@@ -339,7 +337,7 @@ def _model_view(studio: Studio, model: Any, free: float) -> ModelView:
         use=use_path(ArtifactKind.MODEL, model.name),
         page=studio.library.page(model) if model.gigabytes else "",
         terms=f"{model.terms}." if model.terms else LICENCES.get(model.licence, ""),
-        gated=GATED.get(model.reference, ""),
+        gated=model.gated,
         warning=bool(model.terms),
     )
 
