@@ -67,8 +67,9 @@ class Speed:
     """How fast trainings of one model were on this machine.
 
     seconds: per step, image of a batch and million pixels. checkpoint: seconds per checkpoint and million pixels, with
-    its previews and scores, by which checkpoint is kept. before: seconds until the first step. class_images: seconds
-    for class images that are not stored yet. runs: how many.
+    its previews and scores, by which checkpoint is kept. before: seconds from the first stage to the first step,
+    without the start of a worker, which only its first run waits for. class_images: seconds for class images that are
+    not stored yet. runs: how many.
     """
 
     seconds: float
@@ -226,12 +227,12 @@ class StudioTraining:
         step = min(_step_seconds(metrics, request, batch, stage.first) or whole / count, whole / count)
         points = sum(line["step"] % request.checkpoint_every == 0 for line in metrics[:-1]) + 1
         began = {each.name: time for _, time, each in self._runs.events(run.id) if isinstance(each, Stage)}
-        started, ends = run.started or stage.began, sorted(began.values())
+        ends = sorted(began.values())
         shown = began.get(CLASS_IMAGES)
         prior = 0.0
         if shown is not None:
             prior = (next((each for each in ends if each > shown), shown) - shown).total_seconds()
-        before = max(0.0, (stage.began - started).total_seconds() - prior)
+        before = max(0.0, (stage.began - ends[0]).total_seconds() - prior)
         return _Measured(
             seconds=step / (request.batch or batch) / pixels,
             keep=request.keep,
