@@ -61,7 +61,7 @@ class MarketingRequest(BaseModel):
     style: str | None = Field(
         default=None,
         max_length=200,
-        description="Style, which selects the prompt template. Default: the first of GET /industries.",
+        description="Style, which selects the prompt template. Default: the first one.",
     )
     count: int = Field(default=1, ge=1, le=10, description="Number of images, with consecutive seeds.")
     size: ImageSize = None
