@@ -21,7 +21,7 @@ from limner.web.forms import FormField, form_fields, read_form
 from limner.web.own_adapters import stored
 from limner.web.shapes import SHAPES, shape_size
 from limner.web.subjects import SUBJECT, Subject, read_subjects
-from limner.web.uploads import FileField, submitted
+from limner.web.uploads import REFUSED, REMOVE, FileField, submitted
 
 KIND = "generate"
 SEEDS = 2**31
@@ -44,8 +44,6 @@ FILES = {
     ADAPTER: FileField(SUBJECT, ADAPTER, store_form_adapter),
     GUIDE: FileField(GUIDE, CONTROL),
 }
-REMOVE = "remove"
-"""Name of the buttons that remove an image from the form."""
 
 
 @dataclass
@@ -53,12 +51,14 @@ class Submitted:
     """A form that was sent.
 
     values: fields of the request. errors: by the name of a field, "" for the request as a whole. extras: fields of the
-    page that are no fields of the request. redraw: the form is only to be shown again.
+    page that are no fields of the request. refused: what was wrong with the file that was chosen last for a field.
+    redraw: the form is only to be shown again.
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     errors: dict[str, str] = field(default_factory=dict[str, str])
     extras: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, str] = field(default_factory=dict[str, str])
     redraw: bool = False
 
 
@@ -72,6 +72,7 @@ class CreateForm:
     subjects: list[Subject]
     kinds: list[str]
     extras: Mapping[str, str]
+    refused: Mapping[str, str]
     problem: str
     limit: int
 
@@ -102,6 +103,7 @@ def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> Cr
         subjects=subjects,
         kinds=choices("controls"),
         extras=extras_of(submitted),
+        refused=dict.fromkeys(("image", "mask", *FILES), "") | submitted.refused,
         problem="; ".join(text for name, text in submitted.errors.items() if name not in known),
         limit=limit,
     )
@@ -134,6 +136,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     found = Submitted(errors=errors)
     removed = {value for name, value in texts if name == REMOVE}
     found.redraw = bool(removed)
+    found.refused = {name.removesuffix(REFUSED): text for name, text in texts if name.endswith(REFUSED)}
     texts = [(name, value) for name, value in texts if name not in removed]
     given = dict(texts)
     names = ("shape", "mask_soft", "guide", "guide_kind", "guide_weight", "random")

@@ -43,7 +43,7 @@ from limner.web.create_flow import (
     form_page_of,
     results,
 )
-from limner.web.create_form import ADAPTER, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
+from limner.web.create_form import ADAPTER, FILES, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
 from limner.web.rendering import go, page, part, wants_part
 from limner.web.subjects import base_for, chosen, subjects_of, submit_influence
@@ -69,7 +69,7 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
     submitted = await read_submitted(request, state, caller)
     shown = partial(_shown, state, caller, view, submitted)
     if submitted.redraw:
-        submitted.errors.clear()
+        submitted.errors = {FILES[name].error if name in FILES else name: text for name, text in submitted.refused.items()}
         return page(request, CREATE.template, **await run_sync(shown))
     run: Run | None = None
     if not submitted.errors:
@@ -93,9 +93,12 @@ def show_words(request: Request, model: Annotated[str, PathParameter(max_length=
 async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Show the request of the form as a command, as JSON and as Python."""
     submitted = await read_submitted(request, state, caller)
+    shown = partial(_shown, state, caller, view, submitted)
+    if submitted.refused:
+        return await answer(CREATE, request, (None, submitted.errors), shown)
     await run_sync(_complete, state, caller, view, submitted)
     texts = request_texts(KIND, submitted.values)
-    return await copied(CREATE, request, texts, partial(_shown, state, caller, view, submitted))
+    return await copied(CREATE, request, texts, shown)
 
 
 @router.post("/files")

@@ -42,6 +42,8 @@ class ImageField extends HTMLElement {
     this.box = this.querySelector(".drop");
     this.file = this.querySelector("input[type=file]");
     this.hidden_value = this.querySelector("input[type=hidden]");
+    this.refusal = this.querySelector("input[name$='.refused']");
+    this.form.addEventListener("submit", (event) => this.hold(event), true);
     this.file.addEventListener("change", () => this.file.files[0] && this.take(this.file.files[0]));
     this.addEventListener("dragover", (event) => { event.preventDefault(); this.box.classList.add("over"); });
     this.addEventListener("dragleave", () => this.box.classList.remove("over"));
@@ -51,16 +53,26 @@ class ImageField extends HTMLElement {
       if (event.dataTransfer.files[0]) this.take(event.dataTransfer.files[0]);
     });
     this.addEventListener("click", (event) => {
-      if (!event.target.closest(".remove")) return;
+      const pressed = event.target.closest(".remove, .without");
+      if (!pressed) return;
       event.preventDefault();
-      this.set("");
+      this.set(pressed.matches(".without") ? this.value : "");
       this.file.focus();
     });
     this.show();
   }
 
-  /** Show a message below the field, or hide it. */
+  /** Show why the last file was refused, or hide it. It is sent with the form, which the server then refuses. */
   report(text) {
+    this.refusal.value = text;
+    this.querySelector(".without")?.remove();
+    if (text) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "button without";
+      button.textContent = this.value ? "Keep the picture above" : "Go on without it";
+      this.box.append(button);
+    }
     const line = this.parentElement.querySelector(":scope > .error");
     line.textContent = text;
     line.hidden = !text;
@@ -70,7 +82,21 @@ class ImageField extends HTMLElement {
 
   get value() { return this.hidden_value.value; }
 
-  async take(file) {
+  take(file) {
+    this.sending = this.store(file).finally(() => { this.sending = null; });
+    return this.sending;
+  }
+
+  /** Let the form wait for a file that is on its way. */
+  async hold(event) {
+    if (!this.sending || event.defaultPrevented) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    await this.sending;
+    this.form.requestSubmit(event.submitter ?? undefined);
+  }
+
+  async store(file) {
     const problem = tooLarge(this.form, file);
     this.report(problem);
     if (problem) { this.file.value = ""; return; }
@@ -94,6 +120,7 @@ class ImageField extends HTMLElement {
   }
 
   show() {
+    if (this.refusal.value) this.report(this.refusal.value);
     const hash = this.value.startsWith("sha256:") ? this.value.slice(7) : "";
     this.querySelector(".chosen")?.remove();
     this.querySelector(".remove")?.remove();
@@ -194,6 +221,33 @@ function take(event, files) {
   field.take(file);
 }
 
+/** Show the job that an action on a result began: its card is the first one, above what was read. */
+function announce(source, ctx) {
+  const began = /\/create\/(variations|larger)\//.test(source.getAttribute("action") ?? "");
+  if (!began || ctx.response?.status !== 200) return;
+  setTimeout(() => {
+    const card = document.querySelector("#results article");
+    card?.scrollIntoView({ block: "start" });
+    card?.querySelector("header a")?.focus({ preventScroll: true });
+    const text = source.getAttribute("action").includes("/larger/") ? "A larger copy is being made." : "Variations are being made.";
+    document.dispatchEvent(new CustomEvent("limner:toast", { detail: text }));
+  }, 50);
+}
+
+const compared = () => document.querySelectorAll("#results input[name=id]:checked").length;
+
+/** What the bar of the images to compare says; empty if they can be compared. */
+function compareProblem() {
+  const count = compared();
+  if (count < 2) return "Choose one more image to compare.";
+  return count > 4 ? `Four images can be compared; leave out ${count - 4}.` : "";
+}
+
+function showCompared() {
+  const line = document.querySelector("#compare [role=status]");
+  if (line) line.textContent = compareProblem() || `${compared()} images are chosen.`;
+}
+
 customElements.define("image-field", ImageField);
 if (form()) {
   const keep = form().id === "pets" ? rememberInAddress : remember;
@@ -210,6 +264,15 @@ if (form()) {
     else if (list?.value) for (const card of document.querySelectorAll("input[name=breed]")) card.checked = false;
   }, true);
   document.addEventListener("keydown", keys);
+  document.addEventListener("change", (event) => { if (event.target.name === "id") showCompared(); });
+  document.addEventListener("submit", (event) => {
+    if (event.target.id !== "compare") return;
+    const problem = compareProblem();
+    showCompared();
+    if (!problem) return;
+    event.preventDefault();
+    document.dispatchEvent(new CustomEvent("limner:toast", { detail: problem }));
+  });
   document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
   document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
@@ -220,6 +283,7 @@ if (form()) {
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
     const source = ctx?.sourceElement;
+    if (source?.closest?.(".result")) return announce(source, ctx);
     if (!source || (source !== form() && source.form !== form() && !source.closest?.("form.panel"))) return;
     setTimeout(() => {
       if (ctx.response?.status === 422) showError();

@@ -119,7 +119,7 @@ class MaskCanvas extends HTMLElement {
     numbers.append(summary, grid, button("Add the rectangle", "rectangle"));
     numbers.addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.tool));
     const own = document.createElement("label");
-    own.className = "term";
+    own.className = "term mask-file";
     own.append("Or open a mask file ");
     const file = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
     file.addEventListener("change", () => { if (file.files[0]) this.open(file.files[0]); file.value = ""; });
@@ -127,20 +127,24 @@ class MaskCanvas extends HTMLElement {
     this.message = document.createElement("p");
     this.message.setAttribute("role", "status");
     this.message.className = "help";
-    this.append(tools, this.stage, keys, numbers, own, this.message);
+    this.without = button("Go on without this file", "without");
+    this.without.hidden = true;
+    this.without.addEventListener("click", () => this.refuse(""));
+    this.append(tools, this.stage, keys, numbers, own, this.message, this.without);
   }
 
   /** Show another image, without a mask or with one of the same size. */
   async setImage(url, mask = "", reference = "") {
     if (url === this.shown) return;
+    const first = this.shown === undefined;
     this.shown = url;
     this.steps = [];
     this.show(1);
     this.reference = reference;
     this.painted = false;
     this.canvas.width = this.canvas.height = 1;
-    this.publish(null);
-    this.message.textContent = "";
+    this.mask = null;
+    this.refuse(first ? this.dataset.refused || "" : "");
     if (!url) { this.picture.removeAttribute("src"); return; }
     this.ready = (async () => {
       try {
@@ -164,15 +168,14 @@ class MaskCanvas extends HTMLElement {
       const image = await loaded(url);
       const [w, h] = [image.naturalWidth, image.naturalHeight];
       if (w !== this.canvas.width || h !== this.canvas.height) {
-        this.message.textContent = `The mask is ${w} x ${h} px, and the image ${this.canvas.width} x ${this.canvas.height}; use a mask of the image's size, or paint it here.`;
+        this.refuse(`The mask is ${w} x ${h} px, and the image ${this.canvas.width} x ${this.canvas.height}; use a mask of the image's size, or paint it here.`);
         return;
       }
-      this.message.textContent = "";
       this.save(0, 0, w, h, true);
       this.draw(image);
       this.changed();
     } catch {
-      this.message.textContent = `'${file.name}' cannot be shown; choose a PNG.`;
+      this.refuse(`'${file.name}' cannot be shown; choose a PNG, or paint the mask here.`);
     } finally {
       URL.revokeObjectURL(url);
     }
@@ -418,7 +421,17 @@ class MaskCanvas extends HTMLElement {
     return Boolean(step);
   }
 
+  /** Say why a mask file was not taken. The form is refused until something is painted, or the button is pressed. */
+  refuse(text) {
+    this.refusal = text;
+    this.message.textContent = text;
+    this.message.className = text ? "error" : "help";
+    this.without.hidden = !text;
+    this.publish(this.mask ?? null);
+  }
+
   changed() {
+    this.refuse("");
     this.painted = true;
     this.reference = "";
     clearTimeout(this.timer);
@@ -483,6 +496,8 @@ class MaskCanvas extends HTMLElement {
   publish(file) {
     const name = this.getAttribute("name");
     const data = new FormData();
+    this.mask = file;
+    if (this.refusal) data.append(`${name}.refused`, this.refusal);
     if (file) data.append(`${name}.file`, file);
     else if (this.reference) data.append(name, this.reference);
     this.internals.setFormValue([...data.keys()].length ? data : null);
