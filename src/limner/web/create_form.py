@@ -17,11 +17,12 @@ from limner.core.requests.parsing import parse_number
 from limner.server.dependencies import ServerState
 from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter
 from limner.studio.choices import choices, model_sides
+from limner.studio.model_facts import prompt_problem
 from limner.web.forms import FormField, form_fields, read_form
 from limner.web.own_adapters import stored
 from limner.web.shapes import SHAPES, shape_size
-from limner.web.subjects import SUBJECT, Subject, read_subjects
-from limner.web.uploads import REFUSED, REMOVE, FileField, submitted
+from limner.web.subjects import SUBJECT, Subject, base_for, called, misfit, read_subjects
+from limner.web.uploads import REMOVE, FileField, refused_in, submitted
 
 KIND = "generate"
 SEEDS = 2**31
@@ -64,7 +65,9 @@ class Submitted:
 
 @dataclass(frozen=True)
 class CreateForm:
-    """What the template shows. named: fields by name. basics, drawer: fields in no place of their own."""
+    """What the template shows. named: fields by name. basics, drawer: fields in no place of their own. model: that is
+    used. unknown: what it does not know of the prompt. misfit: that chosen subjects do not fit it.
+    """
 
     named: dict[str, FormField]
     basics: list[FormField]
@@ -75,6 +78,9 @@ class CreateForm:
     refused: Mapping[str, str]
     problem: str
     limit: int
+    model: str
+    unknown: str
+    misfit: str
 
     @property
     def open_drawer(self) -> bool:
@@ -96,6 +102,7 @@ def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> Cr
     named = {each.name: each for each in fields}
     rest = [each for each in fields if each.name not in OWN_PLACE]
     known = named.keys()
+    model = named["model"].value or base_for(subjects, submitted.values) or named["model"].placeholder
     return CreateForm(
         named=named,
         basics=[each for each in rest if each.basic],
@@ -106,6 +113,9 @@ def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> Cr
         refused=dict.fromkeys(("image", "mask", *FILES), "") | submitted.refused,
         problem="; ".join(text for name, text in submitted.errors.items() if name not in known),
         limit=limit,
+        model=model,
+        unknown=prompt_problem(model, str(submitted.values.get("prompt", "")), called(subjects)),
+        misfit="" if "adapter" in submitted.errors else misfit(subjects, named["model"].value),
     )
 
 
@@ -136,7 +146,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     found = Submitted(errors=errors)
     removed = {value for name, value in texts if name == REMOVE}
     found.redraw = bool(removed)
-    found.refused = {name.removesuffix(REFUSED): text for name, text in texts if name.endswith(REFUSED)}
+    found.refused = refused_in(texts)
     texts = [(name, value) for name, value in texts if name not in removed]
     given = dict(texts)
     names = ("shape", "mask_soft", "guide", "guide_kind", "guide_weight", "random")

@@ -75,6 +75,17 @@ async def submitted(
     return [*texts, *((name + REFUSED, text) for name, text in refused.items())], errors
 
 
+async def texts_of(request: Request) -> Texts:
+    """The texts of a form; its files are not stored."""
+    async with request.form(max_files=MOST_FILES, max_fields=MOST_FIELDS) as form:
+        return [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
+
+
+def refused_in(texts: Texts) -> dict[str, str]:
+    """Why files of a form were refused, by the names of their fields."""
+    return {name.removesuffix(REFUSED): text for name, text in texts if name.endswith(REFUSED)}
+
+
 async def _items(request: Request) -> tuple[list[tuple[str, Any]], dict[str, str], dict[str, str]]:
     """The fields of a form, what is wrong with it as a whole, and with which file."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
