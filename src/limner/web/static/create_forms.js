@@ -165,6 +165,12 @@ function remember() {
   try { sessionStorage.setItem(MEMORY(), JSON.stringify(values)); } catch { /* storage is full or off */ }
 }
 
+/** The words of an industry were changed: their field comes with the industry, and the server fills it in by this. */
+function keepWords(name, value) {
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+  document.getElementById("adapters")?.append(field);
+}
+
 function recall() {
   if (location.search || form().querySelector(".wrong")) return;
   let values;
@@ -179,6 +185,7 @@ function recall() {
     const field = fields.filter((each) => !CHOSEN.has(each.type))[seen.get(name) ?? 0]; // several have the same name
     seen.set(name, (seen.get(name) ?? 0) + 1);
     if (field) field.value = value;
+    else if (name.startsWith("words")) keepWords(name, value);
   }
   for (const field of form().querySelectorAll("image-field")) field.show?.();
   for (const drawer of form().querySelectorAll("details:has(image-field)")) {
@@ -253,9 +260,6 @@ if (form()) {
   const keep = form().id === "pets" ? rememberInAddress : remember;
   if (form().id !== "pets") recall();
   document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(keep); });
-  if (form().id === "marketing") { // what depends on the industry that was chosen before
-    addEventListener("load", () => document.getElementById("marketing-industry")?.dispatchEvent(new Event("change", { bubbles: true })));
-  }
   // A breed is chosen by its picture or from the list of the others: the last choice counts.
   document.addEventListener("change", (event) => {
     if (event.target.name !== "breed") return;
