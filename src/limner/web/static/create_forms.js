@@ -234,8 +234,10 @@ function announce(source, ctx) {
   if (!began || ctx.response?.status !== 200) return;
   setTimeout(() => {
     const card = document.querySelector("#results article");
+    const list = document.getElementById("results");
     card?.scrollIntoView({ block: "start" });
-    card?.querySelector("header a")?.focus({ preventScroll: true });
+    list.tabIndex = -1;
+    list.focus({ preventScroll: true }); // not the card, which each step replaces
     const text = source.getAttribute("action").includes("/larger/") ? "A larger copy is being made." : "Variations are being made.";
     document.dispatchEvent(new CustomEvent("limner:toast", { detail: text }));
   }, 50);
@@ -250,9 +252,12 @@ function compareProblem() {
   return count > 4 ? `Four images can be compared; leave out ${count - 4}.` : "";
 }
 
-function showCompared() {
+function showCompared(pressed = false) {
   const line = document.querySelector("#compare [role=status]");
-  if (line) line.textContent = compareProblem() || `${compared()} images are chosen.`;
+  if (!line) return;
+  line.textContent = "";
+  line.classList.toggle("error", pressed);
+  setTimeout(() => { line.textContent = compareProblem() || `${compared()} images are chosen.`; }); // so that it is read again
 }
 
 customElements.define("image-field", ImageField);
@@ -270,12 +275,10 @@ if (form()) {
   document.addEventListener("keydown", keys);
   document.addEventListener("change", (event) => { if (event.target.name === "id") showCompared(); });
   document.addEventListener("submit", (event) => {
-    if (event.target.id !== "compare") return;
-    const problem = compareProblem();
-    showCompared();
-    if (!problem) return;
+    if (!event.target.matches("#compare")) return; // its own id is hidden by its fields of that name
+    if (!compareProblem()) return;
     event.preventDefault();
-    document.dispatchEvent(new CustomEvent("limner:toast", { detail: problem }));
+    showCompared(true);
   });
   document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
   document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
