@@ -130,13 +130,19 @@ class MaskCanvas extends HTMLElement {
     this.without = button("Go on without this file", "without");
     this.without.hidden = true;
     this.without.addEventListener("click", () => this.refuse(""));
-    this.append(tools, this.stage, keys, numbers, own, this.message, this.without);
+    this.again = button("Use it here too", "again");
+    this.again.hidden = true;
+    this.again.addEventListener("click", () => this.useAgain());
+    this.append(tools, this.stage, keys, numbers, own, this.message, this.without, this.again);
   }
 
   /** Show another image, without a mask or with one of the same size. */
   async setImage(url, mask = "", reference = "") {
     if (url === this.shown) return;
     const first = this.shown === undefined;
+    if (this.painted && this.canvas.width > 1) this.aside = this.copy();
+    clearTimeout(this.timer);
+    this.pending = null;
     this.shown = url;
     this.steps = [];
     this.show(1);
@@ -153,7 +159,7 @@ class MaskCanvas extends HTMLElement {
         this.picture.src = url;
         this.canvas.width = image.naturalWidth;
         this.canvas.height = image.naturalHeight;
-        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); } else await this.recall(url);
+        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); } else if (!await this.recall(url)) this.offer();
       } catch (error) {
         this.message.textContent = error.message;
       }
@@ -219,8 +225,7 @@ class MaskCanvas extends HTMLElement {
       this.save(0, 0, width, height, true);
       context.globalCompositeOperation = "source-over";
       if (name === "invert") {
-        const old = new OffscreenCanvas(width, height);
-        old.getContext("2d").drawImage(this.canvas, 0, 0);
+        const old = this.copy();
         context.clearRect(0, 0, width, height);
         context.fillStyle = PAINT;
         context.fillRect(0, 0, width, height);
@@ -427,10 +432,37 @@ class MaskCanvas extends HTMLElement {
     this.message.textContent = text;
     this.message.className = text ? "error" : "help";
     this.without.hidden = !text;
+    this.again.hidden = true;
     this.publish(this.mask ?? null);
   }
 
+  /** What is painted, apart from the canvas. */
+  copy() {
+    const made = new OffscreenCanvas(this.canvas.width, this.canvas.height);
+    made.getContext("2d").drawImage(this.canvas, 0, 0);
+    return made;
+  }
+
+  /** Say that the mask was painted on another picture, and offer it for this one. */
+  offer() {
+    if (!this.aside) return;
+    const same = this.aside.width === this.canvas.width && this.aside.height === this.canvas.height;
+    this.message.textContent = "You painted the mask on the picture before; it is not used for this one.";
+    this.again.textContent = same ? "Use it here too" : "Stretch it over this picture";
+    this.again.hidden = false;
+  }
+
+  useAgain() {
+    const { width, height } = this.canvas;
+    this.save(0, 0, width, height, true);
+    this.context.globalCompositeOperation = "source-over";
+    this.context.clearRect(0, 0, width, height);
+    this.context.drawImage(this.aside, 0, 0, width, height);
+    this.changed();
+  }
+
   changed() {
+    this.aside = null;
     this.refuse("");
     this.painted = true;
     this.reference = "";
@@ -481,7 +513,7 @@ class MaskCanvas extends HTMLElement {
   async recall(url) {
     let kept = null;
     try { kept = JSON.parse(sessionStorage.getItem(KEPT) || "null"); } catch { /* storage is off */ }
-    if (kept?.image !== url) return;
+    if (kept?.image !== url) return false;
     const file = new File([Uint8Array.from(atob(kept.mask), (each) => each.charCodeAt(0))], "mask.png", { type: "image/png" });
     const place = URL.createObjectURL(file);
     try {
@@ -490,7 +522,9 @@ class MaskCanvas extends HTMLElement {
       URL.revokeObjectURL(place);
     }
     this.painted = true;
+    this.aside = null;
     this.publish(file);
+    return true;
   }
 
   publish(file) {
