@@ -39,7 +39,9 @@ def test_the_prompt_asks_for_them_by_itself(site, place):
     page = site.page(place)
     (prompt,) = page.xpath("//textarea[@name='prompt']")
     (asks,) = prompt.xpath(f"ancestor-or-self::*[@hx-post='{place}/hints']")
-    assert "delay" in asks.get("hx-trigger") and page.xpath(f"//*[@id='{asks.get('hx-target')[1:]}'][@aria-live]")
+    assert "delay" in asks.get("hx-trigger")
+    for target in hints(site, place, prompt="a cat").xpath("//hx-partial/@hx-target"):
+        assert page.xpath(f"//*[@id='{target[1:]}'][@aria-live]")
 
 
 @pytest.mark.parametrize(("place", "field"), [("/create", "subject"), ("/create/pets", "adapter")])

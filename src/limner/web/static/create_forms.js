@@ -80,6 +80,12 @@ class ImageField extends HTMLElement {
     else this.file.removeAttribute("aria-invalid");
   }
 
+  refuse(text) {
+    this.report(text);
+    this.file.value = "";
+    this.dispatchEvent(new Event("input", { bubbles: true })); // so that it is remembered
+  }
+
   get value() { return this.hidden_value.value; }
 
   take(file) {
@@ -98,15 +104,15 @@ class ImageField extends HTMLElement {
 
   async store(file) {
     const problem = tooLarge(this.form, file);
-    this.report(problem);
-    if (problem) { this.file.value = ""; return; }
+    if (problem) { this.refuse(problem); return; }
+    this.report("");
     const bar = document.createElement("progress");
     bar.setAttribute("aria-label", "Sending the picture");
     this.box.append(bar);
     try {
       this.set(await send(this.form.dataset.files, `${this.name}.file`, file, [], (part) => { bar.value = part; }));
     } catch (error) {
-      this.report(error.message);
+      this.refuse(error.message);
     }
     this.file.value = "";
     bar.remove();
@@ -189,7 +195,7 @@ function recall() {
   }
   for (const field of form().querySelectorAll("image-field")) field.show?.();
   for (const drawer of form().querySelectorAll("details:has(image-field)")) {
-    if (drawer.querySelector("image-field input[type=hidden]").value) drawer.open = true;
+    if ([...drawer.querySelectorAll("image-field input[type=hidden]")].some((each) => each.value)) drawer.open = true;
   }
 }
 
