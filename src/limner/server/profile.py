@@ -116,11 +116,12 @@ class Profile(Frozen):
         sector, template = self._industry(industry), _lookup("style", style, self.styles)
         defaults = self.picture if image else self.text
         added = sector.words if words is None else words.strip()
+        whole = ", ".join(filter(None, (prompt.strip(), added)))
         request: dict[str, Any] = {
             "seed": secrets.randbelow(2**32) if seed is None else seed,
             **defaults.request,
             **(fields or {}),
-            "prompt": template.prompt.replace("{prompt}", ", ".join(filter(None, (prompt.strip(), added)))),
+            "prompt": template.prompt.replace("{prompt}", whole),
             "image": image,
         }
         if template.negative_prompt:
