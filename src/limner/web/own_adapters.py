@@ -35,6 +35,11 @@ class OwnAdapter:
     name: str
     result: TrainedResult | None = None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words by which it is called."""
+        return () if self.result is None else (self.result.say, *self.result.trigger_words)
+
 
 def trained_adapters(studio: Studio, caller: Caller, *, removed: bool = False) -> list[OwnAdapter]:
     """The newest adapters that the caller trained and whose files exist. removed: also those off the Library's list."""

@@ -19,6 +19,7 @@ from limner.server.history import reference_of
 from limner.server.replies import ArtifactReply, url_of
 from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.images import Viewer
+from limner.studio.model_facts import adapter_fits
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 from limner.web.own_adapters import OwnAdapter, short_name, trained_adapters
@@ -93,6 +94,24 @@ def base_for(subjects: Iterable[Subject], values: Mapping[str, Any]) -> str | No
         return None
     names = {split_weight(str(each))[0] for each in values.get("adapter", ())}
     return next((each.base for each in subjects if each.reference in names and each.base), None)
+
+
+def misfit(subjects: Iterable[Subject], model: str) -> str:
+    """That chosen subjects cannot be used with a model, or with each other; "" if nothing is known against it."""
+    used = [each for each in subjects if each.chosen and each.base]
+    model = model or (used[0].base if used else "")
+    wrong = [each for each in used if not adapter_fits(each.base, model)]
+    found = (
+        f"{each.name} was {'made' if each.file else 'taught'} for {each.base}, not for {model}; choose {each.base} as "
+        f"the base model, or untick {each.name}"
+        for each in wrong
+    )
+    return "; ".join(found)
+
+
+def called(subjects: Iterable[Subject]) -> dict[str, tuple[str, ...]]:
+    """The names of the chosen subjects, with the words by which each is called."""
+    return {each.name: each.words for each in subjects if each.chosen}
 
 
 def submit_influence(state: ServerState, caller: Caller, image: GeneratedImage) -> Run:
