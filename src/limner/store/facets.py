@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, and_, case, cast, func, select
+from sqlalchemy.orm import Session
 
 from limner.core.feedback import COUNTED_TAGS, LISTED_TAGS, STARS, ImageFacets, ImageQuery
-from limner.store.images import Viewer, fold_case, image_conditions, storable
+from limner.store.images import Viewer, image_conditions
 from limner.store.sessions import Database
 from limner.store.tables import FavouriteRow, ImageAdapterRow, ImageIndexRow, RunRow
+from limner.store.texts import fold_case, storable
+from limner.store.trained import runs_of_adapters
 
 MOST = 40
 """Most values of a property that are counted."""
@@ -45,13 +48,13 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
     dated = query.since is not None or query.until is not None
     with database.session() as opened:
         session: Any = opened
-        groups = [_Group(*row) for row in session.execute(_groups(viewer, wide))]
+        groups = [_Group(*row) for row in session.execute(_groups(opened, viewer, wide))]
         undated = groups
         if dated:
             anytime = wide.model_copy(update={"since": None, "until": None})
-            undated = [_Group(*row) for row in session.execute(_groups(viewer, anytime))]
-        adapters = session.execute(_adapters(viewer, query.model_copy(update={"adapter": None}))).all()
-        tagged = session.execute(_tagged(viewer, query.model_copy(update={"tag": ()}))).all()
+            undated = [_Group(*row) for row in session.execute(_groups(opened, viewer, anytime))]
+        adapters = _adapters(opened, viewer, query)
+        tagged = session.execute(_tagged(opened, viewer, query.model_copy(update={"tag": ()}))).all()
     holds = _conditions(query)
 
     def counted(of: Callable[[_Group], Any], own: Iterable[str] = (), among: list[_Group] = groups) -> Counter[Any]:
@@ -68,7 +71,7 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
     return ImageFacets(
         total=sum(counted(lambda each: None).values()),
         models=tuple(_most(models)),
-        adapters=tuple((key, reference, count) for key, reference, count in adapters),
+        adapters=tuple(adapters),
         sizes=tuple((w, h, count) for (w, h), count in _most(sizes) if w and h),
         months=tuple((*month, count) for month, count in sorted(months.items(), reverse=True)[:MOST]),
         stars=dict(counted(lambda each: each.stars, {"stars"})),
@@ -124,7 +127,7 @@ def _conditions(query: ImageQuery) -> dict[str, Callable[[_Group], bool]]:
     return found
 
 
-def _groups(viewer: Viewer, query: ImageQuery) -> Any:
+def _groups(session: Session, viewer: Viewer, query: ImageQuery) -> Any:
     """The number of images of each combination of properties."""
     mean = ImageIndexRow.mean
     stars = case(*((mean >= number, number) for number in range(STARS, 0, -1)), else_=0)
@@ -133,19 +136,36 @@ def _groups(viewer: Viewer, query: ImageQuery) -> Any:
     month = func.substr(cast(ImageIndexRow.created, Text), 1, 7)  # three times as fast as extracting year and month
     columns = (ImageIndexRow.model, ImageIndexRow.width, ImageIndexRow.height, stars, favourite, month)
     found = select(*columns, func.count()).outerjoin(FavouriteRow, mine)
-    return found.where(viewer.sees(), *image_conditions(viewer, query)).group_by(*columns)
+    return found.where(viewer.sees(), *image_conditions(session, viewer, query)).group_by(*columns)
 
 
-def _tagged(viewer: Viewer, query: ImageQuery) -> Any:
+def _tagged(session: Session, viewer: Viewer, query: ImageQuery) -> Any:
     """The tags of runs as JSON, and the number of their images."""
     tags = cast(RunRow.tags, Text)
     found = select(tags, func.count()).select_from(ImageIndexRow).join(RunRow, RunRow.id == ImageIndexRow.run)
-    return found.where(viewer.sees(), *image_conditions(viewer, query), tags != "{}").group_by(tags)
+    return found.where(viewer.sees(), *image_conditions(session, viewer, query), tags != "{}").group_by(tags)
 
 
-def _adapters(viewer: Viewer, query: ImageQuery) -> Any:
-    """Hash, one reference and number of images of each adapter, the most used first."""
-    found = select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count())
-    found = found.join(ImageIndexRow, ImageIndexRow.id == ImageAdapterRow.picture)
-    found = found.where(viewer.sees(), *image_conditions(viewer, query)).group_by(ImageAdapterRow.key)
-    return found.order_by(func.count().desc(), ImageAdapterRow.key).limit(MOST)
+def _adapters(session: Session, viewer: Viewer, query: ImageQuery) -> list[tuple[str, str, int]]:
+    """Hash, one reference and number of images of each adapter, the most used first; those of one training are one.
+
+    Its hash is the one that the query names, or else that of the one that is used most.
+    """
+    conditions = image_conditions(session, viewer, query.model_copy(update={"adapter": None}))
+    images = select(ImageIndexRow.id).where(viewer.sees(), *conditions)
+    counts: Any = select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count())
+    counts = counts.where(ImageAdapterRow.picture.in_(images)).group_by(ImageAdapterRow.key)
+    rows = session.execute(counts.order_by(func.count().desc(), ImageAdapterRow.key)).all()
+    runs = runs_of_adapters(session, [reference for _, reference, _ in rows])
+    groups: dict[str, list[tuple[str, str, int]]] = {}
+    for key, reference, count in rows:
+        groups.setdefault(runs.get(reference, key), []).append((key, reference, count))
+    found: list[tuple[str, str, int]] = []
+    for group in groups.values():
+        key, reference, count = next((each for each in group if each[0] == query.adapter), group[0])
+        if len(group) > 1:
+            distinct: Any = select(func.count(ImageAdapterRow.picture.distinct()))
+            together = ImageAdapterRow.key.in_([each[0] for each in group])
+            count = session.scalar(distinct.where(together, ImageAdapterRow.picture.in_(images))) or 0
+        found.append((key, reference, count))
+    return sorted(found, key=lambda each: (-each[2], each[0]))[:MOST]
