@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -13,10 +14,21 @@ from sqlalchemy.orm import Session
 from limner.core.feedback import COUNTED_TAGS, LISTED_TAGS, STARS, ImageFacets, ImageQuery
 from limner.store.images import Viewer, image_conditions
 from limner.store.sessions import Database
-from limner.store.tables import FavouriteRow, ImageAdapterRow, ImageIndexRow, RunRow
+from limner.store.tables import (
+    ArtifactRow,
+    CollectionItemRow,
+    ErasureRow,
+    FavouriteRow,
+    ImageAdapterRow,
+    ImageIndexRow,
+    RatingRow,
+    RunRow,
+)
 from limner.store.texts import fold_case, storable
 from limner.store.trained import runs_of_adapters
 
+KEPT = 64
+"""Counts that are kept."""
 MOST = 40
 """Most values of a property that are counted."""
 _COUNTED_HERE: dict[str, Any] = {
@@ -38,6 +50,43 @@ class _Group(NamedTuple):
     favourite: int
     month: str
     number: int
+
+
+class FacetCache:
+    """The last counts, each for as long as no row that they depend on changes, by whatever process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._lock = database, threading.Lock()
+        self._known: OrderedDict[tuple[Viewer, str], tuple[object, ImageFacets]] = OrderedDict()
+
+    def facets(self, viewer: Viewer, query: ImageQuery) -> ImageFacets:
+        """The counts of a query, as `image_facets` returns them. A search also finds names, so it is not kept."""
+        if query.search is not None:
+            return image_facets(self._database, viewer, query)
+        key = viewer, query.model_dump_json(exclude={"before", "limit", "order"}, exclude_defaults=True)
+        stamp = self._stamp()
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        found = image_facets(self._database, viewer, query)
+        with self._lock:
+            self._known[key] = stamp, found
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    def _stamp(self) -> object:
+        """What differs after each change of a row that counts depend on."""
+        images: Any = select(func.count(), func.max(ImageIndexRow.id), func.count(ImageIndexRow.width))
+        changing = (RatingRow, FavouriteRow, CollectionItemRow, ErasureRow)
+        with self._database.session() as opened:
+            session: Any = opened
+            found: list[Any] = [tuple(session.execute(images.select_from(ImageIndexRow)).one())]
+            found += [session.scalar(select(func.max(each))) for each in (ImageIndexRow.created, ArtifactRow.id)]
+            for row in changing:
+                found.append(tuple(session.execute(select(func.count(), func.max(row.created)).select_from(row)).one()))
+            return found
 
 
 def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> ImageFacets:
@@ -152,9 +201,14 @@ def _adapters(session: Session, viewer: Viewer, query: ImageQuery) -> list[tuple
     Its hash is the one that the query names, or else that of the one that is used most.
     """
     conditions = image_conditions(session, viewer, query.model_copy(update={"adapter": None}))
-    images = select(ImageIndexRow.id).where(viewer.sees(), *conditions)
-    counts: Any = select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count())
-    counts = counts.where(ImageAdapterRow.picture.in_(images)).group_by(ImageAdapterRow.key)
+
+    def among_images(columns: Any) -> Any:
+        return columns.join(ImageIndexRow, ImageIndexRow.id == ImageAdapterRow.picture).where(
+            viewer.sees(), *conditions
+        )
+
+    counts = among_images(select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count()))
+    counts = counts.group_by(ImageAdapterRow.key)
     rows = session.execute(counts.order_by(func.count().desc(), ImageAdapterRow.key)).all()
     runs = runs_of_adapters(session, [reference for _, reference, _ in rows])
     groups: dict[str, list[tuple[str, str, int]]] = {}
@@ -164,8 +218,7 @@ def _adapters(session: Session, viewer: Viewer, query: ImageQuery) -> list[tuple
     for group in groups.values():
         key, reference, count = next((each for each in group if each[0] == query.adapter), group[0])
         if len(group) > 1:
-            distinct: Any = select(func.count(ImageAdapterRow.picture.distinct()))
-            together = ImageAdapterRow.key.in_([each[0] for each in group])
-            count = session.scalar(distinct.where(together, ImageAdapterRow.picture.in_(images))) or 0
+            distinct = among_images(select(func.count(ImageAdapterRow.picture.distinct())))
+            count = session.scalar(distinct.where(ImageAdapterRow.key.in_([each[0] for each in group]))) or 0
         found.append((key, reference, count))
     return sorted(found, key=lambda each: (-each[2], each[0]))[:MOST]
