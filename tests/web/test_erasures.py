@@ -95,6 +95,15 @@ def test_what_was_erased_meanwhile_is_left_out(site):
     assert not stored(site.studio) and not site.client.app.state.erasures.problem("")
 
 
+def test_a_new_image_with_the_id_of_an_erased_one_stays(site):
+    one = add_image(site.studio)
+    record(site.studio, one)
+    site.studio.maintenance.erase(EraseSelection(images=(one,)))
+    assert add_image(site.studio) == one, "SQLite gives the id again"
+    site.client.app.state.erasures.work()
+    assert shown(site.studio) == [one]
+
+
 def test_a_running_job_puts_an_erasure_off(site):
     one = add_image(site.studio)
     run = add_run(site.studio, GenerateRequest(prompt="a", image=site.studio.images.get(VIEW, one).reference))

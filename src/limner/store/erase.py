@@ -130,7 +130,7 @@ def erase(
     with suppress(_DryRun), store.writing() as session:
         if erasure is not None:
             _check_recorded(session, erasure)
-            selection = _existing(session, selection)
+            selection = _existing(session, selection, erasure)
         selection = _with_whole_runs(session, selection)
         plan = _plan(session, contents, selection)
         _refuse_others(session, selection, plan)
@@ -230,12 +230,16 @@ def _check_recorded(session: Session, erasure: str) -> None:
         raise NotRecorded(f"erasure {erasure} does not wait any more", "look at the pages again")
 
 
-def _existing(session: Session, selection: EraseSelection) -> EraseSelection:
-    """A selection without the runs and images that were erased already."""
+def _existing(session: Session, selection: EraseSelection, erasure: str) -> EraseSelection:
+    """A selection without the runs and images that were erased already. SQLite gives the id of an erased image to
+    another one, which is not marked.
+    """
     images = {
         id
         for ids in _batches(selection.images)
-        for id in session.scalars(select(ImageIndexRow.id).where(ImageIndexRow.id.in_(ids)))
+        for id in session.scalars(
+            select(ImageIndexRow.id).where(ImageIndexRow.id.in_(ids), ImageIndexRow.erasure == erasure)
+        )
     }
     runs = {
         run for ids in _batches(selection.runs) for run in session.scalars(select(RunRow.id).where(RunRow.id.in_(ids)))

@@ -178,4 +178,5 @@ def _stored(selection: EraseSelection) -> dict[str, Any]:
 
 def _selection(stored: dict[str, Any]) -> EraseSelection:
     names = ("runs", "images", "references")
-    return EraseSelection(**{name: tuple(stored[name]) for name in names}, scope=stored["scope"])
+    given: dict[str, Any] = {name: tuple(stored[name]) for name in names}
+    return EraseSelection(**given, scope=stored["scope"])

@@ -209,7 +209,9 @@ def _adapters(session: Session, viewer: Viewer, query: ImageQuery) -> list[tuple
 
     counts = among_images(select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count()))
     counts = counts.group_by(ImageAdapterRow.key)
-    rows = session.execute(counts.order_by(func.count().desc(), ImageAdapterRow.key)).all()
+    rows: list[tuple[str, str, int]] = [
+        tuple(row) for row in session.execute(counts.order_by(func.count().desc(), ImageAdapterRow.key))
+    ]
     runs = runs_of_adapters(session, [reference for _, reference, _ in rows])
     groups: dict[str, list[tuple[str, str, int]]] = {}
     for key, reference, count in rows:

@@ -63,9 +63,10 @@ def keys_of_name(session: Session, owner: str | None, terms: Collection[str]) ->
 def keys_of_adapter(session: Session, adapter: str) -> set[str]:
     """The keys of an adapter, given by one of them or by its reference or path, and of all others of its training."""
     key = adapter if REFERENCE.fullmatch(f"sha256:{adapter}") else adapter_key(adapter)
-    names = {f"sha256:{key}", f"folder:{key}"} | ({adapter} if key != adapter else set())
+    names = {f"sha256:{key}", f"folder:{key}", adapter} - {key}
     used = select(ImageAdapterRow.reference).where(ImageAdapterRow.key == key).limit(1)
-    runs = set(runs_of_adapters(session, names | {*session.scalars(used)}).values())
+    names.update(session.scalars(used))
+    runs = set(runs_of_adapters(session, names).values())
     return {key}.union(*_keys_of_runs(session, sorted(runs)).values())
 
 

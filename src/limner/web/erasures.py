@@ -49,6 +49,7 @@ class ErasureWorker:
         try:
             return self._recorded.carry_out(id, account)
         except LimnerError as error:
+            log.warning("erasure %s failed: %s", id, error)
             with self._lock:
                 self._problems[account] = str(error)
             return False
