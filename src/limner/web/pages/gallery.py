@@ -18,9 +18,9 @@ from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ImageDep, StateDep, StudioDep, ViewDep
+from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep
 from limner.server.history import CollectionDep, reference_of, show_image
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, http_status
 from limner.server.replies import url_of
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
@@ -57,6 +57,15 @@ MOST_FIELDS = 500
 router = APIRouter(prefix="/gallery")
 QueryDep = Annotated[GalleryQuery, Query()]
 Form = dict[str, list[str]]
+
+
+def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
+    """Return the image that an address names; raises HTTPError (404) if the caller sees none."""
+    with http_status(HTTPStatus.NOT_FOUND, "it may have been erased; open the gallery again"):
+        return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
+
+
+ImageDep = Annotated[GeneratedImage, Depends(find_image)]
 
 
 def _worker(request: Request) -> ErasureWorker:
