@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,7 +37,8 @@ SUBJECT, WEIGHT = "subject", "weight."
 @dataclass(frozen=True)
 class Subject:
     """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for.
-    taught: how long ago, "" where that is not known. file: whether it was uploaded.
+    taught: how long ago, "" where that is not known. file: whether it was uploaded. others: references of its other
+    checkpoints, with their steps.
     """
 
     reference: str
@@ -49,6 +50,7 @@ class Subject:
     weight: str = "1"
     taught: str = ""
     file: bool = False
+    others: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
     @property
     def least(self) -> float:
@@ -70,15 +72,27 @@ def subjects_of(studio: Studio, caller: Caller, view: Viewer) -> list[Subject]:
 def chosen(subjects: Iterable[Subject], adapters: Iterable[Any]) -> list[Subject]:
     """The subjects, with those that the values of the field `adapter` name marked as chosen.
 
-    A file that is not listed, such as one that was shared by its reference, becomes a subject of its own.
+    One of which another checkpoint is named uses that one. A file that is not listed, such as one that was shared by
+    its reference, becomes a subject of its own.
     """
     weights = dict(split_weight(str(each)) for each in adapters)
+    subjects = [_of_checkpoint(each, weights) for each in subjects]
     marked = [
         replace(each, chosen=True, weight=_shown(weights.pop(each.reference))) if each.reference in weights else each
         for each in subjects
     ]
     others = (Subject(name, short_name(name), (), "", "", True, _shown(weight)) for name, weight in weights.items())
     return [*others, *marked]
+
+
+def _of_checkpoint(subject: Subject, named: Iterable[str]) -> Subject:
+    """A subject with another one of its checkpoints in use, if that is named and the one in use is not."""
+    names = set(named)
+    other = next((each for each in subject.others if each in names), None)
+    if other is None or subject.reference in names:
+        return subject
+    step, taught = subject.others[other], subject.taught.partition(",")[0]
+    return replace(subject, reference=other, taught=f"{taught}, step {step}" if step else taught)
 
 
 def read_subjects(form: Sequence[tuple[str, str]]) -> list[str]:
@@ -162,7 +176,8 @@ def _trained(adapter: OwnAdapter, studio: Studio, view: Viewer) -> Subject:
         words=(word,) if word else (),
         base=result.header.base,
         thumbnail=thumbnail,
-        taught=since(result.created),
+        taught=f"{since(result.created)}, step {result.step} in use" if result.step else since(result.created),
+        others=result.others,
     )
 
 

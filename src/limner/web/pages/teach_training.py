@@ -14,7 +14,6 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from limner.core.accounts import Caller
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
@@ -255,7 +254,7 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     scores = studio.training.scores(run)
     kept = studio.training.checkpoints(run) if result is not None else {}
     saved = int(result.details.get("kept_step") or max(kept, default=steps)) if result is not None else 0
-    chosen = chosen_step(draft, run, kept) or saved
+    chosen = studio.training.used_step(run) or saved
     (view,) = run_views(studio, [run])
     at_work = stage is not None and run.progress is not None
     total = view.total or (stage.total if stage is not None and at_work else None)
@@ -273,7 +272,7 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
         "preview_prompts": request.preview_prompt or (request.instance_prompt, request.class_prompt),
         "left": "" if left is None else f"about {duration(left)} left",
         "result": result,
-        "try_it": "" if result is None else _try_it(state, draft, run, result),
+        "try_it": "" if result is None else _try_it(state, run, result),
         "chosen": chosen,
         "saved": saved,
         "rows": _rows(scores, metrics, dict(previews), kept, result is not None, chosen),
@@ -287,31 +286,19 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     }
 
 
-def chosen_step(draft: Draft, run: Run, kept: Collection[int]) -> int | None:
-    """The checkpoint of a training that somebody chose; None for the one that the training saved."""
-    owner, _, step = draft.text("checkpoint").partition(":")
-    return int(step) if owner == run.id and step.isdecimal() and int(step) in kept else None
-
-
-def _reference(state: ServerState, caller: Caller, draft: Draft, run: Run) -> str:
-    """The reference of the adapter that was chosen, which the caller may use from now on; "" without any."""
-    step = chosen_step(draft, run, state.studio.training.checkpoints(run))
-    if step is not None:
-        return state.studio.training.use_checkpoint(caller, run, step)
+def _reference(state: ServerState, run: Run) -> str:
+    """The reference of the adapter that is in use; "" without any."""
     made = next(iter(state.studio.runs.artifacts(run.id, ArtifactKind.ADAPTER)), None)
     return "" if made is None else ArtifactReply.of(made).reference or ""
 
 
-def _try_it(state: ServerState, draft: Draft, run: Run, result: ArtifactReply) -> str:
+def _try_it(state: ServerState, run: Run, result: ArtifactReply) -> str:
     """The path of the page Create with the result, or the chosen checkpoint, filled in."""
     request = run.request
     assert isinstance(request, TrainRequest)
     query = {"prompt": str(result.details.get("say") or request.instance_prompt)}
     if result.kind == ArtifactKind.ADAPTER:
-        reference = result.reference
-        if chosen_step(draft, run, state.studio.training.checkpoints(run)) is not None:
-            reference = draft.text("checkpoint_adapter") or result.reference
-        query |= {"adapter": reference or "", "model": request.model}
+        query |= {"adapter": _reference(state, run), "model": request.model}
     else:
         query |= {"model": result.reference or ""}
     return f"/create?{urlencode(query)}"
@@ -381,39 +368,35 @@ def _rows(
 
 
 @router.post("/checkpoint")
-async def choose_checkpoint(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+async def choose_checkpoint(request: Request, draft: DraftDep, state: StateDep) -> Response:
     """Choose a checkpoint of the training, whose adapter is used from now on."""
     form = await read_step(request)
     run = await run_sync(state.studio.drafts.run, draft.choices.train)
     step = last(form, "step")
 
-    def choose() -> Draft:
+    def choose() -> None:
         if run is None or not step.isdecimal() or len(step) > 8:
             raise LimnerError(f"there is no step {step[:20]!r} to choose", "choose one of the table")
-        reference = state.studio.training.use_checkpoint(caller, run, int(step))
-        values = {"checkpoint": f"{run.id}:{int(step)}", "checkpoint_adapter": reference}
-        return state.studio.drafts.change(
-            draft.owner, draft.id, lambda before: before.with_choices(fields={**before.choices.fields, **values})
-        )
+        state.studio.training.use_checkpoint(run, int(step))
 
     try:
-        after = await run_sync(choose)
+        await run_sync(choose)
     except Unavailable:
         raise
     except LimnerError as error:
         values = await run_sync(partial(_training, state, draft, "some"))
         return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **{**values, "checkpoint_problem": str(error)})
     if last(form, "go") == "create":
-        values = await run_sync(partial(_training, state, after, "some"))
+        values = await run_sync(partial(_training, state, draft, "some"))
         return await run_sync(go, request, values["try_it"])
     return await run_sync(go, request, f"/teach/{draft.id}/train#checkpoints")
 
 
 @router.post("/more")
-def teach_more(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+def teach_more(request: Request, draft: DraftDep, state: StateDep) -> Response:
     """Go on from what was trained, with more images: the next training of this draft starts from its adapter."""
     run = state.studio.drafts.run(draft.choices.train)
-    reference = "" if run is None else _reference(state, caller, draft, run)
+    reference = "" if run is None else _reference(state, run)
     if run is None or not reference:
         raise HTTPError(HTTPStatus.CONFLICT, "there is no adapter to go on from", "train one first")
     assert isinstance(run.request, TrainRequest)
