@@ -15,7 +15,7 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import Status
 from limner.studio.model_facts import TrainingModel
 from limner.studio.training import Speed, _step_seconds
-from limner.web.pages.teach_training import _weak, plot_axes
+from limner.web.checkpoints import hardly_learned, plot_axes
 from limner.web.recipes import estimate
 from pages import PART, teach, text_of, tree
 from working import execute_queue
@@ -64,7 +64,7 @@ def test_another_checkpoint_is_chosen_and_tried_and_then_taught_more(site):
     form = filled(site.page(f"{at}/recipe"), "recipe")
     again = site.client.post(f"{at}/recipe", data={**form, "steps": "6", "go": "train"}).headers["location"]
     assert site.page(again).xpath("//button[text()='Start training']"), "the next training, not the last result alone"
-    assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images"
+    assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images#step"
     send(site, at, photo(9))
     assert site.page(f"{at}/subject").xpath("//input[@name='adapter'][@checked]/@value") == [used(place)]
     assert not site.page(f"{at}/recipe").xpath("//*[@name='options.rank' or @name='method']"), "they stay"
@@ -221,6 +221,7 @@ def test_a_subject_that_was_hardly_learned_is_reported():
     )
     weak = scores.plus(StepScores(step=10, subject=(0.51,), prompt=(0.5,)))
     good = scores.plus(StepScores(step=10, subject=(0.9,), prompt=(0.5,)))
-    assert "hardly learned" in _weak(weak) and _weak(good) == _weak(scores) == _weak(None) == ""
+    assert "hardly learned" in hardly_learned(weak)
+    assert hardly_learned(good) == hardly_learned(scores) == hardly_learned(None) == ""
     across, up = plot_axes(weak)
     assert all(0 <= axis.part(value) <= 1 for axis, value in ((across, 1.0), (up, 0.02)))

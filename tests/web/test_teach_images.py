@@ -60,6 +60,11 @@ def test_the_empty_page_says_what_to_do_and_begins_a_draft(site):
     assert "Begin with your photos" in text_of(page) and not page.xpath("//li[@class='draft']")
     at = begin(site)
     assert "No images yet" in text_of(site.page(f"{at}/images"))
+    for step in ("images", "subject", "recipe", "train"):
+        site.page(f"{at}/{step}")
+    page = site.page("/teach")
+    assert not page.xpath("//li[@class='draft']") and "Try with a drawn cat" in text_of(page), "nothing is in it"
+    send(site, at, photo(1))
     assert len(site.page("/teach").xpath("//li[@class='draft']")) == 1
 
 
@@ -274,12 +279,12 @@ def test_a_check_shows_its_findings_on_the_images(site):
     page = site.page(f"{at}/images")
     found = {each.get("aria-label"): each for each in tiles(page)}
     copy = found["copy.png"] if "unused" in found["copy.png"].get("class") else found["1.png"]
-    assert "nearly the same image" in text_of(copy) and copy.xpath(".//button[text()='Keep']")
+    assert "nearly the same as" in text_of(copy) and copy.xpath(".//button[text()='Use it']")
     assert "unused" not in found["2.png"].get("class")
-    (keep,) = copy.xpath(".//button[text()='Keep']/@formaction")
+    (keep,) = copy.xpath(".//button[text()='Use it']/@formaction")
     site.client.post(keep)
     kept = {each.get("aria-label"): each for each in tiles(site.page(f"{at}/images"))}[copy.get("aria-label")]
-    assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Drop']")
+    assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Leave out']")
     assert page.xpath("//ul[@class='advice']/li")
     send(site, at, photo(9), "new.png")
     assert "since this check. Check again" in text_of(site.page(f"{at}/images"))
@@ -318,7 +323,7 @@ def test_a_mark_against_training_needs_a_reason(site):
     page = site.page(f"{at}/images")
     tile = next(each for each in tiles(page) if each.get("aria-label") == "theirs.jpg")
     assert "not to be trained on" in text_of(tile) and "unused" in tile.get("class")
-    site.client.post(tile.xpath(".//button[text()='Keep']/@formaction")[0])
+    site.client.post(tile.xpath(".//button[text()='Use it']/@formaction")[0])
     site.client.post(f"{at}/subject", data={"class_word": "dog", "base": "{}"})
     response = site.client.post(f"{at}/train")
     assert response.status_code == 422 and "give a reason" in text_of(tree(response))

@@ -44,10 +44,11 @@ from limner.web.drafts import (
     plain_advice,
     prepare_fields,
 )
-from limner.web.earlier import earlier_of
+from limner.web.earlier import earlier_of, goes_on
 from limner.web.forms import FormField, form_fields, validated
 from limner.web.pages.teach import (
     NO_IMAGES,
+    AnyDraftDep,
     DraftDep,
     after_saving,
     chosen_model,
@@ -65,6 +66,7 @@ from limner.web.views import RunView, run_views
 from limner.web.wording import on_page
 
 Sha = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
+Words = Annotated[str | None, Query(max_length=500)]
 ZIP = b"PK"
 SIDECARS = (".txt", ".caption")
 OTHER_FILES = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
@@ -83,10 +85,15 @@ def show_images(
     draft: DraftDep,
     state: StateDep,
     changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
+    find: Words = None,
+    replace: Words = None,
 ) -> HTMLResponse:
-    """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    """Show the images with their captions, and what the last check found. changed: captions that were just changed.
+
+    find, replace: what the form that changes all captions is filled in with, and opened for.
+    """
     draft = left_at(state.studio, state.studio.drafts.take_captions(draft), "images")
-    return page(request, TEMPLATE, **_images(state, draft, changed=changed))
+    return page(request, TEMPLATE, **_images(state, draft, changed=changed, find=find, replace=replace or ""))
 
 
 def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
@@ -100,6 +107,9 @@ def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **
         "problems": problems,
         "limit": state.settings.upload_bytes,
         "changed": None,
+        "find": None,
+        "replace": "",
+        "goes_on": goes_on(state.studio, draft),
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
         "captioning": _captioning(state, draft),
@@ -367,7 +377,7 @@ def _caption(path: Path) -> str:
 
 @router.get("/images/{sha256}.jpg")
 def show_thumbnail(
-    draft: DraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
+    draft: AnyDraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
 ) -> Response:
     """Return a small copy of an image. crop: of the URL of one that somebody cropped, which is shown cropped."""
     image = _image(draft, sha256)
