@@ -202,8 +202,13 @@ def test_a_full_draft_refuses_one_more_image_and_changes_all_captions(site):
     place = site.client.post(f"{at}/captions", data={"find": "dog", "replace": "cat"}).headers["location"]
     assert f"changed={MAX_IMAGES}" in place
     assert all(each.caption.startswith("cat cat") for each in draft_of(site, at).shown)
-    site.client.post(f"{at}/captions", data={"before": "x" * 500})
-    assert max(len(each.caption) for each in draft_of(site, at).shown) == MAX_CAPTION
+    before = draft_of(site, at)
+    response = site.client.post(f"{at}/captions", data={"before": "x" * 500})
+    text = text_of(tree(response).xpath("//details[@id='captions'][@open]//p[@role='alert']")[0])
+    assert response.status_code == 422 and text == (
+        f"{MAX_IMAGES} captions would have more than {MAX_CAPTION:,} characters; put in fewer words"
+    )
+    assert draft_of(site, at) == before, "no caption loses its end"
     assert len(site.page(f"{at}/images").xpath("//div[@id='photos']/article")) == MAX_IMAGES
     assert f"no image {MAX_IMAGES}" not in text_of(site.page("/teach"))
 

@@ -396,3 +396,41 @@ def test_a_crop_that_is_not_possible_is_refused(site, change, text):
     assert response.status_code == 422 and text in text_of(page.xpath("//*[@role='alert']")[0])
     assert page.xpath("//input[@name='width']/@value") == [form["width"]], "what was typed stays"
     assert draft_of(site, at).images[0].crop is None
+
+
+def test_a_caption_in_a_zip_that_is_too_long_is_cut_and_said(site):
+    at = begin(site)
+    response = send(site, at, packed({"1.png": photo(1), "1.txt": b"dog " * 600}), "all.zip")
+    assert response.json()["problems"] == ["the caption of '1.png' has more than 2,000 characters; it was cut"]
+    (image,) = draft_of(site, at).shown
+    assert 1990 < len(image.caption) <= 2000
+
+
+def huge(size: tuple[int, int], kind: str) -> bytes:
+    """The bytes of a plain image, small on disk however large."""
+    out = io.BytesIO()
+    Image.new("1", size).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("size", "kind"), [((20_000, 20_000), "PNG"), ((60_000, 4_000), "TIFF")])
+def test_a_huge_image_is_refused_by_its_size(site, size, kind):
+    at = begin(site)
+    response = send(site, at, huge(size, kind), "huge.png")
+    assert response.status_code == 422, response.text
+    detail = response.json()["detail"]
+    assert "huge.png" in detail and "pixels" in detail and not draft_of(site, at).images
+
+
+def test_a_long_image_within_the_limit_is_shown_and_cropped(site):
+    at = begin(site)
+    assert send(site, at, huge((20_000, 1_000), "PNG"), "long.png").status_code == 200
+    (image,) = draft_of(site, at).images
+    place = f"{at}/images/{image.sha256}"
+    for path in (f"{place}.jpg", f"{place}/preview.jpg"):
+        with Image.open(io.BytesIO(site.client.get(path).content)) as copy:
+            assert max(copy.size) <= 1280 and min(copy.size) >= 1
+    box = {"left": "19000", "top": "0", "width": "1000", "height": "1000"}
+    assert site.client.post(f"{place}/crop", data=box).status_code == 303
+    with Image.open(io.BytesIO(site.client.get(f"{place}.jpg?crop=x").content)) as copy:
+        assert copy.width == copy.height

@@ -109,6 +109,9 @@ def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **
         "changed": None,
         "find": None,
         "replace": "",
+        "before": "",
+        "after": "",
+        "bulk_problem": "",
         "goes_on": goes_on(state.studio, draft),
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
@@ -352,6 +355,8 @@ def _add_folder(
         if path.suffix.lower() in (*SIDECARS, ".json", ".jsonl", ".csv", ".md"):
             continue
         caption = next((text for end in SIDECARS if (text := _caption(path.with_suffix(end)))), "")
+        if len(caption) > MAX_CAPTION:
+            problems.append(f"the caption of {quoted(path.name)} has more than {MAX_CAPTION:,} characters; it was cut")
         try:
             each = state.studio.drafts.add_image(caller, draft.id, path, path.name, caption, pixels)
             added.append(each.image)
@@ -503,14 +508,25 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
         changed = {}
         for sha256, caption in captions.items():
             text = caption.replace(find, replace) if find else caption
-            text = clean_line(_joined(_joined(before_text, text), after_text), MAX_CAPTION)
+            text = _joined(_joined(before_text, text), after_text)
+            text = clean_line(text) if len(text) <= 4 * MAX_CAPTION else text
             if text != caption:
                 changed[sha256] = text
+        if too_long := sum(len(text) > MAX_CAPTION for text in changed.values()):
+            which = "a caption" if too_long == 1 else f"{too_long} captions"
+            raise LimnerError(f"{which} would have more than {MAX_CAPTION:,} characters", "put in fewer words")
         if not changed:
             return draft
         return _with_captions(draft, changed).with_choices(undo={name: captions[name] for name in changed})
 
-    after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    try:
+        after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        typed = {"find": find, "replace": replace, "before": before_text, "after": after_text}
+        values = await run_sync(partial(_images, state, draft, bulk_problem=str(error), **typed))
+        return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
     before = {image.sha256: image.caption for image in draft.images}
     count = sum(before.get(image.sha256) != image.caption for image in after.shown)
     return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")
