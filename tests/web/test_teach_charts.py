@@ -10,9 +10,9 @@ from test_teach_steps import trained
 
 from limner.core.checkpoint_scores import CheckpointScores, StepScores
 from limner.studio.training import StudioTraining
+from limner.web.caption_words import captions_without
 from limner.web.checkpoints import checkpoint_rows, percent, why_best
 from limner.web.loss_chart import BOTTOM, HEIGHT, LEFT, MOST, RIGHT, SMOOTHING, TOP, WIDTH, loss_chart
-from limner.web.pages.teach_training import captions_without
 from pages import text_of
 
 SHORT = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "batch": "2", "keep": "last"}

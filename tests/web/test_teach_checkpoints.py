@@ -182,6 +182,7 @@ def test_captions_without_the_identifier_are_counted_before_the_start(site):
     page = site.page(f"{at}/train")
     assert "1 of 1 captions does not contain “zorvik”" in text_of(page)
     (link,) = page.xpath("//p[@class='warning']/a")
+    assert site.page(f"{at}/subject").xpath("//p[@class='warning']/a/@href") == [link.get("href")]
     assert text_of(link) == "Replace “rex” by “zorvik”"
     page = site.page(link.get("href"))
     assert page.xpath("//details[@id='captions'][@open]")

@@ -31,6 +31,7 @@ from limner.studio.model_facts import (
     training_models,
 )
 from limner.studio.runs import QUEUE
+from limner.web.caption_words import captions_without
 from limner.web.drafts import (
     STEPS,
     Base,
@@ -318,9 +319,11 @@ def _subject(
         "identifier": identifier_problem(model, identifier),
         "adapter": other_words(earlier, identifier, class_word),
     }
+    word = draft.text("class_word") and not conflicts
     return shown_with(
         draft,
         "subject",
+        without=captions_without(draft, model, identifier) if word and identifier else None,
         shown=shown,
         errors=errors,
         warnings=warnings,

@@ -291,8 +291,9 @@ def _added(
 
 
 def _tile(draft: Draft, image: DraftImage, findings: Findings | None, **values: Any) -> dict[str, Any]:
-    shown = {"view": image_view(image, findings), "note": "", "typed": image.caption, "was": image.caption}
-    return shown_with(draft, "images", **{**shown, "since": draft.version, **values})
+    shown = {"view": image_view(image, findings), "note": "", "saved": False}
+    own = {"typed": image.caption, "was": image.caption, "since": draft.version}
+    return shown_with(draft, "images", **{**shown, **own, **values})
 
 
 @router.post("/images/known")
@@ -470,6 +471,7 @@ async def save_caption(request: Request, draft: DraftDep, state: StateDep, sha25
     findings, _ = await run_sync(checked, state.studio, after)
     values = {"note": conflict_text(conflict.strip()), "typed": typed, "was": was, "since": since} if conflict else {}
     if wants_part(request):
+        values = values or {"saved": True}
         return part(request, TEMPLATE, "tile", **_tile(after, _image(after, sha256), findings, **values))
     if conflict:
         notes = {"notes": {sha256: values}}

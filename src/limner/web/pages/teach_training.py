@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -28,6 +27,7 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.studio.model_facts import class_problem, identifier_problem, training_models
 from limner.studio.runs import QueueState
+from limner.web.caption_words import captions_without
 from limner.web.checkpoints import checkpoint_rows, hardly_learned, like_photos, why_best
 from limner.web.drafts import identifier_of, image_views, model_of, prepare_fields
 from limner.web.earlier import earlier_of, goes_on, learned_steps, problem_with_adapter
@@ -52,7 +52,6 @@ from limner.web.rendering import page, part
 from limner.web.views import image_view, run_views
 
 TEMPLATE = "teach_train.html"
-_WORD = re.compile(r"[^\W\d_][\w-]*")
 Smoothing = Annotated[str, Query(max_length=20)]
 router = APIRouter(prefix="/teach/{draft_id}/train")
 
@@ -210,46 +209,6 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
     ]
     shown = {"facts": facts, "warnings": warnings, "without": captions_without(draft, name, identifier)}
     return {**shown, "problems": problems} if check and (problems or draft.shown) else shown
-
-
-@dataclass(frozen=True)
-class OtherName:
-    """Captions that do not contain the identifier. text: how many. other: the word that they seem to hold instead, ""
-    if none. query: of the page on which it is replaced.
-    """
-
-    text: str
-    identifier: str
-    other: str
-    query: str
-
-
-def captions_without(draft: Draft, model: str, identifier: str) -> OtherName | None:
-    """The captions that do not contain the identifier; None if all do."""
-    written = [image.caption for image in draft.shown if image.caption.strip()]
-    without = [caption for caption in written if identifier.casefold() not in caption.casefold()]
-    if not without:
-        return None
-    verb = "does" if len(without) == 1 else "do"
-    text = f"{len(without)} of {len(written)} captions {verb} not contain \u201c{identifier}\u201d. It is added to them"
-    other = _other_name(without, model, draft.text("class_word"))
-    if other:
-        query = urlencode({"find": other, "replace": identifier})
-        return OtherName(f"{text}, but they hold \u201c{other}\u201d", identifier, other, query)
-    return OtherName(f"{text}; if they call the subject by another name, replace that", identifier, "", "find=")
-
-
-def _other_name(captions: Sequence[str], model: str, class_word: str) -> str:
-    """The one made-up word that all captions hold; "" if there is none, or if several could be meant."""
-    words = {word: None for word in _WORD.findall(captions[0])}
-    for caption in captions[1:]:
-        held = set(_WORD.findall(caption))
-        words = {word: None for word in words if word in held}
-    known = class_word.casefold().split()
-    ordinary = {word for word in words if identifier_problem(model, word) or identifier_problem("starter", word)}
-    found = [word for word in words if word.casefold() not in known and word not in ordinary]
-    before = [word for word in found if all(f"{word} {class_word}".casefold() in each.casefold() for each in captions)]
-    return next((each[0] for each in (found, before) if len(each) == 1), "")
 
 
 def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dict[str, Any]:
