@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from test_teach_checkpoints import ready, rows
+from test_teach_checkpoints import MODEL, ready, rows
 from test_teach_steps import trained
 
 from limner.core.checkpoint_scores import CheckpointScores, StepScores
@@ -13,6 +13,7 @@ from limner.studio.training import StudioTraining
 from limner.web.caption_words import captions_without
 from limner.web.checkpoints import checkpoint_rows, percent, why_best
 from limner.web.loss_chart import BOTTOM, HEIGHT, LEFT, MOST, RIGHT, SMOOTHING, TOP, WIDTH, loss_chart
+from limner.web.recipes import few_steps
 from pages import text_of
 
 SHORT = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "batch": "2", "keep": "last"}
@@ -139,3 +140,17 @@ def test_the_name_that_captions_hold_instead_of_the_identifier(site, texts, othe
     for model in ("starter", "sd15"):
         found = captions_without(draft, model, "kelzo")
         assert found and found.other == other and f"{len(texts)} of {len(texts)} captions" in found.text
+
+
+@pytest.mark.parametrize(
+    ("steps", "learned", "text"),
+    [
+        ("60", 0, "starter needs about 600 steps; after 60 it may not know your subject yet"),
+        ("60", 150, "starter needs about 600 steps; after 210, with the 150 learned before, it may not"),
+        ("60", 300, ""),
+        ("400", 0, ""),
+    ],
+)
+def test_the_steps_that_were_learned_before_count(steps, learned, text):
+    found = few_steps({"steps": steps}, MODEL, learned)
+    assert found.startswith(text) and bool(found) == bool(text)

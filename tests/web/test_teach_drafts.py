@@ -79,7 +79,7 @@ def test_empty_drafts_do_not_pile_up(site, monkeypatch):
     save(site, gone, "subject", class_word="cat")
     site.client.post(f"{gone}/delete")
     for _ in range(50):
-        begin(site)
+        site.page(f"{begin(site)}/images")
 
     def count() -> int:
         with site.studio.store.session() as session:

@@ -48,7 +48,7 @@ class DraftStore:
         """The ids of the training runs of an account's drafts, without reading their images."""
         query = select(DraftRow.choices).where(DraftRow.owner == owner, DraftRow.removed.is_(False))
         with self.database.session() as session:
-            found = [choices for choices in session.scalars(query) if isinstance(choices, dict)]
+            found = [*session.scalars(query)]
         return frozenset(
             str(run) for each in found for run in (each.get("train"), *(each.get("trainings") or ())) if run
         )
