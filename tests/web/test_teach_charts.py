@@ -6,6 +6,7 @@ import random
 
 import pytest
 from test_teach_checkpoints import MODEL, ready, rows
+from test_teach_drafts import misnamed
 from test_teach_steps import trained
 
 from limner.core.checkpoint_scores import CheckpointScores, StepScores
@@ -105,6 +106,7 @@ def test_the_chart_has_a_legend_and_follows_what_is_in_use(site, monkeypatch):
         return [(each.get("class"), each.get("cx"), each.get("cy")) for each in found]
 
     page = site.page(f"{at}/train")
+    assert misnamed(page) == [] and page.xpath("//button[text()='Use step 2']")
     legend = text_of(page.xpath("//figure[@class='plot']/figcaption")[0])
     assert "best balance" in legend and "in use" in legend
     assert "Step 4 has the best balance" in text_of(page.xpath("//p[@class='why']")[0])
