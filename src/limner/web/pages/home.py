@@ -28,7 +28,7 @@ from limner.server.runs import count_stream
 from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.web.cards import job_cards
-from limner.web.drafts import identifier_of
+from limner.web.drafts import name_of
 from limner.web.live import PartNow, stream_part
 from limner.web.pages.create import PREVIEW_EVERY
 from limner.web.rendering import go, page, part, part_text, wants_part
@@ -124,11 +124,12 @@ def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
     ended = studio.runs.list(RECENT, None, None, None, QUEUE, caller.scope)
     examples = [run for run in ended if run.status.ended and TAG in run.tags and run.status is not Status.CANCELLED]
     taught = subjects_of(studio, caller, view)
+    drafts = studio.drafts.list(caller.account, RECENT, begun=True)
     return {
         "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
         "working": bool(waiting),
         "started": "",
-        "drafts": [(each, _name(each)) for each in studio.drafts.list(caller.account) if _unfinished(each)][:DRAFTS],
+        "drafts": [(each, name_of(each)) for each in drafts if _unfinished(each)][:DRAFTS],
         "tiles": tiles[:TILES],
         "few": len(tiles) <= FEW,
         "example": EXAMPLE,
@@ -150,12 +151,6 @@ def _tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
         )
         for run, (first, *others) in found.items()
     ]
-
-
-def _name(draft: Draft) -> str:
-    """What the subject of a draft is called, as far as that is known."""
-    class_word = draft.text("class_word").strip()
-    return f"{identifier_of(draft)} {class_word}" if class_word else "A subject without a name"
 
 
 def _unfinished(draft: Draft) -> bool:
