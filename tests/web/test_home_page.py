@@ -170,4 +170,4 @@ def test_unfinished_subjects_are_told_apart_by_their_words(site):
         site.client.post(f"/teach/{draft}/images", files={"files": (f"{word}.png", place.read_bytes(), "image/png")})
         site.client.post(f"/teach/{draft}/subject", data={"class_word": "cat", "identifier": word})
     names = [text_of(each) for each in site.page("/").xpath("//ul[@class='drafts']//strong")]
-    assert sorted(names) == ["kelzo cat", "sks cat"]
+    assert sorted(names) == ["cat “kelzo”", "cat “sks”"]

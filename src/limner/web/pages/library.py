@@ -213,17 +213,22 @@ def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
 def put_back(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
     """Put a deleted adapter back, with all that was made with it."""
     if not studio.maintenance.erasures.undo(caller.scope, erasure):
-        raise HTTPError(HTTPStatus.CONFLICT, "it is too late to put this back", "it is deleted for good")
+        raise _gone()
     return go(request, "/library")
 
 
 @router.post("/deleted/{erasure}/erase")
 def erase_now(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
     """Delete for good what would be deleted later."""
-    for each in studio.maintenance.erasures.list(caller.scope, adapters=True):
-        if each.id == erasure:
-            _worker(request).carry_out(erasure, each.account)
+    deleted = {each.id: each for each in studio.maintenance.erasures.list(caller.scope, adapters=True)}
+    if erasure not in deleted:
+        raise _gone()
+    _worker(request).carry_out(erasure, deleted[erasure].account)
     return go(request, "/library")
+
+
+def _gone() -> HTTPError:
+    return HTTPError(HTTPStatus.NOT_FOUND, "it is not among what was deleted", "it was put back, or deleted for good")
 
 
 @router.get("/trained/{run_id}/delete")
