@@ -349,7 +349,7 @@ def test_scores_of_checkpoints_show_the_trade_off(site):
     page = site.page(f"{at}/train")
     cards = page.xpath("//ol[@class='checkpoints']/li")
     assert len(cards) == 2 and sum("in use" in text_of(card) for card in cards) == 1
-    assert len(page.xpath("//svg[contains(@class, 'scatter')]//circle")) == 2
+    assert len(page.xpath("//svg[contains(@class, 'scatter')]//circle[contains(@class, 'dot')]")) == 2
 
 
 def test_accounts_see_their_own_drafts_only(guarded):
