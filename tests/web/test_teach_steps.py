@@ -249,7 +249,7 @@ def test_a_training_from_images_to_a_result(site):
     files = {f"{n}.{end}": data for n in range(4) for end, data in (("png", photo(n)), ("txt", b"a dog in a room"))}
     send(site, at, packed(files), "all.zip")
     save(site, at, "subject", class_word="dog", identifier="zorvik", model="starter")
-    assert "on two cores; after one training by" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
+    assert "on two idle cores" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
     form = {"steps": "4", "checkpoint_every": "2", "preview_every": "2", "class_pictures": "4", "batch": "2"}
     trained(site, at, recipe="pet", **form)
     prepare, train = (site.studio.runs.list(kind=kind)[0] for kind in ("prepare", "train"))
