@@ -49,7 +49,7 @@ FORMS = [("/create", {"prompt": "a cat"}), ("/create/pets", {"species": "dog"})]
     ("name", "remedy"),
     [
         ("sd15", "download it in the Library first (2.8 GB)"),
-        ("sdxl", "download it in the Library first (6.9 GB), or choose another one: this machine has no GPU"),
+        ("sdxl", "choose another one; this one would not run here, as this machine has no GPU"),
     ],
 )
 def test_a_model_that_is_missing_is_refused_at_its_field(site, models, place, form, headers, name, remedy):
