@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
+from gallery import add_image
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
 from pages import Site, adapter_file, newest, picture, teach
@@ -50,13 +51,12 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
 @pytest.mark.parametrize("options", [{}, PHONE])
 def test_the_menu_of_a_result_stays_in_view_and_closes_after_a_choice(home, idle, browser, options):
     studio = Studio(home)
-    add_image(Site(idle.call.client, studio), "a cat")
+    add_image(studio, "a cat")
     studio.close()
     with opened(browser, idle.call.address, **options) as page:
         page.goto("/create")
         button = page.locator(".more summary").first
         button.wait_for()
-        before = button.bounding_box()
         for block in ("start", "center", "end"):
             button.evaluate("(each, block) => each.scrollIntoView({ block })", block)
             before = button.evaluate("each => each.offsetTop")
@@ -206,7 +206,7 @@ def test_what_is_painted_has_dark_and_light_stripes_on_any_picture(idle, browser
           }
           return [light, dark, clear].map((each) => each / (canvas.width * canvas.height)); }"""
         shares = page.evaluate(light)
-        assert shares[0] > 0.4 and shares[1] > 0.4 and shares[2] == 0, shares
+        assert shares[0] > 0.3 and shares[1] > 0.3 and shares[2] == 0, shares
 
 
 def test_painting_at_3000_pixels_is_smooth(idle, browser, tmp_path):

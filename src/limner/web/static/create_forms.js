@@ -256,14 +256,16 @@ function placeMenu(menu) {
   list.style.maxHeight = "";
   if (!menu.open) return;
   for (const other of document.querySelectorAll(".more[open]")) if (other !== menu) other.open = false;
-  const button = menu.querySelector("summary").getBoundingClientRect();
+  const { clientWidth, clientHeight } = document.documentElement; // not innerHeight, which a list beyond the edge makes larger on a phone
+  const at = () => menu.querySelector("summary").getBoundingClientRect();
+  menu.classList.toggle("end", at().left + list.offsetWidth > clientWidth - 8);
+  const button = at();
   const bars = [...document.querySelectorAll(".bar, .bar nav, #compare")].map((each) => each.getBoundingClientRect()).filter((each) => each.height);
   const top = Math.max(0, ...bars.filter((each) => each.top <= 0).map((each) => each.bottom));
-  const bottom = Math.min(innerHeight, ...bars.filter((each) => each.top > innerHeight / 2).map((each) => each.top));
+  const bottom = Math.min(clientHeight, ...bars.filter((each) => each.top > clientHeight / 2).map((each) => each.top));
   const [above, below] = [button.top - top, bottom - button.bottom];
   const up = below < list.offsetHeight + 12 && above > below;
   menu.classList.toggle("up", up);
-  menu.classList.toggle("end", button.left + list.offsetWidth > document.documentElement.clientWidth - 8);
   list.style.maxHeight = `${Math.max(132, (up ? above : below) - 12)}px`;
 }
 
