@@ -199,8 +199,28 @@ def test_an_ended_job_says_how_and_what_to_do(site, status, error, internal, sta
         assert advice in text_of(job)
         assert buttons(job) == ([] if status is Status.DONE else ["Try again"])
         changes = job.xpath(".//a[text()='Change it']/@href")
-        assert changes == (["/create?seed=42&prompt=a+cat"] if status is Status.FAILED else [])
+        assert changes == ([f"/create?seed=42&prompt=a+cat&failed={run.id}"] if status is Status.FAILED else [])
     assert "took 0 s" in text_of(entry(site, run.id))
+
+
+def test_change_it_says_above_the_form_why_the_job_failed(site):
+    generate(site)
+    run = finish(site, Status.FAILED, "no memory for --width 4096; choose a smaller size")
+    (place,) = entry(site, run.id).xpath(".//a[text()='Change it']/@href")
+    page = site.page(place)
+    (line,) = page.xpath("//form[@id='create']/p[@class='error']")
+    assert text_of(line) == "The job failed: no memory for \u201cWidth\u201d 4096; choose a smaller size"
+    assert page.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a cat"
+    for other in ("x", "../x", "%00", ""):
+        assert not site.page(f"/create?prompt=a&failed={other}").xpath("//form[@id='create']/p[@class='error']")
+
+
+def test_why_the_job_of_another_failed_is_not_shown(guarded):
+    run = guarded.studio.enqueue(GenerateRequest(prompt="a cat"), caller=Caller(account="ann", role=Role.MAKER))
+    finish(guarded, Status.FAILED, "a secret reason")
+    for account, told in (("bob", False), ("ann", True)):
+        sign_in(guarded, account)
+        assert ("a secret reason" in text_of(guarded.page(f"/create?prompt=a&failed={run.id}"))) is told
 
 
 def test_a_training_that_was_stopped_resumes(site):

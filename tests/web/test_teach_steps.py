@@ -256,7 +256,7 @@ def test_a_training_from_images_to_a_result(site):
     assert train.parent == prepare.id and train.status is Status.DONE, train.error
     assert train.request.identifier == "zorvik" and train.execution.preview_every == 2
     page = site.page(f"{at}/train")
-    previews = page.xpath("//div[@aria-label='Previews']//img/@src")
+    previews = page.xpath("//li[starts-with(@id, 'step-')]/img/@src")
     assert len(previews) == 2 and site.client.get(previews[0]).status_code == 200
     assert page.xpath("//svg[@class='chart']//polyline") and "Loss" in text_of(page)
     (place,) = page.xpath("//a[text()='Try it']/@href")

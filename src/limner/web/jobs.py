@@ -215,9 +215,11 @@ def job_view(
 
 
 def change_path(run: Run) -> str:
-    """The path of the page Create with the settings of a run that generates images; empty for other runs."""
+    """The path of the page Create with the settings of a run that failed to generate images, which says why; empty for
+    other runs.
+    """
     query = query_of(run.request) if isinstance(run.request, GenerateRequest) else ""
-    return f"/create?{query}" if query else ""
+    return f"/create?{query}&failed={run.id}" if query else ""
 
 
 def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
