@@ -232,7 +232,18 @@ def test_the_page_of_a_search_shows_the_photos(site, starter, tmp_path):
     assert section.xpath(".//figure/a/@href") == [f"/v1/files/{files[1]}", f"/v1/files/{files[0]}"], "the most first"
     assert [text_of(each) for each in section.xpath(".//figcaption")] == ["0.70: photo 1", "0.20: photo 0"]
     assert all(site.client.get(source).status_code == 200 for source in section.xpath(".//img/@src"))
-    assert page.xpath("//a[text()='Open the page with the photos']")
+    assert page.xpath("//a[text()='Open the page with the photos']") and "1 more cannot be shown here" in text_of(
+        section
+    )
+
+
+@pytest.mark.parametrize(
+    ("score", "text"), [(-0.1, "No training photo influenced it."), (0.5, "1 cannot be shown here; see “Open the page")]
+)
+def test_the_page_of_a_search_without_photos_says_why(site, starter, score, text):
+    page = searched(site, teach(site), influence_result([("9" * 64, score)]))
+    (section,) = page.xpath("//section[starts-with(@aria-labelledby, 'influential')]")
+    assert text in text_of(section) and not section.xpath(".//figure")
 
 
 @pytest.mark.parametrize("result", ["{}", "not JSON", " " * (LARGEST + 1)])

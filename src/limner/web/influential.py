@@ -24,10 +24,14 @@ LARGEST = 4_000_000
 
 @dataclass(frozen=True)
 class Influential:
-    """The photos that influenced an image most, the first one most, each with its score. prompt: of the image."""
+    """The photos that influenced an image most, the first one most, each with its score. prompt: of the image.
+
+    hidden: how many others the caller may not read as files, or are erased; the page of the search contains them.
+    """
 
     prompt: str
     photos: tuple[tuple[ImageView, str], ...]
+    hidden: int = 0
 
 
 def influential_photos(studio: Studio, caller: Caller, artifacts: Sequence[Artifact]) -> list[Influential]:
@@ -50,13 +54,14 @@ def influential_photos(studio: Studio, caller: Caller, artifacts: Sequence[Artif
 def _photos(studio: Studio, caller: Caller, result: Influence, image: ExplainedImage) -> Influential:
     ranked = sorted(zip(image.scores, result.training, strict=False), key=lambda pair: -pair[0])
     photos: list[tuple[ImageView, str]] = []
-    for score, photo in ranked[:MOST]:
+    best = [(score, photo) for score, photo in ranked[:MOST] if score > 0]
+    for score, photo in best:
         reference = f"sha256:{photo.sha256}"
-        if score > 0 and REFERENCE.fullmatch(reference) and _readable(studio, caller, photo.sha256):
+        if REFERENCE.fullmatch(reference) and _readable(studio, caller, photo.sha256):
             photos.append(
                 (ImageView(url_of(reference), photo.caption or "a training photo", None, None), f"{score:.2f}")
             )
-    return Influential(image.prompt, tuple(photos))
+    return Influential(image.prompt, tuple(photos), len(best) - len(photos))
 
 
 def _readable(studio: Studio, caller: Caller, sha256: str) -> bool:

@@ -16,7 +16,7 @@ KIND_TEXTS = {
     "evaluate": "Measurement",
     "compare": "Comparison",
     "sweep": "Series",
-    "influence": "Search for influential photos",
+    "influence": "Influential photos",
 }
 _HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 LONGEST_TITLE = 300
