@@ -23,6 +23,7 @@ from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
+from limner.web.own_adapters import RunTexts
 from pages import PART, streamed, text_of, tree
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
@@ -352,6 +353,35 @@ def test_stop_after_a_waiting_job_spares_it_and_those_before(site):
     assert [site.studio.runs.get(run.id).status for run in (a, b, c)] == ["queued", "queued", "cancelled"]
 
 
+def counts_of(part) -> list[str]:
+    return [text_of(each) for each in part.xpath(".//div[@aria-label='State']/a")]
+
+
+def test_the_counts_of_the_filters_follow_the_jobs(site):
+    kept, other = generate(site, "one"), generate(site, "two")
+    stopped = generate(site, "three")
+    site.studio.runs.cancel(stopped.id)
+    page = site.page("/queue", params={"stopped": stopped.id})
+    assert counts_of(page) == ["all 3", "waiting 2", "stopped 1"]
+    (place,) = page.xpath("//*[@id='live']/@*[name()='hx-sse:connect']")
+    sent = streamed(site, place, 4, lambda: site.studio.runs.cancel(other.id))
+    assert counts_of(sent[0]) == ["all 3", "waiting 2", "stopped 1"]
+    assert counts_of(sent[-1]) == ["all 3", "waiting 1", "stopped 2"]
+    links = sent[-1].xpath(".//div[@aria-label='State']/a/@href")
+    assert links and all(f"stopped={stopped.id}" in link for link in links), "they can still be put back"
+    part = tree(site.client.get("/queue", headers=PART))
+    assert counts_of(part) == ["all 3", "waiting 1", "stopped 2"], "the answer to a button"
+    site.studio.runs.cancel(kept.id)
+    assert not counts_of(streamed(site, "/queue/events")[0]), "one state is no choice"
+
+
+def test_the_counts_follow_jobs_that_the_list_does_not_show(site):
+    generate(site, "one")
+    other = generate(site, "two")
+    sent = streamed(site, "/queue/events?status=failed", 4, lambda: site.studio.runs.cancel(other.id))
+    assert [text_of(each) for each in sent[-1].xpath(".//a[@id='state-cancelled']")] == ["stopped 1"]
+
+
 def test_filters_by_state_and_kind(site):
     failed = generate(site)
     finish(site, Status.FAILED, "no memory")
@@ -523,7 +553,7 @@ def test_lengths_of_time_in_words(seconds, text):
 def test_what_the_events_of_a_run_made_has_no_path(site):
     run = generate(site)
     event = ArtifactCreated(what=ArtifactKind.IMAGE, path="/srv/a/0001.png", sha256="a" * 64)
-    assert event_view(run, 1, run.created, event).text == "Made: image 0001.png"
+    assert event_view(run, 1, run.created, event, RunTexts(site.studio)).text == "Made: image 0001.png"
     assert state_of(run, site.studio.runs.states([run.id])[run.id])[0] == "queued"
     assert advice_of(run) == "" and times_of(run).startswith("waiting for")
 

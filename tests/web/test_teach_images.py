@@ -276,6 +276,7 @@ def test_a_check_shows_its_findings_on_the_images(site):
     assert "waiting for its turn" in waiting and "another job" not in waiting
     check = site.page(f"{at}/images").xpath("//div[@id='check']")[0]
     assert check.get("hx-get"), "it watches the job"
+    assert not check.xpath(".//progress") and "when the jobs before it have ended" in text_of(check)
     execute_queue(site.studio)
     part = tree(site.client.get(f"{at}/check", headers=PART))
     assert part.xpath("//hx-partial[starts-with(@hx-target, '#findings-')]")

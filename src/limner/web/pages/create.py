@@ -46,6 +46,7 @@ from limner.web.create_flow import (
 )
 from limner.web.create_form import ADAPTER, FILES, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
+from limner.web.own_adapters import subjects_of_label
 from limner.web.rendering import go, page, part, wants_part
 from limner.web.subjects import base_for, chosen, misfit, read_subjects, subjects_of, submit_influence
 from limner.web.uploads import FILE, texts_of
@@ -221,7 +222,8 @@ async def show_about(request: Request, image: ImageDep, state: StateDep, caller:
         raise
     except LimnerError:  # its file was erased
         pass
-    shown = {"image": details, "found": found}
+    subjects = await run_sync(subjects_of_label, state.studio, caller, details)
+    shown = {"image": details, "found": found, "subjects": subjects}
     if wants_part(request):
         return part(request, "about.html", "about", **shown)
     return page(request, "about.html", **shown)
