@@ -273,7 +273,7 @@ def test_a_check_shows_its_findings_on_the_images(site):
     assert site.client.post(f"{at}/check").status_code == 303
     assert "The check of your images is not finished." in text_of(site.page(f"{at}/train"))
     waiting = text_of(site.page(f"{at}/images").get_element_by_id("check"))
-    assert "waiting for its turn" in waiting and "another job" not in waiting
+    assert "begins when the jobs before it have ended" in waiting and "another job" not in waiting
     check = site.page(f"{at}/images").xpath("//div[@id='check']")[0]
     assert check.get("hx-get"), "it watches the job"
     assert not check.xpath(".//progress") and "when the jobs before it have ended" in text_of(check)
