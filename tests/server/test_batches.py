@@ -16,6 +16,7 @@ from serving import PAINT, parsed, service, workers
 from waiting import until
 
 
+@pytest.mark.slow
 def test_eight_clients_share_a_batch(tmp_path: Path, starter: Path) -> None:
     with ThreadPoolExecutor(8) as clients, service(tmp_path / "home", workers=0) as running:
         call = running.call

@@ -14,6 +14,7 @@ def typed(site, at: str, number: int, text: str) -> None:
     site.client.post(f"{at}/images/{image.sha256}", data={"caption": text, "was": image.caption, "since": "999"})
 
 
+@pytest.mark.slow
 def test_a_captioner_writes_what_nobody_typed_and_is_undone(site, starter):
     at = example(site)
     for number in range(8):
