@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from lxml import html
 
 from limner.core.events import Progress, Stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from test_teach_images import captions, draft_of
 from test_teach_steps import example
 
