@@ -6,7 +6,7 @@ import logging
 import threading
 from datetime import timedelta
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from limner.core.errors import LimnerError
 from limner.studio.maintenance import Erasure, Erasures
@@ -59,6 +59,11 @@ class ErasureWorker:
         """Carry out at once the erasures of images, as before the server ends."""
         for each in self._recorded.list(None, adapters=False):
             self.carry_out(each.id, each.account)
+
+
+def worker_of(request: Request) -> ErasureWorker:
+    """The worker of the application that answers a request."""
+    return request.app.state.erasures
 
 
 def carry_out_erasures(app: FastAPI) -> None:
