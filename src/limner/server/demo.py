@@ -30,7 +30,6 @@ def teach_example(state: ServerState, caller: Caller) -> Run:
         class_word=CLASS,
         identifier=IDENTIFIER,
         steps=TRAINING_STEPS,
-        flip=False,  # the captions say which way the character faces
     )
     execution = Execution(preview_every=PREVIEW_EVERY)
     return state.studio.enqueue(request, caller=caller, tags={TAG: "teach"}, execution=execution)

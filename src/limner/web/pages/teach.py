@@ -175,7 +175,7 @@ def _fill_with_example(state: ServerState, caller: Any, draft: Draft) -> None:
     with tempfile.TemporaryDirectory() as place:
         for path, caption in draw_example_images(Path(place) / "images").items():
             drafts.add_image(caller, draft.id, path, path.name, caption)
-    fields = {"class_word": CLASS, "identifier": IDENTIFIER, "model": "starter", "flip": "false"}
+    fields = {"class_word": CLASS, "identifier": IDENTIFIER, "model": "starter"}
     fields |= {"steps": "200", "author": "the painter of Limner", "licence": "Apache-2.0"}
     drafts.change(caller.account, draft.id, lambda before: before.with_choices(fields=fields))
 
