@@ -19,17 +19,13 @@ from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
 from limner.starter.pretrain.text_encoder import Words
 
-AT_THE_NECK = ("scarf", "bow tie")
-
 
 def emphasis(scene: Scene) -> float:
     """How often a scene is trained on, relative to others: more often plain ones, as most prompts ask for them, and
-    accessories, which are learned last, those at the neck after those on the head.
+    accessories, which are learned last.
     """
     plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
-    if scene.extra is None:
-        return plain
-    return plain * (9.0 if scene.extra in AT_THE_NECK else 4.0)
+    return plain * (4.0 if scene.extra else 1.0)
 
 
 class TrainingSet:
