@@ -201,6 +201,7 @@ async def stream_run(
 
 def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
     """What the page of a job shows."""
+    studio.runs.note_seen(run, caller.account)
     (job,) = job_views(studio, [run], [], caller)
     artifacts, requests = studio.runs.artifacts(run.id), _request_texts(run)
     events, texts = studio.runs.events(run.id), RunTexts(studio)
