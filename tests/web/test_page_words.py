@@ -27,7 +27,7 @@ from limner.web.subjects import submit_influence
 from limner.web.titles import LONGEST_PROMPT
 from limner.web.views import counted, last_stage
 from limner.web.wording import on_page, signer_text
-from pages import PART, teach, text_of, tree
+from pages import PART, picture_folder, teach, text_of, tree
 
 UNKNOWN = "the prompt has words that 'starter' does not know, unless {} learned them: 'ball'"
 
@@ -285,6 +285,42 @@ def test_the_page_of_a_search_shows_the_photos(site, starter, tmp_path):
     assert page.xpath("//a[text()='Open the page with the photos']") and "1 more cannot be shown here" in text_of(
         section
     )
+
+
+def test_photos_are_shown_to_the_account_that_taught_with_them(guarded, tmp_path):
+    studio, home = guarded.studio, guarded.studio.home
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for colour in ("blue", "green"):
+        Image.new("RGB", (16, 16), colour).save(photos / f"{colour}.png")
+    ann, result = Caller(account="ann", role=Role.MAKER), home / "influence.json"
+    data = studio.files.upload(photos, ann)
+    files = sorted(studio.files.folder(data.removeprefix("folder:")).values())
+    other = studio.files.upload(picture_folder(guarded), Caller(account="bob", role=Role.MAKER))
+    (strange,) = studio.files.folder(other.removeprefix("folder:")).values()
+    result.write_text(influence_result([*zip(files, (0.2, 0.7), strict=True), (strange, 0.9)]))
+    stored = studio.files.save(result)
+    request = InfluenceRequest(
+        picture=("sha256:" + "a" * 64,), adapter="sha256:" + "b" * 64, model="starter", data=data
+    )
+    run = studio.store.create(request, caller=ann)
+    studio.store.update(run.id, status=Status.DONE, queue="default")
+    studio.store.add_artifact(run.id, "influence", result, stored.partition(":")[2], {"reference": stored})
+    (_, secret), (_, other_secret) = (studio.accounts.add_key(name) for name in ("ann", "bob"))
+    guarded.client.post("/sign-in", data={"key": secret})
+    page = guarded.page(f"/runs/{run.id}")
+    shown = page.xpath("//section[starts-with(@aria-labelledby, 'influential')]//img/@src")
+    assert shown == [f"/runs/{run.id}/photos/{each}" for each in files[::-1]]
+    assert "1 more cannot be shown here" in text_of(page), "the photo of another account"
+    assert all(guarded.client.get(each).headers["content-type"] == "image/webp" for each in shown)
+    assert guarded.client.get(f"/runs/{run.id}/photos/{strange}").status_code == 404
+    later = studio.store.create(request.changed(data=other), caller=ann)  # a folder that is not shared any more
+    studio.store.update(later.id, status=Status.DONE, queue="default")
+    assert guarded.client.get(f"/runs/{later.id}").status_code == 200
+    assert guarded.client.get(f"/runs/{later.id}/photos/{strange}").status_code == 404
+    assert guarded.client.get(f"/v1/files/{files[0]}").status_code == 404
+    guarded.client.post("/sign-in", data={"key": other_secret})
+    assert {guarded.client.get(each).status_code for each in shown} == {404}
 
 
 @pytest.mark.parametrize(
