@@ -20,6 +20,7 @@ from working import execute_queue
 def test_an_empty_home_offers_an_image_and_a_character(site):
     forms = site.page("/").xpath("//section[@id='first']//form/@action")
     assert forms == ["/first-image", "/first-subject"]
+    assert len(site.page("/").xpath("//section[@id='first']//form/p[@class='busy'][@role='status']")) == 2
 
 
 @pytest.mark.parametrize("headers", [{}, PART])
