@@ -62,6 +62,7 @@ def test_an_interrupted_run_is_found_on_another_device(made, home):
             "seed": 4,
             "prior": False,
             "checkpoint_every": 2,
+            "flip": True,
             "options": {"rank": 1, "targets": "to_q,to_v"},
         }
     )

@@ -211,12 +211,12 @@ def test_only_what_the_mask_shows_is_trained(learn, painted, tmp_path, monkeypat
     seen, real = [], encoding.encode
     monkeypatch.setattr(encoding, "encode", lambda *given, **named: seen.append(real(*given, **named)) or seen[-1])
     folder = masked(painted, tmp_path)
-    part = learn("part", data=str(folder), masked=True, **PLAIN)[0]
+    part = learn("part", data=str(folder), masked=True, flip=True, **PLAIN)[0]
     assert seen[0].masks.shape == (6, 2, 1, 8, 8)
     straight, mirrored = seen[0].masks[0]
     assert straight[0, :, :3].min() > 0.9 and straight[0, :, 5:].max() < 0.1
     assert torch.allclose(mirrored, straight.flip(2), atol=0.01)
-    whole = learn("whole", data=str(folder), **PLAIN)[0]
+    whole = learn("whole", data=str(folder), flip=True, **PLAIN)[0]
     assert seen[1].masks is None and not same(trained(part), trained(whole))
 
 

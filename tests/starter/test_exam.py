@@ -124,8 +124,8 @@ def test_the_personalisation_exam(starter, home, tmp_path, monkeypatch):
     assert len(list((tmp_path / "ziggy" / "photographs").glob("*.png"))) == personalise.IMAGES
     assert "| ziggy |" in (tmp_path / "personalise.md").read_text() and (tmp_path / "ziggy.png").exists()
     captions = [path.read_text() for path in sorted((tmp_path / "ziggy" / "photographs").glob("*.txt"))]
-    assert len(captions) == personalise.IMAGES and "lying down in the city" in captions[4]
-    assert all("sks" in text and "facing" not in text for text in captions)
+    assert len(captions) == personalise.IMAGES and "lying down facing right in the city" in captions[4]
+    assert all("sks" in text for text in captions)
     monkeypatch.setattr(personalise.Studio, "run", lambda *given, **more: pytest.fail("trained again"))
     assert run(tmp_path) == scores
     shutil.copytree(tmp_path, moved := tmp_path.with_name("moved"))
