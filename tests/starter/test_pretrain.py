@@ -139,6 +139,7 @@ def test_a_finished_starter_is_trained_further(recipe_run, whole):
     assert now["scores"][name] == before["scores"][name]
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_ends_in_the_same_weights(recipe_run, whole, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_EVERY", 2)
 

@@ -36,6 +36,7 @@ def test_an_image_is_created_in_place(served, browser):
         assert page.locator("#results article").first.get_by_text("done").is_visible()
 
 
+@pytest.mark.slow
 def test_without_javascript_too(served, browser):
     with opened(browser, served.call.address, java_script_enabled=False) as page:
         page.goto("/")

@@ -670,6 +670,7 @@ def test_pages_of_the_library_fit_and_have_no_serious_finding(home, browser, dev
                 assert serious_findings(page) == [], place
 
 
+@pytest.mark.slow
 def test_an_adapter_is_renamed_and_deleted_in_a_browser(home, browser, tmp_path):
     with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
         train(SimpleNamespace(studio=studio), tmp_path)
