@@ -63,8 +63,17 @@ def with_output_lock(write: Callable[Concatenate[Path, P], T]) -> Callable[Conca
 
 
 @contextmanager
-def _locked(file: Path, refusal: Locked) -> Generator[None]:
-    lock = FileLock(file, blocking=False, fallback_to_soft=False)
+def waiting_lock(folder: Path, seconds: float = 60) -> Generator[None]:
+    """Lock a folder for a short time, and wait while another program holds it. Raises Locked after so many seconds."""
+    make_folder(folder)
+    problem = f"{str(folder)!r} is being written by another program"
+    with _locked(folder / "lock", Locked(problem, "try again when that ends"), seconds):
+        yield
+
+
+@contextmanager
+def _locked(file: Path, refusal: Locked, seconds: float = 0) -> Generator[None]:
+    lock = FileLock(file, timeout=seconds, fallback_to_soft=False)
     with translate_disk_errors(file.parent):
         try:
             lock.acquire()

@@ -1,0 +1,76 @@
+"""Searches for prompts: what is asked for, and what was found."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from limner.core.requests import Frozen
+
+LONGEST = 10_000
+"""The most characters of a search."""
+MOST = 1e9
+"""The upper end of a range that is open."""
+
+
+class Shape(StrEnum):
+    """The shape of an image."""
+
+    SQUARE = "square"
+    PORTRAIT = "portrait"
+    LANDSCAPE = "landscape"
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, str) and (sides := re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", value.strip())):
+        return int(sides[1]), int(sides[2])
+    return value
+
+
+def _range(value: Any) -> Any:
+    """Two numbers from a text such as "5", "5-8", "5-" or "-8"."""
+    if isinstance(value, int | float):
+        return value, value
+    if isinstance(value, str) and (ends := re.fullmatch(r"\s*(\d*\.?\d*)\s*(-?)\s*(\d*\.?\d*)\s*", value)):
+        low, dash, high = ends.groups()
+        if low or high:
+            return low or 0, high or (MOST if dash else low)
+    return value
+
+
+def _ordered(value: tuple[float, float] | None) -> tuple[float, float] | None:
+    if value is not None and value[0] > value[1]:
+        raise ValueError(f"{value[0]:g} is more than {value[1]:g}; write the smaller number first")
+    return value
+
+
+Range = Annotated[tuple[float, float] | None, BeforeValidator(_range), AfterValidator(_ordered)]
+Size = Annotated[Shape | tuple[int, int] | None, BeforeValidator(_size)]
+
+
+class Filters(Frozen):
+    """What hits must have. Settings hold for one of the images of a prompt."""
+
+    libraries: tuple[str, ...] = Field(default=(), max_length=64, description="Only of these libraries.")
+    model: str = Field(default="", max_length=200, description="Model, or a part of its name.")
+    adapter: str = Field(default="", max_length=200, description="Adapter, or a part of its name.")
+    sampler: str = Field(default="", max_length=100, description="Sampler, or a part of its name.")
+    size: Size = Field(default=None, description="square, portrait, landscape, or a size such as 512x768.")
+    steps: Range = Field(default=None, description="Steps: a number, or a range such as 20-40.")
+    guidance: Range = Field(default=None, description="Guidance scale: a number, or a range such as 5-8.")
+    since: date | None = Field(default=None, description="Not before this day.")
+    until: date | None = Field(default=None, description="Not after this day.")
+    stars: int = Field(default=0, ge=0, le=5, description="At least so many stars.")
+    unsafe: bool = Field(default=False, description="Also prompts that the moderation policy marks as unsafe.")
+
+    @property
+    def of_images(self) -> bool:
+        """Whether an image of a prompt has to match."""
+        return any(
+            getattr(self, name) not in (None, "", 0)
+            for name in ("model", "adapter", "sampler", "size", "steps", "guidance", "since", "until", "stars")
+        )
