@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from limner.core.discover import Filters
 from limner.store.search.index import Damaged, SearchIndex
-from limner.store.search.table import ImageFacts, IndexedPrompt
+from limner.store.search.table import ImageSettings, IndexedPrompt
 from limner.store.search.vectors import Vectors
 
 SIZE = 64
@@ -111,9 +111,9 @@ def test_meaning_and_words_are_fused_and_each_hit_says_why(index):
 )
 def test_filters_hold_for_one_image_of_a_prompt(index, filters, expected):
     facts = (
-        ImageFacts("sdxl-base", "", "euler", 512, 512, 20, 7.5, date(2026, 1, 1)),
-        ImageFacts("sdxl-base", "rex dog", "ddim", 512, 768, 30, 5.0, date(2026, 6, 1)),
-        ImageFacts("flux", "", "Euler a", 1024, 512, 50, 3.5, None, 5),
+        ImageSettings("sdxl-base", "", "euler", 512, 512, 20, 7.5, date(2026, 1, 1)),
+        ImageSettings("sdxl-base", "rex dog", "ddim", 512, 768, 30, 5.0, date(2026, 6, 1)),
+        ImageSettings("flux", "", "Euler a", 1024, 512, 50, 3.5, None, 5),
     )
     added(index, *(IndexedPrompt("mine", n, "same words", images=(each,)) for n, each in enumerate(facts, 1)))
     assert {*numbers(index, near=vector(1), **filters)} <= expected, "a text is found once"

@@ -67,6 +67,18 @@ COMMANDS = {
             "pets --species cat --style watercolour --count 4",
         ),
     ),
+    "discover": Command(
+        "discover:discover",
+        "Search prompts of libraries and of your own images, by words and by meaning; add and remove libraries.",
+        CommandGroup.START,
+        ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait --filter steps=20-40'),
+        {
+            "add": ("discover add prompts.csv", "discover add metadata.parquet --name diffusiondb --licence CC0-1.0"),
+            "list": ("discover list",),
+            "remove": ("discover remove diffusiondb",),
+            "rebuild": ("discover rebuild",),
+        },
+    ),
     "rank": Command(
         "votes:rank",
         "Rank the contestants of a comparison by the votes saved on its blind page.",

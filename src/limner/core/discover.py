@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
+from limner.core.prompt_records import PromptRecord
 from limner.core.requests import Frozen
 
 LONGEST = 10_000
@@ -26,7 +28,7 @@ class Shape(StrEnum):
 
 
 def _size(value: Any) -> Any:
-    if isinstance(value, str) and (sides := re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", value.strip())):
+    if isinstance(value, str) and (sides := re.fullmatch(r"(\d{1,5})\s*[xX\u00d7]\s*(\d{1,5})", value.strip())):
         return int(sides[1]), int(sides[2])
     return value
 
@@ -74,3 +76,25 @@ class Filters(Frozen):
             getattr(self, name) not in (None, "", 0)
             for name in ("model", "adapter", "sampler", "size", "steps", "guidance", "since", "until", "stars")
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A prompt that was found. records: its first images. images: how many it has. words: words of the search that it
+    has. meaning: cosine to the search; None where it was found by words only. source, licence: of its library.
+    """
+
+    library: str
+    prompt: int
+    text: str
+    negative: str
+    records: tuple[PromptRecord, ...]
+    images: int
+    words: tuple[str, ...]
+    meaning: float | None
+    source: str
+    licence: str
+
+    def facts(self) -> dict[str, Any]:
+        """As a mapping for JSON."""
+        return TypeAdapter(Hit).dump_python(self, mode="json")

@@ -159,6 +159,11 @@ class SearchIndex:
                 break
         return [*hits.values()]
 
+    def terms(self, text: str) -> list[str]:
+        """The words of a text as the index compares them."""
+        with self._guard:
+            return self._state().words.terms(text)
+
     def _stamp(self) -> tuple[int, int]:
         try:
             found = (self.folder / MANIFEST).stat()

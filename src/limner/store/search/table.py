@@ -36,7 +36,7 @@ SQUARE = 1.05
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFacts:
+class ImageSettings:
     """Settings of one image; empty or 0 where they are unknown."""
 
     model: str = ""
@@ -59,7 +59,7 @@ class IndexedPrompt:
     text: str
     owner: str = ""
     unsafe: bool = False
-    images: Sequence[ImageFacts] = ()
+    images: Sequence[ImageSettings] = ()
 
 
 @dataclass

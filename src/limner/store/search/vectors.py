@@ -80,9 +80,7 @@ class Vectors:
         lengths = np.linalg.norm(values, axis=1) * max(float(np.linalg.norm(vector)), 1e-9)
         return (values @ vector) / np.maximum(lengths, 1e-9)
 
-    def _candidates(
-        self, vector: NDArray[np.float32], wanted: int, mask: NDArray[np.bool_] | None
-    ) -> NDArray[np.intp]:
+    def _candidates(self, vector: NDArray[np.float32], wanted: int, mask: NDArray[np.bool_] | None) -> NDArray[np.intp]:
         within = self.count if mask is None else int(np.count_nonzero(mask))
         if within <= wanted:
             return np.arange(self.count) if mask is None else np.flatnonzero(mask)

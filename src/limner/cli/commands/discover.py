@@ -1,0 +1,140 @@
+"""Commands of discovery: search prompts, and add, list and remove libraries of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from pydantic import ValidationError
+
+from limner.cli.commands.shared import stop_on_signal
+from limner.cli.output import print_line
+from limner.core.discover import Filters
+from limner.core.errors import LimnerError, invalid, unknown
+
+discover = App(name="discover")
+FILTERS = tuple(name for name in Filters.model_fields if name not in ("libraries", "unsafe"))
+
+
+@discover.default
+def search(
+    text: Annotated[str, Parameter(help="Words that describe the image. Without them, any prompt fits.")] = "",
+    *,
+    filter: Annotated[
+        list[str] | None,
+        Parameter(help=f"Condition NAME=VALUE; may be repeated. Names: {', '.join(FILTERS)}.", negative=()),
+    ] = None,
+    library: Annotated[list[str] | None, Parameter(help="Only in this library; may be repeated.", negative=())] = None,
+    unsafe: Annotated[bool, Parameter(help="Show also prompts that are marked as unsafe.", negative=())] = False,
+    count: Annotated[int, Parameter(help="Number of prompts.")] = 12,
+    json_lines: Annotated[bool, Parameter("--json", help="Print a JSON object for each prompt.", negative=())] = False,
+) -> None:
+    from limner.cli.terminal import print_hits
+    from limner.core.accounts import Caller
+    from limner.studio.studio import Studio
+
+    if not 1 <= count <= 1000:
+        raise LimnerError(f"--count is {count}", "use 1 to 1000")
+    hits = Studio().discover.search(Caller(), text, _filters(filter or [], library or [], unsafe), count)
+    if json_lines:
+        for hit in hits:
+            print_line(json.dumps(hit.facts(), ensure_ascii=False))
+    else:
+        print_hits(hits)
+
+
+@discover.command
+def add(
+    source: Annotated[str, Parameter(help="A CSV, JSONL or parquet file, a folder, or OWNER/NAME of a dataset.")],
+    *,
+    name: Annotated[str | None, Parameter(help="Name of the library (default: that of the source).")] = None,
+    licence: Annotated[str, Parameter(help="Licence of the prompts, shown with each of them.")] = "",
+    columns: Annotated[
+        list[str] | None,
+        Parameter(help="FIELD=COLUMN, where columns have other names; may be repeated.", negative=()),
+    ] = None,
+) -> None:
+    """Add a library of prompts. Repeat the same command to resume an interrupted import."""
+    from limner.cli.terminal import Screen
+    from limner.core.accounts import Caller
+    from limner.core.prompt_records import LibraryFacts
+    from limner.data.prompts.records import COLUMNS
+    from limner.data.prompts.sources import rows_in
+    from limner.studio.studio import Studio
+
+    mapping = dict(_pair(each, "--columns") for each in columns or [])
+    for field in mapping:
+        if field not in COLUMNS:
+            raise unknown("field", field, COLUMNS)
+    place = str(Path(source).absolute()) if Path(source).exists() else source
+    facts = LibraryFacts(name or library_name(source), place, licence, columns=mapping)
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        screen.begin("add", source)
+        done = Studio().discover.add(Caller(), facts, lambda after: rows_in(place, mapping, after), screen.show, stop)
+    for where, problem in done.problems[:20]:
+        print_line(f"left out: {where}: {problem}")
+    if done.skipped > 20:
+        print_line(f"left out: {done.skipped - 20:,} more rows")
+    facts = done.facts
+    state = "" if facts.complete else " so far; repeat the command to go on"
+    unsafe = f", {facts.unsafe:,} of them marked as unsafe" if facts.unsafe else ""
+    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{unsafe}, {facts.images:,} images{state}")
+
+
+@discover.command(name="list")
+def list_libraries() -> None:
+    """List the libraries with their sources and licences."""
+    from limner.cli.terminal import print_libraries
+    from limner.core.accounts import Caller
+    from limner.studio.studio import Studio
+
+    print_libraries(Studio().discover.list(Caller()))
+
+
+@discover.command
+def remove(name: Annotated[str, Parameter(help="Name of a library, as `limner discover list` shows it.")]) -> None:
+    """Remove a library with all its prompts. Its source is not touched."""
+    from limner.core.accounts import Caller
+    from limner.studio.studio import Studio
+
+    Studio().discover.remove(Caller(), name)
+    print_line(f"Removed the library {name!r}.")
+
+
+@discover.command
+def rebuild() -> None:
+    """Build the search index again, from the libraries and from your own images."""
+    from limner.cli.terminal import Screen
+    from limner.studio.studio import Studio
+
+    with Screen() as screen:
+        screen.begin("rebuild")
+        indexed = Studio().discover.rebuild(screen.show)
+    print_line(f"indexed {indexed:,} prompts")
+
+
+def library_name(source: str) -> str:
+    """A name for a library by its source: its last part in lower case."""
+    last = source.replace("\\", "/").rstrip("/").rpartition("/")[2].partition(".")[0].lower()
+    kept = "".join(each if each.isascii() and (each.isalnum() or each in "-_") else "-" for each in last)
+    return kept.strip("-_")[:64] or "library"
+
+
+def _filters(conditions: list[str], libraries: list[str], unsafe: bool) -> Filters:
+    values = dict(_pair(each, "--filter") for each in conditions)
+    for name in values:
+        if name not in FILTERS:
+            raise unknown("filter", name, FILTERS)
+    try:
+        return Filters.model_validate({**values, "libraries": libraries, "unsafe": unsafe})
+    except ValidationError as error:
+        raise invalid("filter", error) from error
+
+
+def _pair(text: str, flag: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.strip():
+        raise LimnerError(f"{flag} {text[:80]!r} has no '='", f"write it as in {flag} NAME=VALUE")
+    return name.strip(), value.strip()

@@ -1,0 +1,266 @@
+"""Discovery of prompts: libraries, the search index over them and over the user's own images, and searches."""
+
+from __future__ import annotations
+
+import builtins
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from sqlalchemy import select
+
+from limner.core.accounts import Caller
+from limner.core.discover import LONGEST, Filters, Hit
+from limner.core.errors import LimnerError
+from limner.core.events import Event, Progress, Stage
+from limner.core.feedback import GeneratedImage
+from limner.core.prompt_records import LibraryFacts, PromptRecord
+from limner.core.requests import GenerateRequest, parse_request
+from limner.data.prompts.sources import SourceRow
+from limner.models.text_vectors import DIMENSIONS, ENCODER, text_vectors
+from limner.moderation.enforcement import Enforcer
+from limner.store.images import ImageIndex, Viewer
+from limner.store.prompt_libraries import PromptLibraries, PromptLibrary
+from limner.store.runs import Store
+from limner.store.search.index import Damaged, Found, SearchIndex
+from limner.store.search.table import ImageSettings, IndexedPrompt
+from limner.store.tables import ImageIndexRow, RunRow
+
+HISTORY = "history"
+"""The library of the user's own images, whose truth is the database."""
+BATCH = 5000
+"""Rows that are stored and indexed at once."""
+PROBLEMS = 1000
+"""Most problems of a source that are reported one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """What an import did so far. problems: of rows that were left out, with their place."""
+
+    rows: int
+    skipped: int
+    facts: LibraryFacts
+    problems: tuple[tuple[str, str], ...]
+
+
+def _unheard(event: Event) -> None:
+    return None
+
+
+class StudioDiscover:
+    """Libraries of prompts, and searches in them."""
+
+    def __init__(self, store: Store, images: ImageIndex, gate: Enforcer) -> None:
+        self._store, self._images, self._gate = store, images, gate
+        self.libraries = PromptLibraries(store.home / "libraries")
+        self._folder = store.home / "index"
+        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+
+    def search(self, caller: Caller, text: str, filters: Filters, limit: int = 24) -> builtins.list[Hit]:
+        """The prompts that fit a text best, of libraries and of the caller's own images.
+
+        Raises LimnerError for a text that is too long, and for an unknown library.
+        """
+        if len(text) > LONGEST:
+            raise LimnerError(f"the search has {len(text)} characters", f"use at most {LONGEST}")
+        for name in filters.libraries:
+            if name != HISTORY:
+                self._visible(caller, name)
+        self.refresh()
+        vector = text_vectors([text])[0] if text.strip() else None
+        found = self._index.search(text, vector, filters, caller.account, limit)
+        terms = self._index.terms(text)
+        return [hit for each in found if (hit := self._hit(caller, each, terms)) is not None]
+
+    def list(self, caller: Caller) -> list[LibraryFacts]:
+        """The libraries that a caller sees."""
+        return [facts for each in self.libraries if _sees(caller, facts := each.facts)]
+
+    def add(
+        self,
+        caller: Caller,
+        facts: LibraryFacts,
+        rows: Callable[[str], Iterable[SourceRow]],
+        emit: Callable[[Event], None],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Import:
+        """Read a source into a library, and index it; goes on where an earlier import ended.
+
+        rows: the rows of the source after a place, as `data.prompts.sources.rows_in` reads them. emit: hears what is
+        done. Raises LimnerError for another source with this name.
+        """
+        library = self.libraries.create(facts)
+        done = Import(0, 0, library.facts, ())
+        found = iter(rows(library.place))
+        emit(Stage(name="reading", unit="rows"))
+        while batch := tuple(islice(found, BATCH)):
+            records = [row.record for row in batch if row.record is not None]
+            marked = [record.marked() if self._is_unsafe(record) else record for record in records]
+            library.add(marked, batch[-1].place)
+            problems = [(row.where, row.problem) for row in batch if row.record is None]
+            prompts, images, unsafe = library.counts()
+            known = replace(
+                done.facts,
+                prompts=prompts,
+                images=images,
+                unsafe=unsafe,
+                skipped=done.facts.skipped + len(problems),
+            )
+            library.save(known)
+            done = Import(
+                done.rows + len(batch), done.skipped + len(problems), known, (*done.problems, *problems)[:PROBLEMS]
+            )
+            emit(Progress(done=done.rows))
+            if stop():
+                return done
+        known = replace(done.facts, complete=True)
+        library.save(known)
+        if done.rows:
+            self._index.remove(library.folder.name)
+        emit(Stage(name="indexing", total=known.prompts, unit="prompts"))
+        self._index_library(library, emit)
+        return replace(done, facts=known)
+
+    def remove(self, caller: Caller, name: str) -> None:
+        """Delete a library. Raises LimnerError for one that the caller does not see or own."""
+        facts = self._visible(caller, name)
+        if caller.scope is not None and facts.owner != caller.account:
+            raise LimnerError(f"library {name!r} is shared", "ask an admin to remove it")
+        self._index.remove(name)
+        self.libraries.remove(name)
+
+    def rebuild(self, emit: Callable[[Event], None] = _unheard) -> int:
+        """Delete the index and build it again from the libraries and the database; returns its prompts."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+        self.refresh(emit)
+        return len(self._index)
+
+    def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
+        """Index what was added since: images of finished runs, and libraries."""
+        try:
+            indexed = self._index.indexed
+        except Damaged:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+            indexed = {}
+        for prompts in self._own(indexed.get(HISTORY, 0)):
+            self._add(prompts)
+        for library in self.libraries:
+            facts = library.facts
+            if facts.complete and library.folder.name not in indexed and facts.prompts:
+                emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
+                self._index_library(library, emit)
+
+    def _index_library(self, library: PromptLibrary, emit: Callable[[Event], None]) -> None:
+        owner = library.facts.owner
+        after = self._index.indexed.get(library.folder.name, 0)
+        done = 0
+        while prompts := library.prompts(after, BATCH, owner):
+            self._add(prompts)
+            after, done = prompts[-1].prompt, done + len(prompts)
+            emit(Progress(done=done))
+
+    def _add(self, prompts: builtins.list[IndexedPrompt]) -> None:
+        self._index.add(prompts, text_vectors([prompt.text for prompt in prompts]))
+
+    def _own(self, after: int) -> Iterator[builtins.list[IndexedPrompt]]:
+        """The images of the database after an id, some at a time."""
+        while True:
+            with self._store.session() as session:
+                query = (
+                    select(ImageIndexRow, RunRow.request)
+                    .join(RunRow, RunRow.id == ImageIndexRow.run)
+                    .where(ImageIndexRow.id > after)
+                    .order_by(ImageIndexRow.id)
+                    .limit(BATCH)
+                )
+                rows = session.execute(query).all()
+                found = [_own_prompt(image, parse_request(request)) for image, request in rows]
+            if not rows:
+                return
+            after = rows[-1][0].id
+            yield found
+
+    def _own_records(self, caller: Caller, image: int) -> tuple[builtins.list[PromptRecord], int]:
+        """An own image as a record; nothing where it was erased."""
+        try:
+            return [_record(self._images.get(Viewer(caller.account, caller.scope), image))], 1
+        except LimnerError:
+            return [], 0
+
+    def _is_unsafe(self, record: PromptRecord) -> bool:
+        return not record.unsafe and self._gate.moderator.judge_texts([record.prompt], "").refusal is not None
+
+    def _visible(self, caller: Caller, name: str) -> LibraryFacts:
+        facts = self.libraries.get(name).facts
+        if not _sees(caller, facts):
+            raise LimnerError(f"there is no library {name!r}", "`limner discover list` lists them")
+        return facts
+
+    def _hit(self, caller: Caller, found: Found, terms: builtins.list[str]) -> Hit | None:
+        """A hit with its images; None where it was erased meanwhile."""
+        if found.library == HISTORY:
+            records, images, facts = *self._own_records(caller, found.prompt), LibraryFacts(HISTORY, "your own images")
+        else:
+            library = self.libraries.get(found.library)
+            records, images, facts = *library.records(found.prompt), library.facts
+        if not records:
+            return None
+        first = records[0]
+        own = set(self._index.terms(first.prompt))
+        words = tuple(term for term in terms if term in own)
+        return Hit(
+            found.library,
+            found.prompt,
+            first.prompt,
+            first.negative,
+            tuple(records),
+            images,
+            words,
+            found.meaning,
+            facts.source,
+            facts.licence,
+        )
+
+
+def _record(image: GeneratedImage) -> PromptRecord:
+    """An own image as a record; its image is its id."""
+    request = image.request
+    return PromptRecord(
+        request.prompt,
+        request.negative_prompt,
+        str(image.id),
+        request.model,
+        "",
+        str(image.fact("scheduler") or ""),
+        image.fact("width"),
+        image.fact("height"),
+        image.fact("steps"),
+        image.fact("guidance"),
+        image.fact("seed"),
+        round(image.mean) if image.mean else None,
+        image.created,
+    )
+
+
+def _sees(caller: Caller, facts: LibraryFacts) -> bool:
+    return caller.scope is None or facts.owner in ("", caller.account)
+
+
+def _own_prompt(image: ImageIndexRow, request: object) -> IndexedPrompt:
+    assert isinstance(request, GenerateRequest)
+    settings = ImageSettings(
+        image.model,
+        "",
+        request.scheduler or "",
+        image.width or 0,
+        image.height or 0,
+        request.steps or 0,
+        request.guidance or 0.0,
+        image.created.date(),
+        round(image.mean),
+    )
+    return IndexedPrompt(HISTORY, image.id, request.prompt, image.owner, images=(settings,))
