@@ -125,7 +125,7 @@ class PromptLibrary:
             ):
                 *settings, created, stars = values
                 day = None if created is None else datetime.fromisoformat(created).date()
-                images.setdefault(prompt, []).append(ImageSettings(*settings, day, stars))
+                images.setdefault(prompt, []).append(ImageSettings(*settings, day=day, stars=stars))
             name = self.folder.name
             return [
                 IndexedPrompt(name, number, text, owner, bool(unsafe), images.get(number, ()))

@@ -130,7 +130,7 @@ def _filters(conditions: list[str], libraries: list[str], unsafe: bool) -> Filte
     try:
         return Filters.model_validate({**values, "libraries": libraries, "unsafe": unsafe})
     except ValidationError as error:
-        raise invalid("filter", error) from error
+        raise invalid(error, lambda field: f"filter {field}") from error
 
 
 def _pair(text: str, flag: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The search index: prompts of all libraries by words, by meaning and by facts, in one folder.
 
-A manifest says how many rows are valid. Files are written first and the manifest last, by renaming, so a program that is
-killed leaves the index as it was. What cannot be opened is built again from the libraries.
+A manifest says how many rows are valid. Files are written first and the manifest last, by renaming, so a program that
+is killed leaves the index as it was. What cannot be opened is built again from the libraries.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MANIFEST = "index.json"
 POOL = 100
 """Rows of each list that are fused."""
 FUSION, WORDS_WEIGHT, MEANING_WEIGHT = 10, 1.0, 2.0
-"""Of the reciprocal rank fusion (Cormack et al. 2009): its constant, and the weights of the two lists, by measurement."""
+"""Of the reciprocal rank fusion (Cormack et al. 2009): its constant, and the weights of both lists, by measurement."""
 MOST_SCANNED, FEW = 20_000, 500
 """Most hits of words that a filter is applied to; up to so many rows are searched by their numbers instead."""
 NEW = (0, 0)
@@ -51,7 +51,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A prompt that was found. score: of the fusion. words, meaning: BM25 and cosine; None where it was not found so."""
+    """A prompt that was found. score: of the fusion. words, meaning: BM25 and cosine; None if it was not found by it."""
 
     library: str
     prompt: int
@@ -180,7 +180,7 @@ class SearchIndex:
     def _load(self, stamp: tuple[int, int]) -> _State:
         fresh = {"version": VERSION, "encoder": self.encoder, "dimensions": self.dimensions, "rows": 0, "pictures": 0}
         try:
-            manifest = fresh | {"indexed": {}, "names": Numbers().names}
+            manifest: dict[str, Any] = {**fresh, "indexed": {}, "names": Numbers().names}
             if stamp != NEW:
                 manifest = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
             if any(manifest[name] != fresh[name] for name in ("version", "encoder", "dimensions")):

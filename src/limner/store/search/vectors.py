@@ -7,9 +7,10 @@ of 256 dimensions take 32 MB of memory and a few milliseconds. (Binary quantisat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ class Vectors:
 
     def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.uint16]:
         """Hamming distances between a code (words,) and codes (words, n)."""
-        found = np.bitwise_count(codes[0] ^ code[0]).astype(np.uint16)
+        found: NDArray[np.uint16] = np.asarray(np.bitwise_count(codes[0] ^ code[0]), np.uint16)
         for word in range(1, self._words):
             found += np.bitwise_count(codes[word] ^ code[word])
         return found
@@ -114,7 +115,7 @@ def _values(vectors: NDArray[np.float32]) -> NDArray[np.int8]:
 
 
 @contextmanager
-def _at(path: Path, place: int) -> Iterator[object]:
+def _at(path: Path, place: int) -> Generator[BinaryIO]:
     """A file to write from a place on; what stood beyond it is cut off."""
     with path.open("r+b" if path.exists() else "w+b") as file:
         file.truncate(place)

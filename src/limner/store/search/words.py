@@ -59,7 +59,7 @@ class Words:
             query = tantivy.Query.boolean_query([(tantivy.Occur.Must, query), (tantivy.Occur.Must, among)])
         searcher = self._index.searcher()
         hits = searcher.search(query, limit, count=False).hits
-        found = searcher.fast_field_values("row", [address for _, address in hits])
+        found: Any = searcher.fast_field_values("row", [address for _, address in hits])
         return [(int(row), float(score)) for row, (score, _) in zip(found, hits, strict=True)]
 
     def terms(self, text: str) -> list[str]:
