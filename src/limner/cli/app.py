@@ -71,7 +71,7 @@ COMMANDS = {
         "discover:discover",
         "Search prompts of libraries and of your own images, by words and by meaning; add and remove libraries.",
         CommandGroup.START,
-        ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait --filter steps=20-40'),
+        ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait'),
         {
             "add": ("discover add prompts.csv", "discover add metadata.parquet --name diffusiondb --licence CC0-1.0"),
             "list": ("discover list",),

@@ -30,6 +30,8 @@ class Shape(StrEnum):
 def _size(value: Any) -> Any:
     if isinstance(value, str) and (sides := re.fullmatch(r"(\d{1,5})\s*[xX\u00d7]\s*(\d{1,5})", value.strip())):
         return int(sides[1]), int(sides[2])
+    if isinstance(value, str) and value not in {*Shape}:
+        raise ValueError(f"{value[:40]!r} is no size; write {', '.join(Shape)}, or a size such as 512x768")
     return value
 
 
@@ -41,7 +43,9 @@ def _range(value: Any) -> Any:
         low, dash, high = ends.groups()
         if low or high:
             return low or 0, high or (MOST if dash else low)
-    return value
+    if value is None or isinstance(value, list | tuple):
+        return value
+    raise ValueError(f"{str(value)[:40]!r} is no range; write a number, or a range such as 20-40")
 
 
 def _ordered(value: tuple[float, float] | None) -> tuple[float, float] | None:

@@ -127,6 +127,12 @@ class ImageIndex:
             known = set(seen)
             return _images(session, viewer, [id for id in ids if id in known])
 
+    def after(self, image: int, limit: int) -> builtins.list[GeneratedImage]:
+        """All images after an id, of every account, in the order of generation. For the search index."""
+        with self.database.session() as session:
+            query = select(ImageIndexRow.id).where(ImageIndexRow.id > image).order_by(ImageIndexRow.id).limit(limit)
+            return _images(session, Viewer(), [*session.scalars(query)])
+
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import builtins
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from sqlalchemy import select
-
 from limner.core.accounts import Caller
 from limner.core.discover import LONGEST, Filters, Hit
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Stage
 from limner.core.feedback import GeneratedImage
 from limner.core.prompt_records import LibraryFacts, PromptRecord
-from limner.core.requests import GenerateRequest, parse_request
-from limner.data.prompts.sources import SourceRow
+from limner.data.prompts.records import COLUMNS
+from limner.data.prompts.sources import rows_in
 from limner.models.text_vectors import DIMENSIONS, ENCODER, text_vectors
 from limner.moderation.enforcement import Enforcer
 from limner.store.images import ImageIndex, Viewer
@@ -25,7 +23,6 @@ from limner.store.prompt_libraries import PromptLibraries, PromptLibrary
 from limner.store.runs import Store
 from limner.store.search.index import Damaged, Found, SearchIndex
 from limner.store.search.table import ImageSettings, IndexedPrompt
-from limner.store.tables import ImageIndexRow, RunRow
 
 HISTORY = "history"
 """The library of the user's own images, whose truth is the database."""
@@ -82,18 +79,19 @@ class StudioDiscover:
         self,
         caller: Caller,
         facts: LibraryFacts,
-        rows: Callable[[str], Iterable[SourceRow]],
         emit: Callable[[Event], None],
         stop: Callable[[], bool] = lambda: False,
     ) -> Import:
         """Read a source into a library, and index it; goes on where an earlier import ended.
 
-        rows: the rows of the source after a place, as `data.prompts.sources.rows_in` reads them. emit: hears what is
-        done. Raises LimnerError for another source with this name.
+        emit: hears what is done. Raises LimnerError for another source with this name, and for one that cannot be read.
         """
+        for field in facts.columns:
+            if field not in COLUMNS:
+                raise unknown("field", field, COLUMNS)
         library = self.libraries.create(facts)
         done = Import(0, 0, library.facts, ())
-        found = iter(rows(library.place))
+        found = rows_in(facts.source, facts.columns, library.place)
         emit(Stage(name="reading", unit="rows"))
         while batch := tuple(islice(found, BATCH)):
             records = [row.record for row in batch if row.record is not None]
@@ -168,21 +166,9 @@ class StudioDiscover:
 
     def _own(self, after: int) -> Iterator[builtins.list[IndexedPrompt]]:
         """The images of the database after an id, some at a time."""
-        while True:
-            with self._store.session() as session:
-                query = (
-                    select(ImageIndexRow, RunRow.request)
-                    .join(RunRow, RunRow.id == ImageIndexRow.run)
-                    .where(ImageIndexRow.id > after)
-                    .order_by(ImageIndexRow.id)
-                    .limit(BATCH)
-                )
-                rows = session.execute(query).all()
-                found = [_own_prompt(image, parse_request(request)) for image, request in rows]
-            if not rows:
-                return
-            after = rows[-1][0].id
-            yield found
+        while images := self._images.after(after, BATCH):
+            yield [*map(_own_prompt, images)]
+            after = images[-1].id
 
     def _own_records(self, caller: Caller, image: int) -> tuple[builtins.list[PromptRecord], int]:
         """An own image as a record; nothing where it was erased."""
@@ -250,17 +236,17 @@ def _sees(caller: Caller, facts: LibraryFacts) -> bool:
     return caller.scope is None or facts.owner in ("", caller.account)
 
 
-def _own_prompt(image: ImageIndexRow, request: object) -> IndexedPrompt:
-    assert isinstance(request, GenerateRequest)
+def _own_prompt(image: GeneratedImage) -> IndexedPrompt:
+    record = _record(image)
     settings = ImageSettings(
-        image.model,
+        record.model,
         "",
-        request.scheduler or "",
-        image.width or 0,
-        image.height or 0,
-        request.steps or 0,
-        request.guidance or 0.0,
+        record.sampler,
+        record.width or 0,
+        record.height or 0,
+        record.steps or 0,
+        record.guidance or 0.0,
         image.created.date(),
-        round(image.mean),
+        record.stars or 0,
     )
-    return IndexedPrompt(HISTORY, image.id, request.prompt, image.owner, images=(settings,))
+    return IndexedPrompt(HISTORY, image.id, record.prompt, image.owner, images=(settings,))

@@ -60,19 +60,14 @@ def add(
     from limner.cli.terminal import Screen
     from limner.core.accounts import Caller
     from limner.core.prompt_records import LibraryFacts
-    from limner.data.prompts.records import COLUMNS
-    from limner.data.prompts.sources import rows_in
     from limner.studio.studio import Studio
 
     mapping = dict(_pair(each, "--columns") for each in columns or [])
-    for field in mapping:
-        if field not in COLUMNS:
-            raise unknown("field", field, COLUMNS)
     place = str(Path(source).absolute()) if Path(source).exists() else source
     facts = LibraryFacts(name or library_name(source), place, licence, columns=mapping)
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("add", source)
-        done = Studio().discover.add(Caller(), facts, lambda after: rows_in(place, mapping, after), screen.show, stop)
+        done = Studio().discover.add(Caller(), facts, screen.show, stop)
     for where, problem in done.problems[:20]:
         print_line(f"left out: {where}: {problem}")
     if done.skipped > 20:

@@ -51,7 +51,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A prompt that was found. score: of the fusion. words, meaning: BM25 and cosine; None if it was not found by it."""
+    """A prompt that was found. score: of the fusion. words, meaning: BM25 and cosine; None if it was not found so."""
 
     library: str
     prompt: int

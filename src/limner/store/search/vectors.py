@@ -97,7 +97,7 @@ class Vectors:
         chosen = np.flatnonzero(distances <= np.searchsorted(counts, wanted))
         return chosen if rows is None else rows[chosen]
 
-    def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.unsignedinteger]:
         """Hamming distances between a code (words,) and codes (words, n)."""
         found: NDArray[np.uint16] = np.asarray(np.bitwise_count(codes[0] ^ code[0]), np.uint16)
         for word in range(1, self._words):
