@@ -48,7 +48,7 @@ POSTURES = frozenset(
     "resting floating standing sitting set placed lying hanging perched nestled located arranged surrounded".split()
 )
 """Words before a setting that belong to it where they begin a segment."""
-TRAILING = re.compile(r".+(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with")
+TRAILING = re.compile(r".+(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
 """Words after the noun of a phrase that do not change its part."""
 FORMS = (
     (COMPOSITION, re.compile(r"\d{1,4}mm|f\d{0,2}")),
@@ -65,6 +65,14 @@ NAMED = {"styled": STYLE, "lit": LIGHTING, "taken": MEDIUM, "framed": COMPOSITIO
 """Parts of phrases by the kind of words that begin them, where the phrase has no other part."""
 WHOLE = frozenset(("lit", "taken", "framed"))
 """Kinds of openers that belong to the piece that they begin."""
+VIEWING = frozenset(("from", "through", "in", "at"))
+"""Words with which the composition begins in "seen from above"."""
+LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
+"""Parts of which "a and b" are two pieces."""
+MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
+"""Colours of the whole image that leave the subject that they stand before."""
+GAP = "gap"
+"""Part of words that are in no piece."""
 WITHIN = frozenset(("in", "at", "inside", "against"))
 """Words after which a place is a setting of its own, even in a phrase of light: "soft light in a kitchen"."""
 
@@ -186,8 +194,9 @@ class _Reader:
                 return True
             before = marks[-1].part if marks else ""
             found = self._marks(text, phrase, before, segment) if phrase.inner < phrase.end else ()
-            for mark in found or (_Mark(phrase.start, phrase.end, ""),):
-                if marks and mark.part in ("", before):
+            apart = phrase.kind == "joining" and before in LISTED
+            for mark in found or (_Mark(phrase.start, phrase.end, GAP if before in (ARTIST, GAP) else before),):
+                if marks and mark.part == marks[-1].part and not apart:
                     marks[-1] = replace(marks[-1], end=mark.end)
                 elif mark.part:
                     marks.append(mark)
@@ -203,7 +212,7 @@ class _Reader:
             self._add(text, mark.start, mark.end, mark.part)
 
     def _add(self, text: _Text, start: int, end: int, part: str) -> None:
-        if start < end:
+        if start < end and part != GAP:
             self.pieces.append(Piece(text.spans[start][0], text.spans[end - 1][1], part))
             self.has_subject = self.has_subject or part == SUBJECT
 
@@ -255,7 +264,7 @@ class _Reader:
 
     def _opener(self, text: _Text, place: int, begins: bool) -> tuple[int, str] | None:
         """How many words open a phrase here, and their kind."""
-        if place in text.within or text.is_compound(place):
+        if place in text.within or text.is_compound(place) or self._is_between_colours(text, place):
             return None
         for words, kind in self.known.openers.get(text.words[place], ()):
             end = place + len(words)
@@ -266,11 +275,19 @@ class _Reader:
                 return None if refused else (len(words), kind)
         return None
 
+    def _is_between_colours(self, text: _Text, place: int) -> bool:
+        """Whether the word joins colours, as in "pink and green" and "shades of blue"."""
+        before, after = text.words[max(0, place - 1)], text.words[min(place + 1, len(text.words) - 1)]
+        if text.words[place] in ("and", "or"):
+            return self.known.holds("colour names", before) and self.known.holds("colour names", after)
+        return text.words[place] == "of" and before in self.known.words["colour shades"]
+
     def _breaks(self, text: _Text, hit: Hit, first: int, start: int) -> bool:
         """Whether a term is a phrase of its own: an artist, and what begins with a preposition ("from above")."""
         if hit.part == ARTIST:
             return hit.end - hit.start > 1 or (hit.start == first and hit.end == len(text.words))
-        return text.words[hit.start] in self.known.openers and hit.end - hit.start > 1
+        opens = any(len(words) == 1 for words, _ in self.known.openers.get(text.words[hit.start], ()))
+        return opens and hit.end - hit.start > 1
 
     def _end_of_name(self, text: _Text, start: int, kind: str) -> int:
         """The end of the name of an artist that begins here; `start` where none does."""
@@ -303,10 +320,17 @@ class _Reader:
         part = self._core(text, inner, end)
         if kind == "depicting":
             depicts = before == MEDIUM or (before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE))
-            return (_Mark(inner, end, SUBJECT),) if depicts else ()
+            return (_Mark(inner, end, SUBJECT),) if depicts or not before else ()
+        if kind == "going_on" and before:
+            return ()
         if kind == "viewed":
             seen = part == COMPOSITION or inner - start > 1 or self.known.holds("composition from", text.words[end - 1])
-            return (_Mark(inner - 1, end, COMPOSITION),) if seen else ()
+            begin = next((place for place in range(start, inner) if text.words[place] in VIEWING), start)
+            return (_Mark(begin, end, COMPOSITION),) if seen and before != LIGHTING else ()
+        if text.words[start] == "against":
+            return (_Mark(start, end, SETTING),)
+        if text.words[start] == "while" and (early := self._early(text, inner, end)):
+            return (_Mark(start, end, early),)
         if kind in NAMED:
             part = part if part and part not in PLACES else NAMED[kind]
             return (_Mark(start if kind in WHOLE else inner, end, part),)
@@ -314,11 +338,16 @@ class _Reader:
             glued = kind not in ("locative", "credited") or (before == LIGHTING and text.words[start] not in WITHIN)
             return () if glued else (_Mark(start, end, SETTING),)
         if part:
-            return (_Mark(start if part == COMPOSITION and kind == "locative" else inner, end, part),)
+            begin = start if part == COMPOSITION and kind in ("locative", "with") else inner
+            while part == MEDIUM and begin < end - 1 and text.words[begin] in ARTICLES:
+                begin += 1
+            return (_Mark(begin, end, part),)
         if before:
             return self._of_subject(text, phrase, before)
         bare = kind == "locative" and not self.known.holds("setting never", text.words[end - 1])
-        return (_Mark(start, end, SETTING if bare and self.pieces else SUBJECT),)
+        if bare and self.pieces:
+            return (_Mark(start, end, SETTING),)
+        return (_Mark(inner if kind == "joining" else start, end, SUBJECT),)
 
     def _of_subject(self, text: _Text, phrase: _Phrase, before: str) -> Sequence[_Mark]:
         """The subject after "a poster with", where there is none yet."""
@@ -362,7 +391,7 @@ class _Reader:
     def _lead(self, text: _Text, start: int, end: int, segment: Segment) -> Sequence[_Mark]:
         """The pieces of words that no preposition opens: of a subject, and of parts that stand before it."""
         part = self._core(text, start, end)
-        animate = any(self.known.holds("animate", text.words[place]) for place in range(start, end))
+        animate = any(self._is_animate(text, place) for place in range(start, end))
         if part == MEDIUM:
             return self._medium(text, start, end)
         if part in (COMPOSITION, STYLE, ARTIST) or (part and part != SURFACE and not animate):
@@ -387,8 +416,13 @@ class _Reader:
             (hit.part == MEDIUM and hit.end - hit.start > 1)
             or term in self.known.words["style adjectives"]
             or term in self.known.words["composition adjectives"]
-            or hit.part == COLOUR
+            or (hit.part == COLOUR and term in MONOCHROME)
         )
+
+    def _is_animate(self, text: _Text, place: int) -> bool:
+        """Whether the word is a person or an animal, and not in a term such as "god rays"."""
+        single = place not in text.within and (place not in text.hits or text.hits[place].end == place + 1)
+        return single and self.known.holds("animate", text.words[place])
 
     def _early(self, text: _Text, start: int, end: int) -> str:
         """The part of the noun with which a later sentence begins, as in "A rim light outlines the dome"."""
