@@ -25,9 +25,10 @@ REQUEST = re.compile(
     r"(?:(?:please|can you|could you|would you|kindly|hi|hello|hey)\s){0,2}(?:"
     r"(?:i want|i need|i would like|i['’]d like|give me|show me|imagine|here is|this is|this shows|it['’]s)"
     r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)(?: me| us)?"
+    r"|(?:photograph|capture|picture)(?=\s(?:an?|the|my|two|three)\s)"
     r")(?=\s)(?:\s(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s))?"
     r"|(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s)"
-    r"|(?:the |this |overall )(?:overall )?(?:image|picture|scene|style|look|mood|lighting|light|palette|background|camera|result)"
+    r"|(?:the |this |overall )(?:overall )?(?:image|picture|scene|style|look|mood|lighting|light|palette|background|result)"
     r"\s(?:should be|should look like|should feel|should have|is|looks|feels|has)(?:\s(?:like|that of))?(?=\s)"
     r"|(?:keep|make) (?:it|everything|the (?:look|style|image|whole thing))(?=\s)|(?:use|add)(?=\s)",
     re.IGNORECASE,
@@ -50,10 +51,11 @@ POSTURES = frozenset(
 """Words before a setting that belong to it where they begin a segment."""
 TRAILING = re.compile(r".+(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
 """Words after the noun of a phrase that do not change its part."""
+DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
 FORMS = (
     (COMPOSITION, re.compile(r"\d{1,4}mm|f\d{0,2}")),
     (QUALITY, re.compile(r"\d{1,2}k|\d{3,4}p|\d{2,4}dpi|\d{2,3}mp")),
-    (STYLE, re.compile(r"\w{2,20}(?:core|punk|wave)|\w{5,20}(?:ism|esque)|(?:1[5-9]|20)\d0s")),
+    (STYLE, re.compile(r"\w{2,20}(?:core|punk|wave)|\w{5,20}(?:ism|esque)|" + DECADE.pattern)),
     (LIGHTING, re.compile(r"\w{2,12}(?:lit|lights?)")),
     (PLACE, re.compile(r"\w{2,12}(?:scape|yard|room|land|shop|house|side)")),
 )
@@ -65,10 +67,14 @@ NAMED = {"styled": STYLE, "lit": LIGHTING, "taken": MEDIUM, "framed": COMPOSITIO
 """Parts of phrases by the kind of words that begin them, where the phrase has no other part."""
 WHOLE = frozenset(("lit", "taken", "framed"))
 """Kinds of openers that belong to the piece that they begin."""
+REFUSING = frozenset(("negative", "excluding", "refusing"))
+"""Kinds of words before what the image must not contain."""
 VIEWING = frozenset(("from", "through", "in", "at"))
 """Words with which the composition begins in "seen from above"."""
 LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
 """Parts of which "a and b" are two pieces."""
+BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
+"""Last words of phrases that are never the subject."""
 MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
 """Colours of the whole image that leave the subject that they stand before."""
 GAP = "gap"
@@ -155,8 +161,8 @@ class _Reader:
         self.pieces: list[Piece] = []
         self.known = lexicon()
         self.has_subject = False
-        letters = [sign for sign in prompt[:2000] if sign.isalpha()]
-        self.has_case = sum(map(str.isupper, letters)) < len(letters) / 3
+        words = [word[0] for word in WORD.findall(prompt[:2000])]
+        self.has_case = 2 * sum(map(str.isupper, words)) < len(words)
 
     def read_zone(self, start: int, end: int, part: str) -> None:
         """Add the pieces of a zone."""
@@ -170,38 +176,40 @@ class _Reader:
                 self._add_negative(text, 0, len(text.words))
             elif part:
                 self._add(text, 0, len(text.words), part)
-            elif self._read_segment(text, segment):
-                refused_until = self._end_of_list(found, number)
+            elif kind := self._read_segment(text, segment):
+                refused_until = self._end_of_list(found, number, kind)
 
-    def _end_of_list(self, found: Sequence[Segment], number: int) -> int:
+    def _end_of_list(self, found: Sequence[Segment], number: int, kind: str) -> int:
         """The last segment of "without a, b or c", which the next ones are part of where one has the "or"."""
         for later in range(number + 1, min(number + 1 + CONTINUED, len(found))):
             segment = found[later]
             if segment.begins:
-                break
+                return later - 1 if kind == "excluding" else number
             if re.search(r"\b(?:or|nor)\b", self.prompt[segment.start : min(segment.end, segment.start + 80)]):
                 return later
         return number
 
-    def _read_segment(self, text: _Text, segment: Segment) -> bool:
-        """Add the pieces of a segment. Returns whether it ends with what the image must not contain."""
+    def _read_segment(self, text: _Text, segment: Segment) -> str:
+        """Add the pieces of a segment. Returns the kind of words after which all else is negative, or ""."""
         first = self._after_request(text, segment)
         marks: list[_Mark] = []
         for phrase in self._phrases(text, first):
-            if phrase.kind in ("negative", "refusing"):
+            if phrase.kind in REFUSING:
                 self._add_all(text, marks)
                 self._add_negative(text, phrase.inner, len(text.words))
-                return True
+                return phrase.kind
             before = marks[-1].part if marks else ""
-            found = self._marks(text, phrase, before, segment) if phrase.inner < phrase.end else ()
-            apart = phrase.kind == "joining" and before in LISTED
+            found = self._marks(text, phrase, marks, segment) if phrase.inner < phrase.end else ()
+            apart = before in LISTED and (phrase.kind in ("joining", ARTIST))
             for mark in found or (_Mark(phrase.start, phrase.end, GAP if before in (ARTIST, GAP) else before),):
-                if marks and mark.part == marks[-1].part and not apart:
+                if mark.start < 0:
+                    marks[-1] = replace(marks[-1], end=mark.end, part=mark.part)
+                elif marks and mark.part == marks[-1].part and not apart:
                     marks[-1] = replace(marks[-1], end=mark.end)
                 elif mark.part:
                     marks.append(mark)
         self._add_all(text, marks)
-        return False
+        return ""
 
     def _add_all(self, text: _Text, marks: list[_Mark]) -> None:
         if len(marks) > 1 and marks[1].part == SETTING and marks[0].end - marks[0].start <= 2:
@@ -269,7 +277,7 @@ class _Reader:
         for words, kind in self.known.openers.get(text.words[place], ()):
             end = place + len(words)
             if tuple(text.words[place:end]) == words and (begins or kind != "refusing"):
-                refused = kind in ("negative", "refusing") and (
+                refused = kind in REFUSING and (
                     end >= len(text.words) or text.words[end].endswith("ing") or text.words[end] in UNREFUSED
                 )
                 return None if refused else (len(words), kind)
@@ -294,8 +302,8 @@ class _Reader:
         hit = text.hits.get(start)
         if hit and hit.part == ARTIST:
             return hit.end
-        if start < len(text.words) and text.words[start].removesuffix("s") in self.known.surnames and kind != "joining":
-            return start + 1
+        if kind != "joining" and (surname := self._surname(text, start)):
+            return surname
         if not self.has_case or (hit and hit.part == SETTING):
             return start
         end = start
@@ -308,8 +316,20 @@ class _Reader:
             return start
         return end
 
-    def _marks(self, text: _Text, phrase: _Phrase, before: str, segment: Segment) -> Sequence[_Mark]:
-        """Where the phrase begins pieces, and their parts; nothing where it goes on with the piece before it."""
+    def _surname(self, text: _Text, start: int) -> int:
+        """The end of the last name of a known artist, as in "van Gogh's"; 0 where none begins here."""
+        place = start
+        while place < len(text.words) - 1 and text.words[place] in PARTICLES:
+            place += 1
+        forms = text.words[place : place + 1] and (text.words[place], text.words[place].removesuffix("s"))
+        return place + 1 if any(form in self.known.surnames for form in forms) else 0
+
+    def _marks(self, text: _Text, phrase: _Phrase, marks: Sequence[_Mark], segment: Segment) -> Sequence[_Mark]:
+        """Where the phrase begins pieces, and their parts; nothing where it goes on with the piece before it.
+
+        A mark that starts at -1 gives its part to the whole piece before.
+        """
+        before = marks[-1].part if marks else ""
         start, inner, end, kind = phrase.start, phrase.inner, phrase.end, phrase.kind
         if kind == ARTIST:
             return (_Mark(inner, end, ARTIST),) if inner < end and start != end else ()
@@ -319,6 +339,8 @@ class _Reader:
             return self._lead(text, start, end, segment)
         part = self._core(text, inner, end)
         if kind == "depicting":
+            if part in (LIGHTING, COLOUR) and before in (SUBJECT, PLACE) and self._is_measure(text, marks, start):
+                return (_Mark(-1, end, part),)
             depicts = before == MEDIUM or (before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE))
             return (_Mark(inner, end, SUBJECT),) if depicts or not before else ()
         if kind == "going_on" and before:
@@ -334,6 +356,8 @@ class _Reader:
         if kind in NAMED:
             part = part if part and part not in PLACES else NAMED[kind]
             return (_Mark(start if kind in WHOLE else inner, end, part),)
+        if kind == "locative" and DECADE.fullmatch(text.words[end - 1]):
+            return (_Mark(start, end, SETTING),)
         if part in PLACES:
             glued = kind not in ("locative", "credited") or (before == LIGHTING and text.words[start] not in WITHIN)
             return () if glued else (_Mark(start, end, SETTING),)
@@ -348,6 +372,11 @@ class _Reader:
         if bare and self.pieces:
             return (_Mark(start, end, SETTING),)
         return (_Mark(inner if kind == "joining" else start, end, SUBJECT),)
+
+    def _is_measure(self, text: _Text, marks: Sequence[_Mark], end: int) -> bool:
+        """Whether few words of a later segment come before "of", as in "shafts of sunlight"."""
+        start = marks[-1].start
+        return self.has_subject and len(marks) == 1 and end - start <= 3
 
     def _of_subject(self, text: _Text, phrase: _Phrase, before: str) -> Sequence[_Mark]:
         """The subject after "a poster with", where there is none yet."""
@@ -371,6 +400,10 @@ class _Reader:
             return part
         if self._is_colour(words[start:end]):
             return COLOUR
+        if words[start] in self.known.words["medium brands"]:
+            return MEDIUM
+        if words[start] == "f" and words[end - 1].isdigit():
+            return COMPOSITION
         for part, form in FORMS:
             if form.fullmatch(words[end - 1]):
                 return part
@@ -392,14 +425,19 @@ class _Reader:
         """The pieces of words that no preposition opens: of a subject, and of parts that stand before it."""
         part = self._core(text, start, end)
         animate = any(self._is_animate(text, place) for place in range(start, end))
+        if self._is_list(text, start, end):
+            return tuple(self._each(text, start, end))
         if part == MEDIUM:
             return self._medium(text, start, end)
+        if self.has_subject and segment.begins and not animate and part in (*PLACES, ""):
+            early = self._early(text, start, end)
+            part = early or part
+        if part == SETTING and self.known.head(text.words[max(start, end - 3) : end]) == PLACE:
+            part = SETTING if text.words[end - 1] in BACKGROUNDS else PLACE
         if part in (COMPOSITION, STYLE, ARTIST) or (part and part != SURFACE and not animate):
             return (_Mark(start, end, part),)
         if self._is_name(text, start, end):
             return (_Mark(start, end, ARTIST),)
-        if self.has_subject and segment.begins and not animate and (early := self._early(text, start, end)):
-            return (_Mark(start, end, early),)
         marks: list[_Mark] = []
         place = start
         while place < end and text.words[place] in ARTICLES:
@@ -408,6 +446,27 @@ class _Reader:
             marks.append(_Mark(place, hit.end, hit.part))
             place = hit.end
         return (*marks, _Mark(place if marks else start, end, SUBJECT))
+
+    def _is_list(self, text: _Text, start: int, end: int) -> bool:
+        """Whether the words are keywords without commas: most of three or more parts are known terms."""
+        hits = [hit for place in range(start, min(end, start + 100)) if (hit := text.hits.get(place))]
+        return len(hits) >= 3 and len({hit.part for hit in hits}) >= 3
+
+    def _each(self, text: _Text, start: int, end: int) -> Iterator[_Mark]:
+        """The pieces of keywords without commas."""
+        begin = place = start
+        while place < end:
+            hit = text.hits.get(place)
+            part = hit.part if hit else self.known.head(text.words[place : place + 1])
+            after = hit.end if hit else place + 1
+            if hit or part == PLACE:
+                if place > begin:
+                    yield _Mark(begin, place, SUBJECT)
+                yield _Mark(place, after, part)
+                begin = after
+            place = after
+        if end > begin:
+            yield _Mark(begin, end, SUBJECT)
 
     def _leaves(self, text: _Text, hit: Hit) -> bool:
         """Whether a term before a subject is no part of it, as in "cyberpunk street"."""
@@ -435,14 +494,12 @@ class _Reader:
 
     def _is_name(self, text: _Text, start: int, end: int) -> bool:
         """Whether all of a later segment looks like the name of a person."""
-        return (
-            bool(self.pieces)
-            and start == 0
-            and 2 <= end - start <= 4
-            and end == len(text.words)
-            and not text.hits
-            and self._end_of_name(text, start, "joining") == end
-        )
+        whole = self.pieces and self.has_case and start == 0 and end == len(text.words) and not text.hits
+        if not whole or end - start > 4:
+            return False
+        if end - start == 1:
+            return text.raw(start)[0].isupper() and text.words[start] in self.known.surnames
+        return self._end_of_name(text, start, "joining") == end
 
     def _medium(self, text: _Text, start: int, end: int) -> Sequence[_Mark]:
         """A medium, and what stands before it: a style, or a subject as in "wolf logo"."""
