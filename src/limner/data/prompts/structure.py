@@ -73,6 +73,8 @@ VIEWING = frozenset(("from", "through", "in", "at"))
 """Words with which the composition begins in "seen from above"."""
 LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
 """Parts of which "a and b" are two pieces."""
+FAR = frozenset(("background", "distance", "horizon"))
+"""Last words after which a segment is the setting as a whole: "rolling hills in the distance"."""
 BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
 """Last words of phrases that are never the subject."""
 MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
@@ -221,7 +223,10 @@ class _Reader:
 
     def _add(self, text: _Text, start: int, end: int, part: str) -> None:
         if start < end and part != GAP:
-            self.pieces.append(Piece(text.spans[start][0], text.spans[end - 1][1], part))
+            begin, stop = text.spans[start][0], text.spans[end - 1][1]
+            if self.prompt[stop : stop + 1] == '"' and self.prompt.count('"', begin, stop) % 2:
+                stop += 1
+            self.pieces.append(Piece(begin, stop, part))
             self.has_subject = self.has_subject or part == SUBJECT
 
     def _add_negative(self, text: _Text, start: int, end: int) -> None:
@@ -244,27 +249,28 @@ class _Reader:
     def _phrases(self, text: _Text, first: int) -> Iterator[_Phrase]:
         """Phrases from the word `first` on, each with the words that open it."""
         start = inner = place = first
-        kind, count = "", len(text.words)
+        kind, count, named = "", len(text.words), -1
         while place < count:
             opener = self._opener(text, place, place == first)
             hit = text.hits.get(place)
             if opener and not (hit and hit.end - place > opener[0]):
                 if place > start:
                     yield _Phrase(start, inner, place, kind)
-                after = kind == ARTIST
+                credits_one = opener[1] in ("credited", "styled") or (opener[1] == "joining" and named == place)
                 start, kind = place, opener[1]
                 inner = place = place + opener[0]
-                ends = self._end_of_name(text, inner, kind) if kind in ("credited", "styled") or after else inner
-                if ends > inner:
-                    yield _Phrase(start, inner, ends, ARTIST)
-                    start = inner = place = ends
-                    kind = ARTIST
+                named = self._end_of_name(text, inner, kind) if credits_one else -1
+                if named > inner:
+                    yield _Phrase(start, inner, named, ARTIST)
+                    start = inner = place = named
+                    kind = "rest"
             elif hit and self._breaks(text, hit, first, start):
                 if place > start:
                     yield _Phrase(start, inner, place, kind)
                 yield _Phrase(place, place, hit.end, hit.part if hit.part == ARTIST else "term")
                 start = inner = place = hit.end
-                kind = ARTIST if hit.part == ARTIST else "rest"
+                named = hit.end if hit.part == ARTIST else -1
+                kind = "rest"
             else:
                 place = hit.end if hit else place + 1
         if place > start:
@@ -285,7 +291,9 @@ class _Reader:
 
     def _is_between_colours(self, text: _Text, place: int) -> bool:
         """Whether the word joins colours, as in "pink and green" and "shades of blue"."""
-        before, after = text.words[max(0, place - 1)], text.words[min(place + 1, len(text.words) - 1)]
+        if not place:
+            return False
+        before, after = text.words[place - 1], text.words[min(place + 1, len(text.words) - 1)]
         if text.words[place] in ("and", "or"):
             return self.known.holds("colour names", before) and self.known.holds("colour names", after)
         return text.words[place] == "of" and before in self.known.words["colour shades"]
@@ -332,12 +340,16 @@ class _Reader:
         before = marks[-1].part if marks else ""
         start, inner, end, kind = phrase.start, phrase.inner, phrase.end, phrase.kind
         if kind == ARTIST:
-            return (_Mark(inner, end, ARTIST),) if inner < end and start != end else ()
+            return (_Mark(inner, end, ARTIST),)
         if kind == "term":
-            return (_Mark(start, end, text.hits[start].part),)
+            part = text.hits[start].part
+            whole = part == SETTING and len(marks) == 1 and text.words[end - 1] in FAR and self.has_subject
+            return (_Mark(-1 if whole else start, end, part),)
         if not kind:
             return self._lead(text, start, end, segment)
         part = self._core(text, inner, end)
+        if kind == "rest" and before == ARTIST and part == STYLE:
+            return ()
         if kind == "depicting":
             if part in (LIGHTING, COLOUR) and before in (SUBJECT, PLACE) and self._is_measure(text, marks, start):
                 return (_Mark(-1, end, part),)
@@ -396,10 +408,11 @@ class _Reader:
         hit = text.ends.get(end)
         if hit and hit.start >= start:
             return hit.part
-        if part := self.known.head(words[max(start, end - 3) : end]):
-            return part
-        if self._is_colour(words[start:end]):
+        head = self.known.head(words[max(start, end - 3) : end])
+        if (end - start > 1 or not head) and self._is_colour(words[start:end]):
             return COLOUR
+        if head:
+            return head
         if words[start] in self.known.words["medium brands"]:
             return MEDIUM
         if words[start] == "f" and words[end - 1].isdigit():
@@ -415,6 +428,7 @@ class _Reader:
         return most if most and 2 * covered[most] > end - start else ""
 
     def _is_colour(self, words: Sequence[str]) -> bool:
+        """Whether the words are colours and their shades alone: "deep red", "coral and sand"; "wet sand" is none."""
         names = [self.known.holds("colour names", word) for word in words]
         return any(names) and all(
             name or word == "and" or word in self.known.words["colour shades"]
@@ -432,6 +446,8 @@ class _Reader:
         if self.has_subject and segment.begins and not animate and part in (*PLACES, ""):
             early = self._early(text, start, end)
             part = early or part
+        if self.pieces and self.pieces[-1].part == COLOUR and self.known.holds("colour names", text.words[start]):
+            part = COLOUR
         if part == SETTING and self.known.head(text.words[max(start, end - 3) : end]) == PLACE:
             part = SETTING if text.words[end - 1] in BACKGROUNDS else PLACE
         if part in (COMPOSITION, STYLE, ARTIST) or (part and part != SURFACE and not animate):
