@@ -70,6 +70,10 @@ class Lexicon:
         """Whether a list holds a word, in the singular or plural."""
         return any(form in self.words[name] for form in singulars(word))
 
+    def opens(self, word: str) -> bool:
+        """Whether a word alone begins a phrase."""
+        return any(len(words) == 1 for words, _ in self.openers.get(word, ()))
+
     def _hit_at(self, words: Sequence[str], place: int) -> Hit | None:
         for term, part in self.terms.get(words[place], ()):
             end = place + len(term)

@@ -49,7 +49,7 @@ _BREAK = re.compile(
 )
 """What separates segments; a quoted text after a word does not, nor what stands in it."""
 _EDGE = frozenset("[](){}<>\"'“”‘’«»`*_~-+=.,:;#@&^\\/|!?\u200b\ufeff")
-_WEIGHT = re.compile(r":-?\d*\.?\d+")
+WEIGHT = re.compile(r":-?\d{0,3}\.?\d{1,4}")
 WEIGHT_LENGTH = 8
 """Characters of the longest weight, such as ":1.2"."""
 
@@ -102,7 +102,7 @@ def trimmed(prompt: str, start: int, end: int) -> tuple[int, int] | None:
         while end > start and _is_edge(prompt[end - 1]):
             end -= 1
         colon = prompt.rfind(":", max(start, end - WEIGHT_LENGTH), end)
-        if colon < 0 or not _WEIGHT.fullmatch(prompt, colon, end):
+        if colon < 0 or not WEIGHT.fullmatch(prompt, colon, end):
             return (start, end) if start < end else None
         end = colon
 

@@ -302,8 +302,7 @@ class _Reader:
         """Whether a term is a phrase of its own: an artist, and what begins with a preposition ("from above")."""
         if hit.part == ARTIST:
             return hit.end - hit.start > 1 or (hit.start == first and hit.end == len(text.words))
-        opens = any(len(words) == 1 for words, _ in self.known.openers.get(text.words[hit.start], ()))
-        return opens and hit.end - hit.start > 1
+        return self.known.opens(text.words[hit.start]) and hit.end - hit.start > 1
 
     def _end_of_name(self, text: _Text, start: int, kind: str) -> int:
         """The end of the name of an artist that begins here; `start` where none does."""
@@ -564,4 +563,4 @@ def _is_animate(prompt: str, pieces: Sequence[Piece]) -> bool:
 
 def _opens(prompt: str, piece: Piece) -> bool:
     first = WORD.search(prompt, piece.start, piece.end)
-    return first is not None and normal(first[0]) in lexicon().openers
+    return first is not None and lexicon().opens(normal(first[0]))
