@@ -14,6 +14,7 @@ from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Stage
 from limner.core.feedback import GeneratedImage
 from limner.core.prompt_records import LibraryFacts, PromptRecord
+from limner.data.prompts.grammar import made_prompts
 from limner.data.prompts.records import COLUMNS
 from limner.data.prompts.sources import rows_in
 from limner.models.text_vectors import DIMENSIONS, ENCODER, text_vectors
@@ -26,6 +27,8 @@ from limner.store.search.table import ImageSettings, IndexedPrompt
 
 HISTORY = "history"
 """The library of the user's own images, whose truth is the database."""
+INCLUDED, INCLUDED_PROMPTS, LICENCE = "limner", 20_000, "apache-2.0"
+"""The library that comes with Limner: prompts of its grammar."""
 BATCH = 5000
 """Rows that are stored and indexed at once."""
 PROBLEMS = 1000
@@ -52,6 +55,7 @@ class StudioDiscover:
     def __init__(self, store: Store, images: ImageIndex, gate: Enforcer) -> None:
         self._store, self._images, self._gate = store, images, gate
         self.libraries = PromptLibraries(store.home / "libraries")
+        self._without = self.libraries.folder / ".without-included"
         self._folder = store.home / "index"
         self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
 
@@ -126,6 +130,8 @@ class StudioDiscover:
         facts = self._visible(caller, name)
         if caller.scope is not None and facts.owner != caller.account:
             raise LimnerError(f"library {name!r} is shared", "ask an admin to remove it")
+        if name == INCLUDED:
+            self._without.touch()
         self._index.remove(name)
         self.libraries.remove(name)
 
@@ -136,6 +142,21 @@ class StudioDiscover:
         self.refresh(emit)
         return len(self._index)
 
+    def _include(self) -> None:
+        """Make the library that comes with Limner, unless it was removed once."""
+        if (self.libraries.folder / INCLUDED).exists() or self._without.exists():
+            return
+        records = [
+            PromptRecord(made.text, made.negative, model=made.world if made.world == "starter" else "")
+            for made in made_prompts(INCLUDED_PROMPTS)
+        ]
+        facts = LibraryFacts(
+            INCLUDED, "part of Limner", LICENCE, prompts=len(records), images=len(records), complete=True
+        )
+        library = self.libraries.create(facts)
+        library.add(records, "")
+        library.save(facts)
+
     def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
         """Index what was added since: images of finished runs, and libraries."""
         try:
@@ -144,11 +165,12 @@ class StudioDiscover:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
             indexed = {}
+        self._include()
         for prompts in self._own(indexed.get(HISTORY, 0)):
             self._add(prompts)
         for library in self.libraries:
             facts = library.facts
-            if facts.complete and library.folder.name not in indexed and facts.prompts:
+            if facts.complete and indexed.get(library.folder.name, 0) < facts.prompts:
                 emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
                 self._index_library(library, emit)
 

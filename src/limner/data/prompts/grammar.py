@@ -22,6 +22,8 @@ CHANCES = {
     "artist": 0.08,
 }
 """How often a prompt has a part."""
+PLAIN = 0.3
+"""How often a prompt is a plain caption for a model that knows few words."""
 ADJECTIVE, DETAIL, SENTENCE, NEGATIVE = 0.5, 0.6, 0.35, 0.3
 """How often a subject has an adjective and a detail; a prompt is a sentence, and has a negative prompt."""
 OFTEN = 0.9
@@ -65,7 +67,10 @@ def article(noun: str) -> str:
 
 
 def _made(chance: random.Random) -> MadePrompt:
-    world = chance.choice(worlds())
+    plain, others = (sorted((each for each in worlds() if each.caption is it), key=_name) for it in (True, False))
+    if chance.random() < PLAIN:
+        return _caption(chance, chance.choice(plain))
+    world = chance.choice(others)
     chosen = {part: _some(chance, world, part) for part, often in CHANCES.items() if chance.random() < often}
     noun = _word(chance, world.words["subject"])
     if chance.random() < ADJECTIVE:
@@ -76,6 +81,26 @@ def _made(chance: random.Random) -> MadePrompt:
     text = compose(chance, subject, chosen)
     negative = ", ".join(_several(chance, world.words["negative"], 6)) if chance.random() < NEGATIVE else ""
     return MadePrompt(text, negative, world.name, {"subject": [subject], **chosen})
+
+
+def _name(world: World) -> str:
+    return world.name
+
+
+def _caption(chance: random.Random, world: World) -> MadePrompt:
+    """A caption such as "a photo of a corgi dog wearing a red scarf on the beach at sunset"."""
+    words, animal = world.words, chance.random() < 0.75
+    noun = chance.choice(words["subject"]) if animal else f"{chance.choice(words['product_colour'])} "
+    noun += "" if animal else chance.choice(words["product"])
+    pieces = [chance.choice(words["pose"])] if animal and chance.random() < 0.4 else []
+    pieces += [chance.choice(words["detail"])] if animal and chance.random() < 0.6 else []
+    subject = " ".join([article(noun), *pieces])
+    medium, settings, light = chance.choice(words["medium"]), [chance.choice(words["setting"])], list[str]()
+    if not settings[0].endswith(("background", "wall")):
+        light += [chance.choice(words["lighting"])] if chance.random() < 0.35 else []
+        settings += [chance.choice(words["weather"])] if chance.random() < 0.15 else []
+    parts = {"subject": [subject], "medium": [medium], "setting": settings, "lighting": light}
+    return MadePrompt(" ".join([article(medium), "of", subject, *settings, *light]), "", world.name, parts)
 
 
 def _some(chance: random.Random, world: World, part: str) -> list[str]:

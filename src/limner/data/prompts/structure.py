@@ -34,19 +34,59 @@ REQUEST = re.compile(
     re.IGNORECASE,
 )
 """Words at the beginning of a sentence that ask for an image, and describe nothing."""
-ARTICLES = frozenset("a an the some any its his her their my our your".split())
-PARTICLES = frozenset("van von der den de da di del della la le of du des el al bin ibn y ter ten the dos".split())
+ARTICLES = frozenset(["a", "an", "the", "some", "any", "its", "his", "her", "their", "my", "our", "your"])
+PARTICLES = frozenset(
+    [
+        "van",
+        "von",
+        "der",
+        "den",
+        "de",
+        "da",
+        "di",
+        "del",
+        "della",
+        "la",
+        "le",
+        "of",
+        "du",
+        "des",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "y",
+        "ter",
+        "ten",
+        "the",
+        "dos",
+    ]
+)
 """Words of names in lower case."""
 LONGEST_NAME = 6
 """Words of the longest name of an artist."""
-NO = frozenset("no any a an the".split())
+NO = frozenset(["no", "any", "a", "an", "the"])
 """Words before something that the image must not contain."""
-UNREFUSED = frozenset("one longer end doubt matter stopping".split())
+UNREFUSED = frozenset(["one", "longer", "end", "doubt", "matter", "stopping"])
 """Words after "no" and "without" that refuse nothing."""
 CONTINUED = 4
 """Segments after "without a, b or c" among which the one with "or" is sought."""
 POSTURES = frozenset(
-    "resting floating standing sitting set placed lying hanging perched nestled located arranged surrounded".split()
+    [
+        "resting",
+        "floating",
+        "standing",
+        "sitting",
+        "set",
+        "placed",
+        "lying",
+        "hanging",
+        "perched",
+        "nestled",
+        "located",
+        "arranged",
+        "surrounded",
+    ]
 )
 """Words before a setting that belong to it where they begin a segment."""
 TRAILING = re.compile(r".+(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
@@ -352,7 +392,9 @@ class _Reader:
         if kind == "depicting":
             if part in (LIGHTING, COLOUR) and before in (SUBJECT, PLACE) and self._is_measure(text, marks, start):
                 return (_Mark(-1, end, part),)
-            depicts = before == MEDIUM or (before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE))
+            depicts = before == MEDIUM or (
+                before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE)
+            )
             return (_Mark(inner, end, SUBJECT),) if depicts or not before else ()
         if kind == "going_on" and before:
             return ()

@@ -27,10 +27,14 @@ PARTS = (
 
 @dataclass(frozen=True)
 class World:
-    """One kind of images. name: of it. words: by list: adjective, subject, detail, setting and the other parts."""
+    """One kind of images. name: of it. words: by list: adjective, subject, detail, setting and the other parts.
+
+    caption: whether its prompts are plain captions of words of its own, for a model that knows few words.
+    """
 
     name: str
     words: Mapping[str, Sequence[str]]
+    caption: bool = False
 
 
 @cache
@@ -44,10 +48,11 @@ def worlds() -> tuple[World, ...]:
             name,
             {
                 **shared,
-                **{part: words for part, words in own.items() if part != "adjective"},
-                "adjective": found["adjectives"][own["adjective"]],
+                **{part: words for part, words in own.items() if isinstance(words, list)},
+                "adjective": found["adjectives"].get(own.get("adjective"), []),
                 **fitting.get(name, {}),
             },
+            caption=own.get("caption", False),
         )
         for name, own in found["worlds"].items()
     )
