@@ -14,15 +14,13 @@ from limner.data.prompts.words import PARTS
 PLACEHOLDER = "{}"
 """What stands for the subject in a template."""
 BRACKETS = {"(": ")", "[": "]", "{": "}", '"': '"'}
-BOUNDS = ')]}>.!?:\n"'
+BOUNDS = ")]}>.!?:\n\""
 """Signs before a piece that stay when the piece is removed; the words after them, such as "with", go."""
 ENDS = ".!?\n:"
 """Signs after which a sentence begins."""
 LONGEST_PHRASE = 8
 """Words before and after a noun that are looked at."""
-DETERMINERS = ARTICLES | frozenset(
-    ["one", "two", "three", "four", "five", "this", "that", "these", "those", "each", "every"]
-)
+DETERMINERS = ARTICLES | frozenset("one two three four five this that these those each every".split())
 _AFTER = re.compile(r"\s{0,4}(?:of(?=\s)|[,;|])?\s{0,4}")
 _FLAG = re.compile(r"(?<!\S)--[a-z]", re.IGNORECASE)
 _SAMPLER = re.compile(r"\n\s{0,8}steps:\s?\d", re.IGNORECASE)
@@ -137,13 +135,7 @@ def _with_added(prompt: str, pieces: Sequence[Piece], part: str, text: str) -> s
     _, end = _bracketed(prompt, anchor, 0)
     words = words_of(text)
     opened = bool(words) and lexicon().opens(words[0])
-    link = (
-        " "
-        if anchor.part == SUBJECT and part == SETTING and opened
-        else ", by "
-        if part == ARTIST and not opened
-        else ", "
-    )
+    link = " " if anchor.part == SUBJECT and part == SETTING and opened else ", by " if part == ARTIST and not opened else ", "
     return _edited(prompt, [(end, end, f"{link}{text}")])
 
 

@@ -34,59 +34,21 @@ REQUEST = re.compile(
     re.IGNORECASE,
 )
 """Words at the beginning of a sentence that ask for an image, and describe nothing."""
-ARTICLES = frozenset(["a", "an", "the", "some", "any", "its", "his", "her", "their", "my", "our", "your"])
-PARTICLES = frozenset(
-    [
-        "van",
-        "von",
-        "der",
-        "den",
-        "de",
-        "da",
-        "di",
-        "del",
-        "della",
-        "la",
-        "le",
-        "of",
-        "du",
-        "des",
-        "el",
-        "al",
-        "bin",
-        "ibn",
-        "y",
-        "ter",
-        "ten",
-        "the",
-        "dos",
-    ]
-)
+ARTICLES = frozenset("a an the some any its his her their my our your".split())
+PARTICLES = frozenset("van von der den de da di del della la le of du des el al bin ibn y ter ten the dos".split())
 """Words of names in lower case."""
 LONGEST_NAME = 6
 """Words of the longest name of an artist."""
-NO = frozenset(["no", "any", "a", "an", "the"])
+STYLED = frozenset("style styled inspired like esque aesthetic".split())
+"""Words after the name of an artist that are no part of the image."""
+NO = frozenset("no any a an the".split())
 """Words before something that the image must not contain."""
-UNREFUSED = frozenset(["one", "longer", "end", "doubt", "matter", "stopping"])
+UNREFUSED = frozenset("one longer end doubt matter stopping".split())
 """Words after "no" and "without" that refuse nothing."""
 CONTINUED = 4
 """Segments after "without a, b or c" among which the one with "or" is sought."""
 POSTURES = frozenset(
-    [
-        "resting",
-        "floating",
-        "standing",
-        "sitting",
-        "set",
-        "placed",
-        "lying",
-        "hanging",
-        "perched",
-        "nestled",
-        "located",
-        "arranged",
-        "surrounded",
-    ]
+    "resting floating standing sitting set placed lying hanging perched nestled located arranged surrounded".split()
 )
 """Words before a setting that belong to it where they begin a segment."""
 TRAILING = re.compile(r".+(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
@@ -97,7 +59,7 @@ FORMS = (
     (QUALITY, re.compile(r"\d{1,2}k|\d{3,4}p|\d{2,4}dpi|\d{2,3}mp")),
     (STYLE, re.compile(r"\w{2,20}(?:core|punk|wave)|\w{5,20}(?:ism|esque)|" + DECADE.pattern)),
     (LIGHTING, re.compile(r"\w{2,12}(?:lit|lights?)")),
-    (PLACE, re.compile(r"\w{2,12}(?:scape|yard|room|land|shop|house|side)")),
+    (PLACE, re.compile(r"\w{2,12}(?:scape|yard|room|land|shop|house|side|field)")),
 )
 """Parts by the form of the last word of a phrase."""
 LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR)
@@ -235,13 +197,16 @@ class _Reader:
         """Add the pieces of a segment. Returns the kind of words after which all else is negative, or ""."""
         first = self._after_request(text, segment)
         marks: list[_Mark] = []
-        for phrase in self._phrases(text, first):
+        phrases = list(self._phrases(text, first))
+        for phrase, then in zip(phrases, (*phrases[1:], None), strict=True):
             if phrase.kind in REFUSING:
                 self._add_all(text, marks)
                 self._add_negative(text, phrase.inner, len(text.words))
                 return phrase.kind
             before = marks[-1].part if marks else ""
             found = self._marks(text, phrase, marks, segment) if phrase.inner < phrase.end else ()
+            if then and then.kind in (ARTIST, "styled") and phrase.kind in ("with", "locative") and not before:
+                found = (_Mark(phrase.start, phrase.end, GAP),)
             apart = before in LISTED and (phrase.kind in ("joining", ARTIST))
             for mark in found or (_Mark(phrase.start, phrase.end, GAP if before in (ARTIST, GAP) else before),):
                 if mark.start < 0:
@@ -300,6 +265,8 @@ class _Reader:
                 start, kind = place, opener[1]
                 inner = place = place + opener[0]
                 named = self._end_of_name(text, inner, kind) if credits_one else -1
+                if kind == "styled" and named < count and not self._opener(text, named, False) and named not in text.ends:
+                    named = -1
                 if named > inner:
                     yield _Phrase(start, inner, named, ARTIST)
                     start = inner = place = named
@@ -387,14 +354,15 @@ class _Reader:
         if not kind:
             return self._lead(text, start, end, segment)
         part = self._core(text, inner, end)
-        if kind == "rest" and before == ARTIST and part == STYLE:
-            return ()
+        if kind == "rest" and before == ARTIST:
+            wanted = not self.has_subject and all(mark.part != SUBJECT for mark in marks)
+            return self._after_artist(text, start, end, part or (SUBJECT if wanted else ""))
+        if all(word in ARTICLES for word in text.words[inner:end]):
+            return (_Mark(start, end, GAP),)
         if kind == "depicting":
             if part in (LIGHTING, COLOUR) and before in (SUBJECT, PLACE) and self._is_measure(text, marks, start):
                 return (_Mark(-1, end, part),)
-            depicts = before == MEDIUM or (
-                before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE)
-            )
+            depicts = before == MEDIUM or (before and not self.has_subject and before not in (COLOUR, SUBJECT, SETTING, PLACE))
             return (_Mark(inner, end, SUBJECT),) if depicts or not before else ()
         if kind == "going_on" and before:
             return ()
@@ -409,11 +377,13 @@ class _Reader:
         if kind in NAMED:
             part = part if part and part not in PLACES else NAMED[kind]
             return (_Mark(start if kind in WHOLE else inner, end, part),)
+        if part == COLOUR and text.words[start] == "on" and before != COLOUR:
+            return (_Mark(start, end, SETTING),)
         if kind == "locative" and DECADE.fullmatch(text.words[end - 1]):
             return (_Mark(start, end, SETTING),)
         if part in PLACES:
-            glued = kind not in ("locative", "credited") or (before == LIGHTING and text.words[start] not in WITHIN)
-            return () if glued else (_Mark(start, end, SETTING),)
+            glued = (before and kind not in ("locative", "credited")) or (before == LIGHTING and text.words[start] not in WITHIN)
+            return () if glued else (_Mark(inner if kind == "with" else start, end, SETTING),)
         if part:
             begin = start if part == COMPOSITION and kind in ("locative", "with") else inner
             while part == MEDIUM and begin < end - 1 and text.words[begin] in ARTICLES:
@@ -425,6 +395,12 @@ class _Reader:
         if bare and self.pieces:
             return (_Mark(start, end, SETTING),)
         return (_Mark(inner if kind == "joining" else start, end, SUBJECT),)
+
+    def _after_artist(self, text: _Text, start: int, end: int, part: str) -> Sequence[_Mark]:
+        """The piece after a name, as in "Gustav Klimt style cat"; "style" alone is none."""
+        while start < end and text.words[start] in STYLED:
+            start += 1
+        return (_Mark(start, end, part),) if start < end and part else ()
 
     def _is_measure(self, text: _Text, marks: Sequence[_Mark], end: int) -> bool:
         """Whether few words of a later segment come before "of", as in "shafts of sunlight"."""
@@ -465,6 +441,8 @@ class _Reader:
         for place in range(start, end):
             if (hit := text.hits.get(place)) and hit.end <= end:
                 covered[hit.part] = covered.get(hit.part, 0) + hit.end - hit.start
+        if not self.pieces:
+            return ""
         most = max(covered, key=lambda part: covered[part], default="")
         return most if most and 2 * covered[most] > end - start else ""
 
@@ -482,6 +460,8 @@ class _Reader:
         animate = any(self._is_animate(text, place) for place in range(start, end))
         if self._is_list(text, start, end):
             return tuple(self._each(text, start, end))
+        if part == MEDIUM and animate and any(word.endswith("ing") for word in text.words[start : end - 1]):
+            part = ""
         if part == MEDIUM:
             return self._medium(text, start, end)
         if self.has_subject and segment.begins and not animate and part in (*PLACES, ""):
