@@ -312,14 +312,16 @@ def test_a_backup_is_written_and_read_where_it_was_typed(
 
 def test_what_is_erased_is_told_apart_by_its_form(limner: Any, studio: MagicMock) -> None:
     studio.maintenance.erase.return_value = ErasureResult()
-    what = ["abc", f"sha256:{'0' * 64}", f"folder:{'1' * 64}", "owner:anna"]
+    what = ["abc", f"sha256:{'0' * 64}", f"folder:{'1' * 64}", "owner:anna", "image:75"]
     assert limner("erase", *what).out == "erased: 0 runs, 0 files (0.0 MB)\n"
-    selection = EraseSelection(runs=("abc",), references=tuple(what[1:3]), owner="anna")
+    selection = EraseSelection(runs=("abc",), images=(75,), references=tuple(what[1:3]), owner="anna")
     studio.maintenance.erase.assert_called_once_with(selection, derived=False, dry=False)
     assert limner("erase", "abc", "--derived", "--dry-run").out.startswith("would be erased: 0 runs")
     studio.maintenance.erase.assert_called_with(EraseSelection(runs=("abc",)), derived=True, dry=True)
     for wrong in (["owner:"], ["owner:anna", "owner:ben"], ["abc", "owner:"]):
         assert "give one owner" in limner("erase", *wrong).error
+    for wrong in ("image:", "image:x", "image:-1", "image:9999999999"):
+        assert "is not the id of an image; write image:75" in limner("erase", wrong).error
     assert studio.maintenance.erase.call_count == 2
 
 

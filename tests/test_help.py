@@ -25,7 +25,7 @@ def boxes(text):
     for line in text.splitlines():
         if title := re.match("╭─ (.+?) ─+╮", line):
             found[title[1]] = []
-        elif entry := re.match(r"│ (?:[*]  |   )?(?:[A-Z-]+ )?(--[a-z-]+|[a-z]+) ", line):
+        elif entry := re.match(r"│ (?:[*]  |   )?(?:[A-Z-]+ )?(--[a-z-]+|[a-z][a-z-]*) ", line):
             found[list(found)[-1]].append(entry[1])
     return found
 

@@ -65,6 +65,8 @@ COMMANDS: dict[str, list[str]] = {
     "archive to restore": ["restore", "NAME"],
     "run to erase": ["erase", "NAME"],
     "owner to erase": ["erase", "owner:NAME"],
+    "image to erase": ["erase", "image:NAME"],
+    "job": ["queue", "stop", "NAME"],
     "reference to keep": ["prune", "--keep", "NAME"],
     "recipe": ["generate", "--recipe", "NAME"],
     "scheduler": ["generate", "a", "--scheduler", "NAME"],

@@ -33,6 +33,8 @@ TEXTS: dict[str, Any] = {
     "webhooks.secret": lambda n: f"{n:064x}",
     "deliveries.id": lambda n: f"msg_{n:024x}",
     "deliveries.event": "run.done",
+    "erasures.id": lambda n: f"{n:016x}",
+    "erasure": lambda n: f"{n:016x}",
     "drafts.id": lambda n: "abcdefgh234" + "abc"[n],
     "events.kind": "notice",
     "artifacts.kind": "picture",

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gallery import add_image
 from limner.core.accounts import Caller, Role
+from limner.core.errors import LimnerError
+from limner.core.feedback import ImageQuery
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
-from pages import PART, teach, text_of, tree
+from limner.studio.images import Viewer
+from pages import PART, adapter_file, teach, text_of, tree
 
 
 def chips(site) -> list[str]:
@@ -81,6 +85,115 @@ def test_an_adapter_off_the_list_is_not_offered_but_its_images_keep_its_name(sit
     assert any("Comet" in text for text in gallery_filters(site, reference))
     chosen = site.page(f"/create/pets?adapter={reference}").xpath("//select[@name='adapter']/option[@selected]")
     assert text_of(chosen[0]) == "Comet", "one that is chosen already keeps its name"
+
+
+def taught_with_checkpoints(site, *steps: int) -> tuple[str, str]:
+    """A training that kept checkpoints; its run and the reference of the adapter that it saved."""
+    reference = teach(site)
+    run = site.studio.runs.list(1, "train")[0].id
+    place = site.studio.home / f"kept-{run}"
+    for step in steps:
+        (place / "checkpoints" / str(step)).mkdir(parents=True)
+        (place / "checkpoints" / str(step) / "adapter.safetensors").write_bytes(adapter_file(step=f"{step} of {run}"))
+    (place / "adapter.safetensors").write_bytes(adapter_file(run=run))
+    (saved,) = site.studio.runs.artifacts(run, "adapter")
+    reference = site.studio.files.save(place)
+    site.studio.store.add_artifact(run, "adapter", saved.path, saved.sha256, {**saved.details, "reference": reference})
+    return run, reference
+
+
+def labels(site, path: str = "/gallery") -> list[str]:
+    """The subjects that the gallery filters by, with their numbers."""
+    found = site.page(path).xpath("//details[summary[starts-with(normalize-space(), 'Subject')]]//a")
+    return [text_of(each) for each in found]
+
+
+def test_a_chosen_checkpoint_is_the_same_subject_on_every_page(site):
+    run, saved = taught_with_checkpoints(site, 75, 150)
+    first = add_image(site.studio, "a cat", adapter=({"path": saved},))
+    used = site.studio.training.use_checkpoint(site.studio.runs.get(run), 150)
+    assert chips(site) == pets(site) == offered_to_continue(site) == queue_titles(site) == ["sks cat"]
+    assert "step 150 in use" in text_of(site.page("/create"))
+    (chip,) = site.page("/create").xpath("//input[@name='subject']/@value")
+    assert chip == used != saved
+    second = add_image(site.studio, "a cat", adapter=({"path": used},))
+    both = add_image(site.studio, "a cat", adapter=({"path": used}, {"path": saved}))
+    assert labels(site) == ["sks cat 3"]
+    (link,) = site.page("/gallery").xpath("//details[summary[starts-with(normalize-space(), 'Subject')]]//a/@href")
+    assert site.page(link).xpath("//li/@data-id") == [str(each) for each in (both, second, first)]
+    rename(site, "Mimi")
+    assert chips(site) == pets(site) == offered_to_continue(site) == ["Mimi"] and labels(site) == ["Mimi 3"]
+    for image in (first, second):
+        page = text_of(site.page(f"/gallery/{image}").xpath("//dl[@class='facts']")[0])
+        assert "Mimi" in page and used[7:15] not in page and saved[7:15] not in page
+    (book,) = site.page("/library").xpath("//li[@class='book']")
+    assert "Mimi" in text_of(book) and not site.page("/library").xpath("//section[@aria-labelledby='uploaded']")
+    assert "step 150" in text_of(site.page(f"/library/trained/{run}"))
+
+
+def test_an_earlier_checkpoint_is_used_again_by_the_settings_of_its_image(site):
+    run, saved = taught_with_checkpoints(site, 75, 150)
+    used = site.studio.training.use_checkpoint(site.studio.runs.get(run), 75)
+    site.studio.training.use_checkpoint(site.studio.runs.get(run), 150)
+    for reference, words in ((used, "step 75"), (saved, "")):
+        page = site.page(f"/create?adapter={reference}")
+        assert page.xpath("//input[@name='subject'][@checked]/@value") == [reference] and chips(site) == ["sks cat"]
+        (chip,) = page.xpath("//li[contains(@class, 'chip')]")
+        assert words in text_of(chip) and "step 150" not in text_of(chip)
+        assert site.client.post("/create", data={"prompt": "a cat", "subject": reference}).status_code == 303
+
+
+def test_deleting_a_subject_deletes_all_its_checkpoints(site):
+    run, saved = taught_with_checkpoints(site, 75, 150)
+    used = site.studio.training.use_checkpoint(site.studio.runs.get(run), 150)
+    add_image(site.studio, "a cat", adapter=({"path": used},))
+    add_image(site.studio, "a cat", adapter=({"path": saved},))
+    assert "2 images" in text_of(site.page(f"/library/trained/{run}/delete"))
+    site.client.post(f"/library/trained/{run}/delete")
+    (waits,) = site.studio.maintenance.erasures.list(None, adapters=True)
+    assert site.studio.maintenance.erasures.carry_out(waits.id)
+    assert not site.studio.store.artifacts()
+    hashes = {each.partition(":")[2] for each in (used, saved)}
+    assert not hashes & {blob.sha256 for blob in site.studio.files}
+
+
+def test_a_checkpoint_belongs_to_the_account_of_its_training(guarded):
+    site = guarded
+    run, _ = taught_with_checkpoints(site, 75)
+    used = site.studio.training.use_checkpoint(site.studio.runs.get(run), 75)
+    uploads = [each.reference for each in site.studio.files.grants.list()]
+    assert used not in uploads, "it needs none of the space of an account"
+    ann = Caller(account="ann", role=Role.MAKER)
+    with pytest.raises(LimnerError, match="is not yours"):
+        site.studio.enqueue(GenerateRequest(prompt="a cat", adapter=[used]), caller=ann)
+
+
+@pytest.mark.parametrize("query", ["mimi", "MIMI beach", '"mimi the cat"'])
+def test_images_are_found_by_the_name_of_their_subject(site, query):
+    run, saved = taught_with_checkpoints(site, 75)
+    used = site.studio.training.use_checkpoint(site.studio.runs.get(run), 75)
+    made = [add_image(site.studio, "a photo on the beach", adapter=({"path": each},)) for each in (saved, used)]
+    add_image(site.studio, "a dog on the beach")
+    rename(site, "Mimi the Cat")
+    page = site.page("/gallery", params={"search": query})
+    assert page.xpath("//li/@data-id") == [str(each) for each in reversed(made)]
+    view = Viewer(stored=True)
+    assert site.studio.images.facets(view, ImageQuery(search=query)).total == 2
+    assert len(site.client.get("/v1/pictures", params={"search": query}).json()) == 2
+    rename(site, "Comet")
+    assert not site.page("/gallery", params={"search": query}).xpath("//li/@data-id"), "the name that it has now"
+    assert len(site.page("/gallery?search=comet").xpath("//li/@data-id")) == 2
+
+
+def test_a_name_of_another_account_finds_nothing(guarded):
+    site = guarded
+    reference = teach(site)
+    rename_run = site.studio.runs.list(1, "train")[0]
+    site.studio.library.rename(rename_run, "Mimi")
+    add_image(site.studio, "a cat", owner="ann", adapter=({"path": reference},))
+    found = site.studio.images.list(Viewer("ann", "ann"), ImageQuery(search="mimi"))
+    assert not found, "its name is not ann's to know"
+    assert len(site.studio.images.list(Viewer(), ImageQuery(search="mimi"))) == 1
 
 
 def taught_on_the_command_line(site, folder: Path) -> str:

@@ -1,68 +1,137 @@
-"""Erasures that can be taken back: until when, and how many at once."""
+"""Recorded erasures: carried out when they are due, undone until then, and never half, also after a crash."""
 
 from __future__ import annotations
 
-import threading
-import time
+from datetime import timedelta
+from typing import Any
 
+import pytest
+
+import waiting
+from gallery import add_image, add_run
+from limner.core.errors import LimnerError
+from limner.core.requests import GenerateRequest
+from limner.core.runs import Status
+from limner.store import erase as erasing
+from limner.studio.images import Viewer
 from limner.studio.maintenance import EraseSelection
-from limner.web.gallery_erasures import Erasures
-from waiting import until
+from limner.studio.studio import Studio
+from pages import site_of
+
+SOON = timedelta(0)
+VIEW = Viewer()
 
 
-def added(erasures: Erasures, number: int = 0, account: str = "ann"):
-    return erasures.add(account, EraseSelection(), derived=False, runs=[f"run-{number}"], what="1 image was")
+def record(studio: Studio, *images: int, after: timedelta = SOON, derived: bool = False):
+    return studio.maintenance.erasures.add("", EraseSelection(images=images), derived=derived, after=after)
 
 
-def test_an_erasure_that_has_begun_cannot_be_taken_back():
-    begun, go_on = threading.Event(), threading.Event()
-
-    def erase(selection, *, derived):
-        begun.set()
-        assert go_on.wait(60)
-
-    erasures = Erasures(erase, seconds=0.01)
-    made = added(erasures)
-    assert begun.wait(60)
-    assert erasures.undo("ann", made.id) is None and erasures.of("ann") == []
-    assert erasures.hidden() == {"run-0"}, "what goes is not shown again"
-    go_on.set()
-    until("the erasure", lambda: not erasures.hidden())
+def shown(studio: Studio) -> list[int]:
+    return [image.id for image in studio.images.some(VIEW, range(1, 100))]
 
 
-def test_thousands_of_erasures_wait_without_a_thread_each():
-    erased = []
-    erasures = Erasures(lambda selection, *, derived: erased.append(selection), seconds=2.0)
-    before = threading.active_count()
-    made = [added(erasures, number) for number in range(2000)]
-    assert threading.active_count() <= before + 1
-    assert erasures.undo("bob", made[7].id) is None
-    assert erasures.undo("ann", made[7].id) == made[7]
-    assert "run-7" not in erasures.hidden() and len(erasures.hidden()) == 1999
-    until("the erasure", lambda: not erasures.hidden())
-    assert len(erased) == 1999
+def stored(studio: Studio) -> list[int]:
+    return sorted(artifact.id for artifact in studio.store.artifacts(kind="picture"))
 
 
-def test_an_erasure_after_the_others_were_carried_out_is_carried_out_too():
-    erased = []
-    erasures = Erasures(lambda selection, *, derived: erased.append(selection), seconds=0.01)
-    for count in (1, 2):
-        added(erasures, count)
-        until("the erasure", lambda: not erasures.hidden())
-        assert len(erased) == count
+def test_a_server_that_was_killed_carries_out_what_waits_when_it_starts_again(home):
+    first = site_of(home)
+    one, other = add_image(first.studio), add_image(first.studio)
+    reference = first.studio.images.get(VIEW, one).sha256
+    record(first.studio, one)
+    first.studio.close()  # without its end, which would carry it out
+    second = site_of(home)
+    assert shown(second.studio) == [other] and stored(second.studio) == [one, other], "it does not come back"
+    with second.client:
+        waiting.until("the erasure", lambda: stored(second.studio) == [other])
+    assert reference not in second.studio.files
+    second.studio.close()
 
 
-def test_the_end_of_the_server_waits_for_an_erasure_that_has_begun():
-    begun, done = threading.Event(), []
+@pytest.mark.parametrize("dies_in", ["finish_erasure", "remove_files"])
+def test_a_crash_after_the_rows_are_gone_leaves_no_file(site, monkeypatch, dies_in):
+    one = add_image(site.studio)
+    sha256 = site.studio.images.get(VIEW, one).sha256
+    record(site.studio, one)
 
-    def erase(selection, *, derived):
-        begun.set()
-        time.sleep(0.3)
-        done.append(selection)
+    def dies(*given: Any) -> None:
+        raise KeyboardInterrupt
 
-    erasures = Erasures(erase, seconds=0.01)
-    added(erasures)
-    assert begun.wait(60)
-    added(erasures, 1)
-    erasures.finish()
-    assert len(done) == 2
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(erasing, dies_in, dies)
+        site.client.app.state.erasures.work()
+    assert not stored(site.studio) and sha256 in site.studio.files
+    site.client.app.state.erasures.work()
+    assert sha256 not in site.studio.files
+
+
+def test_an_undone_erasure_is_not_carried_out_by_one_that_has_read_it(site):
+    one, erasures = add_image(site.studio), site.studio.maintenance.erasures
+    made = record(site.studio, one)
+    assert [each.id for each in erasures.due()] == [made.id]
+    assert erasures.undo("", made.id) and not erasures.undo("", made.id)
+    assert not erasures.carry_out(made.id) and shown(site.studio) == [one]
+
+
+def test_what_is_carried_out_cannot_be_undone(site, monkeypatch):
+    one, erasures = add_image(site.studio), site.studio.maintenance.erasures
+    made = record(site.studio, one)
+    remove, undone = erasing.remove_files, []
+
+    def undo_meanwhile(*given: Any) -> None:
+        undone.append(erasures.undo("", made.id))
+        remove(*given)
+
+    monkeypatch.setattr(erasing, "remove_files", undo_meanwhile)
+    assert erasures.carry_out(made.id) and undone == [False] and not stored(site.studio)
+    assert not erasures.carry_out(made.id)
+
+
+def test_what_was_erased_meanwhile_is_left_out(site):
+    one, two = add_image(site.studio), add_image(site.studio)
+    record(site.studio, one, two)
+    site.studio.maintenance.erase(EraseSelection(images=(one,)))
+    site.client.app.state.erasures.work()
+    assert not stored(site.studio) and not site.client.app.state.erasures.problem("")
+
+
+def test_a_new_image_with_the_id_of_an_erased_one_stays(site):
+    one = add_image(site.studio)
+    record(site.studio, one)
+    site.studio.maintenance.erase(EraseSelection(images=(one,)))
+    assert add_image(site.studio) == one, "SQLite gives the id again"
+    site.client.app.state.erasures.work()
+    assert shown(site.studio) == [one]
+
+
+def test_a_running_job_puts_an_erasure_off(site):
+    one = add_image(site.studio)
+    run = add_run(site.studio, GenerateRequest(prompt="a", image=site.studio.images.get(VIEW, one).reference))
+    made = record(site.studio, one, derived=True)
+    site.studio.store.update(run.id, status=Status.RUNNING)
+    site.client.app.state.erasures.work()
+    (waits,) = site.studio.maintenance.erasures.list("", adapters=False)
+    assert waits.id == made.id and waits.due > made.due and not shown(site.studio)
+    site.studio.store.update(run.id, status=Status.DONE)
+    assert site.studio.maintenance.erasures.carry_out(made.id) and not stored(site.studio)
+
+
+def test_what_was_made_after_the_erasure_was_recorded_is_not_erased_with_it(site):
+    one = add_image(site.studio)
+    reference = site.studio.images.get(VIEW, one).reference
+    add_run(site.studio, GenerateRequest(prompt="a", image=reference))
+    record(site.studio, one, derived=True)
+    later = add_run(site.studio, GenerateRequest(prompt="b", image=reference))
+    site.client.app.state.erasures.work()
+    assert "1 job was made with" in site.client.app.state.erasures.problem("")
+    assert shown(site.studio) == [one] and site.studio.runs.get(later.id)
+
+
+def test_nothing_new_is_made_with_what_waits(site):
+    one = add_image(site.studio)
+    reference = site.studio.images.get(VIEW, one).reference
+    made = record(site.studio, one)
+    with pytest.raises(LimnerError, match="is deleted; put it back first"):
+        site.studio.enqueue(GenerateRequest(prompt="a", image=reference))
+    site.studio.maintenance.erasures.undo("", made.id)
+    assert site.studio.enqueue(GenerateRequest(prompt="a", image=reference))

@@ -18,7 +18,7 @@ from limner.core.requests.request import Label
 from limner.web import forms
 from limner.web.forms import as_command, as_python, form_fields, read_form, request_texts, validated
 from limner.web.rendering import ENVIRONMENT
-from limner.web.wording import on_page
+from limner.web.wording import help_of
 
 
 def rendered(fields):
@@ -36,7 +36,7 @@ def test_every_field_of_a_request_is_on_the_form_with_its_help():
             (control,) = found[0].xpath(".//*[@id=$id]", id=f"f-{name}")
             assert found[0].xpath(".//label[@for=$id]", id=f"f-{name}"), name
             described = found[0].xpath(".//*[@id=$id]", id=control.get("aria-describedby").split()[0])
-            assert described[0].text_content() == on_page(field.description)
+            assert described[0].text_content() == help_of(field.description, body_model("generate"))
 
 
 def test_a_new_field_appears_without_any_html(monkeypatch):

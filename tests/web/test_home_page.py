@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gallery import add_image
+from gallery import add_image, add_run
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS
 from limner.store.queue import Queue
-from pages import PART, finish_teaching, streamed, text_of, tree
+from pages import PART, finish_teaching, picture, streamed, teach, text_of, tree
 from working import execute_queue
 
 
@@ -118,3 +118,56 @@ def test_of_several_images_of_an_example_the_first_is_shown(site):
     assert len(card.xpath(".//img")) == 1
     assert "/thumbnails/512/" in card.xpath(".//img/@src")[0], "its small copy is as large as shown"
     assert card.xpath(".//a[text()='And 2 more']/@href") == [f"/runs/{run.id}"]
+
+
+def settled(site) -> None:
+    """A home after ten images of four jobs and two subjects."""
+    add_image(site.studio, prompt="a corgi", tags={"example": "image"})
+    for prompt, tags in (("sks cat in the city", {"example": "portrait"}), ("kelzo cat on the beach", {})):
+        run = add_run(site.studio, GenerateRequest(prompt=prompt), None, tags)
+        for _ in range(4):
+            add_image(site.studio, run=run)
+    add_image(site.studio, prompt="a mug")
+    teach(site)
+
+
+def test_newest_images_are_one_tile_for_each_job(site):
+    settled(site)
+    tiles = site.page("/").xpath("//section[@aria-labelledby='newest']//figure")
+    assert [text_of(each.xpath("figcaption")[0]) for each in tiles] == [
+        "a mug",
+        "kelzo cat on the beach",
+        "sks cat in the city",
+        "a corgi",
+    ]
+    assert [text_of(each.xpath("a")[0]) for each in tiles] == ["", "4", "4", ""]
+    assert tiles[1].xpath("a/img/@alt") == ["kelzo cat on the beach (4 images)"]
+    alone, several, *_ = (each.xpath("a/@href")[0] for each in tiles)
+    assert alone.startswith("/gallery/") and "a mug" in text_of(site.page(alone))
+    assert several.startswith("/runs/") and len(site.page(several).xpath("//main//img")) == 4
+
+
+def test_examples_step_back_once_there_are_other_images(site):
+    add_image(site.studio, prompt="a corgi", tags={"example": "image"})
+    compact = "contains(@class, 'compact')"
+    assert not site.page("/").xpath(f"//article[{compact}]"), "the first image is shown large"
+    settled(site)
+    cards = site.page("/").xpath("//section[@aria-labelledby='examples']//article")
+    assert len(cards) == 2 and all(each.xpath(f"self::*[{compact}]") for each in cards)
+
+
+def test_a_job_that_goes_on_is_never_small(site):
+    settled(site)
+    site.client.post("/first-image")
+    (card,) = site.page("/").xpath("//section[@aria-labelledby='working']//article")
+    assert "compact" not in card.get("class")
+
+
+def test_unfinished_subjects_are_told_apart_by_their_words(site):
+    for word in ("kelzo", "sks"):
+        draft = site.client.post("/teach").headers["location"].split("/")[2]
+        place = picture(site.studio.home, name=f"{word}.png")
+        site.client.post(f"/teach/{draft}/images", files={"files": (f"{word}.png", place.read_bytes(), "image/png")})
+        site.client.post(f"/teach/{draft}/subject", data={"class_word": "cat", "identifier": word})
+    names = [text_of(each) for each in site.page("/").xpath("//ul[@class='drafts']//strong")]
+    assert sorted(names) == ["cat “kelzo”", "cat “sks”"]

@@ -8,6 +8,7 @@ import struct
 import threading
 import zipfile
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -189,6 +190,18 @@ def test_a_name_that_is_too_long_is_refused_at_its_field(site, tmp_path):
     assert text_of(page.xpath("//h1")[0]) == "comet dog"
 
 
+def bin_of(site, path: str = "/library"):
+    """The list of deleted adapters."""
+    return site.page(path).xpath("//details[summary[starts-with(text(), 'Deleted')]]")
+
+
+def delete_for_good(site, run: str) -> None:
+    """Delete an adapter, and then for good."""
+    site.client.post(f"/library/trained/{run}/delete")
+    (button,) = bin_of(site)[0].xpath(".//form[button[text()='Delete for good now']]/@action")
+    assert site.client.post(button).status_code == 303 and not bin_of(site)
+
+
 def test_deleting_says_what_goes_too_and_then_deletes_it(site, tmp_path):
     run, reference = train(site, tmp_path)
     kept, _ = train(site, tmp_path, word="rex")
@@ -197,20 +210,60 @@ def test_deleting_says_what_goes_too_and_then_deletes_it(site, tmp_path):
     page = site.page(place)
     assert "1 job that used it is deleted too, with 1 image" in text_of(page) and "comet on the beach" in text_of(page)
     assert site.studio.runs.get(run) and site.client.get(image).status_code == 200, "asking deletes nothing"
-    assert site.client.post(place).headers["location"] == "/library"
-    page = site.page("/library")
-    assert "comet dog and 1 image were erased." in text_of(page) and len(page.xpath("//li[@class='book']")) == 1
-    assert site.client.get(f"/library/trained/{run}").status_code == 404 and site.studio.runs.get(run)
-    (form,) = page.xpath("//form[contains(@class, 'undoing')]")
-    fields = {each.get("name"): each.get("value") for each in form.xpath(".//input")}
-    assert site.client.post(form.get("action"), data=fields).headers["location"] == "/library"
-    site.client.app.state.erasures.finish()
-    assert len(site.page("/library").xpath("//li[@class='book']")) == 2, "undone"
-    assert site.client.post(form.get("action"), data=fields).status_code == 409
-    site.client.post(place)
-    site.client.app.state.erasures.finish()
+    page = site.page(site.client.post(place).headers["location"])
+    assert "comet dog and 1 image were deleted." in text_of(page) and len(page.xpath("//li[@class='book']")) == 1
+    assert site.client.get(f"/library/trained/{run}").status_code == 404 and site.studio.runs.get(run).deleted
+    assert [each.id for each in site.studio.runs.list()] == [kept], "the jobs are in no list"
+    (form,) = page.xpath("//form[contains(@class, 'notice')]")
+    assert site.client.post(form.get("action")).headers["location"] == "/library"
+    site.client.app.state.erasures.work()
+    assert len(site.page("/library").xpath("//li[@class='book']")) == 2 and len(site.studio.runs.list()) == 3, "undone"
+    assert site.client.post(form.get("action")).status_code == 404
+    delete_for_good(site, run)
     assert [each.id for each in site.studio.runs.list()] == [kept]
     assert site.client.get(image).status_code == 404 and reference.partition(":")[2] not in site.studio.files
+
+
+def test_a_deleted_adapter_can_be_put_back_for_days_and_is_offered_nowhere(site, tmp_path, monkeypatch):
+    run, reference = train(site, tmp_path)
+    use(site, reference)
+    waiting_job = site.studio.enqueue(GenerateRequest(prompt="a comet dog", adapter=[reference]), granted=[reference])
+    site.client.post(f"/library/trained/{run}/delete")
+    (bin,) = bin_of(site)
+    assert "comet dog" in text_of(bin) and "1 image" in text_of(bin) and "in 7 days" in text_of(bin)
+    assert "bytes of disk" in text_of(bin.xpath("./summary")[0]) or "kB of disk" in text_of(bin.xpath("./summary")[0])
+    for path in ("/create", "/create/pets", "/gallery", "/", "/queue"):
+        assert "comet" not in text_of(site.page(path).xpath("//main")[0]), path
+    response = site.client.post("/create", data={"prompt": "a dog", "subject": reference})
+    assert response.status_code == 422 and "is deleted" in text_of(tree(response))
+    assert site.studio.runs.get(waiting_job.id).status is Status.CANCELLED, "no worker makes what goes"
+    assert "is deleted" in site.client.post(f"/runs/{waiting_job.id}/retry").text
+    site.client.app.state.erasures.work()
+    site.client.app.state.erasures.finish()
+    (back,) = bin_of(site)[0].xpath(".//form[button[text()='Put back']]/@action")
+    site.client.post(back)
+    assert "comet dog" in text_of(site.page("/create")) and not bin_of(site)
+    assert len(site.page("/gallery").xpath("//li[@data-id]")) == 1
+    monkeypatch.setattr("limner.web.pages.library.ADAPTERS", timedelta(0))
+    site.client.post(f"/library/trained/{run}/delete")
+    site.client.app.state.erasures.work()
+    assert not site.studio.store.artifacts() and reference.partition(":")[2] not in site.studio.files
+
+
+def test_accounts_put_back_what_they_deleted_and_admins_everything(guarded, tmp_path):
+    run, _ = train(guarded, tmp_path, "ann")
+    sign_in(guarded, "ann")
+    guarded.client.post(f"/library/trained/{run}/delete")
+    (waits,) = guarded.studio.maintenance.erasures.list("ann", adapters=True)
+    sign_in(guarded, "bob")
+    assert not bin_of(guarded)
+    assert guarded.client.post(f"/library/deleted/{waits.id}/restore").status_code == 404
+    guarded.client.post(f"/library/deleted/{waits.id}/erase")
+    assert guarded.studio.runs.get(run).deleted, "another account erases nothing"
+    sign_in(guarded, "root", Role.ADMIN)
+    assert "by ann" in text_of(bin_of(guarded)[0])
+    assert guarded.client.post(f"/library/deleted/{waits.id}/restore").status_code == 303
+    assert not guarded.studio.runs.get(run).deleted
 
 
 def test_an_adapter_leaves_the_list_with_its_images_kept(site, tmp_path):
@@ -317,8 +370,7 @@ def test_an_adapter_of_the_command_line_is_listed_used_renamed_and_deleted(site,
     (book,) = site.page("/library").xpath("//li[@class='book']")
     assert "Comet" in text_of(book) and book.xpath(".//a[text()='Download']") and book.xpath(".//a[text()='Use it']")
     assert "stays" in text_of(site.page(f"/library/trained/{run}/delete")), "the folder is the user's own"
-    site.client.post(f"/library/trained/{run}/delete")
-    site.client.app.state.erasures.finish()
+    delete_for_good(site, run)
     assert not site.page("/library").xpath("//li[@class='book']") and (tmp_path / "adapter").is_dir()
     assert reference.partition(":")[2] not in site.studio.files
 
@@ -328,8 +380,7 @@ def test_an_adapter_of_the_command_line_that_was_moved_away(site, tmp_path):
     (tmp_path / "adapter").rename(tmp_path / "elsewhere")
     assert "Its files are missing" in text_of(site.page("/library"))
     assert site.client.post(f"/library/trained/{run}/use").status_code == 422
-    site.client.post(f"/library/trained/{run}/delete")
-    site.client.app.state.erasures.finish()
+    delete_for_good(site, run)
     assert not site.studio.runs.list()
 
 
@@ -607,3 +658,6 @@ def test_an_adapter_is_renamed_and_deleted_in_a_browser(home, browser, tmp_path)
             page.get_by_role("link", name="Delete …").click()
             page.get_by_role("button", name="Delete", exact=True).click()
             page.get_by_text("Nothing trained yet").wait_for()
+            page.get_by_text("Deleted (1)").click()
+            page.get_by_role("button", name="Put back").click()
+            page.get_by_role("link", name="Comet of Ann", exact=True).wait_for()

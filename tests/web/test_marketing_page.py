@@ -10,7 +10,7 @@ from PIL import Image
 
 from limner.core.requests import AdapterUse
 from limner.server.profile import Industry, Profile, Style
-from pages import PART, text_of, tree
+from pages import PART, teach, text_of, tree
 
 MUG = {"prompt": "a red mug", "industry": "food", "style": "watercolour", "count": "2", "seed": "7"}
 TAGS = {"industry": "food", "style": "watercolour"}
@@ -96,16 +96,55 @@ def test_adapters_of_the_industry_are_shown_with_their_ratings(site, headers, mo
     page = tree(site.client.post("/create/marketing/adapters", data={"industry": "Food"}, headers=headers))
     rows = [[text_of(cell) for cell in row] for row in page.xpath("//table//tbody/tr")]
     assert rows == [
-        ["Adapter 1 (aaaaaaaa)", "from a prompt", "none yet", "0"],
-        ["Adapter 2 (bbbbbbbb)", "from a prompt", "4.5", "3"],
-        ["Adapter 1 (cccccccc)", "from an image", "none yet", "0"],
+        ["Adapter aaaaaaaa", "from a prompt", "none yet", "0"],
+        ["Adapter bbbbbbbb", "from a prompt", "4.5", "3"],
+        ["Adapter cccccccc", "from an image", "none yet", "0"],
     ]
     assert asked == [("adapter", "food")]
 
 
 def test_an_industry_without_adapters_says_so(site):
     page = tree(site.client.post("/create/marketing/adapters", data={"industry": "food"}, headers=PART))
-    assert "has no adapter for food" in text_of(page)
+    text = text_of(page)
+    assert "Nothing has been taught for food here, so starter makes the images by itself" in text
+    assert "adapter" not in text and "service" not in text
+
+
+def test_an_adapter_of_an_industry_is_called_by_its_name(site):
+    reference = teach(site)
+    profile = Profile(industries={"Pets": Industry(text=(AdapterUse(path=reference),))}, styles={"photo": Style()})
+    object.__setattr__(site.client.app.state.server, "profile", profile)
+    form = {"industry": "Pets", "prompt": "a zebra"}
+    page = tree(site.client.post("/create/marketing/adapters", data=form, headers=PART))
+    assert text_of(page.xpath("//table//tbody/tr/td")[0]) == "sks cat" and reference[-64:] not in text_of(page)
+    assert "starter does not know 'zebra', unless sks cat learned them" in text_of(page)
+
+
+def test_the_words_of_an_industry_are_shown_and_can_be_changed_or_left_out(site):
+    page = tree(site.client.post("/create/marketing/adapters", data=MUG, headers=PART))
+    assert page.xpath("//input[@name='words']/@value") == ["against an orange wall"]
+    assert "a watercolour painting of a red mug, against an orange wall" in text_of(page)
+    shown = MUG | {"words_of": "food", "words": "against an orange wall"}
+    for words in ("against an orange wall", "on a table", ""):
+        end = f", {words}" if words else ""
+        run = run_of(site, site.client.post("/create/marketing", data=shown | {"words": words}))
+        assert run.request.prompt == f"a watercolour painting of a red mug{end}"
+        hints = tree(site.client.post("/create/marketing/hints", data=shown | {"words": words}, headers=PART))
+        assert f"a watercolour painting of a red mug{end}”" in text_of(hints)
+
+
+def test_words_of_another_industry_do_not_count(site):
+    """Without JavaScript the words of the industry before still stand in the form."""
+    old = MUG | {"industry": "travel", "words_of": "food", "words": "on a table"}
+    assert run_of(site, site.client.post("/create/marketing", data=old)).request.prompt.endswith("against a teal wall")
+    page = tree(site.client.post("/create/marketing/adapters", data=old, headers=PART))
+    assert page.xpath("//input[@name='words']/@value") == ["against a teal wall"]
+
+
+def test_the_words_of_a_call_replace_those_of_its_industry(site):
+    profile = site.client.app.state.server.profile
+    prompts = [profile.request("a mug", "food", "photo", words=words).prompt for words in (None, "in a box", " ")]
+    assert prompts == ["a photo of a mug, against an orange wall", "a photo of a mug, in a box", "a photo of a mug"]
 
 
 def test_jobs_of_marketing_are_listed_alone(site):

@@ -79,8 +79,11 @@ def test_an_edited_prompt_stays_and_can_be_given_up(site):
     edited = DOG | {"prompt": "a happy corgi", "made": PROMPT}
     page = tree(site.client.post("/create/pets/prompt", data=edited, headers=PART))
     assert prompt_of(page) == "a happy corgi" and PROMPT in text_of(page)
+    (kept,) = page.xpath("//hx-partial[@hx-target='#pet-kept']")
+    assert "choices no longer change it" in text_of(kept) and kept.xpath(".//button/@name") == ["reset"]
     again = tree(site.client.post("/create/pets/prompt", data=edited | {"reset": "true"}, headers=PART))
     assert prompt_of(again) == PROMPT
+    assert not text_of(again.xpath("//hx-partial[@hx-target='#pet-kept']")[0])
     run = run_of(site, site.client.post("/create/pets", data=edited))
     assert run.request.prompt == "a happy corgi" and run.tags == TAGS
 

@@ -536,6 +536,19 @@ def test_the_queue_fits_and_has_no_serious_finding(home, browser, device, scheme
 
 
 @pytest.mark.slow
+def test_a_script_that_comes_late_does_not_keep_the_page_from_its_stream(home, browser):
+    with serving.service(home, workers=0) as running, opened(browser, running.call.address) as page:
+
+        def late(route) -> None:
+            time.sleep(0.5)
+            route.continue_()
+
+        page.route("**/hx-sse.min.js", late)
+        with page.expect_request("**/queue/events", timeout=10_000):
+            page.goto("/queue")
+
+
+@pytest.mark.slow
 def test_an_open_queue_follows_what_happens(home, browser):
     with serving.service(home, workers=0) as running, closing(Studio(home)) as studio:
         site = SimpleNamespace(studio=studio)

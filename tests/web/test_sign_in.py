@@ -179,3 +179,38 @@ def test_an_odd_address_to_go_back_to_leads_to_a_page_of_this_site(guarded, addr
     assert back.headers["location"] == "/create"
     assert guarded.client.get("/sign-in", params={"next": address}).status_code == 200
     assert local_path(address) == "/"
+
+
+def _expire(site, key: str) -> None:
+    with site.studio.store.session() as session:
+        session.execute(update(BrowserSessionRow).values(expires=datetime.now(UTC)))
+
+
+ENDS = {
+    "revoked": lambda site, key: site.studio.accounts.revoke(key),
+    "signed out elsewhere": lambda site, key: site.client.post("/sign-out"),
+    "expired": _expire,
+}
+
+
+@pytest.mark.parametrize("path", ["/queue/events", "/runs/RUN/live", "/jobs/events?run=RUN", "/v1/runs/RUN/events"])
+@pytest.mark.parametrize("how", ENDS)
+def test_an_open_stream_ends_with_the_key_or_the_session(guarded, monkeypatch, path, how):
+    monkeypatch.setattr("limner.server.open_responses.RECHECK", 0.05)
+    key, _ = sign_in(guarded, role=Role.MAKER)
+    run = guarded.studio.enqueue(GenerateRequest(prompt="a cat"), caller=Caller(account="ann", role=Role.MAKER))
+    cookies, checked = dict(guarded.client.cookies), []
+    found = guarded.studio.accounts.session_caller
+
+    def counted(token: str) -> Caller | None:
+        checked.append(token)
+        if len(checked) == 3:  # the first one let the request in; the stream is open since
+            ENDS[how](guarded, key.id)
+        return found(token)
+
+    monkeypatch.setattr(guarded.studio.accounts, "session_caller", counted)
+    headers = {**PART, "Accept": "text/event-stream", "Cookie": f"limner={cookies['limner']}"}
+    response = guarded.client.get(path.replace("RUN", run.id), headers=headers)
+    assert response.status_code == 200 and response.headers["content-type"].startswith("text/event-stream")
+    assert len(checked) >= 3 and "event: end" not in response.text
+    assert guarded.client.get("/queue/events", headers=headers).status_code == 401, "it does not open again"

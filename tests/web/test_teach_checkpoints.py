@@ -15,7 +15,7 @@ from limner.core.requests import TrainRequest
 from limner.core.runs import Status
 from limner.studio.model_facts import TrainingModel
 from limner.studio.training import Speed, _step_seconds
-from limner.web.pages.teach_training import _weak, plot_axes
+from limner.web.checkpoints import hardly_learned, plot_axes
 from limner.web.recipes import estimate
 from pages import PART, teach, text_of, tree
 from working import execute_queue
@@ -64,11 +64,19 @@ def test_another_checkpoint_is_chosen_and_tried_and_then_taught_more(site):
     form = filled(site.page(f"{at}/recipe"), "recipe")
     again = site.client.post(f"{at}/recipe", data={**form, "steps": "6", "go": "train"}).headers["location"]
     assert site.page(again).xpath("//button[text()='Start training']"), "the next training, not the last result alone"
-    assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images"
+    assert site.client.post(f"{at}/train/more").headers["location"] == f"{at}/images#step"
     send(site, at, photo(9))
     assert site.page(f"{at}/subject").xpath("//input[@name='adapter'][@checked]/@value") == [used(place)]
     assert not site.page(f"{at}/recipe").xpath("//*[@name='options.rank' or @name='method']"), "they stay"
-    assert "Goes on from" in text_of(site.page(f"{at}/train?again=true"))
+    page = site.page(f"{at}/train?again=true")
+    assert page.xpath("//dt[text()='Goes on from']/following-sibling::dd[1]/text()") == ["“zorvik dog”, step 2"]
+    names = site.page(f"{at}/subject").xpath("//fieldset[@data-field='adapter']//strong/text()")
+    assert sorted(names) == ["Begin anew", "Go on from “zorvik dog”, step 2"]
+    for step in ("images", "recipe"):
+        (notice,) = site.page(f"{at}/{step}").xpath("//p[@id='goes-on']")
+        assert "goes on from “zorvik dog”, step 2" in text_of(notice)
+    page = tree(save(site, at, "recipe", PART, steps="60"))
+    assert "after 62, with the 2 learned before, it may not" in text_of(page)
     trained(site, at, **SHORT)
     run = site.studio.runs.list(kind="train")[0]
     assert run.status is Status.DONE and run.request.adapter == used(place), run.error
@@ -171,7 +179,14 @@ def test_captions_without_the_identifier_are_counted_before_the_start(site):
     at = ready(site)
     (first, *_) = draft_of(site, at).images
     site.client.post(f"{at}/images/{first.sha256}", data={"caption": "rex dog on a sofa", "was": "", "since": "99"})
-    assert "1 of 1 captions does not contain “zorvik”" in text_of(site.page(f"{at}/train"))
+    page = site.page(f"{at}/train")
+    assert "1 of 1 captions does not contain “zorvik”" in text_of(page)
+    (link,) = page.xpath("//p[@class='warning']/a")
+    assert site.page(f"{at}/subject").xpath("//p[@class='warning']/a/@href") == [link.get("href")]
+    assert text_of(link) == "Replace “rex” by “zorvik”"
+    page = site.page(link.get("href"))
+    assert page.xpath("//details[@id='captions'][@open]")
+    assert page.xpath("//input[@name='find']/@value | //input[@name='replace']/@value") == ["rex", "zorvik"]
     site.client.post(f"{at}/captions", data={"find": "rex", "replace": "zorvik"})
     assert "does not contain" not in text_of(site.page(f"{at}/train"))
 
@@ -221,6 +236,7 @@ def test_a_subject_that_was_hardly_learned_is_reported():
     )
     weak = scores.plus(StepScores(step=10, subject=(0.51,), prompt=(0.5,)))
     good = scores.plus(StepScores(step=10, subject=(0.9,), prompt=(0.5,)))
-    assert "hardly learned" in _weak(weak) and _weak(good) == _weak(scores) == _weak(None) == ""
+    assert "hardly learned" in hardly_learned(weak)
+    assert hardly_learned(good) == hardly_learned(scores) == hardly_learned(None) == ""
     across, up = plot_axes(weak)
     assert all(0 <= axis.part(value) <= 1 for axis, value in ((across, 1.0), (up, 0.02)))

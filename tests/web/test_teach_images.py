@@ -60,6 +60,11 @@ def test_the_empty_page_says_what_to_do_and_begins_a_draft(site):
     assert "Begin with your photos" in text_of(page) and not page.xpath("//li[@class='draft']")
     at = begin(site)
     assert "No images yet" in text_of(site.page(f"{at}/images"))
+    for step in ("images", "subject", "recipe", "train"):
+        site.page(f"{at}/{step}")
+    page = site.page("/teach")
+    assert not page.xpath("//li[@class='draft']") and "Try with a drawn cat" in text_of(page), "nothing is in it"
+    send(site, at, photo(1))
     assert len(site.page("/teach").xpath("//li[@class='draft']")) == 1
 
 
@@ -274,12 +279,12 @@ def test_a_check_shows_its_findings_on_the_images(site):
     page = site.page(f"{at}/images")
     found = {each.get("aria-label"): each for each in tiles(page)}
     copy = found["copy.png"] if "unused" in found["copy.png"].get("class") else found["1.png"]
-    assert "nearly the same image" in text_of(copy) and copy.xpath(".//button[text()='Keep']")
+    assert "nearly the same as" in text_of(copy) and copy.xpath(".//button[text()='Use it']")
     assert "unused" not in found["2.png"].get("class")
-    (keep,) = copy.xpath(".//button[text()='Keep']/@formaction")
+    (keep,) = copy.xpath(".//button[text()='Use it']/@formaction")
     site.client.post(keep)
     kept = {each.get("aria-label"): each for each in tiles(site.page(f"{at}/images"))}[copy.get("aria-label")]
-    assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Drop']")
+    assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Leave out']")
     assert page.xpath("//ul[@class='advice']/li")
     send(site, at, photo(9), "new.png")
     assert "since this check. Check again" in text_of(site.page(f"{at}/images"))
@@ -318,7 +323,7 @@ def test_a_mark_against_training_needs_a_reason(site):
     page = site.page(f"{at}/images")
     tile = next(each for each in tiles(page) if each.get("aria-label") == "theirs.jpg")
     assert "not to be trained on" in text_of(tile) and "unused" in tile.get("class")
-    site.client.post(tile.xpath(".//button[text()='Keep']/@formaction")[0])
+    site.client.post(tile.xpath(".//button[text()='Use it']/@formaction")[0])
     site.client.post(f"{at}/subject", data={"class_word": "dog", "base": "{}"})
     response = site.client.post(f"{at}/train")
     assert response.status_code == 422 and "give a reason" in text_of(tree(response))
@@ -391,3 +396,41 @@ def test_a_crop_that_is_not_possible_is_refused(site, change, text):
     assert response.status_code == 422 and text in text_of(page.xpath("//*[@role='alert']")[0])
     assert page.xpath("//input[@name='width']/@value") == [form["width"]], "what was typed stays"
     assert draft_of(site, at).images[0].crop is None
+
+
+def test_a_caption_in_a_zip_that_is_too_long_is_cut_and_said(site):
+    at = begin(site)
+    response = send(site, at, packed({"1.png": photo(1), "1.txt": b"dog " * 600}), "all.zip")
+    assert response.json()["problems"] == ["the caption of '1.png' has more than 2,000 characters; it was cut"]
+    (image,) = draft_of(site, at).shown
+    assert 1990 < len(image.caption) <= 2000
+
+
+def huge(size: tuple[int, int], kind: str) -> bytes:
+    """The bytes of a plain image, small on disk however large."""
+    out = io.BytesIO()
+    Image.new("1", size).save(out, kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("size", "kind"), [((20_000, 20_000), "PNG"), ((60_000, 4_000), "TIFF")])
+def test_a_huge_image_is_refused_by_its_size(site, size, kind):
+    at = begin(site)
+    response = send(site, at, huge(size, kind), "huge.png")
+    assert response.status_code == 422, response.text
+    detail = response.json()["detail"]
+    assert "huge.png" in detail and "pixels" in detail and not draft_of(site, at).images
+
+
+def test_a_long_image_within_the_limit_is_shown_and_cropped(site):
+    at = begin(site)
+    assert send(site, at, huge((20_000, 1_000), "PNG"), "long.png").status_code == 200
+    (image,) = draft_of(site, at).images
+    place = f"{at}/images/{image.sha256}"
+    for path in (f"{place}.jpg", f"{place}/preview.jpg"):
+        with Image.open(io.BytesIO(site.client.get(path).content)) as copy:
+            assert max(copy.size) <= 1280 and min(copy.size) >= 1
+    box = {"left": "19000", "top": "0", "width": "1000", "height": "1000"}
+    assert site.client.post(f"{place}/crop", data=box).status_code == 303
+    with Image.open(io.BytesIO(site.client.get(f"{place}.jpg?crop=x").content)) as copy:
+        assert copy.width == copy.height

@@ -105,6 +105,7 @@ def test_captions_are_saved_by_themselves_and_deletion_is_undone(draft, served, 
         page.goto(f"{draft}/images")
         with saved(page, "park"):
             page.locator("textarea").first.fill("a dog in the park")
+        expect(page.get_by_role("status").get_by_text("saved")).to_have_count(1)
         page.get_by_role("button", name="Delete 1.png").click()
         page.get_by_text("1.png was deleted").wait_for()
         page.get_by_role("button", name="Undo").click()
@@ -128,6 +129,43 @@ def test_two_tabs_on_one_draft(draft, served, browser):
         two.wait_for_load_state()
         one.reload()
         assert one.get_by_label("What is it?").input_value() == "cat"
+
+
+def test_a_tab_is_told_that_its_draft_was_deleted_in_another(draft, served, browser, tmp_path):
+    (tmp_path / "dog.png").write_bytes(photo(7))
+    with opened(browser, served.call.address, allowed="status of 410") as one:
+        one.goto(f"{draft}/images")
+        two = one.context.new_page()
+        two.goto("/teach")
+        two.get_by_role("button", name="Delete the draft").click()
+        two.get_by_text("The draft was deleted.").wait_for()
+        one.locator("#files").set_input_files(tmp_path / "dog.png")
+        expect(one.locator("#uploads .error")).to_have_text(
+            re.compile("this draft was deleted; restore it on the page Teach")
+        )
+        expect(tiles(one)).to_have_count(2)
+        one.locator("textarea").first.fill("a dog")
+        one.locator("#photos").get_by_text("this draft was deleted").wait_for()
+        two.get_by_text("Deleted drafts (1)").click()
+        two.get_by_role("button", name="Restore the draft").click()
+        one.reload()
+        expect(tiles(one)).to_have_count(2)
+
+
+def test_next_moves_the_focus_to_the_heading_of_the_step(draft, served, browser):
+    with opened(browser, served.call.address) as page:
+        page.goto(f"{draft}/images")
+        for name, heading in (("Next: Subject", "Subject"), ("Next: Recipe", "Recipe"), ("Next: Train", "Train")):
+            if heading == "Recipe":
+                page.get_by_label("What is it?").fill("dog")
+            page.get_by_text(name).focus()
+            page.keyboard.press("Enter")
+            focused = page.locator("h1:focus")
+            expect(focused).to_have_text(heading)
+            assert page.evaluate("scrollY") == 0, "the whole top of the page is in view"
+        page.get_by_role("link", name="Back").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("h1:focus")).to_have_text("Recipe")
 
 
 @pytest.mark.parametrize(

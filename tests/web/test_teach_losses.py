@@ -305,7 +305,7 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         page.wait_for_url("**/images")
         reach("Next: Subject")
         page.keyboard.press("Enter")
-        page.wait_for_url("**/subject")
+        page.wait_for_url("**/subject#step")
         reach("What do you call it?")
         page.keyboard.press("Control+a")
         with page.expect_response(lambda answer: "zorvik" in (answer.request.post_data or "")):
@@ -313,7 +313,7 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         assert page.evaluate("document.activeElement.id") == "identifier", "saving does not move the focus"
         reach("Next: Recipe")
         page.keyboard.press("Enter")
-        page.wait_for_url("**/recipe")
+        page.wait_for_url("**/recipe#step")
         reach("Pet")
         with page.expect_response(lambda answer: "recipe=product" in (answer.request.post_data or "")):
             page.keyboard.press("ArrowDown")
@@ -329,7 +329,7 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         assert page.evaluate("document.activeElement.name") == "options.rank"
         reach("Next: Train", "Tab", 200)
         page.keyboard.press("Enter")
-        page.wait_for_url("**/train")
+        page.wait_for_url("**/train#step")
         assert "zorvik cat" in page.locator(".facts").inner_text()
         reach("Start training")
         page.keyboard.press("Enter")

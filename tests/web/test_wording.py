@@ -7,10 +7,12 @@ import re
 import pytest
 
 from limner.core.events import Notice
+from limner.core.kinds import KINDS
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
-from limner.web.wording import on_page
+from limner.web.forms import form_fields
+from limner.web.wording import help_of, on_page
 from pages import text_of
 
 COMMANDS = re.compile(r"(?<![\w-])--[a-z]|`|\blimner [a-z]+ [a-z]|/v1/|\bGET |[0-9a-f]{40}")
@@ -26,9 +28,24 @@ def test_no_form_speaks_of_commands(site, place):
     assert helps and not [text for text in helps if COMMANDS.search(text)]
 
 
-def test_a_flag_is_the_label_of_its_field():
-    text = on_page("How far the result may differ from --image, up to 1; see --guidance-rescale.")
-    assert "from “Image to start from”, up to 1" in text and "--" not in text
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_help_of_a_form_speaks_of_commands(kind):
+    found = {field.name: field.help for field in form_fields(kind)}
+    assert found and not [text for text in found.values() if COMMANDS.search(text)]
+
+
+def test_a_help_calls_other_fields_by_their_labels():
+    helps = {field.name: field.help for field in form_fields("generate")}
+    assert "from “Image to start from”, up to 1" in helps["strength"]
+    assert "for each “Control”" in helps["control_model"], "a field without a label by its name"
+    assert help_of("if `model` is a head, or `other`", GenerateRequest) == "if “Base model” is a head, or other"
+
+
+def test_a_flag_in_a_message_is_the_label_of_its_field():
+    assert on_page("leave out --image; see --guidance-rescale") == (
+        "leave out “Image to start from”; see “Guidance rescale”"
+    )
+    assert on_page("use another --class, or --nosuch-flag") == "use another “Class word”, or “nosuch flag”"
     assert on_page("a well-known text, 3--4 times") == "a well-known text, 3--4 times"
 
 

@@ -103,6 +103,19 @@ COMMANDS = {
         CommandGroup.LOOK,
         ("runs", "runs --count 50"),
     ),
+    "queue": Command(
+        "queue:queue",
+        "List the jobs of the service in their order, stop them, move them, and resume them.",
+        CommandGroup.SERVICE,
+        ("queue", "queue up 261129-203757-nq99 --first"),
+        {
+            "stop": ("queue stop 261129-203757-nq99",),
+            "up": ("queue up 261129-203757-nq99", "queue up 261129-203757-nq99 --first"),
+            "down": ("queue down 261129-203757-nq99", "queue down 261129-203757-nq99 --last"),
+            "stop-after": ("queue stop-after 261129-203757-nq99",),
+            "resume": ("queue resume 261129-203757-nq99",),
+        },
+    ),
     "show": Command(
         "history:show",
         "Print a run's request, notices and results.",
@@ -217,10 +230,10 @@ COMMANDS = {
     ),
     "erase": Command(
         "maintenance:erase",
-        "Permanently erase runs, files, or everything that an account owns. Files that nothing else uses are erased "
-        "too.",
+        "Permanently erase runs, images, files, or everything that an account owns. Files that nothing else uses are "
+        "erased too.",
         CommandGroup.STORE,
-        ("erase 261129-203757-nq99 --dry-run", "erase 261129-203757-nq99"),
+        ("erase 261129-203757-nq99 --dry-run", "erase image:75"),
     ),
     "prune": Command(
         "maintenance:prune",

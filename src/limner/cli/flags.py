@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from limner.core.errors import LimnerError, invalid
 from limner.core.requests import Flag, Heading
+from limner.core.requests.descriptions import described
 from limner.core.requests.request import ChoiceKind, Choices
 
 ListChoices = Callable[[ChoiceKind], Sequence[str]]
@@ -66,21 +67,23 @@ def parameter_of(
     optional: bool = False,
     heading: Heading | None = None,
     choices: ListChoices = no_choices,
+    others: Mapping[str, FieldInfo] | None = None,
 ) -> inspect.Parameter | None:
     """The command-line parameter of a field; None for a hidden field.
 
     optional: it may be left out, because a recipe has a value for it. heading: of its box in the help. choices: returns
-    the names that the help lists.
+    the names that the help lists. others: fields that its description may name.
     """
     flag = flag_of(field)
     if flag.hidden:
         return None
     known = [name for item in field.metadata if isinstance(item, Choices) for name in choices(item.of)]
+    text = described(field.description or "", others or {}, flag_name)
     required = field.is_required() and not optional
     hint = _plain_hint(field.annotation)
     marker = Parameter(
         name=None if flag.positional else flag_name(name, field),
-        help=" ".join(filter(None, (field.description, f"[known: {', '.join(known)}]" if known else ""))),
+        help=" ".join(filter(None, (text, f"[known: {', '.join(known)}]" if known else ""))),
         group=group_of(heading),
         required=required,
         consume_multiple=False,
@@ -138,12 +141,13 @@ def command_for(
     """
     fields = dict(model.model_fields)
     extra = dict(options.model_fields) if options else {}
+    every = {**fields, **extra}
     in_recipe = set.intersection(*(set(document) | set(_options_in(document)) for document in recipe))
     headings = headings_of(fields)
     headings |= dict.fromkeys(extra, Heading.METHOD)
     made = (
-        parameter_of(name, field, name in in_recipe, headings.get(name), choices)
-        for name, field in {**fields, **extra}.items()
+        parameter_of(name, field, name in in_recipe, headings.get(name), choices, every)
+        for name, field in every.items()
     )
     parameters = sorted(
         (parameter for parameter in made if parameter is not None),
@@ -156,7 +160,7 @@ def command_for(
     def command(*positional: Any, **given: Any) -> None:
         given |= dict(zip((p.name for p in parameters), positional, strict=False))
         rest = {p.name: given.pop(p.name) for p in own if p.name in given}
-        given = {name: _none_or_value(value, {**fields, **extra}[name]) for name, value in given.items()}
+        given = {name: _none_or_value(value, every[name]) for name, value in given.items()}
         chosen = {name: given.pop(name) for name in extra if name in given}
         if options is not None:
             given["options"] = chosen

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -39,6 +39,9 @@ from limner.core.prompt_records import LibraryFacts
 from limner.core.requests.parsing import join_weight
 from limner.core.runs import Artifact, Run
 from limner.core.text import clean_line, printable
+
+if TYPE_CHECKING:
+    from limner.studio.runs import QueueState
 
 EVERY = 5.0
 """Seconds between two lines of progress without a terminal."""
@@ -234,6 +237,23 @@ def print_runs(runs: Sequence[Run]) -> None:
         for run in runs
     )
     print_table(("run", "kind", "status", "started", "took"), ("summary",), rows)
+
+
+def print_queue(runs: Sequence[Run], states: Mapping[str, QueueState]) -> None:
+    """Print the running and waiting runs of the queue with their places. states: by id."""
+    if not runs:
+        print_line("the queue is empty; `limner runs` lists what has ended")
+        return
+    rows: list[tuple[str, ...]] = []
+    for run in runs:
+        state = states.get(run.id)
+        position = "-" if state is None or state.position is None else str(state.position)
+        status = run.status.value
+        if state is not None:
+            status = "stopping" if state.stopping else "lost" if state.lost else "silent" if state.silent else status
+        done = f"{run.progress.done} of {run.progress.total}" if run.progress and run.progress.total else "-"
+        rows.append((position, run.id, run.request.kind, status, done, run.owner or "-", run.request.summary))
+    print_table(("place", "run", "kind", "status", "done", "account"), ("summary",), rows)
 
 
 def print_models(entries: Sequence[Any]) -> None:

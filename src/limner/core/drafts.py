@@ -16,6 +16,8 @@ MAX_IMAGES, MAX_CAPTION, MAX_NAME = 1000, 2000, 200
 """The most images of a draft, and the most characters of a caption and of a file name."""
 MAX_VALUES = 256
 """The most fields of a draft's forms, and values of one field."""
+DELETED, RESTORE = "this draft was deleted", "restore it on the page Teach, under Deleted drafts"
+"""Why a draft takes nothing more, and what to do."""
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(max_length=20_000)]
 RunId = Annotated[str, Field(max_length=32)]
@@ -95,6 +97,13 @@ class Draft(Frozen):
     def shown(self) -> tuple[DraftImage, ...]:
         """The images that are not deleted."""
         return tuple(image for image in self.images if not image.removed)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was put into it: no image, also no deleted one, no text and no job."""
+        choices = self.choices
+        typed = any(choices.fields.values())
+        return not (self.images or typed or choices.check or choices.prepare or choices.train or choices.trainings)
 
     def image(self, sha256: str) -> DraftImage | None:
         """The image with this hash."""

@@ -20,6 +20,8 @@ WORKERS_DIED = "workers died while they executed it"
 """How the error of a run ends whose workers were killed, each time it was tried."""
 CHECKPOINTS = "checkpoints"
 """Name of the folder in a training's result that holds the adapters of its checkpoints."""
+CHECKPOINT = "checkpoint"
+"""The detail of an adapter artifact with the step of the checkpoint that somebody chose; the newest one is in use."""
 STORAGE_ERROR = "the database, the disk or the file storage of the server does not work"
 """Error of a run or a call that failed because of them."""
 
@@ -64,6 +66,7 @@ class Run(Frozen):
     account and API key that submitted it; empty without accounts. policy: the digest of the moderation policy; None on
     the command line.
     internal_error: whether it failed because of a bug or a crash in Limner, not because of the request.
+    deleted: whether it waits for its erasure and is in no list.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Run(Frozen):
     policy: str | None = None
     error: str | None = None
     internal_error: bool = False
+    deleted: bool = False
     created: datetime
     started: datetime | None = None
     finished: datetime | None = None

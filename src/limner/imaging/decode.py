@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ PIXEL_CAP = 100_000_000
 COUNTED = 4 * 2**20
 """Frames of larger files are not counted, in bytes: a hostile file may have millions of them."""
 
+_COUNT = re.compile(r"\d+")
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -125,7 +127,8 @@ def _opened(data: bytes, path: str | Path, cap: int) -> Iterator[Image.Image]:
     except LimnerError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_many_pixels(path, "far too many") from error
+        counted = _COUNT.search(str(error))
+        raise _too_many_pixels(path, counted[0] if counted else "several hundred million", cap) from error
     except UnidentifiedImageError as error:
         raise unknown_format(data, path) from error
     except Exception as error:  # a hostile file makes the decoders raise nearly anything

@@ -154,7 +154,7 @@ def delete(name: str) -> int:
     repositories = scan_cache_dir(cache).repos if cache.is_dir() else ()
     found = next((each for each in repositories if (each.repo_type, each.repo_id) == ("model", repository)), None)
     if found is None:
-        raise LimnerError(f"{name!r} is not downloaded", "limner models lists what is")
+        raise LimnerError(f"{name!r} is not downloaded", "choose a model that was downloaded")
     with translate_disk_errors(found.repo_path):
         remove(Path(found.repo_path), cache)
     return found.size_on_disk

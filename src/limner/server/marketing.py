@@ -58,10 +58,15 @@ class MarketingRequest(BaseModel):
         max_length=200,
         description="Industry, which adds words to the prompt and selects the adapter. Default: none, so neither.",
     )
+    words: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="Words that are added to the prompt, in place of those of `industry`; empty for none.",
+    )
     style: str | None = Field(
         default=None,
         max_length=200,
-        description="Style, which selects the prompt template. Default: the first of GET /industries.",
+        description="Style, which selects the prompt template. Default: the first one.",
     )
     count: int = Field(default=1, ge=1, le=10, description="Number of images, with consecutive seeds.")
     size: ImageSize = None
@@ -142,7 +147,8 @@ def marketing_body(
     profile, url = state.profile, call.base_image_url
     style = profile.default_style if call.style is None else call.style
     fields = {"count": call.count, **size_fields(call.size)} | ({} if call.seed is None else {"seed": call.seed})
-    profile.request(call.prompt, call.industry, style, fields=fields)  # reports errors before anything is downloaded
+    # Reports errors before anything is downloaded.
+    profile.request(call.prompt, call.industry, style, fields=fields, words=call.words)
     image = None if url is None else base_image(state, caller, http_request, url)
     named = {"industry": call.industry, "style": style}
     tags = {name: value.strip().casefold() for name, value in named.items() if value is not None}
@@ -154,4 +160,4 @@ def marketing_body(
         choice = choose_adapter(adapters, ratings, seed)
         adapter = choice.adapter
         tags |= {"adapter": adapter.path, "chosen": choice.reason, "chance": str(seed)}
-    return profile.request(call.prompt, call.industry, style, image, adapter, seed, fields), tags
+    return profile.request(call.prompt, call.industry, style, image, adapter, seed, fields, call.words), tags

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from limner.core.errors import LimnerError
 from limner.server.problems import HTTPError, error_response
 
-RECHECK = 3.0
+RECHECK = 1.0
 """Seconds between two checks of the key of an open response."""
 EVENT_STREAM = "text/event-stream"
 log = logging.getLogger("limner.server")

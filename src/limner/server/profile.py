@@ -106,20 +106,22 @@ class Profile(Frozen):
         adapter: AdapterUse | None = None,
         seed: int | None = None,
         fields: Mapping[str, Any] | None = None,
+        words: str | None = None,
     ) -> GenerateRequest:
         """Return the body of a call's generate request; raises LimnerError for an unknown industry or style.
 
         industry: None adds no words. seed: used if the profile has none; random when None. fields: of the call,
-        which replace those of the profile.
+        which replace those of the profile. words: which are added in place of the industry's.
         """
         sector, template = self._industry(industry), _lookup("style", style, self.styles)
         defaults = self.picture if image else self.text
-        words = ", ".join(filter(None, (prompt.strip(), sector.words)))
+        added = sector.words if words is None else words.strip()
+        whole = ", ".join(filter(None, (prompt.strip(), added)))
         request: dict[str, Any] = {
             "seed": secrets.randbelow(2**32) if seed is None else seed,
             **defaults.request,
             **(fields or {}),
-            "prompt": template.prompt.replace("{prompt}", words),
+            "prompt": template.prompt.replace("{prompt}", whole),
             "image": image,
         }
         if template.negative_prompt:

@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError, unknown
 from limner.core.feedback import Collection
-from limner.store.images import Viewer, storable, visible
+from limner.store.images import Viewer, visible
 from limner.store.sessions import Database
 from limner.store.tables import CollectionItemRow, CollectionRow
+from limner.store.texts import storable
 
 MAX_COLLECTIONS = 1000
 """The most that an account may have."""

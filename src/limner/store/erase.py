@@ -1,18 +1,20 @@
 """Erases runs, images and files for good, with all files that only they used.
 
-Rows are deleted first, in one transaction, and then files, so that no row refers to a deleted file. Files that a crash
-leaves behind are removed as orphans later.
+Rows are deleted first, in one transaction, and then files, so that no row refers to a deleted file. The same
+transaction records which files are to be removed, so that they are removed later if a crash comes between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
@@ -30,6 +32,7 @@ from limner.store.tables import (
     CollectionRow,
     ComparisonRow,
     DraftRow,
+    ErasureRow,
     EventRow,
     FavouriteRow,
     GrantRow,
@@ -94,17 +97,28 @@ class EraseSelection:
     scope: str | None = None
 
 
+class NotRecorded(LimnerError):
+    """An erasure that was undone, or carried out by another process."""
+
+
 class _DryRun(Exception):
     """Rolls back a transaction."""
 
 
 def erase(
-    store: Store, blobs: Blobs, selection: EraseSelection, *, derived: bool = False, dry: bool = False
+    store: Store,
+    blobs: Blobs,
+    selection: EraseSelection,
+    *,
+    derived: bool = False,
+    dry: bool = False,
+    erasure: str | None = None,
 ) -> ErasureResult:
     """Erase a selection. derived: also all that was made with it. dry: only report what would be erased.
 
-    Raises InUse if something else was made with it and `derived` is False, or if it is used by other accounts than
-    the scope; RunInProgress if a run is being executed.
+    erasure: the recorded erasure that this carries out. What was erased meanwhile is left out then. Raises InUse if
+    something else was made with it and `derived` is False, or after the erasure was recorded, or if it is used by other
+    accounts than the scope; RunInProgress if a run is being executed.
     """
     for reference in selection.references:
         if REFERENCE.fullmatch(reference) is None:
@@ -112,11 +126,16 @@ def erase(
     contents = FolderContents(blobs)
     with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
         contents.expand(all_mentions(session))
-    done = ErasureResult()
+    done, recorded = ErasureResult(), ""
     with suppress(_DryRun), store.writing() as session:
+        if erasure is not None:
+            _check_recorded(session, erasure)
+            selection = _existing(session, selection, erasure)
         selection = _with_whole_runs(session, selection)
         plan = _plan(session, contents, selection)
         _refuse_others(session, selection, plan)
+        if erasure is not None and derived:
+            _refuse_later(session, selection, plan, erasure)
         if not derived and (by := [*_describe(session, plan.derived), *plan.folders]):
             problem = f"{_title(selection)} cannot go alone: {len(by)} {'was' if len(by) == 1 else 'were'} made with it"
             raise InUse(
@@ -129,8 +148,9 @@ def erase(
             _delete_account_rows(session, selection.owner)
         if dry:
             raise _DryRun
+        recorded = record_leftover(session, done, erasure)
     if not dry:
-        remove_files(store, blobs, done)
+        finish_erasure(store, blobs, recorded)
     return done
 
 
@@ -203,6 +223,34 @@ def _with_whole_runs(session: Session, selection: EraseSelection) -> EraseSelect
     return replace(selection, runs=runs, images=tuple(rest))
 
 
+def _check_recorded(session: Session, erasure: str) -> None:
+    """Raise NotRecorded unless an erasure waits. Nobody undoes it before the transaction ends."""
+    row = session.scalars(select(ErasureRow).where(ErasureRow.id == erasure).with_for_update()).one_or_none()
+    if row is None or row.leftover is not None:
+        raise NotRecorded(f"erasure {erasure} does not wait any more", "look at the pages again")
+
+
+def _existing(session: Session, selection: EraseSelection, erasure: str) -> EraseSelection:
+    """A selection without the runs and images that were erased already. SQLite gives the id of an erased image to
+    another one, which is not marked.
+    """
+    images = {
+        id
+        for ids in _batches(selection.images)
+        for id in session.scalars(
+            select(ImageIndexRow.id).where(ImageIndexRow.id.in_(ids), ImageIndexRow.erasure == erasure)
+        )
+    }
+    runs = {
+        run for ids in _batches(selection.runs) for run in session.scalars(select(RunRow.id).where(RunRow.id.in_(ids)))
+    }
+    return replace(
+        selection,
+        runs=tuple(run for run in selection.runs if run in runs),
+        images=tuple(id for id in selection.images if id in images),
+    )
+
+
 def _images_of(run: str) -> Select[int]:
     return select(ImageIndexRow.id).where(ImageIndexRow.run == run)
 
@@ -240,6 +288,15 @@ def _refuse_others(session: Session, selection: EraseSelection, plan: ErasePlan)
     others = ["a run of another account" for owner in owners if owner != selection.scope]
     if others:
         raise InUse(f"{_title(selection)} is used by others ({len(others)})", "ask an admin to erase it", others)
+
+
+def _refuse_later(session: Session, selection: EraseSelection, plan: ErasePlan, erasure: str) -> None:
+    """Raise InUse if something was made with a selection after its erasure was recorded."""
+    known = set(session.scalars(select(RunRow.id).where(RunRow.erasure == erasure)))
+    if later := [run for run in plan.derived if run not in known]:
+        by = _describe(session, later)
+        count = f"{len(later)} job{' was' if len(later) == 1 else 's were'}"
+        raise InUse(f"{count} made with {_title(selection)} since it was deleted", "delete it again", by)
 
 
 def delete_rows(
@@ -321,25 +378,69 @@ def _delete_account_rows(session: Session, account: str) -> None:
         session.execute(delete(row).where(row.account == account))
     for row in (VerdictRow, WebhookRow, DraftRow):
         session.execute(delete(row).where(row.owner == account))
+    session.execute(delete(ErasureRow).where(ErasureRow.account == account, ErasureRow.leftover.is_(None)))
     for image in rated:
         update_mean(session, image)
 
 
-def remove_files(store: Store, blobs: Blobs, done: ErasureResult) -> None:
-    """Delete the files and working folders of what was erased; a file that was uploaded again meanwhile stays."""
-    if done.files:
+def record_leftover(session: Session, done: ErasureResult, erasure: str | None = None) -> str:
+    """Record what is to be removed from the disk once the rows are deleted; returns the id of the erasure.
+
+    erasure: the recorded one that is carried out; None for a new one.
+    """
+    leftover = {"files": done.files, "runs": [*done.runs, *done.derived], "working": done.working}
+    row = None if erasure is None else session.get(ErasureRow, erasure)
+    if row is None:
+        now = datetime.now(UTC)
+        row = ErasureRow(id=secrets.token_hex(8), account="", name="", images=0, bytes=0, selection={}, derived=False)
+        row.created = row.due = now
+        session.add(row)
+    row.leftover = leftover
+    session.flush()
+    unmark(session, row.id)
+    return row.id
+
+
+def unmark(session: Session, erasure: str) -> None:
+    """Show again what waits for an erasure."""
+    for row in (RunRow, ImageIndexRow):
+        session.execute(update(row).where(row.erasure == erasure).values(erasure=None))
+
+
+def finish_erasure(store: Store, blobs: Blobs, erasure: str) -> None:
+    """Remove what an erasure left on the disk after its rows were deleted."""
+    with store.session() as session:
+        row = session.get(ErasureRow, erasure)
+        leftover = {} if row is None else dict(row.leftover or {})
+    remove_files(store, blobs, leftover)
+    with store.session() as session:
+        session.execute(delete(ErasureRow).where(ErasureRow.id == erasure))
+
+
+def remove_files(store: Store, blobs: Blobs, leftover: Mapping[str, Any]) -> None:
+    """Remove the files and working folders that `record_leftover` recorded; a file that was stored again stays."""
+    files = [str(each) for each in leftover.get("files", ())]
+    if files:
         contents = FolderContents(blobs)
         with store.session() as session:
             contents.expand(all_mentions(session))
         with store.writing() as session:  # nobody records a file between this check and the deletion
             used = contents.expand(all_mentions(session))
-            for sha256 in done.files:
+            for sha256 in files:
                 if sha256 not in used:
                     blobs.remove(sha256)
-    for path in done.working:
+    for path in leftover.get("working", ()):
         discard(Path(path), runs_folder(store.home))
-    for run in [*done.runs, *done.derived]:
+    for run in leftover.get("runs", ()):
         discard(runs_folder(store.home) / run, runs_folder(store.home))
+
+
+def finish_erasures(store: Store, blobs: Blobs) -> None:
+    """Remove what erasures left on the disk that a crash broke off after their rows were deleted."""
+    with store.session() as session:
+        found = session.scalars(select(ErasureRow.id).where(ErasureRow.leftover.is_not(None))).all()
+    for erasure in found:
+        finish_erasure(store, blobs, erasure)
 
 
 def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import threading
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, and_, case, cast, func, select
+from sqlalchemy.orm import Session
 
 from limner.core.feedback import COUNTED_TAGS, LISTED_TAGS, STARS, ImageFacets, ImageQuery
-from limner.store.images import Viewer, fold_case, image_conditions, storable
+from limner.store.images import Viewer, image_conditions
 from limner.store.sessions import Database
-from limner.store.tables import FavouriteRow, ImageAdapterRow, ImageIndexRow, RunRow
+from limner.store.tables import (
+    ArtifactRow,
+    CollectionItemRow,
+    ErasureRow,
+    FavouriteRow,
+    ImageAdapterRow,
+    ImageIndexRow,
+    RatingRow,
+    RunRow,
+)
+from limner.store.texts import fold_case, storable
+from limner.store.trained import runs_of_adapters
 
+KEPT = 64
+"""Counts that are kept."""
 MOST = 40
 """Most values of a property that are counted."""
 _COUNTED_HERE: dict[str, Any] = {
@@ -37,6 +52,43 @@ class _Group(NamedTuple):
     number: int
 
 
+class FacetCache:
+    """The last counts, each for as long as no row that they depend on changes, by whatever process."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._lock = database, threading.Lock()
+        self._known: OrderedDict[tuple[Viewer, str], tuple[object, ImageFacets]] = OrderedDict()
+
+    def facets(self, viewer: Viewer, query: ImageQuery) -> ImageFacets:
+        """The counts of a query, as `image_facets` returns them. A search also finds names, so it is not kept."""
+        if query.search is not None:
+            return image_facets(self._database, viewer, query)
+        key = viewer, query.model_dump_json(exclude={"before", "limit", "order"}, exclude_defaults=True)
+        stamp = self._stamp()
+        with self._lock:
+            known = self._known.get(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        found = image_facets(self._database, viewer, query)
+        with self._lock:
+            self._known[key] = stamp, found
+            while len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return found
+
+    def _stamp(self) -> object:
+        """What differs after each change of a row that counts depend on."""
+        images: Any = select(func.count(), func.max(ImageIndexRow.id), func.count(ImageIndexRow.width))
+        changing = (RatingRow, FavouriteRow, CollectionItemRow, ErasureRow)
+        with self._database.session() as opened:
+            session: Any = opened
+            found: list[Any] = [tuple(session.execute(images.select_from(ImageIndexRow)).one())]
+            found += [session.scalar(select(func.max(each))) for each in (ImageIndexRow.created, ArtifactRow.id)]
+            for row in changing:
+                found.append(tuple(session.execute(select(func.count(), func.max(row.created)).select_from(row)).one()))
+            return found
+
+
 def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> ImageFacets:
     """The counts of a query; `before` and `limit` are ignored."""
     wide = query.model_copy(update=_COUNTED_HERE)
@@ -45,13 +97,13 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
     dated = query.since is not None or query.until is not None
     with database.session() as opened:
         session: Any = opened
-        groups = [_Group(*row) for row in session.execute(_groups(viewer, wide))]
+        groups = [_Group(*row) for row in session.execute(_groups(opened, viewer, wide))]
         undated = groups
         if dated:
             anytime = wide.model_copy(update={"since": None, "until": None})
-            undated = [_Group(*row) for row in session.execute(_groups(viewer, anytime))]
-        adapters = session.execute(_adapters(viewer, query.model_copy(update={"adapter": None}))).all()
-        tagged = session.execute(_tagged(viewer, query.model_copy(update={"tag": ()}))).all()
+            undated = [_Group(*row) for row in session.execute(_groups(opened, viewer, anytime))]
+        adapters = _adapters(opened, viewer, query)
+        tagged = session.execute(_tagged(opened, viewer, query.model_copy(update={"tag": ()}))).all()
     holds = _conditions(query)
 
     def counted(of: Callable[[_Group], Any], own: Iterable[str] = (), among: list[_Group] = groups) -> Counter[Any]:
@@ -68,7 +120,7 @@ def image_facets(database: Database, viewer: Viewer, query: ImageQuery) -> Image
     return ImageFacets(
         total=sum(counted(lambda each: None).values()),
         models=tuple(_most(models)),
-        adapters=tuple((key, reference, count) for key, reference, count in adapters),
+        adapters=tuple(adapters),
         sizes=tuple((w, h, count) for (w, h), count in _most(sizes) if w and h),
         months=tuple((*month, count) for month, count in sorted(months.items(), reverse=True)[:MOST]),
         stars=dict(counted(lambda each: each.stars, {"stars"})),
@@ -124,7 +176,7 @@ def _conditions(query: ImageQuery) -> dict[str, Callable[[_Group], bool]]:
     return found
 
 
-def _groups(viewer: Viewer, query: ImageQuery) -> Any:
+def _groups(session: Session, viewer: Viewer, query: ImageQuery) -> Any:
     """The number of images of each combination of properties."""
     mean = ImageIndexRow.mean
     stars = case(*((mean >= number, number) for number in range(STARS, 0, -1)), else_=0)
@@ -133,19 +185,42 @@ def _groups(viewer: Viewer, query: ImageQuery) -> Any:
     month = func.substr(cast(ImageIndexRow.created, Text), 1, 7)  # three times as fast as extracting year and month
     columns = (ImageIndexRow.model, ImageIndexRow.width, ImageIndexRow.height, stars, favourite, month)
     found = select(*columns, func.count()).outerjoin(FavouriteRow, mine)
-    return found.where(viewer.sees(), *image_conditions(viewer, query)).group_by(*columns)
+    return found.where(viewer.sees(), *image_conditions(session, viewer, query)).group_by(*columns)
 
 
-def _tagged(viewer: Viewer, query: ImageQuery) -> Any:
+def _tagged(session: Session, viewer: Viewer, query: ImageQuery) -> Any:
     """The tags of runs as JSON, and the number of their images."""
     tags = cast(RunRow.tags, Text)
     found = select(tags, func.count()).select_from(ImageIndexRow).join(RunRow, RunRow.id == ImageIndexRow.run)
-    return found.where(viewer.sees(), *image_conditions(viewer, query), tags != "{}").group_by(tags)
+    return found.where(viewer.sees(), *image_conditions(session, viewer, query), tags != "{}").group_by(tags)
 
 
-def _adapters(viewer: Viewer, query: ImageQuery) -> Any:
-    """Hash, one reference and number of images of each adapter, the most used first."""
-    found = select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count())
-    found = found.join(ImageIndexRow, ImageIndexRow.id == ImageAdapterRow.picture)
-    found = found.where(viewer.sees(), *image_conditions(viewer, query)).group_by(ImageAdapterRow.key)
-    return found.order_by(func.count().desc(), ImageAdapterRow.key).limit(MOST)
+def _adapters(session: Session, viewer: Viewer, query: ImageQuery) -> list[tuple[str, str, int]]:
+    """Hash, one reference and number of images of each adapter, the most used first; those of one training are one.
+
+    Its hash is the one that the query names, or else that of the one that is used most.
+    """
+    conditions = image_conditions(session, viewer, query.model_copy(update={"adapter": None}))
+
+    def among_images(columns: Any) -> Any:
+        return columns.join(ImageIndexRow, ImageIndexRow.id == ImageAdapterRow.picture).where(
+            viewer.sees(), *conditions
+        )
+
+    counts = among_images(select(ImageAdapterRow.key, func.min(ImageAdapterRow.reference), func.count()))
+    counts = counts.group_by(ImageAdapterRow.key)
+    rows: list[tuple[str, str, int]] = [
+        tuple(row) for row in session.execute(counts.order_by(func.count().desc(), ImageAdapterRow.key))
+    ]
+    runs = runs_of_adapters(session, [reference for _, reference, _ in rows])
+    groups: dict[str, list[tuple[str, str, int]]] = {}
+    for key, reference, count in rows:
+        groups.setdefault(runs.get(reference, key), []).append((key, reference, count))
+    found: list[tuple[str, str, int]] = []
+    for group in groups.values():
+        key, reference, count = next((each for each in group if each[0] == query.adapter), group[0])
+        if len(group) > 1:
+            distinct = among_images(select(func.count(ImageAdapterRow.picture.distinct())))
+            count = session.scalar(distinct.where(ImageAdapterRow.key.in_([each[0] for each in group]))) or 0
+        found.append((key, reference, count))
+    return sorted(found, key=lambda each: (-each[2], each[0]))[:MOST]

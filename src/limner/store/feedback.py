@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Float, cast, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from limner.core.feedback import STARS, ByWhat, Comparison, Rating, RatingSummary, Reason
-from limner.store.images import Viewer, reasons_of, storable, visible
+from limner.store.images import Viewer, reasons_of, visible
 from limner.store.sessions import Database
 from limner.store.tables import ComparisonRow, FavouriteRow, ImageAdapterRow, ImageIndexRow, RatingRow
+from limner.store.texts import storable
 
 _NORMAL = 1.96
 """Standard deviations on both sides of the mean that hold 95% of a normal distribution."""

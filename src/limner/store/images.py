@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,7 +16,6 @@ from limner.core.errors import LimnerError
 from limner.core.execution import Execution
 from limner.core.feedback import LISTED_TAGS, GeneratedImage, ImageQuery, Rating, Reason
 from limner.core.requests import GenerateRequest, parse_request
-from limner.store.blobs import REFERENCE
 from limner.store.sessions import Database
 from limner.store.tables import (
     ArtifactRow,
@@ -29,6 +27,8 @@ from limner.store.tables import (
     RatingRow,
     RunRow,
 )
+from limner.store.texts import adapter_key, fold_case, prompt_hash, storable
+from limner.store.trained import keys_of_adapter, keys_of_name
 
 _TERMS = re.compile(r'"([^"]+)"|([^\s"]+)')
 MAX_TERMS = 40
@@ -40,23 +40,17 @@ class Viewer:
     """Who looks at images, and which images are visible.
 
     account: whose ratings, favourites and collections count as "mine". owner: only images of this account; None for
-    all. stored: only images whose file is stored by content, so that every machine can read it. hidden: runs whose
-    images are not visible. hidden_images: ids of others that are not.
+    all. stored: only images whose file is stored by content, so that every machine can read it. An image that waits for
+    its erasure is not visible.
     """
 
     account: str = ""
     owner: str | None = None
     stored: bool = False
-    hidden: frozenset[str] = frozenset()
-    hidden_images: frozenset[int] = frozenset()
 
     def sees(self, image: type[ImageIndexRow] = ImageIndexRow) -> ColumnElement[bool]:
         """The condition that an image is visible."""
-        conditions = [true() if self.owner is None else image.owner == self.owner]
-        if self.hidden:
-            conditions.append(image.run.not_in(self.hidden))
-        if self.hidden_images:
-            conditions.append(image.id.not_in(self.hidden_images))
+        conditions = [true() if self.owner is None else image.owner == self.owner, image.erasure.is_(None)]
         if self.stored:
             artifact = aliased(ArtifactRow)
             conditions.append(exists().where(artifact.id == image.id, artifact.reference.is_not(None)))
@@ -72,21 +66,21 @@ class ImageIndex:
     def list(self, viewer: Viewer, query: ImageQuery) -> builtins.list[GeneratedImage]:
         """The images that match a query, in its order."""
         with self.database.session() as session:
-            matching = _ordered(select(ImageIndexRow.id), viewer, query)
+            matching = _ordered(session, select(ImageIndexRow.id), viewer, query)
             if query.before is not None:
                 matching = matching.where(_beyond(session, viewer, query, query.before))
             return _images(session, viewer, session.scalars(matching.limit(query.limit)).all())
 
     def ids(self, viewer: Viewer, query: ImageQuery, start: int, limit: int) -> builtins.list[int]:
         """The ids of the images from a place in the order of a query on. Its own `before` and `limit` are ignored."""
-        matching = _ordered(select(ImageIndexRow.id), viewer, query).offset(start).limit(limit)
         with self.database.session() as session:
-            return [*session.scalars(matching)]
+            matching = _ordered(session, select(ImageIndexRow.id), viewer, query)
+            return [*session.scalars(matching.offset(start).limit(limit))]
 
     def colours(self, viewer: Viewer, query: ImageQuery) -> builtins.list[tuple[int, str | None]]:
         """Id and mean colour of all images of a query, in its order; None where the colour is not known yet."""
-        matching = _ordered(select(ImageIndexRow.id, ImageIndexRow.colour), viewer, query)
         with self.database.session() as session:
+            matching = _ordered(session, select(ImageIndexRow.id, ImageIndexRow.colour), viewer, query)
             rows: Any = session.connection().execute(matching)  # rows of the session itself take four times as long
             return [*map(tuple, rows)]
 
@@ -95,7 +89,7 @@ class ImageIndex:
         with self.database.session() as session:
             before, after = (
                 session.scalars(
-                    _ordered(select(ImageIndexRow.id), viewer, query, backwards)
+                    _ordered(session, select(ImageIndexRow.id), viewer, query, backwards)
                     .where(_beyond(session, viewer, query, image, backwards))
                     .limit(1)
                 ).one_or_none()
@@ -151,10 +145,10 @@ def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
     return (ImageIndexRow.id,), True
 
 
-def _ordered(columns: Any, viewer: Viewer, query: ImageQuery, backwards: bool = False) -> Any:
+def _ordered(session: Session, columns: Any, viewer: Viewer, query: ImageQuery, backwards: bool = False) -> Any:
     """The columns of the images that match a query, in its order or against it."""
     order, falling = _order(viewer, query)
-    matching = columns.where(viewer.sees(), *image_conditions(viewer, query))
+    matching = columns.where(viewer.sees(), *image_conditions(session, viewer, query))
     return matching.order_by(*(column.desc() if falling != backwards else column.asc() for column in order))
 
 
@@ -185,11 +179,15 @@ def visible(session: Session, viewer: Viewer, name: int | str) -> ImageIndexRow:
     return row
 
 
-def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
-    """The conditions of a query."""
+def image_conditions(session: Session, viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnElement[bool]]:
+    """The conditions of a query. A term of a search is in the prompt, or in the name of an adapter of the image."""
     found: builtins.list[ColumnElement[bool]] = []
     if query.search is not None:
-        found += [ImageIndexRow.words.contains(each, autoescape=True) for each in search_terms(query.search)]
+        terms = search_terms(query.search)
+        named = keys_of_name(session, viewer.owner, terms)
+        for term in terms:
+            written = ImageIndexRow.words.contains(term, autoescape=True)
+            found.append(written if not named[term] else or_(written, _made_with(named[term])))
     if query.negative is not None:
         found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
     for column in (ImageIndexRow.width, ImageIndexRow.height):
@@ -203,8 +201,7 @@ def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnE
             found.append(column == fold_case(value).strip())
     found += [has_tag(name, value) for name, value in query.tags]
     if query.adapter is not None:
-        key = query.adapter if REFERENCE.fullmatch(f"sha256:{query.adapter}") else adapter_key(query.adapter)
-        found.append(ImageIndexRow.id.in_(select(ImageAdapterRow.picture).where(ImageAdapterRow.key == key)))
+        found.append(_made_with(keys_of_adapter(session, query.adapter)))
     if query.at_least is not None:
         found.append(ImageIndexRow.mean >= query.at_least)
     if query.at_most is not None:
@@ -222,6 +219,11 @@ def image_conditions(viewer: Viewer, query: ImageQuery) -> builtins.list[ColumnE
     if query.until is not None:
         found.append(ImageIndexRow.created < query.until)
     return found
+
+
+def _made_with(keys: Collection[str]) -> ColumnElement[bool]:
+    """The condition that an image was made with an adapter of one of these keys."""
+    return ImageIndexRow.id.in_(select(ImageAdapterRow.picture).where(ImageAdapterRow.key.in_(keys)))
 
 
 def search_terms(search: str) -> builtins.list[str]:
@@ -321,25 +323,3 @@ def index_image(session: Session, artifact: ArtifactRow, run: RunRow) -> None:
 def _side(value: object) -> int | None:
     """A width or height that the database can store."""
     return value if type(value) is int and 0 < value < 2**31 else None
-
-
-def adapter_key(reference: str) -> str:
-    """The hash by which an adapter is found: the one in its reference, or a hash of its path."""
-    found = REFERENCE.fullmatch(reference)
-    return found[2] if found else hashlib.sha256(storable(reference).encode()).hexdigest()
-
-
-def prompt_hash(request: Mapping[str, Any]) -> str:
-    """A hash of prompt and negative prompt, equal for images of the same prompts."""
-    words = "\0".join((request["prompt"], request.get("negative_prompt", "")))
-    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
-
-
-def fold_case(text: str) -> str:
-    """Text for a search that ignores case."""
-    return storable(text).casefold()
-
-
-def storable(text: str) -> str:
-    """Text without NUL and surrogates, which not every database can store."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode()

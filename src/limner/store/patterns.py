@@ -23,6 +23,7 @@ OPTIONAL_KEY = rf"({KEY})?"
 COLOUR = r"[0-9a-f]{6}"
 WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
+ERASURE = r"[0-9a-f]{16}"
 DRAFT = rf"[{RUN_LETTERS}]{{12}}"
 STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, CheckStage))
 LINE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*"

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import Blobs
-from limner.store.erase import ErasePlan, ErasureResult, delete_rows, remove_files
+from limner.store.erase import ErasePlan, ErasureResult, delete_rows, finish_erasure, record_leftover
 from limner.store.paths import runs_folder
 from limner.store.references import (
     FolderContents,
@@ -63,7 +63,8 @@ def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str]
         expired = {upload for upload in expired if not needed & contents.expand(mentions_in(upload[0]))}
         plan = ErasePlan([run for run in old if run in going], uploads=expired)
         done = delete_rows(store, session, blobs, contents, plan, protected)
-    remove_files(store, blobs, done)
+        recorded = record_leftover(session, done)
+    finish_erasure(store, blobs, recorded)
     return done
 
 

@@ -200,6 +200,8 @@ class Queue:
                 raise WrongStatus(
                     f"run {row.id} is {row.status}", "only failed, interrupted and cancelled runs can be retried"
                 )
+            if row.erasure is not None:
+                raise WrongStatus(f"run {row.id} is deleted", "put it back first")
             charge_images(cast(Session, object_session(row)), caller or Caller(), run_of(row).request)
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None

@@ -174,8 +174,16 @@ class Store(Database):
         queue: str | None = None,
         owner: str | None = None,
     ) -> builtins.list[Run]:
-        """Runs, newest first. before: id of a run; only older ones. kind, status, queue, owner: only such runs."""
-        query = select(RunRow).order_by(RunRow.created.desc(), RunRow.id.desc()).limit(limit)
+        """Runs, newest first, without those that wait for their erasure.
+
+        before: id of a run; only older ones. kind, status, queue, owner: only such runs.
+        """
+        query = (
+            select(RunRow)
+            .where(RunRow.erasure.is_(None))
+            .order_by(RunRow.created.desc(), RunRow.id.desc())
+            .limit(limit)
+        )
         query = query if kind is None else query.where(RunRow.kind == kind)
         query = query if status is None else query.where(RunRow.status == status)
         query = query if queue is None else query.where(RunRow.queue == queue)
@@ -189,7 +197,7 @@ class Store(Database):
     def counts(self, queue: str, owner: str | None = None) -> dict[tuple[str, Status], int]:
         """How many runs of a queue there are of each kind and status. owner: only those of this account."""
         which = {"queue": queue} if owner is None else {"queue": queue, "owner": owner}
-        query = select(RunRow.kind, RunRow.status, func.count()).filter_by(**which)
+        query = select(RunRow.kind, RunRow.status, func.count()).where(RunRow.erasure.is_(None)).filter_by(**which)
         with self.session() as session:
             rows = session.execute(query.group_by(RunRow.kind, RunRow.status))
             return {(kind, Status(status)): count for kind, status, count in rows}
@@ -396,6 +404,7 @@ def run_of(row: RunRow) -> Run:
             policy=row.policy,
             error=row.error,
             internal_error=row.internal_error,
+            deleted=row.erasure is not None,
             created=row.created,
             started=row.started,
             finished=row.finished,

@@ -33,6 +33,7 @@ class RunRow(Base):
     turn: decides which of several queued runs with the same priority is first; None for the time of creation.
     execution: how the request is executed, as far as it differs from the default. internal_error: see `Run`.
     batch_key: of its request and execution; queued runs with the same key can be executed as one batch.
+    erasure: the erasure that it waits for, which can be undone until then; None for any other run.
     """
 
     __tablename__ = "runs"
@@ -68,6 +69,7 @@ class RunRow(Base):
     execution: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}", default=dict)
     internal_error: Mapped[bool] = mapped_column(server_default=false(), default=False)
     turn: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    erasure: Mapped[str | None] = mapped_column(PatternString(16, patterns.ERASURE), index=True)
 
 
 class PolicyRow(Base):
@@ -249,7 +251,7 @@ class ImageIndexRow(Base):
     words, negative: prompt and negative prompt, case-folded. prompt_hash: SHA-256 of both as written, equal for images
     of the same prompts; its column keeps its first name. mean, ratings: mean and number of its ratings, updated with
     every rating; 0 without ratings. width, height: in pixels, where they are known. colour: mean colour as six
-    hexadecimal digits, once there is a thumbnail.
+    hexadecimal digits, once there is a thumbnail. erasure: the erasure that it waits for; such images are not visible.
     """
 
     __tablename__ = "pictures"
@@ -271,6 +273,7 @@ class ImageIndexRow(Base):
     width: Mapped[int | None]
     height: Mapped[int | None]
     colour: Mapped[str | None] = mapped_column(PatternString(6, patterns.COLOUR))
+    erasure: Mapped[str | None] = mapped_column(PatternString(16, patterns.ERASURE), index=True)
 
 
 class ImageAdapterRow(Base):
@@ -374,3 +377,25 @@ class DraftRow(Base):
     removed: Mapped[bool] = mapped_column(server_default=false(), default=False)
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     saved: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ErasureRow(Base):
+    """An erasure that was asked for and is not finished; see `store/erasures.py`.
+
+    account: who asked for it. name: of the adapter that is deleted; empty for images. images, bytes: how many go.
+    selection: what to erase, with derived as in `erase`. due: when it is carried out. leftover: what is still to be
+    removed from the disk, once the rows are deleted; None before that.
+    """
+
+    __tablename__ = "erasures"
+
+    id: Mapped[str] = mapped_column(PatternString(16, patterns.ERASURE), primary_key=True)
+    account: Mapped[str] = mapped_column(PatternString(64, patterns.OWNER), index=True)
+    name: Mapped[str] = mapped_column(Text)
+    images: Mapped[int]
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    selection: Mapped[dict[str, Any]] = mapped_column(JSON)
+    derived: Mapped[bool]
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+    due: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    leftover: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

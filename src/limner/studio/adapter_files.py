@@ -42,22 +42,41 @@ def describe_adapter(files: StudioFiles, sha256: str) -> AdapterFile | None:
 
 def training_of(files: StudioFiles, reference: str) -> TrainRequest | None:
     """The request that a stored adapter was trained by, a file or a folder; None where its header has none."""
-    kind, _, sha256 = reference.partition(":")
     try:
-        names = {"": sha256} if kind == "sha256" else files.manifest(sha256)
-        names = {name: value for name, value in names.items() if "/" not in name}
-        if kind == "folder":
-            names = {name: value for name, value in names.items() if name.endswith(".safetensors")}
-        for value in sorted(names.values()):
-            header = _header_of(files, value).get("__metadata__", {})
-            if "limner" in header:
-                request, _ = parse_body(json.loads(header["limner"])["request"])
-                return request if isinstance(request, TrainRequest) else None
+        header = _training_header(files, reference)
+        if "limner" not in header:
+            return None
+        request, _ = parse_body(json.loads(header["limner"])["request"])
+        return request if isinstance(request, TrainRequest) else None
     except Unavailable:
         raise
     except (LimnerError, ValueError, TypeError, LookupError, RecursionError):
         return None
-    return None
+
+
+def step_of(files: StudioFiles, reference: str) -> int | None:
+    """After how many steps of its training a stored adapter was saved; None where its header does not say."""
+    try:
+        text = str(_training_header(files, reference).get("ss_steps", ""))
+    except Unavailable:
+        raise
+    except (LimnerError, ValueError, TypeError, LookupError, RecursionError):
+        return None
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
+def _training_header(files: StudioFiles, reference: str) -> dict[str, Any]:
+    """The metadata of the first file of an adapter that Limner wrote; {} without any."""
+    kind, _, sha256 = reference.partition(":")
+    names = {"": sha256} if kind == "sha256" else files.manifest(sha256)
+    names = {name: value for name, value in names.items() if "/" not in name}
+    if kind == "folder":
+        names = {name: value for name, value in names.items() if name.endswith(".safetensors")}
+    for value in sorted(names.values()):
+        header = _header_of(files, value).get("__metadata__", {})
+        if "limner" in header:
+            return header
+    return {}
 
 
 def tensor_header(read: Callable[[int, int], bytes]) -> dict[str, Any]:

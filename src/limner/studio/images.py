@@ -11,7 +11,7 @@ from limner.core.feedback import ImageFacets, ImageQuery
 from limner.core.files import read_file
 from limner.core.runs import Artifact, Run
 from limner.imaging.thumbnails import SIDES, mean_colour, thumbnail
-from limner.store.facets import image_facets
+from limner.store.facets import FacetCache
 from limner.store.files import atomic_file, sha256_of
 from limner.store.images import ImageIndex, Viewer
 from limner.store.runs import Store
@@ -31,7 +31,7 @@ class StudioImages(ImageIndex):
 
     def __init__(self, store: Store, files: StudioFiles) -> None:
         super().__init__(store)
-        self._store, self._files = store, files
+        self._store, self._files, self._facets = store, files, FacetCache(store)
 
     def verify(self, image: str | Path, visible: Callable[[Run], bool] = lambda run: True) -> Verification:
         """Whether Limner generated an image, and whether it was changed since; what its labels say.
@@ -56,7 +56,7 @@ class StudioImages(ImageIndex):
 
     def facets(self, viewer: Viewer, query: ImageQuery) -> ImageFacets:
         """How many images of a query have which model, adapter, size, month and stars."""
-        return image_facets(self._store, viewer, query)
+        return self._facets.facets(viewer, query)
 
     def thumbnail(self, sha256: str, side: int) -> Path:
         """The WebP of a stored image whose longest side is one of SIDES; made once, when it is first asked for.

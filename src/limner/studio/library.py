@@ -15,20 +15,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from limner.core.adapter_names import NAME_TAG, adapter_name
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
 from limner.core.files import expand_home, short_line
 from limner.core.requests import TrainRequest
-from limner.core.runs import Artifact, Run, Status
+from limner.core.runs import CHECKPOINT, Artifact, Run, Status
 from limner.store.blobs import REFERENCE
-from limner.store.images import adapter_key
 from limner.store.runs import Store
+from limner.store.trained import TrainedName, trained_names
 from limner.studio.adapter_files import AdapterFile, describe_adapter, tensor_header
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
-NAME_TAG = "name"
-"""The tag of a training run with the name that its owner gave the result."""
 REMOVED_TAG = "removed"
 """The tag of a training run whose result is left out of the library."""
 LONGEST_NAME = 80
@@ -67,10 +66,11 @@ class HeaderFacts:
 class TrainedResult:
     """An adapter, or a fine-tuned model, that a training run made.
 
-    reference: "" for one that was trained on the command line and is not stored yet. path: where it was written.
-    name: that its owner gave it, or of the subject. file_name: for a download. say: the prompt that it was trained on.
-    bytes: on disk; None if its files are missing. header: without one, it says only what was requested. preview:
-    reference of the newest preview.
+    reference: of the adapter in use; "" for one that was trained on the command line and is not stored yet. step: of
+    the checkpoint that somebody chose to use; None for the adapter that the training saved. others: references of its
+    other adapters, with their steps. path: where it was written. name: that its owner gave it, or of the subject.
+    file_name: for a download. say: the prompt that it was trained on. bytes: on disk; None if its files are missing.
+    header: without one, it says only what was requested. preview: reference of the newest preview.
     """
 
     run: Run
@@ -86,11 +86,8 @@ class TrainedResult:
     bytes: int | None
     header: HeaderFacts
     preview: str | None
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What images that were made with it are found by: the hash in its reference, and that of its path."""
-        return tuple(adapter_key(name) for name in (self.reference, str(self.path)) if name)
+    step: int | None = None
+    others: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
 
 @dataclass(frozen=True)
@@ -129,21 +126,20 @@ class StudioLibrary:
         limit: int,
         owner: str | None = None,
         before: str | None = None,
-        hidden: Collection[str] = (),
         *,
         removed: bool | None = False,
     ) -> builtins.list[TrainedResult]:
         """Results of finished training runs, newest first. Runs of the command line belong to no owner.
 
-        before: id of a run; only older ones. hidden: runs that are left out. removed: those that were taken off the
-        list, instead of those on it; None for both.
+        before: id of a run; only older ones. removed: those that were taken off the list, instead of those on it; None
+        for both. Those that are deleted, and can still be put back, are left out.
         """
         found: builtins.list[TrainedResult] = []
         queue = None if owner is None else QUEUE
         while len(found) < limit:
             runs = self._store.list(limit, "train", Status.DONE, before, queue, owner)
             artifacts = self._store.artifacts_of(run.id for run in runs)
-            shown = (run for run in runs if run.id not in hidden and removed in (None, REMOVED_TAG in run.tags))
+            shown = (run for run in runs if removed in (None, REMOVED_TAG in run.tags))
             found += [result for run in shown if (result := self._result(run, artifacts[run.id])) is not None]
             if len(runs) < limit:
                 break
@@ -151,11 +147,18 @@ class StudioLibrary:
         return found[:limit]
 
     def get(self, run: Run) -> TrainedResult:
-        """What a training run made. Raises LimnerError if that is nothing."""
+        """What a training run made. Raises LimnerError if that is nothing, or is deleted."""
+        if run.deleted:
+            raise LimnerError(f"what run {run.id} made is deleted", "put it back on the page Library")
         result = self._result(run, self._store.artifacts(run.id)) if run.status is Status.DONE else None
         if result is None:
             raise LimnerError(f"run {run.id} made no adapter", "choose one that the page Library lists")
         return result
+
+    def names(self, owner: str | None) -> builtins.list[TrainedName]:
+        """The names of all adapters that an account, or anybody (None), trained, newest first."""
+        with self._store.session() as session:
+            return trained_names(session, owner)
 
     def rename(self, run: Run, name: str) -> Run:
         """Give the result of a training run another name; an empty one removes it. Raises LimnerError if too long."""
@@ -257,11 +260,14 @@ class StudioLibrary:
 
     def _result(self, run: Run, artifacts: builtins.list[Artifact]) -> TrainedResult | None:
         """The result of a training run; None if it made none, or none that is stored."""
-        made = next((each for each in artifacts if each.kind in MADE), None)
+        results = [each for each in artifacts if each.kind in MADE]
+        made = next((each for each in results if CHECKPOINT not in each.details), None)
         request = run.request
         if made is None or not isinstance(request, TrainRequest):
             return None
-        reference = str(made.details.get("reference", ""))
+        used = results[0]  # the newest one
+        others = {str(each.details.get("reference", "")): each.details.get(CHECKPOINT) for each in results[1:]}
+        reference = str(used.details.get("reference", ""))
         if REFERENCE.fullmatch(reference) is not None:
             size, header = self._facts(reference)
         elif run.queue is None:
@@ -276,6 +282,8 @@ class StudioLibrary:
             kind=ArtifactKind(made.kind),
             reference=reference,
             path=Path(made.path),
+            step=used.details.get(CHECKPOINT),
+            others={each: step for each, step in others.items() if REFERENCE.fullmatch(each)},
             name=name_of(run),
             file_name=request.folder_name,
             trigger_words=request.trigger_words,
@@ -309,10 +317,7 @@ class StudioLibrary:
 
 def name_of(run: Run) -> str:
     """The name of what a training run makes: the one that its owner gave it, or its subject. "" for other runs."""
-    request = run.request
-    if not isinstance(request, TrainRequest):
-        return ""
-    return run.tags.get(NAME_TAG) or request.of_subject("{}") or request.folder_name
+    return adapter_name(run.request, run.tags)
 
 
 def folder_bytes(folder: Path) -> int:

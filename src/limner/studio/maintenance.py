@@ -11,21 +11,26 @@ from limner.core.events import Event
 from limner.store.backup import write_backup
 from limner.store.blobs import Blobs
 from limner.store.erase import EraseSelection, ErasureResult, InUse, RunInProgress, erase
+from limner.store.erasures import Erasure, Erasures
 from limner.store.prune import clean_machine, prune, remove_orphans
 from limner.store.references import mentions_in
 from limner.store.restore import restore_backup
 from limner.store.runs import Store
 from limner.studio.runs import StudioRuns
 
-__all__ = ["EraseSelection", "ErasureResult", "InUse", "Maintenance", "RunInProgress"]
+__all__ = ["EraseSelection", "Erasure", "ErasureResult", "Erasures", "InUse", "Maintenance", "RunInProgress"]
 Listener = Callable[[Event], None]
 
 
 class Maintenance:
-    """Erases, prunes, backs up and restores the database and the files of a home."""
+    """Erases, prunes, backs up and restores the database and the files of a home.
+
+    erasures: those that are recorded and can be undone until they are carried out.
+    """
 
     def __init__(self, store: Store, blobs: Blobs, runs: StudioRuns) -> None:
         self._store, self._blobs, self._runs = store, blobs, runs
+        self.erasures = Erasures(store, blobs)
 
     def erase(self, selection: EraseSelection, *, derived: bool = False, dry: bool = False) -> ErasureResult:
         """Erase a selection for good. derived: also all that was made with it. dry: only report what would be erased.
@@ -51,7 +56,8 @@ class Maintenance:
         return dataclasses.replace(done, orphans=orphans)
 
     def clean(self) -> None:
-        """Delete what this machine still has of runs and files that another machine erased."""
+        """Delete what this machine still has of runs and files that were erased."""
+        self.erasures.finish()
         clean_machine(self._store, self._blobs)
 
     def backup(self, path: Path, listener: Listener = lambda event: None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from limner.core.choice import evenly
 from limner.core.errors import LimnerError, unknown
-from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words
+from limner.core.unknown_words import FUNCTION_WORDS, describe_words, unknown_words, words_of
 from limner.plugins.registry import aliases
 
 SYLLABLES = ("zo", "vi", "ru", "kel", "mop", "tix", "ba", "quo", "lun", "pim", "wez", "dro")
@@ -139,6 +139,32 @@ def class_problem(model: str, class_word: str) -> str:
     return f"{model!r} does not know {describe_words(words, known, found.domain.synonyms)}"
 
 
+def prompt_problem(model: str, prompt: str, adapters: Mapping[str, Sequence[str]] | None = None) -> str:
+    """The words of a prompt that a named model does not know, with the nearest that it knows; "" if it knows all.
+
+    adapters: the names of those that are used with it, with the words by which each is called.
+    """
+    known = _small_vocabulary(model)
+    if known is None:
+        return ""
+    adapters = adapters or {}
+    known |= words_of(text for texts in adapters.values() for text in texts)
+    words = unknown_words(prompt, known)
+    if not words:
+        return ""
+    unless = f", unless {' or '.join(adapters)} learned them" if adapters else ""
+    return f"{model} does not know {describe_words(words, known, _resolved(model).domain.synonyms)}{unless}"
+
+
+def adapter_fits(base: str, model: str) -> bool:
+    """Whether an adapter for a base model can be used with another model, as far as the names of both are known."""
+    known = aliases()
+    if base == model or base not in known or model not in known:
+        return True
+    (family, own), (other, its) = known[base], known[model]
+    return family == other and own.domain is None and its.domain is None
+
+
 def images_problem(model: str, images: Sequence[Path]) -> str:
     """What is wrong with training a model on these images, and which model suits them; "" if nothing is."""
     found = _resolved(model)
@@ -170,6 +196,15 @@ def _resolved(model: str) -> Any:
     from limner.models.loading import resolve
 
     return resolve(model) if model in aliases() else None
+
+
+@lru_cache(64)
+def _small_vocabulary(model: str) -> frozenset[str] | None:
+    """The words of a named model that knows few; None for any other model."""
+    from limner.models.known_words import known_words
+
+    found = _resolved(model)
+    return None if found is None else known_words(found)
 
 
 @lru_cache(64)

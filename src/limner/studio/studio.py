@@ -322,6 +322,7 @@ class Studio:
     def _check_references(self, request: KnownRequest, caller: Caller | None, granted: Collection[str]) -> None:
         """Raise LimnerError for a file that other machines do not have, or the caller may not use."""
         references = check_references(request)
+        self.maintenance.erasures.check(references)
         if caller is not None and caller.scope is not None:
             for reference in self.files.grants.missing(caller.account, {*references} - {*granted}):
                 raise LimnerError(f"{reference!r} is not yours", "upload it, or have it shared with you")

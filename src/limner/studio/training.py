@@ -14,12 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, cast
 
-from limner.core.accounts import Caller
 from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind, Notice, Stage
 from limner.core.requests import TrainRequest
-from limner.core.runs import CHECKPOINTS, Run, Status
+from limner.core.runs import CHECKPOINT, CHECKPOINTS, Artifact, Run, Status
 from limner.store.manifests import write_manifest
 from limner.store.runs import Store
 from limner.studio.files import StudioFiles
@@ -152,8 +151,8 @@ class StudioTraining:
                 found.setdefault(int(step), {})[file] = sha256
         return dict(sorted(found.items()))
 
-    def use_checkpoint(self, caller: Caller, run: Run, step: int) -> str:
-        """Give a caller the adapter of a checkpoint, as if it had uploaded it; returns its reference.
+    def use_checkpoint(self, run: Run, step: int) -> str:
+        """Let the adapter of a checkpoint be the one of its training that is used; returns its reference.
 
         Raises LimnerError for a checkpoint that was not kept.
         """
@@ -162,14 +161,25 @@ class StudioTraining:
             raise LimnerError(f"the adapter of step {step} was not kept", "choose another step")
         if len(files) == 1:
             (sha256,) = files.values()
-            reference, size = f"sha256:{sha256}", self._files.size(sha256)
+            reference = f"sha256:{sha256}"
         else:
             with tempfile.TemporaryDirectory() as place:
                 manifest = write_manifest(files, Path(place) / "files.json")
                 reference = f"folder:{self._files.put(manifest)}"
-            size = sum(map(self._files.size, files.values()))
-        self._files.grants.add(caller, reference, size)
+            sha256 = next((files[name] for name in sorted(files) if name.endswith(".safetensors")), reference[7:])
+        saved = self._saved(run, ArtifactKind.ADAPTER)[0]
+        details = {**saved.details, "reference": reference, CHECKPOINT: step}
+        self._store.add_artifact(run.id, saved.kind, Path(saved.path) / CHECKPOINTS / str(step), sha256, details)
         return reference
+
+    def used_step(self, run: Run) -> int | None:
+        """The step of the checkpoint that somebody chose to use; None for the adapter that the training saved."""
+        newest = next(iter(self._runs.artifacts(run.id, ArtifactKind.ADAPTER)), None)
+        return None if newest is None else newest.details.get(CHECKPOINT)
+
+    def _saved(self, run: Run, kind: ArtifactKind) -> list[Artifact]:
+        """The results of a run, without the checkpoints that somebody chose."""
+        return [each for each in self._runs.artifacts(run.id, kind) if CHECKPOINT not in each.details]
 
     def seconds_left(self, run: Run, stage: RunStage | None, now: datetime) -> float | None:
         """How long the steps of a running training still take, by those of this attempt; None before the first."""
@@ -261,7 +271,7 @@ class StudioTraining:
 
     def _result(self, run: Run, kind: ArtifactKind) -> dict[str, str]:
         """Hashes of the files of a run's result by name; empty if it has none yet."""
-        for artifact in self._runs.artifacts(run.id, kind):
+        for artifact in self._saved(run, kind):
             reference = str(artifact.details.get("reference", ""))
             try:
                 return self._files.manifest(reference.removeprefix("folder:"))

@@ -17,11 +17,12 @@ from limner.core.requests.parsing import parse_number
 from limner.server.dependencies import ServerState
 from limner.server.form_images import SOFTEST, check_mask, soften_mask, store_form_adapter
 from limner.studio.choices import choices, model_sides
+from limner.studio.model_facts import prompt_problem
 from limner.web.forms import FormField, form_fields, read_form
 from limner.web.own_adapters import stored
 from limner.web.shapes import SHAPES, shape_size
-from limner.web.subjects import SUBJECT, Subject, read_subjects
-from limner.web.uploads import FileField, submitted
+from limner.web.subjects import SUBJECT, Subject, base_for, called, misfit, read_subjects
+from limner.web.uploads import REMOVE, FileField, refused_in, submitted
 
 KIND = "generate"
 SEEDS = 2**31
@@ -44,8 +45,6 @@ FILES = {
     ADAPTER: FileField(SUBJECT, ADAPTER, store_form_adapter),
     GUIDE: FileField(GUIDE, CONTROL),
 }
-REMOVE = "remove"
-"""Name of the buttons that remove an image from the form."""
 
 
 @dataclass
@@ -53,18 +52,22 @@ class Submitted:
     """A form that was sent.
 
     values: fields of the request. errors: by the name of a field, "" for the request as a whole. extras: fields of the
-    page that are no fields of the request. redraw: the form is only to be shown again.
+    page that are no fields of the request. refused: what was wrong with the file that was chosen last for a field.
+    redraw: the form is only to be shown again.
     """
 
     values: dict[str, Any] = field(default_factory=dict[str, Any])
     errors: dict[str, str] = field(default_factory=dict[str, str])
     extras: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, str] = field(default_factory=dict[str, str])
     redraw: bool = False
 
 
 @dataclass(frozen=True)
 class CreateForm:
-    """What the template shows. named: fields by name. basics, drawer: fields in no place of their own."""
+    """What the template shows. named: fields by name. basics, drawer: fields in no place of their own. model: that is
+    used. unknown: what it does not know of the prompt. misfit: that chosen subjects do not fit it.
+    """
 
     named: dict[str, FormField]
     basics: list[FormField]
@@ -72,8 +75,12 @@ class CreateForm:
     subjects: list[Subject]
     kinds: list[str]
     extras: Mapping[str, str]
+    refused: Mapping[str, str]
     problem: str
     limit: int
+    model: str
+    unknown: str
+    misfit: str
 
     @property
     def open_drawer(self) -> bool:
@@ -95,6 +102,7 @@ def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> Cr
     named = {each.name: each for each in fields}
     rest = [each for each in fields if each.name not in OWN_PLACE]
     known = named.keys()
+    model = named["model"].value or base_for(subjects, submitted.values) or named["model"].placeholder
     return CreateForm(
         named=named,
         basics=[each for each in rest if each.basic],
@@ -102,8 +110,12 @@ def create_form(submitted: Submitted, subjects: list[Subject], limit: int) -> Cr
         subjects=subjects,
         kinds=choices("controls"),
         extras=extras_of(submitted),
+        refused=dict.fromkeys(("image", "mask", *FILES), "") | submitted.refused,
         problem="; ".join(text for name, text in submitted.errors.items() if name not in known),
         limit=limit,
+        model=model,
+        unknown=prompt_problem(model, str(submitted.values.get("prompt", "")), called(subjects)),
+        misfit="" if "adapter" in submitted.errors else misfit(subjects, named["model"].value),
     )
 
 
@@ -134,6 +146,7 @@ async def read_submitted(request: Request, state: ServerState, caller: Caller) -
     found = Submitted(errors=errors)
     removed = {value for name, value in texts if name == REMOVE}
     found.redraw = bool(removed)
+    found.refused = refused_in(texts)
     texts = [(name, value) for name, value in texts if name not in removed]
     given = dict(texts)
     names = ("shape", "mask_soft", "guide", "guide_kind", "guide_weight", "random")

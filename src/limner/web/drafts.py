@@ -106,11 +106,6 @@ class ImageView:
     decided: bool
 
     @property
-    def titles(self) -> tuple[str, ...]:
-        """What kind of faults it has."""
-        return tuple(FAULTS[fault.kind].title if fault.kind in FAULTS else fault.kind for fault in self.faults)
-
-    @property
     def refused(self) -> bool:
         """Whether its owner does not allow training on it."""
         return any(fault.kind == "refused" for fault in self.faults)
@@ -145,6 +140,12 @@ def prepare_fields(draft: Draft, size: int) -> dict[str, Any]:
 def identifier_of(draft: Draft) -> str:
     """The identifier that was typed, or else the suggested one."""
     return draft.text("identifier").strip() or suggested_identifier(draft.id)
+
+
+def name_of(draft: Draft) -> str:
+    """What a draft is called in lists: its class word with the made-up word, by which two of one class differ."""
+    class_word = draft.text("class_word").strip()
+    return f"{class_word} \u201c{identifier_of(draft)}\u201d" if class_word else "No subject yet"
 
 
 def model_of(draft: Draft) -> str:

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from limner.core.accounts import Caller
 from limner.core.drafts import Draft
 from limner.core.requests import TrainRequest
-from limner.studio.adapter_files import training_of
+from limner.studio.adapter_files import step_of, training_of
 from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
 from limner.web.own_adapters import OwnAdapter, own_adapters, short_name
+from limner.web.rendering import since
+
+LONGEST_CHAIN = 20
+"""Trainings that go on from each other whose steps are counted."""
 
 
-def earlier_adapters(studio: Studio, caller: Caller, model: str, chosen: str) -> list[OwnAdapter]:
-    """The adapters that the caller trained for a model, and the chosen one."""
+@dataclass(frozen=True)
+class Offered:
+    """An adapter to go on from. value: its reference. name: with its step, where that is known. about: in words."""
+
+    value: str
+    name: str
+    about: str
+
+
+def earlier_adapters(studio: Studio, caller: Caller, model: str, chosen: str) -> list[Offered]:
+    """The adapters that the caller trained for a model, and the chosen one, each under a name of its own."""
     found = own_adapters(studio, caller, model, chosen)
-    if chosen and next(each for each in found if each.value == chosen).result is None:
-        request = training_of(studio.files, chosen)
-        name = "" if request is None else request.of_subject("{}")
-        found = [each for each in found if each.value != chosen] + [OwnAdapter(chosen, name or short_name(chosen))]
-    return found
+    offered = [_offered(studio, each) for each in found if each.value != chosen or each.result is not None]
+    if chosen and all(each.value != chosen for each in offered):
+        offered.append(Offered(chosen, name_with_step(studio, chosen), "The one that you chose."))
+    return offered
+
+
+def _offered(studio: Studio, adapter: OwnAdapter) -> Offered:
+    taught = "" if adapter.result is None else f"Taught {since(adapter.result.created)}."
+    return Offered(adapter.value, _with_step(adapter.name, step_of(studio.files, adapter.value)), taught)
+
+
+def name_with_step(studio: Studio, reference: str) -> str:
+    """The name of an adapter of which only the reference is known, by the words in its header."""
+    request = training_of(studio.files, reference)
+    name = "" if request is None else request.of_subject("{}")
+    return _with_step(name or short_name(reference), step_of(studio.files, reference))
+
+
+def _with_step(name: str, step: int | None) -> str:
+    return f"\u201c{name}\u201d" if step is None else f"\u201c{name}\u201d, step {step:,}"
 
 
 def may_continue(studio: Studio, caller: Caller, reference: str) -> bool:
@@ -30,6 +60,24 @@ def earlier_of(studio: Studio, draft: Draft) -> TrainRequest | None:
     """The training of the adapter that a draft goes on from; None if it begins anew."""
     adapter = draft.text("adapter").strip()
     return training_of(studio.files, adapter) if adapter else None
+
+
+def goes_on(studio: Studio, draft: Draft) -> str:
+    """What a draft goes on from, such as “sks cat”, step 150; "" if it begins anew."""
+    adapter = draft.text("adapter").strip()
+    return name_with_step(studio, adapter) if adapter and training_of(studio.files, adapter) else ""
+
+
+def learned_steps(studio: Studio, draft: Draft) -> int:
+    """How many steps the adapter has learned that a draft goes on from, with those of the adapters before it."""
+    total, adapter = 0, draft.text("adapter").strip()
+    for _ in range(LONGEST_CHAIN):
+        if not REFERENCE.fullmatch(adapter):
+            break
+        total += step_of(studio.files, adapter) or 0
+        request = training_of(studio.files, adapter)
+        adapter = "" if request is None else str(request.adapter or "")
+    return total
 
 
 def problem_with_adapter(earlier: TrainRequest | None, model: str) -> str:

@@ -18,9 +18,9 @@ from pydantic.fields import FieldInfo
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
 from limner.core.requests import Flag, Heading
-from limner.core.requests.request import MAX_PROMPT, ChoiceKind, Choices, Label, reference_kind_of
+from limner.core.requests.request import MAX_PROMPT, ChoiceKind, Choices, reference_kind_of
 from limner.studio.choices import choices
-from limner.web.wording import on_page
+from limner.web.wording import help_of, label_of
 
 Model = TypeVar("Model", bound=BaseModel)
 Control = Literal["text", "textarea", "number", "checkbox", "select", "image"]
@@ -231,7 +231,6 @@ def _field(
     hint, several = _inner(field.annotation)
     known = tuple(str(value) for value in get_args(hint)) if get_origin(hint) is Literal else ()
     listed: list[ChoiceKind] = [item.of for item in field.metadata if isinstance(item, Choices)]
-    label = next((item for item in field.metadata if isinstance(item, Label)), Label(_plain(name)))
     lengths = [item.max_length for item in field.metadata if isinstance(item, MaxLen)] if hint is str else []
     longest = max(lengths, default=None)
     if known or listed:
@@ -248,9 +247,9 @@ def _field(
     default = None if field.is_required() else field.get_default(call_default_factory=True)
     return FormField(
         name=name,
-        label=label.text,
+        label=label_of(name, field),
         term=name.replace("_", " "),
-        help=on_page(field.description or "", model),
+        help=help_of(field.description or "", model),
         control=control,
         required=field.is_required(),
         minimum=least,
@@ -299,11 +298,6 @@ def _bounds(field: FieldInfo, hint: Any) -> tuple[float | None, float | None]:
     if most is None and hint is int:
         most = next((item.lt - 1 for item in field.metadata if isinstance(item, Lt)), None)  # type: ignore[operator]
     return least, most  # type: ignore[return-value]
-
-
-def _plain(name: str) -> str:
-    text = name.replace("_", " ")
-    return text[:1].upper() + text[1:]
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -35,6 +35,11 @@ class OwnAdapter:
     name: str
     result: TrainedResult | None = None
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words by which it is called."""
+        return () if self.result is None else (self.result.say, *self.result.trigger_words)
+
 
 def trained_adapters(studio: Studio, caller: Caller, *, removed: bool = False) -> list[OwnAdapter]:
     """The newest adapters that the caller trained and whose files exist. removed: also those off the Library's list."""
@@ -69,9 +74,17 @@ def own_adapters(studio: Studio, caller: Caller, model: str, chosen: str = "") -
 
 
 def adapter_names(studio: Studio, caller: Caller) -> dict[str, str]:
-    """The names of the caller's newest adapters, also of removed ones, by the keys of images made with them."""
-    found = trained_adapters(studio, caller, removed=True)
-    return {key: each.name for each in found if each.result is not None for key in each.result.keys}
+    """The names of all adapters of the caller, by the keys of images made with them: trained ones, also those that were
+    taken off the list, and uploaded ones. Those that share a name also have the time when they were taught.
+    """
+    uploaded = studio.library.uploaded(caller.scope)
+    found = {each.reference.partition(":")[2]: each.says.name for each in uploaded if each.says.name}
+    trained = studio.library.names(caller.scope)
+    counts = Counter(each.name.casefold() for each in trained)
+    for each in reversed(trained):
+        name = each.name if counts[each.name.casefold()] < 2 else f"{each.name} ({moment(each.created)})"
+        found |= dict.fromkeys(each.keys, name)
+    return found
 
 
 def short_name(reference: str) -> str:

@@ -252,12 +252,13 @@ def _whole(value: Any) -> int | None:
     return number if 0 < number <= 10**9 else None
 
 
-def few_steps(settings: Mapping[str, Any], model: TrainingModel) -> str:
-    """That a training is much shorter than its model needs; "" if it is not."""
+def few_steps(settings: Mapping[str, Any], model: TrainingModel, learned: int = 0) -> str:
+    """That a training is much shorter than its model needs; "" if it is not. learned: steps of the adapter before."""
     steps = _whole(settings.get("steps"))
-    if steps is None or settings.get("epochs") or 2 * steps > model.steps:
+    if steps is None or settings.get("epochs") or 2 * (steps + learned) > model.steps:
         return ""
-    return f"{model.name} needs about {model.steps:,} steps; after {steps:,} it may not know your subject yet"
+    after = f"{steps:,}" if not learned else f"{steps + learned:,}, with the {learned:,} learned before,"
+    return f"{model.name} needs about {model.steps:,} steps; after {after} it may not know your subject yet"
 
 
 def duration(seconds: float) -> str:

@@ -17,8 +17,8 @@ from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.assets import FOREVER, STATIC, content_hash
 from limner.web.downloads import Downloads
+from limner.web.erasures import ErasureWorker, carry_out_erasures
 from limner.web.followers import follow_drafts
-from limner.web.gallery_erasures import Erasures, finish_erasures
 from limner.web.pages import (
     create,
     gallery,
@@ -61,9 +61,9 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
     app.state.downloads = Downloads(studio.fetch)
     for router in (*PAGES, assets):
         app.include_router(router, include_in_schema=False)
-    app.state.erasures = Erasures(studio.maintenance.erase)
+    app.state.erasures = ErasureWorker(studio.maintenance.erasures)
     follow_drafts(app)
-    finish_erasures(app)
+    carry_out_erasures(app)
     app.add_middleware(ErrorPagesMiddleware)
     app.add_middleware(PageHeadersMiddleware)
     return app

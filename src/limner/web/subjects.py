@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from limner.server.history import reference_of
 from limner.server.replies import ArtifactReply, url_of
 from limner.studio.adapter_files import AdapterFile, describe_adapter
 from limner.studio.images import Viewer
+from limner.studio.model_facts import adapter_fits
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 from limner.web.own_adapters import OwnAdapter, short_name, trained_adapters
@@ -36,7 +37,8 @@ SUBJECT, WEIGHT = "subject", "weight."
 @dataclass(frozen=True)
 class Subject:
     """An adapter as a chip. thumbnail: URL below the site's root, "" without one. base: the model it was made for.
-    taught: how long ago, "" where that is not known. file: whether it was uploaded.
+    taught: how long ago, "" where that is not known. file: whether it was uploaded. others: references of its other
+    checkpoints, with their steps.
     """
 
     reference: str
@@ -48,6 +50,7 @@ class Subject:
     weight: str = "1"
     taught: str = ""
     file: bool = False
+    others: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
     @property
     def least(self) -> float:
@@ -69,15 +72,27 @@ def subjects_of(studio: Studio, caller: Caller, view: Viewer) -> list[Subject]:
 def chosen(subjects: Iterable[Subject], adapters: Iterable[Any]) -> list[Subject]:
     """The subjects, with those that the values of the field `adapter` name marked as chosen.
 
-    A file that is not listed, such as one that was shared by its reference, becomes a subject of its own.
+    One of which another checkpoint is named uses that one. A file that is not listed, such as one that was shared by
+    its reference, becomes a subject of its own.
     """
     weights = dict(split_weight(str(each)) for each in adapters)
+    subjects = [_of_checkpoint(each, weights) for each in subjects]
     marked = [
         replace(each, chosen=True, weight=_shown(weights.pop(each.reference))) if each.reference in weights else each
         for each in subjects
     ]
     others = (Subject(name, short_name(name), (), "", "", True, _shown(weight)) for name, weight in weights.items())
     return [*others, *marked]
+
+
+def _of_checkpoint(subject: Subject, named: Iterable[str]) -> Subject:
+    """A subject with another one of its checkpoints in use, if that is named and the one in use is not."""
+    names = set(named)
+    other = next((each for each in subject.others if each in names), None)
+    if other is None or subject.reference in names:
+        return subject
+    step, taught = subject.others[other], subject.taught.partition(",")[0]
+    return replace(subject, reference=other, taught=f"{taught}, step {step}" if step else taught)
 
 
 def read_subjects(form: Sequence[tuple[str, str]]) -> list[str]:
@@ -93,6 +108,24 @@ def base_for(subjects: Iterable[Subject], values: Mapping[str, Any]) -> str | No
         return None
     names = {split_weight(str(each))[0] for each in values.get("adapter", ())}
     return next((each.base for each in subjects if each.reference in names and each.base), None)
+
+
+def misfit(subjects: Iterable[Subject], model: str) -> str:
+    """That chosen subjects cannot be used with a model, or with each other; "" if nothing is known against it."""
+    used = [each for each in subjects if each.chosen and each.base]
+    model = model or (used[0].base if used else "")
+    wrong = [each for each in used if not adapter_fits(each.base, model)]
+    found = (
+        f"{each.name} was {'made' if each.file else 'taught'} for {each.base}, not for {model}; choose {each.base} as "
+        f"the base model, or untick {each.name}"
+        for each in wrong
+    )
+    return "; ".join(found)
+
+
+def called(subjects: Iterable[Subject]) -> dict[str, tuple[str, ...]]:
+    """The names of the chosen subjects, with the words by which each is called."""
+    return {each.name: each.words for each in subjects if each.chosen}
 
 
 def submit_influence(state: ServerState, caller: Caller, image: GeneratedImage) -> Run:
@@ -143,7 +176,8 @@ def _trained(adapter: OwnAdapter, studio: Studio, view: Viewer) -> Subject:
         words=(word,) if word else (),
         base=result.header.base,
         thumbnail=thumbnail,
-        taught=since(result.created),
+        taught=f"{since(result.created)}, step {result.step} in use" if result.step else since(result.created),
+        others=result.others,
     )
 
 

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from limner.studio.maintenance import ErasureResult
 
 _REFERENCE = re.compile("(sha256|folder):")
+_ID = re.compile("[0-9]{1,9}")
 _AGE = re.compile(r"([0-9]{1,6})([hdw])")
 _HOURS = {"h": 1, "d": 24, "w": 7 * 24}
+IMAGE = "image:"
 SHOWN = 20
 """Most lines of each list that are printed."""
 
@@ -52,8 +54,8 @@ def erase(
     *what: Annotated[
         str,
         Parameter(
-            help="What to erase: the id of a run, sha256:HASH, folder:HASH, or owner:NAME for everything that the "
-            "account NAME owns."
+            help="What to erase: the id of a run, image:ID for one image of a run, sha256:HASH, folder:HASH, or "
+            "owner:NAME for everything that the account NAME owns."
         ),
     ],
     derived: Annotated[bool, Parameter(help="Also erase everything that was made with it.", negative=())] = False,
@@ -64,12 +66,21 @@ def erase(
 
     owners = [item.removeprefix("owner:") for item in what if item.startswith("owner:")]
     files = tuple(item for item in what if _REFERENCE.match(item))
-    runs = tuple(item for item in what if not item.startswith("owner:") and item not in files)
+    images = tuple(_image_id(item) for item in what if item.startswith(IMAGE))
+    runs = tuple(item for item in what if not item.startswith(("owner:", IMAGE)) and item not in files)
     if not what or len(owners) > 1 or "" in owners:
         raise LimnerError("nothing to erase is given" if not what else "give one owner", "see limner erase --help")
-    wanted = EraseSelection(runs=runs, references=files, owner=owners[0] if owners else None)
+    wanted = EraseSelection(runs=runs, images=images, references=files, owner=owners[0] if owners else None)
     done = Studio().maintenance.erase(wanted, derived=derived, dry=dry_run)
     _print_erasure(done, "would be erased" if dry_run else "erased")
+
+
+def _image_id(item: str) -> int:
+    """The id in image:ID."""
+    found = item.removeprefix(IMAGE)
+    if _ID.fullmatch(found) is None:
+        raise LimnerError(f"{found[:40]!r} is not the id of an image", "write image:75; `limner history` lists the ids")
+    return int(found)
 
 
 def prune(
@@ -103,8 +114,13 @@ def _print_erasure(done: ErasureResult, verb: str) -> None:
             print_line(f"{title} {item}")
         if len(items) > SHOWN:
             print_line(f"and {len(items) - SHOWN:,} more")
+    for image in done.images[:SHOWN]:
+        print_line(f"image {image}")
+    if len(done.images) > SHOWN:
+        print_line(f"and {len(done.images) - SHOWN:,} more")
     for path in done.left:
         print_line(f"not erased: {path}")
     orphans = f", {done.orphans:,} files that nothing referred to" if done.orphans else ""
     runs = len(done.runs) + len(done.derived)
-    print_line(f"{verb}: {runs:,} runs, {len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")
+    images = f"{len(done.images):,} image{'s' * (len(done.images) != 1)}, " if done.images else ""
+    print_line(f"{verb}: {runs:,} runs, {images}{len(done.files):,} files ({done.bytes / 1e6:,.1f} MB){orphans}")

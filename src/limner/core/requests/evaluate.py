@@ -107,8 +107,8 @@ class EvaluateRequest(TrialRequest):
     )
     suite: Annotated[Name | None, Heading.BASICS] = Field(
         default=None,
-        description="Prompts by name, in place of --prompt: pets, marketing, exam (the starter's), dreambench (with "
-        "--dataset).",
+        description="Prompts by name, in place of `prompt`: pets, marketing, exam (the starter's), dreambench (with "
+        "`dataset`).",
     )
     groups: Annotated[tuple[Group, ...], Heading.SUBJECT] = Field(
         default=(),
@@ -138,7 +138,7 @@ class EvaluateRequest(TrialRequest):
     )
     influence: bool | None = Field(
         default=None,
-        description="Rank training images by estimated usefulness; an error if --dataset is not the folder of the "
+        description="Rank training images by estimated usefulness; an error if `dataset` is not the folder of the "
         "training images (default: rank them if it is).",
     )
 

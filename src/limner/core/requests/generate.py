@@ -51,10 +51,10 @@ class GenerationSettings(Request):
         default=None,
         gt=0,
         le=1,
-        description="How far the result may differ from --image, up to 1 (default: 0.6, or 1 with a mask).",
+        description="How far the result may differ from `image`, up to 1 (default: 0.6, or 1 with a mask).",
     )
     mask: Annotated[Name | None, Refers("picture"), Label("Area to repaint")] = Field(
-        default=None, description="Mask of the size of --image; its white areas are generated again (inpainting)."
+        default=None, description="Mask of the size of `image`; its white areas are generated again (inpainting)."
     )
     control: Annotated[tuple[ControlUse, ...], Heading.CONTROL] = Field(
         default=(),
@@ -65,7 +65,7 @@ class GenerationSettings(Request):
     control_model: Annotated[tuple[Name, ...], Refers("model")] = Field(
         default=(),
         max_length=16,
-        description="ControlNet for each --control, in the same order (default: one that suits the model).",
+        description="ControlNet for each `control`, in the same order (default: one that suits the model).",
     )
     hires: Annotated[float | None, Label("Enlarge"), Heading.SECOND_PASS] = Field(
         default=None, gt=1, le=4, description="Enlarge each image this many times and add detail in a second pass."

@@ -174,7 +174,7 @@ class PrepareRequest(Request):
     )
     balance: Annotated[Literal["off", "weights", "sample"], Trait.AFTER_DECODING] = Field(
         default="off",
-        description="Balance the groups of --by: weights gives images sampling weights; sample leaves images of "
+        description="Balance the groups of `by`: weights gives images sampling weights; sample leaves images of "
         "large groups out.",
     )
     split: Annotated[Shares, Trait.AFTER_DECODING] = Field(

@@ -130,7 +130,7 @@ MAX_PROMPT = 20_000
 MAX_TEXT = 4_000_000
 """Most characters of all prompts of a request, with their placeholders filled in."""
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
-MODEL = "Base model: an alias (see `limner models`), a folder, a .safetensors file, or a Hugging Face id."
+MODEL = "Base model: a name such as starter or sdxl, a folder, a .safetensors file, or a Hugging Face id."
 VAE = "Autoencoder in place of the model's own: a folder, a .safetensors file, or a Hugging Face id."
 MAX_FIELDS = 200
 """Most fields of a value that are validated; no model has that many."""

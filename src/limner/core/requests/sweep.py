@@ -99,7 +99,7 @@ class SweepRequest(GenerationSettings):
         default=4,
         ge=1,
         le=1000,
-        description="Number of seeds, from --seed on; the same for every combination of values.",
+        description="Number of seeds, from `seed` on; the same for every combination of values.",
     )
     metric: Annotated[tuple[MetricUse, ...], Heading.SCORES, Choices("metrics")] = Field(
         default=(),

@@ -83,7 +83,7 @@ class TrainRequest(Request):
         Name, Flag(overrules=("learning_rate", "text_learning_rate")), Heading.BASICS, Choices("methods")
     ] = Field(
         default="lora",
-        description="Training method: lora, textual_inversion, pivotal or full. Each has flags of its own.",
+        description="Training method: lora, textual_inversion, pivotal or full. Each has options of its own.",
     )
     adapter: Annotated[
         Name | None,
@@ -94,7 +94,7 @@ class TrainRequest(Request):
         Heading.MODEL,
     ] = Field(
         default=None,
-        description="Adapter to go on from, a folder or .safetensors file that `limner train` made with the same "
+        description="Adapter to go on from, a folder or .safetensors file that a training made with the same "
         "method on the same base model; it keeps its rank and layers.",
     )
     options: Annotated[dict[OptionName, Any], Flag(hidden=True), AfterValidator(_small)] = Field(
@@ -108,7 +108,7 @@ class TrainRequest(Request):
         default=None, ge=1, le=10_000_000, description="Training steps (default: recommended for the model)."
     )
     epochs: Annotated[int | None, Flag(overrules=("steps",)), Heading.LENGTH] = Field(
-        default=None, ge=1, le=1_000_000, description="Training length in passes over the images, instead of --steps."
+        default=None, ge=1, le=1_000_000, description="Training length in passes over the images, instead of `steps`."
     )
     batch: Annotated[int | None, Label("Images per step")] = Field(
         default=None, ge=1, le=1024, description="Images per step (default: recommended for the model)."
@@ -138,7 +138,7 @@ class TrainRequest(Request):
         default=None,
         gt=0,
         le=10,
-        description="Learning rate of the text encoders (default: --learning-rate).",
+        description="Learning rate of the text encoders (default: `learning_rate`).",
     )
     schedule: Literal["constant", "cosine", "linear"] = Field(
         default="cosine", description="Learning rate schedule: constant, cosine or linear."
@@ -221,8 +221,7 @@ class TrainRequest(Request):
     checkpoint_every: int = Field(default=50, ge=1, description="Number of steps between checkpoints.")
     keep_checkpoints: Annotated[bool, Label("Keep every checkpoint"), Trait.LATER] = Field(
         default=False,
-        description="Also save the adapter of every checkpoint, in the result's folder `checkpoints`, to choose "
-        "another one later.",
+        description="Also save the adapter of every checkpoint, in the result's folder, to choose another one later.",
     )
     preview_prompt: tuple[Prompt, ...] = Field(
         default=(),
@@ -242,8 +241,8 @@ class TrainRequest(Request):
         default=None,
         ge=0,
         le=1,
-        description="Weight of subject fidelity in the score of --keep best, from 0 to 1; prompt fidelity has the "
-        "rest (default: 0.5).",
+        description="If `keep` is best, weight of subject fidelity in a checkpoint's score, from 0 to 1; prompt "
+        "fidelity has the rest (default: 0.5).",
     )
     trial_prompt: tuple[Prompt, ...] = Field(
         default=(),
@@ -254,10 +253,10 @@ class TrainRequest(Request):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="With --keep best, stop after this many checkpoints without improvement (default: 3).",
+        description="If `keep` is best, stop after this many checkpoints without improvement (default: 3).",
     )
     encoder: Annotated[Name | None, Refers("model")] = Field(
-        default=None, description="Network that scores checkpoints for --keep best (default: the starter's)."
+        default=None, description="If `keep` is best, network that scores checkpoints (default: the starter's)."
     )
     seed: Annotated[int, Heading.BASICS] = Field(default=42, ge=0, lt=2**63, description="Seed of everything random.")
     precision: Annotated[Precision, Heading.MEMORY] = Field(

@@ -23,7 +23,7 @@ class TrialRequest(Request):
         default=(), max_length=MAX_PROMPTS, description="Prompt to generate images for; may be repeated."
     )
     prompts: Annotated[Name | None, Refers("table"), Heading.GENERATING] = Field(
-        default=None, description="Text file with one prompt per line, instead of --prompt."
+        default=None, description="Text file with one prompt per line, instead of `prompt`."
     )
     count: Annotated[int, Heading.BASICS] = Field(
         default=4, ge=1, le=1000, description="Number of images for each prompt, with consecutive seeds."

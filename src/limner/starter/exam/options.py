@@ -16,7 +16,7 @@ class ExamOptions(Frozen):
     guidance: tuple[Annotated[float, Field(ge=0, le=100)], ...] = Field(
         default=(),
         description="Guidance scale; may be repeated "
-        "(default: 1.5, 3, 5, 7.5 and 12.5; with --personalise the model's).",
+        "(default: 1.5, 3, 5, 7.5 and 12.5; with `personalise` the model's).",
     )
     steps: int | None = Field(default=None, ge=1, le=1000, description="Denoising steps (default: the model's).")
     scheduler: Name | None = Field(default=None, description="Scheduler by name (default: the model's).")

@@ -43,11 +43,11 @@ from limner.web.create_flow import (
     form_page_of,
     results,
 )
-from limner.web.create_form import ADAPTER, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
+from limner.web.create_form import ADAPTER, FILES, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
 from limner.web.rendering import go, page, part, wants_part
-from limner.web.subjects import base_for, chosen, subjects_of, submit_influence
-from limner.web.uploads import FILE
+from limner.web.subjects import base_for, chosen, misfit, read_subjects, subjects_of, submit_influence
+from limner.web.uploads import FILE, texts_of
 
 COMPARED = 100
 """Runs that are searched for seeds that variations have used."""
@@ -69,7 +69,9 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
     submitted = await read_submitted(request, state, caller)
     shown = partial(_shown, state, caller, view, submitted)
     if submitted.redraw:
-        submitted.errors.clear()
+        submitted.errors = {
+            FILES[name].error if name in FILES else name: text for name, text in submitted.refused.items()
+        }
         return page(request, CREATE.template, **await run_sync(shown))
     run: Run | None = None
     if not submitted.errors:
@@ -77,6 +79,16 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
     if not submitted.errors:
         run, submitted.errors = await enqueued(body_model(KIND), submitted.values, partial(_submit, state, caller))
     return await answer(CREATE, request, (run, submitted.errors), shown)
+
+
+@router.post("/hints")
+async def show_hints(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
+    """Show what the form says before it is sent: words that the model does not know, and subjects that do not fit."""
+    texts = await texts_of(request)
+    values = read_form(KIND, texts)
+    values[ADAPTER] = [*values.get(ADAPTER, ()), *read_subjects(texts)]
+    shown = await run_sync(_form, state, caller, view, Submitted(values))
+    return part(request, "create.html", "hints", form=shown)
 
 
 @router.get("/words/{model}")
@@ -93,9 +105,12 @@ def show_words(request: Request, model: Annotated[str, PathParameter(max_length=
 async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
     """Show the request of the form as a command, as JSON and as Python."""
     submitted = await read_submitted(request, state, caller)
+    shown = partial(_shown, state, caller, view, submitted)
+    if submitted.refused:
+        return await answer(CREATE, request, (None, submitted.errors), shown)
     await run_sync(_complete, state, caller, view, submitted)
     texts = request_texts(KIND, submitted.values)
-    return await copied(CREATE, request, texts, partial(_shown, state, caller, view, submitted))
+    return await copied(CREATE, request, texts, shown)
 
 
 @router.post("/files")
@@ -236,9 +251,12 @@ async def _repeat(
 
 
 def _complete(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> None:
-    """Add what follows from other fields: the base model of a subject, and the size."""
+    """Add what follows from other fields: the base model of a subject, and the size. Subjects must fit the model."""
     if submitted.values.get(ADAPTER):
-        base = base_for(subjects_of(state.studio, caller, view), submitted.values)
+        subjects = chosen(subjects_of(state.studio, caller, view), submitted.values[ADAPTER])
+        if problem := misfit(subjects, submitted.values.get("model", "")):
+            submitted.errors[ADAPTER] = problem
+        base = base_for(subjects, submitted.values)
         if base is not None:
             submitted.values["model"] = base
     take_shape(submitted)
@@ -261,9 +279,13 @@ def _queue(
     return state.studio.enqueue(request, caller=caller, granted=state.granted, execution=execution, tags=tags)
 
 
+def _form(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> CreateForm:
+    subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
+    return create_form(submitted, subjects, state.settings.upload_bytes)
+
+
 def _shown(state: ServerState, caller: Caller, view: Viewer, submitted: Submitted) -> dict[str, Any]:
     """What the template needs."""
-    subjects = chosen(subjects_of(state.studio, caller, view), submitted.values.get(ADAPTER, ()))
-    form: CreateForm = create_form(submitted, subjects, state.settings.upload_bytes)
+    form = _form(state, caller, view, submitted)
     models = model_choices(state.studio, caller, form.named["model"].value)
     return {"form": form, "models": models, **results(CREATE, state, caller, view)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -18,16 +18,15 @@ from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ImageDep as AnyImageDep
-from limner.server.dependencies import StateDep, StudioDep
-from limner.server.dependencies import ViewDep as AnyViewDep
+from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep
 from limner.server.history import CollectionDep, reference_of, show_image
-from limner.server.problems import HTTPError
+from limner.server.problems import HTTPError, http_status
 from limner.server.replies import url_of
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
 from limner.studio.maintenance import EraseSelection
 from limner.studio.studio import Studio
+from limner.web.erasures import IMAGES, ErasureWorker, erased_text
 from limner.web.gallery import (
     GalleryQuery,
     Marks,
@@ -42,7 +41,6 @@ from limner.web.gallery import (
     settings_texts,
     tiles,
 )
-from limner.web.gallery_erasures import Erasures
 from limner.web.own_adapters import adapter_names
 from limner.web.rendering import go, page, part, wants_part
 
@@ -61,27 +59,17 @@ QueryDep = Annotated[GalleryQuery, Query()]
 Form = dict[str, list[str]]
 
 
-def _erasures(request: Request) -> Erasures:
-    return request.app.state.erasures
-
-
-async def current_view(view: AnyViewDep, request: Request) -> Viewer:
-    """Return what the caller sees in the gallery: all but what is being erased."""
-    erasures = _erasures(request)
-    return replace(view, hidden=erasures.hidden(), hidden_images=erasures.hidden_images())
-
-
-ViewDep = Annotated[Viewer, Depends(current_view)]
-
-
-def find_image(picture: AnyImageDep, view: ViewDep) -> GeneratedImage:
-    """Return the image that a path names; raises HTTPError (404) for one that is being erased."""
-    if picture.run in view.hidden or picture.id in view.hidden_images:
-        raise HTTPError(HTTPStatus.NOT_FOUND, f"image {picture.id} is being erased", "take it back in the gallery")
-    return picture
+def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
+    """Return the image that an address names; raises HTTPError (404) if the caller sees none."""
+    with http_status(HTTPStatus.NOT_FOUND, "it may have been erased; open the gallery again"):
+        return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
 
 
 ImageDep = Annotated[GeneratedImage, Depends(find_image)]
+
+
+def _worker(request: Request) -> ErasureWorker:
+    return request.app.state.erasures
 
 
 @router.get("")
@@ -93,6 +81,7 @@ def show_gallery(
     collections = studio.collections.list(view)
     collection = next((each for each in collections if each.id == query.collection), None)
     facets = studio.images.facets(view, query.conditions)
+    recorded = studio.maintenance.erasures
     names = adapter_names(studio, caller) if facets.adapters or query.adapter else {}
     return page(
         request,
@@ -109,8 +98,8 @@ def show_gallery(
         collections=collections,
         collection=collection,
         may_erase=caller.role.covers(Role.MAKER),
-        erasing=_erasures(request).of(caller.account),
-        problem=_erasures(request).problem(caller.account),
+        erasing=[(each, erased_text(each)) for each in recorded.list(caller.account, adapters=False)],
+        problem=_worker(request).problem(caller.account),
     )
 
 
@@ -241,17 +230,9 @@ def erase(
     ids = [image.id for image in images]
     selection = EraseSelection(images=tuple(ids), scope=caller.scope)
     planned = studio.maintenance.erase(selection, derived=True, dry=True)
-    going = [*planned.runs, *planned.derived]
     derived = [id for run in planned.derived for id in studio.images.of_run(view, run) if id not in ids]
     if not planned.derived or _last(form, "sure") == "derived":
-        _erasures(request).add(
-            caller.account,
-            selection,
-            derived=bool(planned.derived),
-            runs=going,
-            images=planned.images,
-            what=_were(len(ids) + len(derived)),
-        )
+        studio.maintenance.erasures.add(caller.account, selection, derived=bool(planned.derived), after=IMAGES)
         return _to_gallery(request, query)
     return page(
         request,
@@ -263,14 +244,14 @@ def erase(
         derived=len(planned.derived),
         more=len(derived),
         megabytes=planned.bytes / 1e6,
-        seconds=round(_erasures(request).seconds),
+        seconds=round(IMAGES.total_seconds()),
     )
 
 
 @router.post("/erase/undo")
-def undo_erasure(request: Request, caller: CallerDep, form: FormDep, query: QueryDep) -> Response:
+def undo_erasure(request: Request, studio: StudioDep, caller: CallerDep, form: FormDep, query: QueryDep) -> Response:
     """Take an erasure back."""
-    if _erasures(request).undo(caller.account, _last(form, "erasure")) is None:
+    if not studio.maintenance.erasures.undo(caller.account, _last(form, "erasure")):
         raise HTTPError(HTTPStatus.CONFLICT, "it is too late to take this back", "the images are erased")
     return _to_gallery(request, query)
 
@@ -413,10 +394,6 @@ def _chosen(form: Form, most: int, least: int = 1) -> list[int]:
         number = f"{_chosen_text(len(ids))} chosen"
         raise LimnerError(number, f"choose {least} to {most:,}" if least > 1 or ids else "choose at least one")
     return ids
-
-
-def _were(count: int) -> str:
-    return "1 image was" if count == 1 else f"{count:,} images were"
 
 
 def _chosen_text(count: int) -> str:

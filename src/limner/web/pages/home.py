@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from limner.core.accounts import Caller
 from limner.core.drafts import Draft
 from limner.core.execution import Execution
-from limner.core.feedback import ImageQuery
+from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
 from limner.server.demo import PROMPT, TAG, show_example, teach_example
@@ -27,6 +28,7 @@ from limner.server.runs import count_stream
 from limner.studio.images import Viewer
 from limner.studio.runs import QUEUE
 from limner.web.cards import job_cards
+from limner.web.drafts import name_of
 from limner.web.live import PartNow, stream_part
 from limner.web.pages.create import PREVIEW_EVERY
 from limner.web.rendering import go, page, part, part_text, wants_part
@@ -34,9 +36,21 @@ from limner.web.subjects import subjects_of
 from limner.web.views import ImageView, open_runs
 
 EXAMPLE = "a photo of a corgi on the beach at sunset"
-NEWEST, RECENT, DRAFTS = 12, 20, 3
+NEWEST, RECENT, DRAFTS = 40, 20, 3
+"""How many images, ended jobs and drafts are looked at."""
+TILES, FEW = 12, 2
+"""Most tiles of newest images, and up to how many of them the newest example is shown large."""
 SEEDS = 2**31
 router = APIRouter()
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The newest image of a job, and how many of its images are among the newest. place: where all of them are."""
+
+    image: ImageView
+    count: int
+    place: str
 
 
 @router.get("/")
@@ -61,7 +75,7 @@ async def stream_home(
     def read() -> PartNow:
         shown = _shown(state, caller, view)
         render = partial(part_text, request, "home.html", "now", **shown)
-        return PartNow((shown["jobs"], shown["images"]), render, open=shown["working"], moving=False)
+        return PartNow((shown["jobs"], shown["tiles"]), render, open=shown["working"], moving=False)
 
     async for event in stream_part(state, "#now", read):
         yield event
@@ -104,24 +118,39 @@ async def _started(request: Request, state: ServerState, caller: Caller, view: V
 def _shown(state: ServerState, caller: Caller, view: Viewer) -> dict[str, Any]:
     """What the template needs."""
     studio = state.studio
-    images = [
-        ImageView(url_of(reference_of(each)), each.request.prompt, each.fact("width"), each.fact("height"))
-        for each in studio.images.list(view, ImageQuery(limit=NEWEST))
-    ]
+    images = studio.images.list(view, ImageQuery(limit=NEWEST))
+    tiles = _tiles(images)
     waiting = open_runs(studio, caller)
     ended = studio.runs.list(RECENT, None, None, None, QUEUE, caller.scope)
     examples = [run for run in ended if run.status.ended and TAG in run.tags and run.status is not Status.CANCELLED]
     taught = subjects_of(studio, caller, view)
+    drafts = studio.drafts.list(caller.account, RECENT, begun=True)
     return {
         "jobs": job_cards(studio, view, [*waiting, *_newest_of_each(examples)]),
         "working": bool(waiting),
         "started": "",
-        "drafts": [each for each in studio.drafts.list(caller.account) if _unfinished(each)][:DRAFTS],
-        "images": images,
+        "drafts": [(each, name_of(each)) for each in drafts if _unfinished(each)][:DRAFTS],
+        "tiles": tiles[:TILES],
+        "few": len(tiles) <= FEW,
         "example": EXAMPLE,
         "first_image": not images and not any(run.request.kind == "generate" for run in waiting),
         "first_subject": not taught and not any(run.request.kind == "train" for run in waiting),
     }
+
+
+def _tiles(images: Sequence[GeneratedImage]) -> list[Tile]:
+    """Images as tiles, one for each job."""
+    found: dict[str, list[GeneratedImage]] = {}
+    for each in images:
+        found.setdefault(each.run, []).append(each)
+    return [
+        Tile(
+            ImageView(url_of(reference_of(first)), first.request.prompt, first.fact("width"), first.fact("height")),
+            1 + len(others),
+            f"/runs/{run}" if others else f"/gallery/{first.id}",
+        )
+        for run, (first, *others) in found.items()
+    ]
 
 
 def _unfinished(draft: Draft) -> bool:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller, Role
@@ -22,10 +22,10 @@ from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.studio.images import Viewer
 from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter
-from limner.studio.maintenance import EraseSelection, ErasureResult, InUse, RunInProgress
+from limner.studio.maintenance import EraseSelection, Erasure, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
 from limner.web.downloads import Busy, Downloads
-from limner.web.gallery_erasures import Erasures
+from limner.web.erasures import ADAPTERS, ErasureWorker, erased_text
 from limner.web.jobs import moment, use_path
 from limner.web.rendering import go, page, part, wants_part
 from limner.web.titles import kind_text, title_of
@@ -84,16 +84,15 @@ class ModelView:
     warning: bool
 
 
-def find_result(run: RunDep, studio: StudioDep, request: Request) -> TrainedResult:
-    """Return what a training run made; raises HTTPError (404) if that is nothing, or is being deleted."""
+def find_result(run: RunDep, studio: StudioDep) -> TrainedResult:
+    """Return what a training run made; raises HTTPError (404) if that is nothing, or is deleted."""
     try:
-        if run.id in _erasures(request).hidden():
-            raise LimnerError("it is being deleted", "take that back in the Library")
         return studio.library.get(run)
     except LimnerError as error:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, error.remedy) from error
 
 
+ErasureId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 ResultDep = Annotated[TrainedResult, Depends(find_result)]
 
 
@@ -105,27 +104,45 @@ def show_library(
     view: ViewDep,
     before: Annotated[str | None, Query(max_length=64)] = None,
     removed: Annotated[str, Query(max_length=64)] = "",
+    deleted: Annotated[str, Query(max_length=16)] = "",
 ) -> HTMLResponse:
-    """Show what was trained, newest first. removed: a run whose result was just left out of the list."""
+    """Show what was trained, newest first. removed: a run whose result was just left out of the list. deleted: the
+    erasure of one that was just deleted.
+    """
     if before is not None:
         find_run(before, state, caller)
-    found = state.studio.library.list(SHOWN + 1, caller.scope, before, _erasures(request).hidden())
+    found = state.studio.library.list(SHOWN + 1, caller.scope, before)
     results = [_result_view(state.studio, view, caller, result) for result in found[:SHOWN]]
     library, known = state.studio.library, {result.reference for result in found}
-    off = library.list(SHOWN, caller.scope, None, _erasures(request).hidden(), removed=True) if before is None else []
+    off = library.list(SHOWN, caller.scope, removed=True) if before is None else []
     uploaded = library.uploaded(caller.scope, known | {each.reference for each in off}) if before is None else []
+    waiting = state.studio.maintenance.erasures.list(caller.scope, adapters=True) if before is None else []
     older = found[SHOWN - 1].run.id if len(found) > SHOWN else ""
     return page(
         request,
         "library.html",
         results=results,
         older=older,
-        erasing=_erasures(request).of(caller.account),
-        problem=_erasures(request).problem(caller.account),
+        bin=[_deleted_view(each, caller) for each in reversed(waiting)],
+        bin_size=size_text(sum(each.bytes for each in waiting)),
+        deleted=next((erased_text(each) for each in waiting if each.id == deleted), ""),
+        deleted_id=deleted,
+        days=ADAPTERS.days,
+        problem=_worker(request).problem(caller.account),
         removed=_removed(state, caller, removed),
         off=[(each.run.id, each.name, moment(each.created)) for each in off],
         uploaded=[_uploaded_view(each) for each in uploaded],
     )
+
+
+def _deleted_view(erasure: Erasure, caller: Caller) -> dict[str, str]:
+    """A deleted adapter that can still be put back, as the library shows it."""
+    images = f"{erasure.images:,} image{'' if erasure.images == 1 else 's'}" if erasure.images else ""
+    days = max(1, round(erasure.seconds / 86400))
+    left = f"deleted for good in {days} day{'' if days == 1 else 's'}"
+    owner = f"by {erasure.account}" if caller.scope is None and erasure.account else ""
+    note = " · ".join(part for part in (images, size_text(erasure.bytes), left, owner) if part)
+    return {"id": erasure.id, "name": erasure.name, "note": note}
 
 
 def _uploaded_view(adapter: UploadedAdapter) -> dict[str, str]:
@@ -192,14 +209,26 @@ def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
     return go(request, "/library")
 
 
-@router.post("/undo")
-async def undo(request: Request, caller: CallerDep) -> Response:
-    """Take a deletion back."""
-    async with request.form(max_files=0, max_fields=4) as form:
-        erasure = str(form.get("erasure", ""))
-    if _erasures(request).undo(caller.account, erasure) is None:
-        raise HTTPError(HTTPStatus.CONFLICT, "it is too late to take this back", "it is deleted")
+@router.post("/deleted/{erasure}/restore")
+def put_back(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
+    """Put a deleted adapter back, with all that was made with it."""
+    if not studio.maintenance.erasures.undo(caller.scope, erasure):
+        raise _gone()
     return go(request, "/library")
+
+
+@router.post("/deleted/{erasure}/erase")
+def erase_now(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
+    """Delete for good what would be deleted later."""
+    deleted = {each.id: each for each in studio.maintenance.erasures.list(caller.scope, adapters=True)}
+    if erasure not in deleted:
+        raise _gone()
+    _worker(request).carry_out(erasure, deleted[erasure].account)
+    return go(request, "/library")
+
+
+def _gone() -> HTTPError:
+    return HTTPError(HTTPStatus.NOT_FOUND, "it is not among what was deleted", "it was put back, or deleted for good")
 
 
 @router.get("/trained/{run_id}/delete")
@@ -212,17 +241,14 @@ def ask_to_delete(
 
 @router.post("/trained/{run_id}/delete")
 def delete(request: Request, studio: StudioDep, result: ResultDep, view: ViewDep, caller: CallerDep) -> Response:
-    """Delete an adapter with all that was made with it, in some seconds."""
+    """Delete an adapter with all that was made with it; it can be put back for some days."""
     selection = _selection(result, caller)
+    erasures = studio.maintenance.erasures
     try:
-        erased = studio.maintenance.erase(selection, derived=True, dry=True)
+        made = erasures.add(caller.account, selection, derived=True, after=ADAPTERS, name=result.name)
     except (InUse, RunInProgress):
         return _delete_page(request, studio, view, caller, result)
-    images = _images_of(studio, _others(result, erased))
-    more = f" and {images} image{'s' if images > 1 else ''} were" if images else " was"
-    going = {result.run.id, *erased.runs, *erased.derived}
-    _erasures(request).add(caller.account, selection, derived=True, runs=going, what=f"{result.name}{more}")
-    return go(request, "/library")
+    return go(request, f"/library?deleted={made.id}")
 
 
 @router.get("/models")
@@ -282,7 +308,7 @@ def dismiss_download(request: Request, caller: AdminDep) -> Response:
     return go(request, "/library/models")
 
 
-def _erasures(request: Request) -> Erasures:
+def _worker(request: Request) -> ErasureWorker:
     return request.app.state.erasures
 
 
@@ -382,6 +408,7 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         ("Base model", header.base),
         ("Method", f"{header.method}{rank}"),
         ("Trained", moment(result.created)),
+        ("Checkpoint", f"step {result.step}" if result.step else ""),
         ("Size", "" if result.bytes is None else size_text(result.bytes)),
         ("Licence", header.licence),
         ("Training images", "" if header.images is None else str(header.images)),
@@ -419,7 +446,7 @@ def _small(image: GeneratedImage) -> str:
 
 
 def _selection(result: TrainedResult, caller: Caller) -> EraseSelection:
-    references = (result.reference,) if result.reference else ()
+    references = tuple(each for each in (result.reference, *result.others) if each)
     return EraseSelection(runs=(result.run.id,), references=references, scope=caller.scope)
 
 
@@ -454,7 +481,7 @@ def _delete_page(request: Request, studio: Studio, view: Viewer, caller: Caller,
         images=_images_of(studio, others),
         made=[(_small(image), image.request.prompt) for image in _made_with(studio, view, result, LISTED)],
         left=erased.left,
-        seconds=round(_erasures(request).seconds),
+        days=ADAPTERS.days,
         size=size_text(erased.bytes),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -10,28 +11,36 @@ from typing import Any
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
+from pydantic import ValidationError
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
+from limner.core.requests import AdapterUse
 from limner.core.runs import Run
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.marketing import MarketingRequest, marketing_body, submit_marketing
 from limner.server.profile import Profile
+from limner.studio.adapter_files import training_of
+from limner.studio.files import REFERENCE
 from limner.studio.images import Viewer
+from limner.studio.model_facts import prompt_problem
 from limner.web.base_models import require_model
 from limner.web.create_flow import MARKETING, PREVIEW_EVERY, answer, copied, enqueued, results
 from limner.web.forms import as_command, as_json, as_python, model_form_fields, problem_at, validated_model
+from limner.web.own_adapters import adapter_names, short_name
 from limner.web.rendering import page, part, wants_part
 from limner.web.shapes import shapes_of
-from limner.web.uploads import Texts, submitted
+from limner.web.uploads import REMOVE, Texts, refused_in, submitted, texts_of
 
 LABELS = {"base_image_url": "Image to start from", "count": "How many", "seed": "Variation number"}
 HELPS = {
     "base_image_url": "The result keeps its composition. The image is stored here.",
-    "industry": "Adds words to the prompt, and selects an adapter.",
+    "industry": "Adds words to the prompt, and uses what was taught for it.",
     "style": "Selects the words around the prompt.",
 }
+WORDS_OF = "words_of"
+"""The field of a form that says which industry's words stood in it."""
 router = APIRouter(prefix="/create/marketing")
 
 
@@ -54,12 +63,19 @@ def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDe
 
 @router.post("/adapters")
 async def show_adapters(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
-    """Show the adapters of the industry."""
+    """Show the words that the industry adds, and its adapters."""
     typed, errors = await submitted(request, state, caller)
-    shown = await run_sync(_shown, state, caller, view, _values(typed), errors)
+    shown = await run_sync(_shown, state, caller, view, _values(typed), errors, refused_in(typed))
     if wants_part(request):
-        return part(request, MARKETING.template, "adapters", **shown)
+        return part(request, MARKETING.template, "industry_changed", **shown)
     return page(request, MARKETING.template, **shown)
+
+
+@router.post("/hints")
+async def show_hints(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
+    """Show the whole prompt, and the words in it that the model does not know."""
+    values = _values(await texts_of(request))
+    return part(request, MARKETING.template, "hints", **await run_sync(_shown, state, caller, view, values, {}))
 
 
 @router.post("")
@@ -68,9 +84,11 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
     typed, errors = await submitted(request, state, caller)
     values = _values(typed)
     run: Run | None = None
-    if ("remove", "base_image_url") in typed:
-        values.pop("base_image_url", None)
-        return page(request, MARKETING.template, **await run_sync(_shown, state, caller, view, values, {}))
+    removed = {value for name, value in typed if name == REMOVE}
+    if removed:
+        values = {name: value for name, value in values.items() if name not in removed}
+        shown = partial(_shown, state, caller, view, values, errors, refused_in(typed))
+        return page(request, MARKETING.template, **await run_sync(shown))
     if not errors:
 
         def queue(call: MarketingRequest) -> Run:
@@ -78,7 +96,8 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
             return submit_marketing(state, call, caller=caller, http_request=request, preview_every=PREVIEW_EVERY)
 
         run, errors = await enqueued(MarketingRequest, values, queue)
-    return await answer(MARKETING, request, (run, errors), partial(_shown, state, caller, view, values, errors))
+    shown = partial(_shown, state, caller, view, values, errors, refused_in(typed))
+    return await answer(MARKETING, request, (run, errors), shown)
 
 
 @router.post("/copy")
@@ -89,7 +108,7 @@ async def copy(request: Request, state: StateDep, caller: CallerDep, view: ViewD
     texts: list[tuple[str, str]] = []
     if not errors:
         texts, errors = await run_sync(_texts, state, caller, request, values)
-    shown = partial(_shown, state, caller, view, values, errors)
+    shown = partial(_shown, state, caller, view, values, errors, refused_in(typed))
     if errors:
         return await answer(MARKETING, request, (None, errors), shown)
     return await copied(MARKETING, request, texts, shown)
@@ -120,13 +139,26 @@ def _texts(
 
 
 def _values(typed: Texts) -> dict[str, str]:
-    return {name: value for name, value in typed if value.strip() and name in MarketingRequest.model_fields}
+    """The fields of a call. The words of an industry count, empty ones too, if they were shown for the chosen one."""
+    given = dict(typed)
+    values = {name: value for name, value in typed if value.strip() and name in MarketingRequest.model_fields}
+    shown_for = given.get(WORDS_OF)
+    if shown_for is not None:
+        values.pop("words", None)
+        if shown_for == given.get("industry"):
+            values["words"] = given.get("words", "").strip()
+    return values
 
 
 def _shown(
-    state: ServerState, caller: Caller, view: Viewer, values: dict[str, str], errors: dict[str, str]
+    state: ServerState,
+    caller: Caller,
+    view: Viewer,
+    values: dict[str, str],
+    errors: dict[str, str],
+    refused: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What the templates need: the form, and its jobs."""
+    """What the templates need: the form, and its jobs. refused: why files were."""
     profile = state.profile
     fields = {field.name: field for field in model_form_fields(MarketingRequest, values, errors)}
     for name, field in fields.items():
@@ -137,25 +169,58 @@ def _shown(
     ):
         fields[name] = replace(fields[name], control="select", known=tuple(known), placeholder=usual)
     fields["base_image_url"] = replace(fields["base_image_url"], control="image")
+    industry = values.get("industry", "")
+    own = _words(profile, industry)
+    words = values.get("words", own or "")
+    model = str((profile.picture if "base_image_url" in values else profile.text).request.get("model", "starter"))
+    used = [] if own is None else profile.adapters(industry, values.get("base_image_url"))
+    names = adapter_names(state.studio, caller)
+    whole = _whole(profile, values, words)
     return {
         "fields": fields,
+        "refused": (refused or {}).get("base_image_url", ""),
+        "known_industry": own is not None,
+        "model": model,
+        "whole": whole,
+        "unknown": prompt_problem(model, whole, {_name(each, names): _called(state, each) for each in used}),
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
-        "industry": values.get("industry", ""),
-        "words": _words(profile, values.get("industry", "")),
-        "adapters": _adapters(state, view, values.get("industry")),
+        "industry": industry,
+        "words": words,
+        "adapters": _adapters(state, view, values.get("industry"), names),
         "shapes": shapes_of(state.profile.text.request.get("model", "starter")),
         "limit": state.settings.upload_bytes,
         **results(MARKETING, state, caller, view),
     }
 
 
-def _words(profile: Profile, industry: str) -> str:
-    """The words that an industry adds to the prompt; none for an unknown one."""
+def _words(profile: Profile, industry: str) -> str | None:
+    """The words that an industry adds to the prompt; None for an unknown one."""
     wanted = industry.strip().casefold()
-    return next((each.words for name, each in profile.industries.items() if name.casefold() == wanted), "") or ""
+    return next((each.words for name, each in profile.industries.items() if name.casefold() == wanted), None)
 
 
-def _adapters(state: ServerState, view: Viewer, industry: str | None) -> list[RatedAdapter]:
+def _whole(profile: Profile, values: Mapping[str, str], words: str) -> str:
+    """The prompt that the model gets; empty where there is none yet."""
+    prompt = values.get("prompt", "")
+    try:
+        style = values.get("style") or profile.default_style
+        return profile.request(prompt, None, style, words=words).prompt if prompt else ""
+    except (LimnerError, ValidationError):  # which the form says once it is sent
+        return ""
+
+
+def _name(adapter: AdapterUse, names: Mapping[str, str]) -> str:
+    """The name of an adapter of the profile."""
+    return names.get(adapter.path.rpartition(":")[2]) or short_name(adapter.path)
+
+
+def _called(state: ServerState, adapter: AdapterUse) -> tuple[str, ...]:
+    """The words by which an adapter of the profile is called, as far as its file states its training."""
+    training = training_of(state.studio.files, adapter.path) if REFERENCE.fullmatch(adapter.path) else None
+    return () if training is None else (training.identifier or "", training.class_word)
+
+
+def _adapters(state: ServerState, view: Viewer, industry: str | None, names: Mapping[str, str]) -> list[RatedAdapter]:
     """The adapters of an industry, with the ratings that the viewer sees; none for an unknown industry."""
     profile = state.profile
     if industry is None or industry.strip().casefold() not in {name.casefold() for name in profile.industries}:
@@ -163,8 +228,9 @@ def _adapters(state: ServerState, view: Viewer, industry: str | None) -> list[Ra
     known = {each.name: each for each in state.studio.feedback.summary(view, "adapter", industry.strip().casefold())}
     found: list[RatedAdapter] = []
     for use, image in (("from a prompt", None), ("from an image", "picture")):
-        for number, adapter in enumerate(profile.adapters(industry, image), 1):
+        for adapter in profile.adapters(industry, image):
             rated = known.get(adapter.path)
-            name = f"Adapter {number} ({adapter.path.rpartition(':')[2][:8]})"
-            found.append(RatedAdapter(name, use, rated.ratings if rated else 0, rated.mean if rated else None))
+            found.append(
+                RatedAdapter(_name(adapter, names), use, rated.ratings if rated else 0, rated.mean if rated else None)
+            )
     return found

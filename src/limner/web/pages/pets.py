@@ -24,13 +24,14 @@ from limner.server.dependencies import ServerState, StateDep, ViewDep
 from limner.server.pets import pets_request, submit_pets
 from limner.server.problems import HTTPError
 from limner.studio.images import Viewer
+from limner.studio.model_facts import prompt_problem
 from limner.studio.pets import draws_pets, pet_catalogue, pet_drawing
 from limner.web.assets import FOREVER
 from limner.web.base_models import model_choices, require_model
 from limner.web.cards import recent_runs
 from limner.web.create_flow import PETS, PREVIEW_EVERY, SEARCHED, Found, answer, copied, enqueued, results
 from limner.web.forms import as_json, as_python, model_command, model_form_fields, problem_at, validated_model
-from limner.web.own_adapters import own_adapters, stored
+from limner.web.own_adapters import OwnAdapter, own_adapters, stored
 from limner.web.pets_form import PetsForm, read_pets_form
 from limner.web.rendering import page, part, wants_part
 from limner.web.shapes import shapes_of
@@ -65,7 +66,13 @@ def show_drawing(model: Name, species: Name, breed: Name) -> Response:
 @router.post("/prompt")
 async def show_prompt(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show the prompt that the choices give."""
-    return await _refresh(request, state, caller, view, "prompt_field")
+    return await _refresh(request, state, caller, view, "prompt_changed")
+
+
+@router.post("/hints")
+async def show_hints(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
+    """Show what is to be said of the prompt: words that the model does not know, and that choices do not change it."""
+    return await _refresh(request, state, caller, view, "hints")
 
 
 @router.post("/species")
@@ -172,18 +179,26 @@ def _shown(state: ServerState, caller: Caller, view: Viewer, typed: Texts, error
         except LimnerError as error:
             errors.setdefault("adapter", str(error))
     fields = {field.name: field for field in model_form_fields(PetsCall, form.plain, errors)}
+    adapters = own_adapters(state.studio, caller, form.model, form.adapter)
     return {
         "form": form,
         "fields": fields,
         "errors": errors,
         "problem": "; ".join(text for name, text in errors.items() if name not in fields),
         "made": made,
+        "unknown": prompt_problem(form.model, form.edited or made, _called(adapters, form)),
         "models": model_choices(state.studio, caller, form.model, own=False),
-        "adapters": own_adapters(state.studio, caller, form.model, form.adapter),
+        "adapters": adapters,
         "drawn": draws_pets(form.model),
         "pictures": _pictures(state, caller, view, form),
         "shapes": shapes_of(form.model),
     }
+
+
+def _called(adapters: list[OwnAdapter], form: PetsForm) -> dict[str, tuple[str, ...]]:
+    """The name of the chosen adapter, with the words by which it is called."""
+    typed = form.values.get("identifier", "")
+    return {each.name: (*each.words, typed) for each in adapters if each.value == form.adapter}
 
 
 def _pictures(state: ServerState, caller: Caller, view: Viewer, form: PetsForm) -> dict[str, str]:

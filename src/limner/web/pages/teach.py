@@ -14,7 +14,7 @@ from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller
-from limner.core.drafts import Draft, Value
+from limner.core.drafts import DELETED, RESTORE, Draft, Value
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.runs import Status
 from limner.server.auth import CallerDep
@@ -31,6 +31,7 @@ from limner.studio.model_facts import (
     training_models,
 )
 from limner.studio.runs import QUEUE
+from limner.web.caption_words import captions_without
 from limner.web.drafts import (
     STEPS,
     Base,
@@ -40,9 +41,18 @@ from limner.web.drafts import (
     image_views,
     merged,
     model_of,
+    name_of,
     next_step,
 )
-from limner.web.earlier import earlier_adapters, earlier_of, may_continue, other_words, problem_with_adapter
+from limner.web.earlier import (
+    earlier_adapters,
+    earlier_of,
+    goes_on,
+    learned_steps,
+    may_continue,
+    other_words,
+    problem_with_adapter,
+)
 from limner.web.forms import FormField, read_form
 from limner.web.own_adapters import stored
 from limner.web.recipes import (
@@ -67,14 +77,16 @@ from limner.web.views import run_views
 DraftId = Annotated[str, PathParameter(pattern="^[a-z0-9]{12}$")]
 MOST_FIELDS = 600
 TRAININGS = 12
+LISTED = 24
+"""Drafts on a page of the list."""
 NO_IMAGES = f"folder:{'0' * 64}"
 """A reference that stands for images that are not chosen yet, to check the other settings."""
 NO_CLASS = "\u201cWhat is it?\u201d is empty; write what the photos show, such as dog"
 router = APIRouter(prefix="/teach")
 
 
-def find_draft(draft_id: DraftId, state: StateDep, caller: CallerDep) -> Draft:
-    """The caller's draft with an id; raises HTTPError (404) if it has none."""
+def find_any_draft(draft_id: DraftId, state: StateDep, caller: CallerDep) -> Draft:
+    """The caller's draft with an id, also a deleted one; raises HTTPError (404) if it has none."""
     try:
         return state.studio.drafts.get(caller.account, draft_id)
     except Unavailable:
@@ -83,12 +95,22 @@ def find_draft(draft_id: DraftId, state: StateDep, caller: CallerDep) -> Draft:
         raise HTTPError(HTTPStatus.NOT_FOUND, error.problem, error.remedy) from error
 
 
+AnyDraftDep = Annotated[Draft, Depends(find_any_draft)]
+
+
+def find_draft(draft: AnyDraftDep) -> Draft:
+    """The caller's draft with an id; raises HTTPError (410) for one that was deleted, perhaps in another tab."""
+    if draft.choices.removed:
+        raise HTTPError(HTTPStatus.GONE, DELETED, RESTORE)
+    return draft
+
+
 DraftDep = Annotated[Draft, Depends(find_draft)]
 
 
 def left_at(studio: Any, draft: Draft, step: str) -> Draft:
-    """The draft, for which it is recorded that its owner looks at a step."""
-    if draft.choices.step == step:
+    """The draft, for which it is recorded that its owner looks at a step. Looking alone puts nothing into a draft."""
+    if draft.choices.step == step or draft.empty:
         return draft
     return studio.drafts.change(draft.owner, draft.id, lambda before: before.with_choices(step=step))
 
@@ -100,15 +122,29 @@ def shown_with(draft: Draft, step: str, **values: Any) -> dict[str, Any]:
 
 @router.get("")
 def show_list(
-    request: Request, studio: StudioDep, caller: CallerDep, deleted: Annotated[str, Query(max_length=12)] = ""
+    request: Request,
+    studio: StudioDep,
+    caller: CallerDep,
+    deleted: Annotated[str, Query(max_length=12)] = "",
+    skip: Annotated[int, Query(ge=0, le=100_000)] = 0,
 ) -> HTMLResponse:
-    """Show the account's drafts and trainings."""
-    drafts = studio.drafts.list(caller.account)
-    known = {run for draft in drafts for run in (draft.choices.train, *draft.choices.trainings)}
+    """Show a page of the account's drafts, and its trainings. skip: how many newer drafts there are."""
+    found = studio.drafts.list(caller.account, LISTED + 1, skip, begun=True)
+    drafts = [draft for draft in found[:LISTED] if not draft.empty]
+    gone = studio.drafts.list(caller.account, LISTED, removed=True)
     runs = studio.runs.list(TRAININGS, KIND, None, None, QUEUE, caller.scope)
+    known = studio.drafts.trainings(caller.account) if runs else ()
     jobs = run_views(studio, [run for run in runs if run.id not in known])
-    rows = [(draft, next_step(draft), _state(studio, draft)) for draft in drafts]
-    return page(request, "teach.html", rows=rows, jobs=jobs, deleted=deleted)
+    return page(
+        request,
+        "teach.html",
+        rows=[(draft, name_of(draft), next_step(draft), _state(studio, draft)) for draft in drafts],
+        jobs=jobs,
+        deleted=deleted,
+        gone=[(draft, name_of(draft)) for draft in gone if not draft.empty],
+        newer=max(0, skip - LISTED) if skip else None,
+        older=skip + LISTED if len(found) > LISTED else None,
+    )
 
 
 def _state(studio: Any, draft: Draft) -> str:
@@ -151,16 +187,23 @@ def show_draft(request: Request, draft: DraftDep) -> Response:
 
 
 @router.post("/{draft_id}/delete")
-def delete_draft(request: Request, draft: DraftDep, studio: StudioDep) -> Response:
+def delete_draft(request: Request, draft: AnyDraftDep, studio: StudioDep) -> Response:
     """Delete a draft; it can be restored for a day."""
+    under_way = HTTPError(HTTPStatus.CONFLICT, "a training of this draft is under way", "stop it first")
     if studio.drafts.under_way(draft):
-        raise HTTPError(HTTPStatus.CONFLICT, "a training of this draft is under way", "stop it first")
-    studio.drafts.change(draft.owner, draft.id, lambda before: before.with_choices(removed=True))
+        raise under_way
+
+    def remove(before: Draft) -> Draft:
+        if before.choices.waits:  # it was started just now
+            raise under_way
+        return before if before.choices.removed else before.with_choices(removed=True)
+
+    studio.drafts.change(draft.owner, draft.id, remove)
     return go(request, f"/teach?deleted={draft.id}")
 
 
 @router.post("/{draft_id}/restore")
-def restore_draft(request: Request, draft: DraftDep, studio: StudioDep) -> Response:
+def restore_draft(request: Request, draft: AnyDraftDep, studio: StudioDep) -> Response:
     """Undo the deletion of a draft."""
     studio.drafts.change(draft.owner, draft.id, lambda before: before.with_choices(removed=False))
     return go(request, "/teach")
@@ -208,7 +251,7 @@ def after_saving(
     known = {key for key, _ in STEPS}
     place = target if target in known and not chosen else step
     again = "?again=true" if place == "train" and step != "train" and draft.choices.train else ""
-    return go(request, f"/teach/{draft.id}/{place}{again}")
+    return go(request, f"/teach/{draft.id}/{place}{again}#step")
 
 
 @router.get("/{draft_id}/subject")
@@ -276,9 +319,11 @@ def _subject(
         "identifier": identifier_problem(model, identifier),
         "adapter": other_words(earlier, identifier, class_word),
     }
+    word = draft.text("class_word") and not conflicts
     return shown_with(
         draft,
         "subject",
+        without=captions_without(draft, model, identifier) if word and identifier else None,
         shown=shown,
         errors=errors,
         warnings=warnings,
@@ -376,7 +421,8 @@ def _recipe(
         estimate=estimated(studio, draft, settings, model),
         own=[name.removeprefix(OPTION) for name in own],
         earlier=earlier,
-        few=few_steps(settings, model) if earlier is None else "",
+        few=few_steps(settings, model, learned_steps(studio, draft)),
+        goes_on=goes_on(studio, draft),
         rest=errors.get("", ""),
     )
 

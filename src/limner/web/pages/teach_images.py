@@ -44,10 +44,11 @@ from limner.web.drafts import (
     plain_advice,
     prepare_fields,
 )
-from limner.web.earlier import earlier_of
+from limner.web.earlier import earlier_of, goes_on
 from limner.web.forms import FormField, form_fields, validated
 from limner.web.pages.teach import (
     NO_IMAGES,
+    AnyDraftDep,
     DraftDep,
     after_saving,
     chosen_model,
@@ -65,6 +66,7 @@ from limner.web.views import RunView, run_views
 from limner.web.wording import on_page
 
 Sha = Annotated[str, PathParameter(pattern="^[0-9a-f]{64}$")]
+Words = Annotated[str | None, Query(max_length=500)]
 ZIP = b"PK"
 SIDECARS = (".txt", ".caption")
 OTHER_FILES = re.compile(r"(^|/)(\.|__MACOSX/|Thumbs\.db$|desktop\.ini$)")
@@ -83,10 +85,15 @@ def show_images(
     draft: DraftDep,
     state: StateDep,
     changed: Annotated[int | None, Query(ge=0, le=MAX_IMAGES)] = None,
+    find: Words = None,
+    replace: Words = None,
 ) -> HTMLResponse:
-    """Show the images with their captions, and what the last check found. changed: captions that were just changed."""
+    """Show the images with their captions, and what the last check found. changed: captions that were just changed.
+
+    find, replace: what the form that changes all captions is filled in with, and opened for.
+    """
     draft = left_at(state.studio, state.studio.drafts.take_captions(draft), "images")
-    return page(request, TEMPLATE, **_images(state, draft, changed=changed))
+    return page(request, TEMPLATE, **_images(state, draft, changed=changed, find=find, replace=replace or ""))
 
 
 def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **values: Any) -> dict[str, Any]:
@@ -100,6 +107,12 @@ def _images(state: ServerState, draft: Draft, problems: tuple[str, ...] = (), **
         "problems": problems,
         "limit": state.settings.upload_bytes,
         "changed": None,
+        "find": None,
+        "replace": "",
+        "before": "",
+        "after": "",
+        "bulk_problem": "",
+        "goes_on": goes_on(state.studio, draft),
         "bulk_undo": bool(draft.choices.undo),
         "identifier": identifier_of(draft),
         "captioning": _captioning(state, draft),
@@ -278,8 +291,9 @@ def _added(
 
 
 def _tile(draft: Draft, image: DraftImage, findings: Findings | None, **values: Any) -> dict[str, Any]:
-    shown = {"view": image_view(image, findings), "note": "", "typed": image.caption, "was": image.caption}
-    return shown_with(draft, "images", **{**shown, "since": draft.version, **values})
+    shown = {"view": image_view(image, findings), "note": "", "saved": False}
+    own = {"typed": image.caption, "was": image.caption, "since": draft.version}
+    return shown_with(draft, "images", **{**shown, **own, **values})
 
 
 @router.post("/images/known")
@@ -342,6 +356,8 @@ def _add_folder(
         if path.suffix.lower() in (*SIDECARS, ".json", ".jsonl", ".csv", ".md"):
             continue
         caption = next((text for end in SIDECARS if (text := _caption(path.with_suffix(end)))), "")
+        if len(caption) > MAX_CAPTION:
+            problems.append(f"the caption of {quoted(path.name)} has more than {MAX_CAPTION:,} characters; it was cut")
         try:
             each = state.studio.drafts.add_image(caller, draft.id, path, path.name, caption, pixels)
             added.append(each.image)
@@ -367,7 +383,7 @@ def _caption(path: Path) -> str:
 
 @router.get("/images/{sha256}.jpg")
 def show_thumbnail(
-    draft: DraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
+    draft: AnyDraftDep, studio: StudioDep, sha256: Sha, crop: Annotated[str, Query(max_length=40)] = ""
 ) -> Response:
     """Return a small copy of an image. crop: of the URL of one that somebody cropped, which is shown cropped."""
     image = _image(draft, sha256)
@@ -455,6 +471,7 @@ async def save_caption(request: Request, draft: DraftDep, state: StateDep, sha25
     findings, _ = await run_sync(checked, state.studio, after)
     values = {"note": conflict_text(conflict.strip()), "typed": typed, "was": was, "since": since} if conflict else {}
     if wants_part(request):
+        values = values or {"saved": True}
         return part(request, TEMPLATE, "tile", **_tile(after, _image(after, sha256), findings, **values))
     if conflict:
         notes = {"notes": {sha256: values}}
@@ -493,14 +510,25 @@ async def change_captions(request: Request, draft: DraftDep, state: StateDep) ->
         changed = {}
         for sha256, caption in captions.items():
             text = caption.replace(find, replace) if find else caption
-            text = clean_line(_joined(_joined(before_text, text), after_text), MAX_CAPTION)
+            text = _joined(_joined(before_text, text), after_text)
+            text = clean_line(text) if len(text) <= 4 * MAX_CAPTION else text
             if text != caption:
                 changed[sha256] = text
+        if too_long := sum(len(text) > MAX_CAPTION for text in changed.values()):
+            which = "a caption" if too_long == 1 else f"{too_long} captions"
+            raise LimnerError(f"{which} would have more than {MAX_CAPTION:,} characters", "put in fewer words")
         if not changed:
             return draft
         return _with_captions(draft, changed).with_choices(undo={name: captions[name] for name in changed})
 
-    after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    try:
+        after = await run_sync(state.studio.drafts.change, draft.owner, draft.id, change)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        typed = {"find": find, "replace": replace, "before": before_text, "after": after_text}
+        values = await run_sync(partial(_images, state, draft, bulk_problem=str(error), **typed))
+        return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
     before = {image.sha256: image.caption for image in draft.images}
     count = sum(before.get(image.sha256) != image.caption for image in after.shown)
     return await run_sync(go, request, f"/teach/{draft.id}/images?changed={count}#captions")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -14,8 +13,6 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from limner.core.accounts import Caller
-from limner.core.checkpoint_scores import CheckpointScores
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind
@@ -28,8 +25,10 @@ from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply
 from limner.studio.model_facts import class_problem, identifier_problem, training_models
 from limner.studio.runs import QueueState
+from limner.web.caption_words import captions_without
+from limner.web.checkpoints import checkpoint_rows, hardly_learned, like_photos, why_best
 from limner.web.drafts import identifier_of, image_views, model_of, prepare_fields
-from limner.web.earlier import earlier_of, problem_with_adapter
+from limner.web.earlier import earlier_of, goes_on, learned_steps, problem_with_adapter
 from limner.web.jobs import state_of
 from limner.web.loss_chart import SMOOTHING, loss_chart
 from limner.web.pages.teach import (
@@ -48,13 +47,9 @@ from limner.web.pages.teach import (
 from limner.web.pages.teach_images import checked, side_of
 from limner.web.recipes import card_of, card_values, duration, few_steps, settings_of, training_body
 from limner.web.rendering import page, part
-from limner.web.views import ImageView, image_view, run_views
+from limner.web.views import image_view, run_views
 
 TEMPLATE = "teach_train.html"
-WEAK = 0.25
-"""Subject fidelity, scaled, below which a subject counts as hardly learned."""
-NARROW = 0.2
-"""The least length of an axis in scaled scores, so that noise does not look like a difference."""
 Smoothing = Annotated[str, Query(max_length=20)]
 router = APIRouter(prefix="/teach/{draft_id}/train")
 
@@ -92,7 +87,7 @@ async def start(request: Request, draft: DraftDep, state: StateDep, caller: Call
     if problems:
         values = await run_sync(partial(_training, state, draft, "some", again=True, problems=problems))
         return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
-    return await run_sync(go, request, f"/teach/{draft.id}/train")
+    return await run_sync(go, request, f"/teach/{draft.id}/train#step")
 
 
 def _to_start(
@@ -144,7 +139,7 @@ async def resume(request: Request, draft: DraftDep, state: StateDep, caller: Cal
     run = await run_sync(state.studio.drafts.run, draft.choices.train)
     if run is not None and run.status.ended:
         await run_submission(lambda: state.studio.retry(run, caller, state.granted))
-    return await run_sync(go, request, f"/teach/{draft.id}/train")
+    return await run_sync(go, request, f"/teach/{draft.id}/train#step")
 
 
 def _training(
@@ -195,9 +190,8 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
             problem_with_images(state.studio, draft, name) if draft.shown else "",
             class_problem(name, class_word) if class_word else "",
             identifier_problem(name, identifier),
-            _captions_without(draft, identifier),
             f"{name}: {model.lacks}, so the training would fail" if model.lacks else "",
-            few_steps(settings, model),
+            few_steps(settings, model, learned_steps(state.studio, draft)),
             model.terms,
         )
         if text
@@ -206,34 +200,13 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
         ("Images", f"{len(images)} of {len(draft.shown)}" if len(images) < len(draft.shown) else str(len(images))),
         ("Subject", f"{identifier} {class_word}"),
         ("Base model", f"{name}, {model.licence}"),
-        *((("Goes on from", goes_on),) if (goes_on := _goes_on(state, draft)) else ()),
+        *((("Goes on from", before),) if (before := goes_on(state.studio, draft)) else ()),
         ("Recipe", card_of(draft).title),
         ("Time", estimated(state.studio, draft, settings, model).text),
         ("Memory", f"{model.memory:g} GB of GPU memory" if model.memory else "fits any computer"),
     ]
-    shown = {"facts": facts, "warnings": warnings}
+    shown = {"facts": facts, "warnings": warnings, "without": captions_without(draft, name, identifier)}
     return {**shown, "problems": problems} if check and (problems or draft.shown) else shown
-
-
-def _captions_without(draft: Draft, identifier: str) -> str:
-    """That captions do not contain the identifier; "" if all do."""
-    written = [image.caption for image in draft.shown if image.caption.strip()]
-    without = sum(identifier.casefold() not in caption.casefold() for caption in written)
-    if not without:
-        return ""
-    verb = "does" if without == 1 else "do"
-    return (
-        f"{without} of {len(written)} captions {verb} not contain \u201c{identifier}\u201d. It is added to them; if "
-        "they call the subject by another name, replace that name under Images, Change all captions"
-    )
-
-
-def _goes_on(state: ServerState, draft: Draft) -> str:
-    """What a draft goes on from, in words."""
-    earlier = earlier_of(state.studio, draft)
-    return (
-        "" if earlier is None else f"the adapter of {earlier.identifier or ''} {earlier.class_word}".replace("  ", " ")
-    )
 
 
 def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dict[str, Any]:
@@ -255,7 +228,7 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     scores = studio.training.scores(run)
     kept = studio.training.checkpoints(run) if result is not None else {}
     saved = int(result.details.get("kept_step") or max(kept, default=steps)) if result is not None else 0
-    chosen = chosen_step(draft, run, kept) or saved
+    chosen = studio.training.used_step(run) or saved
     (view,) = run_views(studio, [run])
     at_work = stage is not None and run.progress is not None
     total = view.total or (stage.total if stage is not None and at_work else None)
@@ -266,154 +239,73 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
         "metrics": {name: value for line in metrics for name, value in line.items()},
         "chart": loss_chart(metrics, steps, smoothing),
         "previews": previews,
-        "weak": _weak(scores) if result is not None else "",
+        "weak": hardly_learned(scores) if result is not None else "",
         "steps_planned": steps,
         "first_preview": _first_preview(run, steps),
         "usual_previews": not request.preview_prompt and bool(request.identifier),
         "preview_prompts": request.preview_prompt or (request.instance_prompt, request.class_prompt),
         "left": "" if left is None else f"about {duration(left)} left",
         "result": result,
-        "try_it": "" if result is None else _try_it(state, draft, run, result),
+        "try_it": "" if result is None else _try_it(state, run, result),
         "chosen": chosen,
         "saved": saved,
-        "rows": _rows(scores, metrics, dict(previews), kept, result is not None, chosen),
+        "rows": checkpoint_rows(scores, metrics, dict(previews), kept, chosen if result is not None else None),
+        "class_word": request.class_word or "subject",
+        "why": why_best(scores, request.class_word),
         "scores": None
         if scores is None or not scores.after
-        else {
-            "best": scores.best.step,
-            "blind": scores.blind,
-            "axes": [axis.ends for axis in plot_axes(scores)],
-        },
+        else {"best": scores.best.step, "blind": scores.blind, "like_photos": like_photos(scores)},
     }
 
 
-def chosen_step(draft: Draft, run: Run, kept: Collection[int]) -> int | None:
-    """The checkpoint of a training that somebody chose; None for the one that the training saved."""
-    owner, _, step = draft.text("checkpoint").partition(":")
-    return int(step) if owner == run.id and step.isdecimal() and int(step) in kept else None
-
-
-def _reference(state: ServerState, caller: Caller, draft: Draft, run: Run) -> str:
-    """The reference of the adapter that was chosen, which the caller may use from now on; "" without any."""
-    step = chosen_step(draft, run, state.studio.training.checkpoints(run))
-    if step is not None:
-        return state.studio.training.use_checkpoint(caller, run, step)
+def _reference(state: ServerState, run: Run) -> str:
+    """The reference of the adapter that is in use; "" without any."""
     made = next(iter(state.studio.runs.artifacts(run.id, ArtifactKind.ADAPTER)), None)
     return "" if made is None else ArtifactReply.of(made).reference or ""
 
 
-def _try_it(state: ServerState, draft: Draft, run: Run, result: ArtifactReply) -> str:
+def _try_it(state: ServerState, run: Run, result: ArtifactReply) -> str:
     """The path of the page Create with the result, or the chosen checkpoint, filled in."""
     request = run.request
     assert isinstance(request, TrainRequest)
     query = {"prompt": str(result.details.get("say") or request.instance_prompt)}
     if result.kind == ArtifactKind.ADAPTER:
-        reference = result.reference
-        if chosen_step(draft, run, state.studio.training.checkpoints(run)) is not None:
-            reference = draft.text("checkpoint_adapter") or result.reference
-        query |= {"adapter": reference or "", "model": request.model}
+        query |= {"adapter": _reference(state, run), "model": request.model}
     else:
         query |= {"model": result.reference or ""}
     return f"/create?{urlencode(query)}"
 
 
-@dataclass(frozen=True)
-class CheckpointRow:
-    """A checkpoint as the page shows it. subject, prompt, balance: scaled scores in words; held_out: loss.
-
-    x, y: its place in the plot of the two scores, "" without. best: of the highest balance. lowest: of the lowest loss
-    on images that are not trained on.
-    """
-
-    step: int
-    preview: ImageView | None
-    subject: str
-    prompt: str
-    balance: str
-    held_out: str
-    x: str
-    y: str
-    best: bool
-    lowest: bool
-    kept: bool
-    chosen: bool
-
-
-def _rows(
-    scores: CheckpointScores | None,
-    metrics: Sequence[Mapping[str, float]],
-    previews: Mapping[int, ImageView],
-    kept: Collection[int],
-    ended: bool,
-    chosen: int,
-) -> list[CheckpointRow]:
-    """The checkpoints of a training with all that is known of each. Empty where there is nothing to choose by."""
-    scored = {} if scores is None else {each.step: each for each in scores.after}
-    held_out = {int(line["step"]): line["held_out_loss"] for line in metrics if "held_out_loss" in line}
-    lowest = min(held_out, key=lambda step: held_out[step], default=0)
-    across, up = plot_axes(scores)
-    rows = []
-    for step in sorted({*scored, *kept}):
-        each, x, y = scored.get(step), "", ""
-        subject = prompt = balance = ""
-        if scores is not None and each is not None:
-            fidelity, follows = scores.scaled_subject(each), scores.scaled_prompt(each)
-            subject, prompt, balance = f"{fidelity:.0%}", f"{follows:.0%}", f"{scores.balance(each):.0%}"
-            x = f"{across.left + across.length * across.part(follows):.1f}"
-            y = f"{up.left - up.length * up.part(fidelity):.1f}"
-        rows.append(
-            CheckpointRow(
-                step=step,
-                preview=previews.get(step),
-                subject=subject,
-                prompt=prompt,
-                balance=balance,
-                held_out=f"{held_out[step]:.4f}" if step in held_out else "",
-                x=x,
-                y=y,
-                best=bool(scored) and scores is not None and step == scores.best.step,
-                lowest=len(held_out) > 1 and step == lowest,
-                kept=step in kept,
-                chosen=ended and step == chosen,
-            )
-        )
-    return rows
-
-
 @router.post("/checkpoint")
-async def choose_checkpoint(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+async def choose_checkpoint(request: Request, draft: DraftDep, state: StateDep) -> Response:
     """Choose a checkpoint of the training, whose adapter is used from now on."""
     form = await read_step(request)
     run = await run_sync(state.studio.drafts.run, draft.choices.train)
     step = last(form, "step")
 
-    def choose() -> Draft:
+    def choose() -> None:
         if run is None or not step.isdecimal() or len(step) > 8:
             raise LimnerError(f"there is no step {step[:20]!r} to choose", "choose one of the table")
-        reference = state.studio.training.use_checkpoint(caller, run, int(step))
-        values = {"checkpoint": f"{run.id}:{int(step)}", "checkpoint_adapter": reference}
-        return state.studio.drafts.change(
-            draft.owner, draft.id, lambda before: before.with_choices(fields={**before.choices.fields, **values})
-        )
+        state.studio.training.use_checkpoint(run, int(step))
 
     try:
-        after = await run_sync(choose)
+        await run_sync(choose)
     except Unavailable:
         raise
     except LimnerError as error:
         values = await run_sync(partial(_training, state, draft, "some"))
         return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **{**values, "checkpoint_problem": str(error)})
     if last(form, "go") == "create":
-        values = await run_sync(partial(_training, state, after, "some"))
+        values = await run_sync(partial(_training, state, draft, "some"))
         return await run_sync(go, request, values["try_it"])
     return await run_sync(go, request, f"/teach/{draft.id}/train#checkpoints")
 
 
 @router.post("/more")
-def teach_more(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
+def teach_more(request: Request, draft: DraftDep, state: StateDep) -> Response:
     """Go on from what was trained, with more images: the next training of this draft starts from its adapter."""
     run = state.studio.drafts.run(draft.choices.train)
-    reference = "" if run is None else _reference(state, caller, draft, run)
+    reference = "" if run is None else _reference(state, run)
     if run is None or not reference:
         raise HTTPError(HTTPStatus.CONFLICT, "there is no adapter to go on from", "train one first")
     assert isinstance(run.request, TrainRequest)
@@ -426,51 +318,10 @@ def teach_more(request: Request, draft: DraftDep, state: StateDep, caller: Calle
         return before.with_choices(fields={**choices.fields, **values}, versions={**choices.versions, **versions})
 
     state.studio.drafts.change(draft.owner, draft.id, note)
-    return go(request, f"/teach/{draft.id}/images")
-
-
-def _weak(scores: CheckpointScores | None) -> str:
-    """That a training hardly learned its subject, and what to do; "" if it did, or if that is not known."""
-    if scores is None or not scores.after or scores.scaled_subject(scores.best) >= WEAK:
-        return ""
-    return (
-        f"It hardly learned your subject: its images are {max(0.0, scores.scaled_subject(scores.best)):.0%} of the way "
-        "from an ordinary one to your photos. Check that the captions name the subject by the same word, choose a "
-        "later checkpoint, or train longer."
-    )
+    return go(request, f"/teach/{draft.id}/images#step")
 
 
 def _first_preview(run: Run, steps: int) -> int | None:
     """After which step the first preview comes; None if none does."""
     every = run.execution.preview_every
     return min(every, steps) if every else None
-
-
-@dataclass(frozen=True)
-class Axis:
-    """An axis of the plot of two scores. left, length: of its line in the plot. low, high: scores at its ends."""
-
-    left: float
-    length: float
-    low: float
-    high: float
-
-    def part(self, value: float) -> float:
-        """The place of a score on the axis, 0 to 1."""
-        return (value - self.low) / (self.high - self.low)
-
-    @property
-    def ends(self) -> tuple[str, str]:
-        """Its ends in words."""
-        return f"{self.low:.0%}", f"{self.high:.0%}"
-
-
-def plot_axes(scores: CheckpointScores | None) -> tuple[Axis, Axis]:
-    """The axes of prompt and subject fidelity, which the checkpoints fill."""
-    after = () if scores is None else scores.after
-    axes = []
-    for scale, left, length in ((CheckpointScores.scaled_prompt, 44, 250), (CheckpointScores.scaled_subject, 200, 170)):
-        values = [scale(scores, each) for each in after] if scores is not None and after else [0.0, 1.0]
-        margin = max(NARROW - (max(values) - min(values)), 0.2 * (max(values) - min(values))) / 2
-        axes.append(Axis(left, length, min(values) - margin, max(values) + margin))
-    return axes[0], axes[1]

@@ -86,7 +86,13 @@ function begin(box) {
 
 async function addAdapter(input) {
   const file = input.files[0];
-  const report = (text) => { const line = document.getElementById("create-adapter-message"); line.textContent = text; line.hidden = !text; };
+  const report = (text) => {
+    const line = document.getElementById("create-adapter-message");
+    line.textContent = text;
+    line.hidden = !text;
+    form().elements["adapter.refused"].value = text; // which the server refuses too
+    document.querySelector(".add-adapter .without").hidden = !text;
+  };
   const problem = file && ImageField.tooLarge(form(), file);
   report(problem || "");
   if (!file || problem) { input.value = ""; return; }
@@ -101,6 +107,16 @@ async function addAdapter(input) {
     input.value = "";
     report(error.message);
   }
+}
+
+/** The file of an adapter that was refused is left out. */
+function forgetAdapter(event) {
+  const button = event.target.closest?.(".add-adapter .without");
+  if (!button) return;
+  event.preventDefault();
+  form().elements["adapter.refused"].value = "";
+  document.getElementById("create-adapter-message").hidden = true;
+  button.hidden = true;
 }
 
 function showWeights() {
@@ -147,6 +163,7 @@ if (form()) {
     if (event.target.id === "create-model") document.getElementById("create-model-other").value = "";
   });
   document.addEventListener("keydown", complete);
+  document.addEventListener("click", forgetAdapter);
   document.addEventListener("htmx:before:request", (event) => {
     if (event.detail.ctx?.sourceElement?.id === "create") opened = drawers().map((each) => each.open);
   });

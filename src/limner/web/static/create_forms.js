@@ -42,6 +42,8 @@ class ImageField extends HTMLElement {
     this.box = this.querySelector(".drop");
     this.file = this.querySelector("input[type=file]");
     this.hidden_value = this.querySelector("input[type=hidden]");
+    this.refusal = this.querySelector("input[name$='.refused']");
+    this.form.addEventListener("submit", (event) => this.hold(event), true);
     this.file.addEventListener("change", () => this.file.files[0] && this.take(this.file.files[0]));
     this.addEventListener("dragover", (event) => { event.preventDefault(); this.box.classList.add("over"); });
     this.addEventListener("dragleave", () => this.box.classList.remove("over"));
@@ -51,16 +53,26 @@ class ImageField extends HTMLElement {
       if (event.dataTransfer.files[0]) this.take(event.dataTransfer.files[0]);
     });
     this.addEventListener("click", (event) => {
-      if (!event.target.closest(".remove")) return;
+      const pressed = event.target.closest(".remove, .without");
+      if (!pressed) return;
       event.preventDefault();
-      this.set("");
+      this.set(pressed.matches(".without") ? this.value : "");
       this.file.focus();
     });
     this.show();
   }
 
-  /** Show a message below the field, or hide it. */
+  /** Show why the last file was refused, or hide it. It is sent with the form, which the server then refuses. */
   report(text) {
+    this.refusal.value = text;
+    this.querySelector(".without")?.remove();
+    if (text) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "button without";
+      button.textContent = this.value ? "Keep the picture above" : "Go on without it";
+      this.box.append(button);
+    }
     const line = this.parentElement.querySelector(":scope > .error");
     line.textContent = text;
     line.hidden = !text;
@@ -68,19 +80,39 @@ class ImageField extends HTMLElement {
     else this.file.removeAttribute("aria-invalid");
   }
 
+  refuse(text) {
+    this.report(text);
+    this.file.value = "";
+    this.dispatchEvent(new Event("input", { bubbles: true })); // so that it is remembered
+  }
+
   get value() { return this.hidden_value.value; }
 
-  async take(file) {
+  take(file) {
+    this.sending = this.store(file).finally(() => { this.sending = null; });
+    return this.sending;
+  }
+
+  /** Let the form wait for a file that is on its way. */
+  async hold(event) {
+    if (!this.sending || event.defaultPrevented) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    await this.sending;
+    this.form.requestSubmit(event.submitter ?? undefined);
+  }
+
+  async store(file) {
     const problem = tooLarge(this.form, file);
-    this.report(problem);
-    if (problem) { this.file.value = ""; return; }
+    if (problem) { this.refuse(problem); return; }
+    this.report("");
     const bar = document.createElement("progress");
     bar.setAttribute("aria-label", "Sending the picture");
     this.box.append(bar);
     try {
       this.set(await send(this.form.dataset.files, `${this.name}.file`, file, [], (part) => { bar.value = part; }));
     } catch (error) {
-      this.report(error.message);
+      this.refuse(error.message);
     }
     this.file.value = "";
     bar.remove();
@@ -94,6 +126,7 @@ class ImageField extends HTMLElement {
   }
 
   show() {
+    if (this.refusal.value) this.report(this.refusal.value);
     const hash = this.value.startsWith("sha256:") ? this.value.slice(7) : "";
     this.querySelector(".chosen")?.remove();
     this.querySelector(".remove")?.remove();
@@ -138,6 +171,12 @@ function remember() {
   try { sessionStorage.setItem(MEMORY(), JSON.stringify(values)); } catch { /* storage is full or off */ }
 }
 
+/** The words of an industry were changed: their field comes with the industry, and the server fills it in by this. */
+function keepWords(name, value) {
+  const field = Object.assign(document.createElement("input"), { type: "hidden", name, value });
+  document.getElementById("adapters")?.append(field);
+}
+
 function recall() {
   if (location.search || form().querySelector(".wrong")) return;
   let values;
@@ -152,10 +191,11 @@ function recall() {
     const field = fields.filter((each) => !CHOSEN.has(each.type))[seen.get(name) ?? 0]; // several have the same name
     seen.set(name, (seen.get(name) ?? 0) + 1);
     if (field) field.value = value;
+    else if (name.startsWith("words")) keepWords(name, value);
   }
   for (const field of form().querySelectorAll("image-field")) field.show?.();
   for (const drawer of form().querySelectorAll("details:has(image-field)")) {
-    if (drawer.querySelector("image-field input[type=hidden]").value) drawer.open = true;
+    if ([...drawer.querySelectorAll("image-field input[type=hidden]")].some((each) => each.value)) drawer.open = true;
   }
 }
 
@@ -194,14 +234,43 @@ function take(event, files) {
   field.take(file);
 }
 
+/** Show the job that an action on a result began: its card is the first one, above what was read. */
+function announce(source, ctx) {
+  const began = /\/create\/(variations|larger)\//.test(source.getAttribute("action") ?? "");
+  if (!began || ctx.response?.status !== 200) return;
+  setTimeout(() => {
+    const card = document.querySelector("#results article");
+    const list = document.getElementById("results");
+    card?.scrollIntoView({ block: "start" });
+    list.tabIndex = -1;
+    list.focus({ preventScroll: true }); // not the card, which each step replaces
+    const text = source.getAttribute("action").includes("/larger/") ? "A larger copy is being made." : "Variations are being made.";
+    document.dispatchEvent(new CustomEvent("limner:toast", { detail: text }));
+  }, 50);
+}
+
+const compared = () => document.querySelectorAll("#results input[name=id]:checked").length;
+
+/** What the bar of the images to compare says; empty if they can be compared. */
+function compareProblem() {
+  const count = compared();
+  if (count < 2) return "Choose one more image to compare.";
+  return count > 4 ? `Four images can be compared; leave out ${count - 4}.` : "";
+}
+
+function showCompared(pressed = false) {
+  const line = document.querySelector("#compare [role=status]");
+  if (!line) return;
+  line.textContent = "";
+  line.classList.toggle("error", pressed);
+  setTimeout(() => { line.textContent = compareProblem() || `${compared()} images are chosen.`; }); // so that it is read again
+}
+
 customElements.define("image-field", ImageField);
 if (form()) {
   const keep = form().id === "pets" ? rememberInAddress : remember;
   if (form().id !== "pets") recall();
   document.addEventListener("input", (event) => { if (event.target.closest?.("form") === form()) setTimeout(keep); });
-  if (form().id === "marketing") { // what depends on the industry that was chosen before
-    addEventListener("load", () => document.getElementById("marketing-industry")?.dispatchEvent(new Event("change", { bubbles: true })));
-  }
   // A breed is chosen by its picture or from the list of the others: the last choice counts.
   document.addEventListener("change", (event) => {
     if (event.target.name !== "breed") return;
@@ -210,6 +279,13 @@ if (form()) {
     else if (list?.value) for (const card of document.querySelectorAll("input[name=breed]")) card.checked = false;
   }, true);
   document.addEventListener("keydown", keys);
+  document.addEventListener("change", (event) => { if (event.target.name === "id") showCompared(); });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("#compare")) return; // its own id is hidden by its fields of that name
+    if (!compareProblem()) return;
+    event.preventDefault();
+    showCompared(true);
+  });
   document.addEventListener("paste", (event) => take(event, event.clipboardData?.files));
   document.addEventListener("dragover", (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
   document.addEventListener("drop", (event) => take(event, event.dataTransfer?.files));
@@ -220,6 +296,7 @@ if (form()) {
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
     const source = ctx?.sourceElement;
+    if (source?.closest?.(".result")) return announce(source, ctx);
     if (!source || (source !== form() && source.form !== form() && !source.closest?.("form.panel"))) return;
     setTimeout(() => {
       if (ctx.response?.status === 422) showError();

@@ -119,7 +119,7 @@ class MaskCanvas extends HTMLElement {
     numbers.append(summary, grid, button("Add the rectangle", "rectangle"));
     numbers.addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.tool));
     const own = document.createElement("label");
-    own.className = "term";
+    own.className = "term mask-file";
     own.append("Or open a mask file ");
     const file = Object.assign(document.createElement("input"), { type: "file", accept: "image/*" });
     file.addEventListener("change", () => { if (file.files[0]) this.open(file.files[0]); file.value = ""; });
@@ -127,20 +127,30 @@ class MaskCanvas extends HTMLElement {
     this.message = document.createElement("p");
     this.message.setAttribute("role", "status");
     this.message.className = "help";
-    this.append(tools, this.stage, keys, numbers, own, this.message);
+    this.without = button("Go on without this file", "without");
+    this.without.hidden = true;
+    this.without.addEventListener("click", () => this.refuse(""));
+    this.again = button("Use it here too", "again");
+    this.again.hidden = true;
+    this.again.addEventListener("click", () => this.useAgain());
+    this.append(tools, this.stage, keys, numbers, own, this.message, this.without, this.again);
   }
 
   /** Show another image, without a mask or with one of the same size. */
   async setImage(url, mask = "", reference = "") {
     if (url === this.shown) return;
+    const first = this.shown === undefined;
+    if (this.painted && this.canvas.width > 1) this.aside = this.copy();
+    clearTimeout(this.timer);
+    this.pending = null;
     this.shown = url;
     this.steps = [];
     this.show(1);
     this.reference = reference;
     this.painted = false;
     this.canvas.width = this.canvas.height = 1;
-    this.publish(null);
-    this.message.textContent = "";
+    this.mask = null;
+    this.refuse(first ? this.dataset.refused || "" : "");
     if (!url) { this.picture.removeAttribute("src"); return; }
     this.ready = (async () => {
       try {
@@ -149,7 +159,7 @@ class MaskCanvas extends HTMLElement {
         this.picture.src = url;
         this.canvas.width = image.naturalWidth;
         this.canvas.height = image.naturalHeight;
-        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); } else await this.recall(url);
+        if (mask) { this.draw(await loaded(mask)); this.painted = false; this.publish(null); } else if (!await this.recall(url)) this.offer();
       } catch (error) {
         this.message.textContent = error.message;
       }
@@ -164,15 +174,14 @@ class MaskCanvas extends HTMLElement {
       const image = await loaded(url);
       const [w, h] = [image.naturalWidth, image.naturalHeight];
       if (w !== this.canvas.width || h !== this.canvas.height) {
-        this.message.textContent = `The mask is ${w} x ${h} px, and the image ${this.canvas.width} x ${this.canvas.height}; use a mask of the image's size, or paint it here.`;
+        this.refuse(`The mask is ${w} x ${h} px, and the image ${this.canvas.width} x ${this.canvas.height}; use a mask of the image's size, or paint it here.`);
         return;
       }
-      this.message.textContent = "";
       this.save(0, 0, w, h, true);
       this.draw(image);
       this.changed();
     } catch {
-      this.message.textContent = `'${file.name}' cannot be shown; choose a PNG.`;
+      this.refuse(`'${file.name}' cannot be shown; choose a PNG, or paint the mask here.`);
     } finally {
       URL.revokeObjectURL(url);
     }
@@ -216,8 +225,7 @@ class MaskCanvas extends HTMLElement {
       this.save(0, 0, width, height, true);
       context.globalCompositeOperation = "source-over";
       if (name === "invert") {
-        const old = new OffscreenCanvas(width, height);
-        old.getContext("2d").drawImage(this.canvas, 0, 0);
+        const old = this.copy();
         context.clearRect(0, 0, width, height);
         context.fillStyle = PAINT;
         context.fillRect(0, 0, width, height);
@@ -418,7 +426,44 @@ class MaskCanvas extends HTMLElement {
     return Boolean(step);
   }
 
+  /** Say why a mask file was not taken. The form is refused until something is painted, or the button is pressed. */
+  refuse(text) {
+    this.refusal = text;
+    this.message.textContent = text;
+    this.message.className = text ? "error" : "help";
+    this.without.hidden = !text;
+    this.again.hidden = true;
+    this.publish(this.mask ?? null);
+  }
+
+  /** What is painted, apart from the canvas. */
+  copy() {
+    const made = new OffscreenCanvas(this.canvas.width, this.canvas.height);
+    made.getContext("2d").drawImage(this.canvas, 0, 0);
+    return made;
+  }
+
+  /** Say that the mask was painted on another picture, and offer it for this one. */
+  offer() {
+    if (!this.aside) return;
+    const same = this.aside.width === this.canvas.width && this.aside.height === this.canvas.height;
+    this.message.textContent = "You painted the mask on the picture before; it is not used for this one.";
+    this.again.textContent = same ? "Use it here too" : "Stretch it over this picture";
+    this.again.hidden = false;
+  }
+
+  useAgain() {
+    const { width, height } = this.canvas;
+    this.save(0, 0, width, height, true);
+    this.context.globalCompositeOperation = "source-over";
+    this.context.clearRect(0, 0, width, height);
+    this.context.drawImage(this.aside, 0, 0, width, height);
+    this.changed();
+  }
+
   changed() {
+    this.aside = null;
+    this.refuse("");
     this.painted = true;
     this.reference = "";
     clearTimeout(this.timer);
@@ -468,7 +513,7 @@ class MaskCanvas extends HTMLElement {
   async recall(url) {
     let kept = null;
     try { kept = JSON.parse(sessionStorage.getItem(KEPT) || "null"); } catch { /* storage is off */ }
-    if (kept?.image !== url) return;
+    if (kept?.image !== url) return false;
     const file = new File([Uint8Array.from(atob(kept.mask), (each) => each.charCodeAt(0))], "mask.png", { type: "image/png" });
     const place = URL.createObjectURL(file);
     try {
@@ -477,12 +522,16 @@ class MaskCanvas extends HTMLElement {
       URL.revokeObjectURL(place);
     }
     this.painted = true;
+    this.aside = null;
     this.publish(file);
+    return true;
   }
 
   publish(file) {
     const name = this.getAttribute("name");
     const data = new FormData();
+    this.mask = file;
+    if (this.refusal) data.append(`${name}.refused`, this.refusal);
     if (file) data.append(`${name}.file`, file);
     else if (this.reference) data.append(name, this.reference);
     this.internals.setFormValue([...data.keys()].length ? data : null);

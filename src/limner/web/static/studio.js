@@ -34,5 +34,8 @@ const away = (missing) => {
 };
 const follows = () => document.querySelector("[hx-trigger*='every']") !== null;
 document.addEventListener("htmx:error", () => follows() ? away(true) : toast("The server does not answer. Nothing is lost; try again."));
-document.addEventListener("htmx:sse:error", () => away(true));
+document.addEventListener("htmx:sse:error", (event) => {
+  if (event.detail.status === 401) location.reload(); // the key ended: the server leads to the sign-in
+  else away(true);
+});
 for (const answered of ["htmx:after:request", "htmx:sse:after:connection"]) document.addEventListener(answered, () => away(false));

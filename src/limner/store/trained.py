@@ -1,0 +1,96 @@
+"""The adapters of trainings in the search index. A training may have several: the one that it saved, at a path and as a
+stored copy, and those of its checkpoints that somebody chose. For people all of them are one subject with one name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from limner.core.adapter_names import adapter_name
+from limner.core.events import ArtifactKind
+from limner.core.requests import parse_request
+from limner.core.runs import Status
+from limner.store.blobs import REFERENCE
+from limner.store.tables import ArtifactRow, ImageAdapterRow, RunRow
+from limner.store.texts import adapter_key, fold_case
+
+IDS_PER_STATEMENT = 500
+"""Databases accept only so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedName:
+    """The name of what a training made. keys: what images that were made with it are found by."""
+
+    run: str
+    name: str
+    created: datetime
+    keys: frozenset[str]
+
+
+def trained_names(session: Session, owner: str | None) -> list[TrainedName]:
+    """The names of all adapters that an account, or anybody (None), trained, newest first."""
+    query = select(RunRow.id, RunRow.request, RunRow.tags, RunRow.created)
+    query = query.where(RunRow.kind == "train", RunRow.status == Status.DONE)
+    query = query if owner is None else query.where(RunRow.owner == owner)
+    rows = session.execute(query.order_by(RunRow.created.desc(), RunRow.id.desc())).all()
+    keys = _keys_of_runs(session, [row[0] for row in rows])
+    found: list[TrainedName] = []
+    for run, request, tags, created in rows:
+        with suppress(ValueError):  # a newer version wrote it
+            found.append(TrainedName(run, adapter_name(parse_request(request), tags), created, frozenset(keys[run])))
+    return [each for each in found if each.keys]
+
+
+def keys_of_name(session: Session, owner: str | None, terms: Collection[str]) -> dict[str, set[str]]:
+    """The keys of the adapters whose name contains each of some case-folded terms, by term."""
+    found: dict[str, set[str]] = {term: set() for term in terms}
+    for each in trained_names(session, owner) if terms else ():
+        name = fold_case(each.name)
+        for term in terms:
+            if term in name:
+                found[term] |= each.keys
+    return found
+
+
+def keys_of_adapter(session: Session, adapter: str) -> set[str]:
+    """The keys of an adapter, given by one of them or by its reference or path, and of all others of its training."""
+    key = adapter if REFERENCE.fullmatch(f"sha256:{adapter}") else adapter_key(adapter)
+    names = {f"sha256:{key}", f"folder:{key}", adapter} - {key}
+    used = select(ImageAdapterRow.reference).where(ImageAdapterRow.key == key).limit(1)
+    names.update(session.scalars(used))
+    runs = set(runs_of_adapters(session, names).values())
+    return {key}.union(*_keys_of_runs(session, sorted(runs)).values())
+
+
+def runs_of_adapters(session: Session, names: Iterable[str]) -> dict[str, str]:
+    """The trainings that made adapters, by the references and paths of these. The first one that made the same."""
+    found: dict[str, str] = {}
+    references = [name for name in names if REFERENCE.fullmatch(name)]
+    paths = [name for name in names if not REFERENCE.fullmatch(name)]
+    made = ArtifactRow.kind == ArtifactKind.ADAPTER
+    for column, wanted in ((ArtifactRow.reference, references), (ArtifactRow.path, paths)):
+        if wanted:
+            query = select(column, ArtifactRow.run).where(column.in_(wanted), made).order_by(ArtifactRow.id)
+            for name, run in session.execute(query):
+                found.setdefault(str(name), run)
+    return found
+
+
+def _keys_of_runs(session: Session, runs: Sequence[str]) -> dict[str, set[str]]:
+    """The keys of the adapters that trainings made, by run."""
+    found: dict[str, set[str]] = defaultdict(set)
+    made = ArtifactRow.kind == ArtifactKind.ADAPTER
+    for start in range(0, len(runs), IDS_PER_STATEMENT):
+        ids = runs[start : start + IDS_PER_STATEMENT]
+        query = select(ArtifactRow.run, ArtifactRow.reference, ArtifactRow.path).where(ArtifactRow.run.in_(ids), made)
+        for run, reference, path in session.execute(query):
+            found[run] |= {adapter_key(name) for name in (reference, path) if name}
+    return found

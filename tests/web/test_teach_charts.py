@@ -1,0 +1,158 @@
+"""Charts of the page Teach: the loss, and the two scores of the checkpoints; and captions that use another name."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from test_teach_checkpoints import MODEL, ready, rows
+from test_teach_drafts import misnamed
+from test_teach_steps import trained
+
+from limner.core.checkpoint_scores import CheckpointScores, StepScores
+from limner.studio.training import StudioTraining
+from limner.web.caption_words import captions_without
+from limner.web.checkpoints import checkpoint_rows, percent, why_best
+from limner.web.loss_chart import BOTTOM, HEIGHT, LEFT, MOST, RIGHT, SMOOTHING, TOP, WIDTH, loss_chart
+from limner.web.recipes import few_steps
+from pages import text_of
+
+SHORT = {"steps": "4", "checkpoint_every": "2", "class_pictures": "4", "batch": "2", "keep": "last"}
+
+
+def scores_of(*after: tuple[float, float]) -> CheckpointScores:
+    """Scores of checkpoints after steps 50, 100 and so on, whose scaled subject and prompt fidelity are given."""
+    steps = tuple(
+        StepScores(step=50 * number, subject=(0.5 + 0.4 * subject,), prompt=(0.1 + 0.4 * prompt,))
+        for number, (subject, prompt) in enumerate(after, 1)
+    )
+    return CheckpointScores(
+        prompts=("x",),
+        encoder="starter",
+        weight=0.5,
+        training_similarity=0.9,
+        unrelated_similarity=0.1,
+        base=StepScores(step=0, subject=(0.5,), prompt=(0.5,)),
+        after=steps,
+    )
+
+
+@pytest.mark.parametrize("smoothing", SMOOTHING)
+@pytest.mark.parametrize("count", [2, 3, 50, MOST, MOST + 1, 5000])
+def test_all_that_is_drawn_of_a_loss_lies_within_its_axes(smoothing, count):
+    chance = random.Random(count)
+    lines = [{"step": n, "loss": chance.lognormvariate(-2, 1)} for n in range(1, count + 1)]
+    lines += [{"step": n, "held_out_loss": chance.random() * 3} for n in range(1, count + 1, max(1, count // 5))]
+    chart = loss_chart(lines, count, smoothing)
+    assert chart
+    points = [tuple(map(float, pair.split(","))) for pair in f"{chart.raw} {chart.smooth}".split()]
+    points += [(float(x), float(y)) for x, y, _ in chart.held_out]
+    for x, y in points:
+        assert LEFT <= x <= WIDTH - RIGHT and TOP <= y <= HEIGHT - BOTTOM
+    assert len(chart.smooth.split()) <= MOST
+    assert f"{chart.now:.4f} at step {count}" in chart.summary, "the newest loss is that of the heading"
+    if smoothing == "none":
+        assert chart.now == pytest.approx(lines[count - 1]["loss"]) and not chart.summary.startswith("Smoothed")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-0.3, "below 0%"), (-0.001, "0%"), (0, "0%"), (0.774, "77%"), (1, "100%"), (1.004, "100%"), (1.14, "over 100%")],
+)
+def test_scores_beyond_their_scale_are_not_counted_on(value, text):
+    assert percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("after", "parts"),
+    [
+        (((1.14, 0.77), (1.21, 0.67)), ("Step 50 has the best", "as much like your cat as", "and it still", "77%")),
+        (((0.5, 0.99), (0.6, 0.95)), ("Step 100 has", "60% of the way from an ordinary cat", "as well as before")),
+        (((0.9, 0.2),), ("Step 50 is the only", "90% of the way", "but it follows the prompt only 20%")),
+        (
+            ((0.1, 1.1), (0.0, 0.9)),
+            ("Step 50 has", "hardly look like your cat yet", "but it follows the prompt as"),
+        ),
+        (((2.0, -0.1), (0.0, 0.2)), ("Step 50 has", "as much like your cat", "but it no longer follows the prompt")),
+    ],
+)
+def test_one_sentence_says_why_a_checkpoint_is_the_best(after, parts):
+    text = why_best(scores_of(*after), "cat")
+    assert all(part in text for part in parts), text
+    assert text.count(".") == 1 and text.endswith(".") and "1%" not in text.replace("100%", "")
+
+
+def test_without_scores_there_is_no_reason():
+    assert why_best(None, "cat") == why_best(scores_of(), "cat") == ""
+
+
+def test_a_single_checkpoint_has_no_chart():
+    (row,) = checkpoint_rows(scores_of((0.5, 0.5)), [], {}, (50,), 50)
+    assert not row.x and not row.best and row.subject == row.prompt == "50%"
+    both = checkpoint_rows(scores_of((0.5, 0.5), (0.9, 0.4)), [], {}, (50, 100), 50)
+    assert [row.best for row in both] == [False, True] and all(row.x for row in both)
+
+
+def test_the_chart_has_a_legend_and_follows_what_is_in_use(site, monkeypatch):
+    at = ready(site)
+    trained(site, at, recipe="pet", **SHORT)
+    scores = scores_of((0.5, 0.9), (0.9, 0.7))
+    steps = tuple(each.model_copy(update={"step": 2 * number}) for number, each in enumerate(scores.after, 1))
+    scored = scores.model_copy(update={"after": steps})
+    monkeypatch.setattr(StudioTraining, "scores", lambda self, run: scored)
+
+    def dots(page) -> list[tuple[str, str, str]]:
+        found = page.xpath("//svg[contains(@class, 'scatter')]//circle")
+        return [(each.get("class"), each.get("cx"), each.get("cy")) for each in found]
+
+    page = site.page(f"{at}/train")
+    assert misnamed(page) == [] and page.xpath("//button[text()='Use step 2']")
+    legend = text_of(page.xpath("//figure[@class='plot']/figcaption")[0])
+    assert "best balance" in legend and "in use" in legend
+    assert "Step 4 has the best balance" in text_of(page.xpath("//p[@class='why']")[0])
+    best = next(each for each in dots(page) if each[0] == "dot best")
+    assert [each[1:] for each in dots(page) if each[0] == "chosen"] == [best[1:]]
+    site.client.post(f"{at}/train/checkpoint", data={"step": "2"})
+    page = site.page(f"{at}/train")
+    (other,) = (each for each in dots(page) if each[0] == "dot")
+    assert [each[1:] for each in dots(page) if each[0] == "chosen"] == [other[1:]], "the ring went to step 2"
+    assert "in use" in rows(page)["step-2"]
+    assert page.xpath("//svg[contains(@class, 'scatter')]/@aria-label")[0].endswith("Best: step 4, in use: step 2")
+    monkeypatch.setattr(StudioTraining, "scores", lambda self, run: scored.to(2))
+    assert not dots(site.page(f"{at}/train"))
+
+
+@pytest.mark.parametrize(
+    ("texts", "other"),
+    [
+        (("a sks cat on a sofa", "sks cat, outside"), "sks"),
+        (("a photo of a cat", "the cat in a garden"), ""),
+        (("a black cat", "black cat by a tree"), ""),
+        (("Mimi cat here", "a dog named Rex"), ""),
+        (("vorp blick cat", "a vorp blick cat"), "blick"),
+        (("vorp blick thing", "a vorp blick"), ""),
+        (("a sks cat 7", "sks cat 7"), "sks"),
+    ],
+)
+def test_the_name_that_captions_hold_instead_of_the_identifier(site, texts, other):
+    at = ready(site)
+    draft = site.studio.drafts.get("", at[-12:])
+    images = tuple(image.model_copy(update={"caption": text}) for image, text in zip(draft.images, texts, strict=False))
+    draft = draft.model_copy(update={"images": images}).with_choices(fields={"class_word": "cat"})
+    for model in ("starter", "sd15"):
+        found = captions_without(draft, model, "kelzo")
+        assert found and found.other == other and f"{len(texts)} of {len(texts)} captions" in found.text
+
+
+@pytest.mark.parametrize(
+    ("steps", "learned", "text"),
+    [
+        ("60", 0, "starter needs about 600 steps; after 60 it may not know your subject yet"),
+        ("60", 150, "starter needs about 600 steps; after 210, with the 150 learned before, it may not"),
+        ("60", 300, ""),
+        ("400", 0, ""),
+    ],
+)
+def test_the_steps_that_were_learned_before_count(steps, learned, text):
+    found = few_steps({"steps": steps}, MODEL, learned)
+    assert found.startswith(text) and bool(found) == bool(text)
