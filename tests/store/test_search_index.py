@@ -177,6 +177,12 @@ def test_another_program_sees_what_was_added(index):
     assert {*numbers(index, "fox")} == {1, 2}
 
 
+def test_what_another_program_added_meanwhile_is_not_added_again(index):
+    added(index, *prompts("a fox", "a cat"))
+    added(index, *prompts("a fox", "a cat", "a dog"))
+    assert len(index) == 3 and numbers(index, "fox") == [1]
+
+
 def test_it_is_searched_while_prompts_are_added(index):
     added(index, *prompts(*(f"fox number {number}" for number in range(300))))
     failures, stop = [], threading.Event()

@@ -173,6 +173,14 @@ class ImageQuery(Frozen):
         max_length=1000,
         description='Words in the prompt, in any order; "in quotes" side by side. Case does not matter.',
     )
+    meaning: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="What the prompt should mean, in any words: the closest 300 images, the closest first.",
+    )
+    among: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] | None = Field(
+        default=None, max_length=1000, description="Only images with these ids."
+    )
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
     model: str | None = Field(default=None, max_length=4096, description="Model, as the request names it.")
     adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")
@@ -203,9 +211,10 @@ class ImageQuery(Frozen):
     )
     width: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this width in pixels.")
     height: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this height in pixels.")
-    order: Literal["newest", "oldest", "best", "favourites"] = Field(
+    order: Literal["newest", "oldest", "best", "favourites", "listed"] = Field(
         default="newest",
-        description="Order: newest first, oldest first, best (highest mean rating) first, or your favourites first.",
+        description="Order: newest first, oldest first, best (highest mean rating) first, your favourites first, or as "
+        "listed in `among`.",
     )
     before: int | None = Field(
         default=None, ge=1, lt=2**31, description="Id of an image; lists the images that follow it in this order."

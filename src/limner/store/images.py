@@ -142,6 +142,9 @@ def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
         return (ImageIndexRow.mean, ImageIndexRow.id), True
     if query.order == "favourites":
         return (case((is_favourite(viewer), 1), else_=0), ImageIndexRow.id), True
+    if query.order == "listed" and query.among:
+        places = {image: place for place, image in enumerate(query.among)}
+        return (case(places, value=ImageIndexRow.id, else_=len(places)), ImageIndexRow.id), False
     return (ImageIndexRow.id,), True
 
 
@@ -188,6 +191,8 @@ def image_conditions(session: Session, viewer: Viewer, query: ImageQuery) -> bui
         for term in terms:
             written = ImageIndexRow.words.contains(term, autoescape=True)
             found.append(written if not named[term] else or_(written, _made_with(named[term])))
+    if query.among is not None:
+        found.append(ImageIndexRow.id.in_(query.among))
     if query.negative is not None:
         found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
     for column in (ImageIndexRow.width, ImageIndexRow.height):

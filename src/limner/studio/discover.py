@@ -12,7 +12,7 @@ from limner.core.accounts import Caller
 from limner.core.discover import LONGEST, Filters, Hit
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Stage
-from limner.core.feedback import GeneratedImage
+from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.data.prompts.grammar import made_prompts
 from limner.data.prompts.records import COLUMNS
@@ -29,6 +29,8 @@ HISTORY = "history"
 """The library of the user's own images, whose truth is the database."""
 INCLUDED, INCLUDED_PROMPTS, LICENCE = "limner", 20_000, "apache-2.0"
 """The library that comes with Limner: prompts of its grammar."""
+CLOSEST, FARTHEST = 300, 0.2
+"""Most own images that a search by meaning finds, and the smallest cosine of one."""
 BATCH = 5000
 """Rows that are stored and indexed at once."""
 PROBLEMS = 1000
@@ -74,6 +76,20 @@ class StudioDiscover:
         found = self._index.search(text, vector, filters, caller.account, limit)
         terms = self._index.terms(text)
         return [hit for each in found if (hit := self._hit(caller, each, terms)) is not None]
+
+    def resolved(self, viewer: Viewer, query: ImageQuery) -> ImageQuery:
+        """A query of images whose `meaning` is replaced by the closest images, in their order."""
+        if query.meaning is None or not query.meaning.strip():
+            return query
+        self._refresh_own()
+        filters, vector = Filters(libraries=(HISTORY,)), text_vectors([query.meaning])[0]
+        owner = viewer.owner or viewer.account
+        found = self._index.search(query.meaning, vector, filters, owner, CLOSEST, repeated=True)
+        close = [each.prompt for each in found if each.words is not None or (each.meaning or 0) >= FARTHEST]
+        kept = set(close if query.among is None else query.among)
+        among = tuple(image for image in close if image in kept)
+        order = "listed" if query.order == "newest" else query.order
+        return query.model_copy(update={"meaning": None, "among": among, "order": order})
 
     def list(self, caller: Caller) -> list[LibraryFacts]:
         """The libraries that a caller sees."""
@@ -159,20 +175,25 @@ class StudioDiscover:
 
     def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
         """Index what was added since: images of finished runs, and libraries."""
+        indexed = self._refresh_own()
+        self._include()
+        for library in self.libraries:
+            facts = library.facts
+            if facts.complete and indexed.get(library.folder.name, 0) < facts.prompts:
+                emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
+                self._index_library(library, emit)
+
+    def _refresh_own(self) -> dict[str, int]:
+        """Index the images that were made since; returns what was indexed before."""
         try:
             indexed = self._index.indexed
         except Damaged:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
             indexed = {}
-        self._include()
         for prompts in self._own(indexed.get(HISTORY, 0)):
             self._add(prompts)
-        for library in self.libraries:
-            facts = library.facts
-            if facts.complete and indexed.get(library.folder.name, 0) < facts.prompts:
-                emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
-                self._index_library(library, emit)
+        return indexed
 
     def _index_library(self, library: PromptLibrary, emit: Callable[[Event], None]) -> None:
         owner = library.facts.owner

@@ -70,7 +70,7 @@ class GalleryQuery(ImageQuery):
     @property
     def others(self) -> list[tuple[str, Any]]:
         """The fields that a new search keeps."""
-        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "meaning", "start")]
         return [(name, each) for name, value in kept for each in (value if isinstance(value, list) else [value])]
 
     def text(self, **changes: Any) -> str:
@@ -91,6 +91,7 @@ class GalleryQuery(ImageQuery):
                 found.append((label, self.text(**defaults)))
 
         add(f"“{self.search}”", "search")
+        add(f"Means “{self.meaning}”", "meaning")
         add("Favourites", "favourite")
         add(f"Collection {collection}", "collection")
         add(names.get(self.adapter or "") or short_name(self.adapter or ""), "adapter")
@@ -229,7 +230,9 @@ def month_name(month: str) -> str:
 
 def orders(query: GalleryQuery) -> Filter:
     """The orders as choices."""
-    choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in ORDERS.items())
+    first = {"newest": "Closest"} if query.meaning else {}
+    labels = {**ORDERS, **first}
+    choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in labels.items())
     return Filter("order", "Order", tuple(choices))
 
 

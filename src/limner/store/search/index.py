@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,9 +93,14 @@ class SearchIndex:
             return len(self._state().rows.records)
 
     def add(self, prompts: Sequence[IndexedPrompt], vectors: NDArray[np.float32]) -> None:
-        """Add prompts with their vectors (n, dimensions)."""
+        """Add prompts with their vectors (n, dimensions). Those up to the greatest number of their library are left
+        out, because another program added them meanwhile.
+        """
         with self._guard, waiting_lock(self.folder):
             state = self._load(self._stamp())  # its own, because readers use theirs meanwhile
+            known = dict(state.manifest["indexed"])
+            new = [at for at, prompt in enumerate(prompts) if prompt.prompt > known.get(prompt.library, -1)]
+            prompts, vectors = [prompts[at] for at in new], vectors[new]
             first = len(state.rows.records)
             state.vectors.add(vectors)
             state.rows.add(rows_of(prompts, [text_hash(prompt.text) for prompt in prompts], state.numbers))
@@ -123,11 +128,12 @@ class SearchIndex:
         filters: Filters,
         owner: str,
         limit: int,
-        without: Iterable[tuple[str, int]] = (),
+        *,
+        repeated: bool = False,
     ) -> list[Found]:
         """The prompts that fit best. vector: of the meaning. owner: whose own prompts are seen.
 
-        A text that several libraries have is found once.
+        repeated: whether a text that several prompts have is found more than once.
         """
         with self._guard:
             state = self._state()
@@ -154,7 +160,7 @@ class SearchIndex:
                 words.get(row),
                 meaning.get(row),
             )
-            hits.setdefault(hit.text, hit)
+            hits.setdefault(row if repeated else hit.text, hit)
             if len(hits) == limit:
                 break
         return [*hits.values()]

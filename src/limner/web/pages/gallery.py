@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, invalid
-from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
+from limner.core.feedback import Collection, CollectionRequest, GeneratedImage, ImageQuery
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep
@@ -56,6 +56,13 @@ TINY = 128
 MOST_FIELDS = 500
 router = APIRouter(prefix="/gallery")
 QueryDep = Annotated[GalleryQuery, Query()]
+
+
+def conditions_of(studio: Studio, view: Viewer, query: GalleryQuery) -> ImageQuery:
+    """The conditions of a query; a meaning is replaced by the images that are close to it."""
+    return studio.discover.resolved(view, query.conditions)
+
+
 Form = dict[str, list[str]]
 
 
@@ -77,10 +84,10 @@ def show_gallery(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, query: QueryDep
 ) -> HTMLResponse:
     """Show the images of a query; scripts make one endless page of it."""
-    ids = studio.images.ids(view, query.conditions, query.start, SHOWN + 1)
+    ids = studio.images.ids(view, conditions_of(studio, view, query), query.start, SHOWN + 1)
     collections = studio.collections.list(view)
     collection = next((each for each in collections if each.id == query.collection), None)
-    facets = studio.images.facets(view, query.conditions)
+    facets = studio.images.facets(view, conditions_of(studio, view, query))
     recorded = studio.maintenance.erasures
     names = adapter_names(studio, caller) if facets.adapters or query.adapter else {}
     return page(
@@ -109,7 +116,7 @@ def list_ids(
 ) -> Response:
     """List all images of a query: their ids as differences, and three hexadecimal digits of each mean colour."""
     last, steps, colours = 0, list[int](), list[str]()
-    for id, colour in studio.images.colours(view, query.conditions):
+    for id, colour in studio.images.colours(view, conditions_of(studio, view, query)):
         steps.append(id - last)
         colours.append("---" if colour is None else colour[::2])
         last = id
@@ -123,7 +130,7 @@ def list_ids(
 @router.get("/newer")
 def count_newer(studio: StudioDep, view: ViewDep, query: QueryDep) -> Response:
     """Count the images of a query that are newer than the image `after`, up to a page of them."""
-    newest = query.conditions.model_copy(update={"order": "newest"})
+    newest = conditions_of(studio, view, query).model_copy(update={"order": "newest"})
     count = sum(id > (query.after or 0) for id in studio.images.ids(view, newest, 0, SHOWN))
     return Response(json.dumps(count), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
@@ -201,7 +208,7 @@ def create_collection(request: Request, studio: StudioDep, view: ViewDep, form: 
 def delete_collection(request: Request, studio: StudioDep, view: ViewDep, collection: CollectionDep) -> HTMLResponse:
     """Delete a collection; its images stay."""
     inside = GalleryQuery(collection=collection.id)
-    ids = studio.images.ids(view, inside.conditions, 0, MOST_CHOSEN + 1)
+    ids = studio.images.ids(view, conditions_of(studio, view, inside), 0, MOST_CHOSEN + 1)
     studio.collections.remove(view, collection.id)
     undo = (("name", collection.name), ("ids", " ".join(map(str, ids)))) if len(ids) <= MOST_CHOSEN else ()
     notice = Notice(f"The collection “{collection.name}” is deleted. Its images stay in the gallery.", (), undo)
@@ -285,7 +292,7 @@ def show_details(
 def _details(
     studio: Studio, view: Viewer, caller: Caller, image: GeneratedImage, query: GalleryQuery
 ) -> dict[str, Any]:
-    before, after = studio.images.neighbours(view, query.conditions, image.id)
+    before, after = studio.images.neighbours(view, conditions_of(studio, view, query), image.id)
     reference = reference_of(image)
     return {
         "image": image,
