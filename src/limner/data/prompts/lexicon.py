@@ -157,5 +157,9 @@ def _listed(found: Any) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield term, part
 
 
-def _artists(found: Any) -> list[str]:
-    return [*found["artist"], *(name for world in worlds() for name in world.words["artist"])]
+def _artists(found: Any) -> Iterator[str]:
+    """Names of artists, and those in short: "van Gogh"."""
+    for name in (*found["artist"], *(name for world in worlds() for name in world.words["artist"])):
+        yield name
+        if short := re.search(r"(?:van|da|von|de|af) \S+$", name, re.IGNORECASE):
+            yield short[0]

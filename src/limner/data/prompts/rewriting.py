@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from limner.data.prompts.lexicon import WORD, lexicon, normal, singulars, words_of
 from limner.data.prompts.segments import WEIGHT
-from limner.data.prompts.structure import ARTICLES, ARTIST, NEGATIVE, SETTING, SUBJECT, Piece, structure_of
+from limner.data.prompts.phrase_parts import ARTICLES
+from limner.data.prompts.phrases import ARTIST, NEGATIVE, SETTING, SUBJECT
+from limner.data.prompts.structure import Piece, structure_of
 from limner.data.prompts.words import PARTS
 
 PLACEHOLDER = "{}"
@@ -81,34 +83,39 @@ def _edited(prompt: str, edits: Iterable[Edit]) -> str:
 
 def _edits(prompt: str, pieces: Sequence[Piece], parts: Collection[str], part: str, text: str) -> Iterator[Edit]:
     """Changes that put a text in place of the first piece of `part`, and remove all others of the parts."""
-    place, begins = 0, True
+    place, begins, is_bare = 0, True, True
     for before, piece in pairwise((Piece(0, 0, ""), *pieces)):
         start, end = _bracketed(prompt, piece, max(place, before.end))
         from_ = max(place, before.end)
         between = prompt[from_:start]
         bound = max((between.rfind(sign) for sign in BOUNDS), default=-1) + 1
         begins = begins or any(sign in between for sign in ENDS)
+        is_bare = is_bare and not bound
         if piece.part not in parts:
-            place, begins = end, False
+            place, begins, is_bare = end, False, False
         elif piece.part == part and text:
             yield piece.start, piece.end, text
-            text, place, begins = "", end, False
+            text, place, begins, is_bare = "", end, False, False
         else:
             start = from_ + bound
             if begins:
-                end, start = _with_separator(prompt, start, end)
+                start, end = _with_separator(prompt, start, end, is_bare)
             yield start, end, ""
             place = end
 
 
-def _with_separator(prompt: str, start: int, end: int) -> tuple[int, int]:
-    """The end and start of what goes with a piece that begins a sentence: the comma after it, or the full stop."""
+def _with_separator(prompt: str, start: int, end: int, is_bare: bool) -> tuple[int, int]:
+    """The span of a piece that begins a sentence with the comma after it, or the full stop.
+
+    is_bare: whether nothing stands before it any more.
+    """
     if prompt[end : end + 1] in tuple(".!?"):
-        return end + 1 + (not start and prompt[end + 1 : end + 2] == " "), start
+        end += 1
+        return start, end + (is_bare and prompt[end : end + 1] == " ")
     after = _AFTER.match(prompt, end)
-    while start and start < end and prompt[start].isspace():
+    while not is_bare and start < end and prompt[start].isspace():
         start += 1
-    return (after.end() if after else end), start
+    return start, (after.end() if after else end)
 
 
 def _bracketed(prompt: str, piece: Piece, first: int) -> tuple[int, int]:
