@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from limner.data.prompts.lexicon import LONGEST_HEAD, lexicon
-from limner.data.prompts.phrases import COLOUR, COMPOSITION, LIGHTING, MEDIUM, PLACE, QUALITY, STYLE, Text
+from limner.data.prompts.phrases import COLOUR, COMPOSITION, LIGHTING, MEDIUM, PLACE, QUALITY, SETTING, STYLE, Text
 
 ARTICLES = frozenset("a an the some any its his her their my our your".split())
 TRAILING = re.compile(r".{2,}(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
@@ -16,11 +16,13 @@ DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
 FORMS = (
     (COMPOSITION, re.compile(r"\d{1,4}mm|f\d{0,2}")),
     (QUALITY, re.compile(r"\d{1,2}k|\d{3,4}p|\d{2,4}dpi|\d{2,3}mp")),
-    (STYLE, re.compile(r"\w{2,20}(?:core|punk|wave)|\w{5,20}(?:ism|esque)|" + DECADE.pattern)),
+    (STYLE, re.compile(r"\w{2,20}(?:core|punk|wave)|\w{5,20}(?:ism|esque|istic|ous|ful)|" + DECADE.pattern)),
     (LIGHTING, re.compile(r"\w{2,12}(?:lit|lights?)")),
     (PLACE, re.compile(r"\w{2,12}(?:scape|yard|room|land|shop|house|side|field)")),
 )
 """Parts by the form of the last word of a phrase."""
+BEGINNING = frozenset((LIGHTING, COLOUR, COMPOSITION, PLACE, SETTING))
+"""Parts of a later sentence by its first noun."""
 EARLY = 6
 """Words at the beginning of a sentence among which its first noun is."""
 
@@ -50,13 +52,17 @@ def part_of_phrase(text: Text, start: int, end: int, by_most: bool) -> str:
 
 
 def early_part(text: Text, start: int, end: int) -> str:
-    """Lighting or colour where the first noun names it, as in "A rim light outlines the dome"; "" otherwise."""
+    """The part that the first noun names, as in "A rim light outlines the dome"; "" where it names none of these."""
+    found = ""
     for place in range(start + 1, min(start + EARLY, end) + 1):
         hit = text.ends.get(place)
         part = hit.part if hit else lexicon().head(text.words[max(start, place - LONGEST_HEAD) : place])
-        if part in (LIGHTING, COLOUR):
-            return part
-    return ""
+        if text.words[place - 1] == "camera":
+            part = COMPOSITION
+        if found and part not in BEGINNING:
+            break
+        found = part if part in BEGINNING else found
+    return found
 
 
 def after_articles(text: Text, start: int, end: int) -> int:

@@ -40,6 +40,13 @@ VIEWING = frozenset(("from", "through", "in", "at"))
 """Words with which the composition begins in "seen from above"."""
 WITHIN = frozenset(("in", "at", "inside", "against"))
 """Words after which a place is a setting of its own, even in a phrase of light: "soft light in a kitchen"."""
+LOOKS = {
+    STYLE: ("in",),
+    QUALITY: ("in",),
+    MEDIUM: ("in",),
+    LIGHTING: ("in", "at", "by", "under", "beneath", "during", "before", "after", "around"),
+}
+"""Prepositions after which a phrase can be of the part; after others it is not: "saris on lines"."""
 FAR = frozenset(("background", "distance", "horizon"))
 """Last words after which a segment is the setting as a whole: "rolling hills in the distance"."""
 BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
@@ -106,6 +113,10 @@ class Place:
     def last(self) -> str:
         return self.text.words[self.phrase.end - 1]
 
+    def is_worn(self) -> bool:
+        """Whether a person or an animal comes before it, as in "a woman in red"."""
+        return any(map(self.text.is_animate, range(self.marks[-1].start, self.marks[-1].end)))
+
     @property
     def lacks_subject(self) -> bool:
         return not self.seen.has_subject and all(mark.part != SUBJECT for mark in self.marks)
@@ -139,6 +150,8 @@ def marks_of(text: Text, phrase: Phrase, marks: Marks, seen: Seen, begins: bool)
 
 def _term(place: Place) -> Marks:
     part = place.text.hits[place.phrase.start].part
+    if place.before == LIGHTING and place.opener == "from":
+        return ()
     is_far = part == SETTING and place.last in FAR
     return (Mark(BACK if is_far and len(place.marks) == 1 and place.seen.has_subject else place.phrase.start, place.phrase.end, part),)
 
@@ -155,11 +168,13 @@ def _rest(place: Place) -> Marks:
 
 
 def _depicting(place: Place) -> Marks:
-    measured = place.part in (LIGHTING, COLOUR) and place.before in (SUBJECT, PLACE)
+    measured = place.part in (LIGHTING, COLOUR, COMPOSITION, QUALITY) and place.before in (SUBJECT, PLACE)
     if measured and place.seen.last and len(place.marks) == 1:
         if place.phrase.start - place.marks[0].start <= LONGEST_MEASURE:
             return (Mark(BACK, place.phrase.end, place.part),)
-    titled = not place.seen.has_subject and place.before not in (COLOUR, SUBJECT, SETTING, PLACE)
+    if not place.before and not place.lacks_subject and place.opener != "of":
+        return place.whole(GAP)  # "for a children's book"
+    titled = place.lacks_subject and place.before not in (COLOUR, SUBJECT, SETTING, PLACE)
     return place.inner(SUBJECT) if not place.before or place.before == MEDIUM or titled else ()
 
 
@@ -178,7 +193,9 @@ def _locative(place: Place) -> Marks:
         return place.whole(SETTING)
     if place.part in PLACES:
         return () if place.before == LIGHTING and place.opener not in WITHIN else place.whole(SETTING)
-    if place.part:
+    if place.part == COLOUR and place.before == SUBJECT and place.opener == "in" and place.is_worn():
+        return ()
+    if place.part and place.opener in LOOKS.get(place.part, (place.opener,)):
         return place.whole(COMPOSITION) if place.part == COMPOSITION else place.known()
     if place.before:
         return ()
@@ -206,9 +223,10 @@ def _with(place: Place) -> Marks:
 
 
 def _joining(place: Place) -> Marks:
-    early = early_part(place.text, place.phrase.inner, place.phrase.end) if place.opener == "while" else ""
-    if early:
-        return place.whole(early)
+    begins_clause = place.phrase.kind == "joining" and (place.opener in ("while", "as") or not place.before)
+    early = early_part(place.text, place.phrase.inner, place.phrase.end) if begins_clause else ""
+    if early == LIGHTING and not place.lacks_subject:
+        return place.whole(early) if place.opener != "and" else place.inner(early)
     if place.part in PLACES:
         return () if place.before else place.inner(SETTING)
     if place.part:
@@ -245,7 +263,11 @@ def _first(place: Place) -> Marks:
         part = COLOUR
     if part == SETTING and lexicon().head(text.words[max(start, end - LONGEST_HEAD) : end]) == PLACE:
         part = SETTING if place.last in BACKGROUNDS else PLACE
-    if part in (COMPOSITION, STYLE, ARTIST) or (part not in ("", SURFACE, MEDIUM) and not animate):
+    if part == STYLE and (name := _styled_name(place)) > start:
+        return (Mark(start, name, ARTIST),)
+    if part == COMPOSITION:
+        return (Mark(after_articles(text, start, end), end, COMPOSITION),)
+    if part in (STYLE, ARTIST) or (part not in ("", SURFACE, MEDIUM) and not animate):
         return place.whole(part)
     if _is_name(place):
         return place.whole(ARTIST)
@@ -285,9 +307,10 @@ def _medium(place: Place) -> Marks:
     leading = next((part for part in LEADING if part in parts), "")
     if not leading and not place.seen.last and end == len(text.words):
         leading = SUBJECT
+    medium = GAP if text.words[end - 1] in ("image", "picture") and not last else MEDIUM
     if word <= start or not leading:
-        return (Mark(start, end, MEDIUM),)
-    return (Mark(start, word, leading), Mark(word, end, MEDIUM))
+        return (Mark(start, end, medium),)
+    return (Mark(start, word, leading), Mark(word, end, medium))
 
 
 def _is_list(text: Text, start: int, end: int) -> bool:
@@ -311,6 +334,14 @@ def _keywords(text: Text, start: int, end: int) -> Iterator[Mark]:
         word = after
     if end > begin:
         yield Mark(begin, end, SUBJECT)
+
+
+def _styled_name(place: Place) -> int:
+    """The end of the name in "Edward Hopper style"; 0 where no name begins the phrase."""
+    start, end = place.phrase.start, place.phrase.end
+    name = end_of_name(place.text, start, place.seen.has_case) if start not in place.text.hits else 0
+    styled = name - start >= 2 and name < end and STYLED.issuperset(place.text.words[name:end])
+    return name if styled else 0
 
 
 def _is_name(place: Place) -> bool:

@@ -135,7 +135,8 @@ def _opener(text: Text, place: int, first: int) -> tuple[int, str] | None:
     for words, kind in lexicon().openers.get(text.words[place], ()):
         end = place + len(words)
         if tuple(text.words[place:end]) == words and (place == first or kind != "refusing"):
-            refuses = end < len(text.words) and not text.words[end].endswith("ing") and text.words[end] not in UNREFUSED
+            acts = words == ("without",) and end < len(text.words) and text.words[end].endswith("ing")
+            refuses = end < len(text.words) and not acts and text.words[end] not in UNREFUSED
             return (len(words), kind) if refuses or kind not in REFUSING else None
     return None
 

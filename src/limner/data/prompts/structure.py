@@ -34,7 +34,7 @@ REQUEST = re.compile(
     r"(?:(?:please|can you|could you|would you|kindly|hi|hello|hey)\s){0,2}(?:"
     r"(?:i want|i need|i would like|i['’]d like|give me|show me|imagine|here is|this is|this shows|it['’]s)"
     r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)(?: me| us)?"
-    r"|(?:photograph|capture|picture)(?=\s(?:an?|the|my|two|three)\s)"
+    r"|(?:photograph|capture|picture|show)(?=\s(?:an?|the|my|two|three)\s)"
     r")(?=\s)(?:\s(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s))?"
     r"|(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s)"
     r"|(?:the |this |overall ){1,2}(?:image|picture|scene|style|look|mood|lighting|light|palette|background|result)"
@@ -55,7 +55,7 @@ LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
 """Parts of which "a and b" are two pieces."""
 LOOKED_AT = 2000
 """Characters of a prompt that show whether its names have capital letters."""
-CAPITALS = 0.6
+CAPITALS = 0.7
 """Share of words with a capital letter from which on the letter says nothing of a word."""
 LONGEST_SUBJECT = 200
 """Characters of a piece among which a person or an animal is sought."""
@@ -177,7 +177,7 @@ class _Reader:
 def _extend(marks: list[Mark], phrase: Phrase, found: Sequence[Mark]) -> None:
     """Add the pieces of a phrase to those of its segment; without any, it goes on with the last one."""
     if not found:
-        if marks and phrase.inner < phrase.end and marks[-1].part not in (ARTIST, GAP):
+        if marks and (phrase.inner < phrase.end or phrase.kind != "joining") and marks[-1].part not in (ARTIST, GAP):
             marks[-1] = replace(marks[-1], end=phrase.end)
         return
     for mark in found:
