@@ -63,7 +63,9 @@ def test_sentences_and_negative_prompts_stay_whole(prompt: str, part: str, text:
 
 
 def test_a_part_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match=re.escape("'color' is no part of a prompt; use one of subject, medium, style")):
+    with pytest.raises(
+        ValueError, match=re.escape("'color' is no part of a prompt; use one of subject, medium, style")
+    ):
         replaced("a dog", "color", "red")
 
 

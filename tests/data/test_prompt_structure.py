@@ -52,7 +52,11 @@ EXAMPLES = [
     ("colour", "a bowl in navy, copper and ivory, muted tones", ["navy, copper and ivory", "muted tones"]),
     ("colour", "a bowl, shades of blue, neon, turquoise and red", ["shades of blue", "turquoise and red"]),
     ("colour", "a bowl, warm greys, grey tones, gray tones", ["warm greys", "grey tones", "gray tones"]),
-    ("quality", "masterpiece, a bowl, insanely detailed, 8K, 300dpi", ["masterpiece", "insanely detailed", "8K", "300dpi"]),
+    (
+        "quality",
+        "masterpiece, a bowl, insanely detailed, 8K, 300dpi",
+        ["masterpiece", "insanely detailed", "8K", "300dpi"],
+    ),
     ("artist", "a bowl by Orla Venn and Ilmari Destang", ["Orla Venn", "Ilmari Destang"]),
     ("artist", "a harbour in the manner of J. M. W. Turner, etching", ["J. M. W. Turner"]),
     ("artist", "a bowl, Ilmari Destang, Mucha, oil", ["Ilmari Destang", "Mucha"]),
@@ -92,8 +96,37 @@ HOSTILE = {
     "dotted capital I": "İ" * LONG,
     "emoji": "😀, " * (LONG // 3),
 }
-TOKENS = ["(", ")", ":1.2", ",", ".", "\n", "--no ", "no ", "without ", " and ", " of ", " by ", "Anna ", "red ", "style: "]
-TOKENS += ["dog ", "oil painting ", "in the ", "forest ", '"', "<lora:a:1>", "[", "]", "BREAK ", "Negative prompt:", "_", "É"]
+TOKENS = [
+    "(",
+    ")",
+    ":1.2",
+    ",",
+    ".",
+    "\n",
+    "--no ",
+    "no ",
+    "without ",
+    " and ",
+    " of ",
+    " by ",
+    "Anna ",
+    "red ",
+    "style: ",
+]
+TOKENS += [
+    "dog ",
+    "oil painting ",
+    "in the ",
+    "forest ",
+    '"',
+    "<lora:a:1>",
+    "[",
+    "]",
+    "BREAK ",
+    "Negative prompt:",
+    "_",
+    "É",
+]
 prompts = st.one_of(st.text(), st.lists(st.sampled_from(TOKENS), max_size=40).map("".join))
 
 

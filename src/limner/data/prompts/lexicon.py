@@ -77,7 +77,11 @@ class Lexicon:
     def _hit_at(self, words: Sequence[str], place: int) -> Hit | None:
         for term, part in self.terms.get(words[place], ()):
             end = place + len(term)
-            if end <= len(words) and tuple(words[place : end - 1]) == term[:-1] and term[-1] in singulars(words[end - 1]):
+            if (
+                end <= len(words)
+                and tuple(words[place : end - 1]) == term[:-1]
+                and term[-1] in singulars(words[end - 1])
+            ):
                 return Hit(place, end, part)
         for form in singulars(words[place]):
             if part := self.joined.get(form):

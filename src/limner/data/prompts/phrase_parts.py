@@ -10,7 +10,9 @@ from limner.data.prompts.lexicon import LONGEST_HEAD, lexicon
 from limner.data.prompts.phrases import COLOUR, COMPOSITION, LIGHTING, MEDIUM, PLACE, QUALITY, SETTING, STYLE, Text
 
 ARTICLES = frozenset("a an the some any its his her their my our your".split())
-TRAILING = re.compile(r".{2,}(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full")
+TRAILING = re.compile(
+    r".{2,}(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full"
+)
 """Words after the noun of a phrase that do not change its part."""
 DECADE = re.compile(r"(?:1[5-9]|20)\d0s")
 FORMS = (

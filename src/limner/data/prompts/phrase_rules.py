@@ -153,7 +153,13 @@ def _term(place: Place) -> Marks:
     if place.before == LIGHTING and place.opener == "from":
         return ()
     is_far = part == SETTING and place.last in FAR
-    return (Mark(BACK if is_far and len(place.marks) == 1 and place.seen.has_subject else place.phrase.start, place.phrase.end, part),)
+    return (
+        Mark(
+            BACK if is_far and len(place.marks) == 1 and place.seen.has_subject else place.phrase.start,
+            place.phrase.end,
+            part,
+        ),
+    )
 
 
 def _rest(place: Place) -> Marks:
@@ -259,7 +265,7 @@ def _first(place: Place) -> Marks:
         return _medium(place)
     if place.seen.has_subject and place.begins and not animate and part in (*PLACES, ""):
         part = early_part(text, start, end) or part
-    if place.seen.last == COLOUR and lexicon().holds("colour names", text.words[start]):
+    if place.seen.last == COLOUR and part not in PLACES and lexicon().holds("colour names", text.words[start]):
         part = COLOUR
     if part == SETTING and lexicon().head(text.words[max(start, end - LONGEST_HEAD) : end]) == PLACE:
         part = SETTING if place.last in BACKGROUNDS else PLACE

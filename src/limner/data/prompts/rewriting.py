@@ -16,7 +16,7 @@ from limner.data.prompts.words import PARTS
 PLACEHOLDER = "{}"
 """What stands for the subject in a template."""
 BRACKETS = {"(": ")", "[": "]", "{": "}", '"': '"'}
-BOUNDS = ")]}>.!?:\n\""
+BOUNDS = ')]}>.!?:\n"'
 """Signs before a piece that stay when the piece is removed; the words after them, such as "with", go."""
 ENDS = ".!?\n:"
 """Signs after which a sentence begins."""
@@ -142,7 +142,13 @@ def _with_added(prompt: str, pieces: Sequence[Piece], part: str, text: str) -> s
     _, end = _bracketed(prompt, anchor, 0)
     words = words_of(text)
     opened = bool(words) and lexicon().opens(words[0])
-    link = " " if anchor.part == SUBJECT and part == SETTING and opened else ", by " if part == ARTIST and not opened else ", "
+    link = (
+        " "
+        if anchor.part == SUBJECT and part == SETTING and opened
+        else ", by "
+        if part == ARTIST and not opened
+        else ", "
+    )
     return _edited(prompt, [(end, end, f"{link}{text}")])
 
 

@@ -20,12 +20,12 @@ LABELS = {
     "quality": "quality|details?|resolution",
     "artist": "artists?",
     "negative": "negative|negative prompt|neg|neg prompt|negatives|exclude|avoid|do not include|don't include",
-    "": "prompt|positive prompt|positive|description",
+    "": "prompt|positive prompt|positive|description|/?imagine prompt|/?imagine",
 }
 """Labels of lines, as in "Lighting: pale dawn glow"; those of "" begin an ordinary prompt."""
 _PART_OF_LABEL = {f"label{number}": part for number, part in enumerate(LABELS)}
 _MARK = re.compile(
-    r"(?:^|[\n,{;|.])[\s\"'*#-]{0,8}(?:"
+    r"(?:^|[\n,{;|.\])])[\s\"'*#\[(-]{0,8}(?:"
     + "|".join(f"(?P<label{number}>{names})" for number, names in enumerate(LABELS.values()))
     + r")[\"'*]{0,3}\s{0,3}:(?!\d)[\"'*]{0,3}"
     r"|\n\s{0,8}(?P<sampler>steps:\s?\d)"

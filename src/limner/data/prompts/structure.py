@@ -55,6 +55,10 @@ LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
 """Parts of which "a and b" are two pieces."""
 LOOKED_AT = 2000
 """Characters of a prompt that show whether its names have capital letters."""
+TRAILING = frozenset(("locative", "viewed", "going_on"))
+"""Kinds of openers that a piece can end with, as in "the snow is setting in"."""
+RUN_ON = 2
+"""Known terms at the end of a prompt of one segment that are keywords without commas: "a cat on a bed oil painting 4k"."""
 CAPITALS = 0.7
 """Share of words with a capital letter from which on the letter says nothing of a word."""
 LONGEST_SUBJECT = 200
@@ -103,6 +107,8 @@ class _Reader:
     def read_zone(self, start: int, end: int, part: str) -> None:
         """Add the pieces of a zone."""
         found = list(segments(self.prompt, start, end))
+        if len(found) == 1 and not part and " " in self.prompt[start:end].strip():
+            found = self._without_keywords(found[0])
         refused_until = -1
         for number, segment in enumerate(found):
             text = Text(self.prompt, segment.start, segment.end)
@@ -112,6 +118,18 @@ class _Reader:
                 self._add(text, Mark(0, len(text.words), part))
             elif kind := self._read_segment(text, segment):
                 refused_until = self._end_of_list(found, number, kind)
+
+    def _without_keywords(self, segment: Segment) -> list[Segment]:
+        """The segment, and each of the known terms at its end as a segment."""
+        text = Text(self.prompt, segment.start, segment.end)
+        end = len(text.words)
+        cut: list[Segment] = []
+        while (hit := text.ends.get(end)) and hit.start and not lexicon().opens(text.words[hit.start - 1]):
+            cut.append(Segment(text.spans[hit.start][0], text.spans[end - 1][1], begins=False))
+            end = hit.start
+        if len(cut) < RUN_ON:
+            return [segment]
+        return [Segment(segment.start, text.spans[end - 1][1], segment.begins), *reversed(cut)]
 
     def _end_of_list(self, found: Sequence[Segment], number: int, kind: str) -> int:
         """The last segment of "without a, b or c", which the next ones are part of where one has the "or"."""
@@ -150,6 +168,8 @@ class _Reader:
     def _add(self, text: Text, mark: Mark) -> None:
         if mark.start < mark.end and mark.part != GAP:
             start, end = text.spans[mark.start][0], text.spans[mark.end - 1][1]
+            if mark.part == SUBJECT and not any(map(str.isalpha, self.prompt[start:end])):
+                return
             if self.prompt[end : end + 1] == '"' and self.prompt.count('"', start, end) % 2:
                 end += 1
             self.pieces.append(Piece(start, end, mark.part))
@@ -177,7 +197,8 @@ class _Reader:
 def _extend(marks: list[Mark], phrase: Phrase, found: Sequence[Mark]) -> None:
     """Add the pieces of a phrase to those of its segment; without any, it goes on with the last one."""
     if not found:
-        if marks and (phrase.inner < phrase.end or phrase.kind != "joining") and marks[-1].part not in (ARTIST, GAP):
+        goes_on = phrase.inner < phrase.end or phrase.kind in TRAILING
+        if marks and goes_on and marks[-1].part not in (ARTIST, GAP):
             marks[-1] = replace(marks[-1], end=phrase.end)
         return
     for mark in found:
