@@ -36,7 +36,7 @@ EXAMPLES = [
     ("medium", "a kitten as an oil painting", ["oil painting"]),
     ("style", "an art deco travel poster of a ship", ["art deco"]),
     ("style", "a teapot in the style of art nouveau", ["art nouveau"]),
-    ("style", "a teapot, biopunk, mushroomcore, tachisme, dadaism", ["biopunk", "mushroomcore", "dadaism"]),
+    ("style", "a teapot, biopunk, mushroomcore, tachometer, dadaism", ["biopunk", "mushroomcore", "dadaism"]),
     ("style", "a chair, 1970s", ["1970s"]),
     ("lighting", "an owl lit from the left by a large window", ["lit from the left by a large window"]),
     ("lighting", "a bridge. The sun is low behind it.", ["The sun is low behind it"]),

@@ -13,7 +13,7 @@ import yaml
 
 from limner.data.prompts.words import PARTS, worlds
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 """A word of a prompt. Hyphens and underscores separate words."""
 SPELLING = {"colour": "color", "harbour": "harbor", "grey": "gray", "centre": "center", "theatre": "theater"}
 """British spelling in words of the lists, and how the lists write it."""
@@ -91,7 +91,7 @@ class Lexicon:
 
 def normal(word: str) -> str:
     """A word as the lists write it: lower case, American spelling, no apostrophe."""
-    plain = word.lower().replace("'", "").replace("’", "")
+    plain = word.lower().replace("'", "").replace("\u2019", "")
     return _BRITISH.sub(lambda found: SPELLING[found[0]], plain)
 
 

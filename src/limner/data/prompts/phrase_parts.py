@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from limner.data.prompts.lexicon import LONGEST_HEAD, lexicon
 from limner.data.prompts.phrases import COLOUR, COMPOSITION, LIGHTING, MEDIUM, PLACE, QUALITY, SETTING, STYLE, Text
 
-ARTICLES = frozenset("a an the some any its his her their my our your".split())
+ARTICLES = frozenset(["a", "an", "the", "some", "any", "its", "his", "her", "their", "my", "our", "your"])
 TRAILING = re.compile(
     r".{2,}(?:ing|ed|ly)|seen|shot|made|built|set|hung|torn|lit|overgrown|only|too|is|are|was|with|full"
 )
@@ -30,7 +30,7 @@ EARLY = 6
 
 
 def part_of_phrase(text: Text, start: int, end: int, by_most: bool) -> str:
-    """The part that words without their opener name; "" for none. by_most: whether most words decide, if not the last."""
+    """The part that words without their opener name; "" for none. by_most: whether most words can decide."""
     known, words = lexicon(), text.words
     start = after_articles(text, start, end)
     while end - 1 > start and end not in text.ends and TRAILING.fullmatch(words[end - 1]):

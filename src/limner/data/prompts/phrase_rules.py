@@ -34,7 +34,7 @@ BACK = -1
 """Start of a mark that gives its part to the whole piece before."""
 LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR)
 """Parts of words before a medium, as in "highly detailed photo", the strongest first."""
-STYLED = frozenset("style styled inspired like esque aesthetic".split())
+STYLED = frozenset(["style", "styled", "inspired", "like", "esque", "aesthetic"])
 """Words after the name of an artist that are no part of the image."""
 VIEWING = frozenset(("from", "through", "in", "at"))
 """Words with which the composition begins in "seen from above"."""
@@ -175,9 +175,9 @@ def _rest(place: Place) -> Marks:
 
 def _depicting(place: Place) -> Marks:
     measured = place.part in (LIGHTING, COLOUR, COMPOSITION, QUALITY) and place.before in (SUBJECT, PLACE)
-    if measured and place.seen.last and len(place.marks) == 1:
-        if place.phrase.start - place.marks[0].start <= LONGEST_MEASURE:
-            return (Mark(BACK, place.phrase.end, place.part),)
+    is_short = len(place.marks) == 1 and place.phrase.start - place.marks[0].start <= LONGEST_MEASURE
+    if measured and place.seen.last and is_short:
+        return (Mark(BACK, place.phrase.end, place.part),)
     if not place.before and not place.lacks_subject and place.opener != "of":
         return place.whole(GAP)  # "for a children's book"
     titled = place.lacks_subject and place.before not in (COLOUR, SUBJECT, SETTING, PLACE)

@@ -16,9 +16,35 @@ SURFACE = "surface"
 PLACES = frozenset((SETTING, PLACE, SURFACE))
 REFUSING = frozenset(("negative", "excluding", "refusing"))
 """Kinds of openers before what the image must not contain."""
-UNREFUSED = frozenset("one longer end doubt matter stopping".split())
+UNREFUSED = frozenset(["one", "longer", "end", "doubt", "matter", "stopping"])
 """Words after "no" and "without" that refuse nothing."""
-PARTICLES = frozenset("van von der den de da di del della la le of du des el al bin ibn y ter ten the dos".split())
+PARTICLES = frozenset(
+    [
+        "van",
+        "von",
+        "der",
+        "den",
+        "de",
+        "da",
+        "di",
+        "del",
+        "della",
+        "la",
+        "le",
+        "of",
+        "du",
+        "des",
+        "el",
+        "al",
+        "bin",
+        "ibn",
+        "y",
+        "ter",
+        "ten",
+        "the",
+        "dos",
+    ]
+)
 """Words of names in lower case."""
 LONGEST_NAME = 6
 """Words of the longest name of an artist."""

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from limner.data.prompts.lexicon import WORD, lexicon, normal, singulars, words_of
-from limner.data.prompts.segments import WEIGHT
 from limner.data.prompts.phrase_parts import ARTICLES
 from limner.data.prompts.phrases import ARTIST, NEGATIVE, SETTING, SUBJECT
+from limner.data.prompts.segments import WEIGHT
 from limner.data.prompts.structure import Piece, structure_of
 from limner.data.prompts.words import PARTS
 
@@ -22,7 +22,9 @@ ENDS = ".!?\n:"
 """Signs after which a sentence begins."""
 LONGEST_PHRASE = 8
 """Words before and after a noun that are looked at."""
-DETERMINERS = ARTICLES | frozenset("one two three four five this that these those each every".split())
+DETERMINERS = ARTICLES | frozenset(
+    ["one", "two", "three", "four", "five", "this", "that", "these", "those", "each", "every"]
+)
 _AFTER = re.compile(r"\s{0,4}(?:of(?=\s)|[,;|])?\s{0,4}")
 _FLAG = re.compile(r"(?<!\S)--[a-z]", re.IGNORECASE)
 _SAMPLER = re.compile(r"\n\s{0,8}steps:\s?\d", re.IGNORECASE)
@@ -54,7 +56,7 @@ def style_of(prompt: str) -> str:
 
 
 def with_subject(prompt: str, identifier: str, class_word: str, words_for_class: Iterable[str] = ()) -> str:
-    """The prompt with "IDENTIFIER CLASS-WORD" in place of the class word, or of a breed or the like, and its adjectives.
+    """The prompt with "IDENTIFIER CLASS-WORD" in place of the class word, a breed or the like, and its adjectives.
 
     A prompt without such a word has it in place of the noun with which its subject begins. words_for_class: words that
     mean the class, besides those that Limner knows.
@@ -173,7 +175,7 @@ def _class_phrase(prompt: str, piece: Piece, terms: Collection[tuple[str, ...]])
 
 def _end(word: re.Match[str]) -> int:
     """The end of a word without the "'s" of a possessor."""
-    return word.end() - 2 if word[0][-2:].lower() in ("'s", "’s") else word.end()
+    return word.end() - 2 if word[0][-2:].lower() in ("'s", "\u2019s") else word.end()
 
 
 def _begin(prompt: str, found: Sequence[re.Match[str]], words: Sequence[str], noun: int) -> int:
@@ -194,7 +196,7 @@ def _begin(prompt: str, found: Sequence[re.Match[str]], words: Sequence[str], no
 
 
 def _first_phrase(prompt: str, piece: Piece) -> tuple[int, int]:
-    """The span of the noun with which a piece begins: to the first person or animal, or to a preposition or participle."""
+    """The span of the noun with which a piece begins: up to a person, an animal, a preposition or a participle."""
     known = lexicon()
     found = list(WORD.finditer(prompt, piece.start, piece.end))[: 2 * LONGEST_PHRASE]
     words = [normal(word[0]) for word in found]

@@ -32,8 +32,9 @@ from limner.data.prompts.segments import IGNORED, Segment, segments, zones
 
 REQUEST = re.compile(
     r"(?:(?:please|can you|could you|would you|kindly|hi|hello|hey)\s){0,2}(?:"
-    r"(?:i want|i need|i would like|i['’]d like|give me|show me|imagine|here is|this is|this shows|it['’]s)"
-    r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)(?: me| us)?"
+    r"(?:i want|i need|i would like|i['\u2019]d like|give me|show me|imagine|here is|this is|this shows|it['\u2019]s)"
+    r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)"
+    r"(?: me| us)?"
     r"|(?:photograph|capture|picture|show)(?=\s(?:an?|the|my|two|three)\s)"
     r")(?=\s)(?:\s(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s))?"
     r"|(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s)"
@@ -43,12 +44,26 @@ REQUEST = re.compile(
     re.IGNORECASE,
 )
 """Words at the beginning of a sentence that ask for an image, and describe nothing."""
-NO = frozenset("no any a an the".split())
+NO = frozenset(["no", "any", "a", "an", "the"])
 """Words before something that the image must not contain."""
 CONTINUED = 4
 """Segments after "without a, b or c" among which the one with "or" is sought."""
 POSTURES = frozenset(
-    "resting floating standing sitting set placed lying hanging perched nestled located arranged surrounded".split()
+    [
+        "resting",
+        "floating",
+        "standing",
+        "sitting",
+        "set",
+        "placed",
+        "lying",
+        "hanging",
+        "perched",
+        "nestled",
+        "located",
+        "arranged",
+        "surrounded",
+    ]
 )
 """Words before a setting that belong to it where they begin a segment."""
 LISTED = frozenset((ARTIST, LIGHTING, COMPOSITION))
@@ -58,7 +73,7 @@ LOOKED_AT = 2000
 TRAILING = frozenset(("locative", "viewed", "going_on"))
 """Kinds of openers that a piece can end with, as in "the snow is setting in"."""
 RUN_ON = 2
-"""Known terms at the end of a prompt of one segment that are keywords without commas: "a cat on a bed oil painting 4k"."""
+"""Known terms at the end of a prompt without commas that are keywords: "a cat on a bed oil painting 4k"."""
 CAPITALS = 0.7
 """Share of words with a capital letter from which on the letter says nothing of a word."""
 LONGEST_SUBJECT = 200
@@ -160,8 +175,8 @@ class _Reader:
     def _add_all(self, text: Text, marks: list[Mark]) -> None:
         """Add pieces. A posture goes with its setting, as in "resting on a log"; so does "it is dawn"."""
         if len(marks) > 1 and marks[1].part == SETTING and marks[0].end - marks[0].start <= 2:
-            if text.words[marks[0].end - 1] in POSTURES or text.words[marks[0].start] == "it":
-                marks[:2] = [replace(marks[1], start=marks[0].start)]
+            is_posture = text.words[marks[0].end - 1] in POSTURES or text.words[marks[0].start] == "it"
+            marks = [replace(marks[1], start=marks[0].start), *marks[2:]] if is_posture else marks
         for mark in marks:
             self._add(text, mark)
 
