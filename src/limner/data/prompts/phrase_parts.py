@@ -86,6 +86,8 @@ def _by_most(text: Text, start: int, end: int) -> str:
 def _is_colour(words: Sequence[str]) -> bool:
     """Whether the words are colours and their shades alone, as in "deep red" and "coral and sand"."""
     known = lexicon()
+    if len(words) == 1 and known.holds("colour things", words[0]):
+        return False
     names = [known.holds("colour names", word) for word in words]
     return names[-1] and all(
         name or word == "and" or word in known.words["colour shades"] for name, word in zip(names, words, strict=True)

@@ -23,6 +23,7 @@ from limner.data.prompts.phrases import (
     PLACE,
     REFUSING,
     SETTING,
+    STYLE,
     SUBJECT,
     Phrase,
     Text,
@@ -32,18 +33,33 @@ from limner.data.prompts.segments import IGNORED, Segment, segments, zones
 
 REQUEST = re.compile(
     r"(?:(?:please|can you|could you|would you|kindly|hi|hello|hey)\s){0,2}(?:"
-    r"(?:i want|i need|i would like|i['\u2019]d like|give me|show me|imagine|here is|this is|this shows|it['\u2019]s)"
+    r"(?:keep|make|give) (?:it|everything|the (?:look|style|image|whole thing))"
+    r"|(?:it should look like|it should be|it looks like|there is|there are|we see|i see|i(?:['\u2019]m| am) looking for)"
+    r"|(?:i want|i need|i would like|i['\u2019]d like|give me|show me|imagine|here is|this is|this shows|it['\u2019]s)"
     r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)"
     r"(?: me| us)?"
-    r"|(?:photograph|capture|picture|show)(?=\s(?:an?|the|my|two|three)\s)"
+    r"|(?:photograph|capture|picture|show|take)(?=\s(?:an?|the|my|two|three)\s)"
     r")(?=\s)(?:\s(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s))?"
     r"|(?:an?|the)\s(?:image|picture|visual)\s(?:of|with|showing)(?=\s)"
-    r"|(?:the |this |overall ){1,2}(?:image|picture|scene|style|look|mood|lighting|light|palette|background|result)"
-    r"\s(?:should be|should look like|should feel|should have|is|looks|feels|has)(?:\s(?:like|that of))?(?=\s)"
-    r"|(?:keep|make) (?:it|everything|the (?:look|style|image|whole thing))(?=\s)|(?:use|add)(?=\s)",
+    r"|(?:the |this |overall ){1,2}"
+    r"(?:image|picture|scene|result|(?P<named>style|look|mood|light|lighting|palette|colou?rs?|background))"
+    r"\s(?:should be|should look like|should feel|should have|is|are|looks|feels|has)(?:\s(?:like|that of))?(?=\s)"
+    r"|(?:use|add)(?=\s)",
     re.IGNORECASE,
 )
 """Words at the beginning of a sentence that ask for an image, and describe nothing."""
+NAMED = {
+    "style": STYLE,
+    "look": STYLE,
+    "mood": STYLE,
+    "light": LIGHTING,
+    "lighting": LIGHTING,
+    "background": SETTING,
+    "palette": COLOUR,
+    "color": COLOUR,
+    "colors": COLOUR,
+}
+"""Parts by the noun of such words, as in "The mood is solemn"."""
 NO = frozenset(["no", "any", "a", "an", "the"])
 """Words before something that the image must not contain."""
 CONTINUED = 4
@@ -159,7 +175,8 @@ class _Reader:
     def _read_segment(self, text: Text, segment: Segment) -> str:
         """Add the pieces of a segment. Returns the kind of words after which all else is negative, or ""."""
         marks: list[Mark] = []
-        found = list(phrases(text, self._after_request(text, segment), self.seen.has_case))
+        first, named = self._after_request(text, segment)
+        found = list(phrases(text, first, self.seen.has_case))
         for phrase, then in zip_longest(found, found[1:]):
             if phrase.kind in REFUSING:
                 self._add_all(text, marks)
@@ -169,6 +186,8 @@ class _Reader:
                 marks.append(Mark(phrase.start, phrase.end, GAP))  # "painted in the gentle style of"
             else:
                 _extend(marks, phrase, marks_of(text, phrase, marks, self.seen, segment.begins))
+        if named and marks and marks[0].part == SUBJECT:
+            marks[0] = replace(marks[0], part=named)
         self._add_all(text, marks)
         return ""
 
@@ -201,12 +220,13 @@ class _Reader:
                 self._add(text, Mark(begin, place, NEGATIVE))
                 begin = place + 1
 
-    def _after_request(self, text: Text, segment: Segment) -> int:
-        """The first word after "please create" and the like; 0 where nothing follows."""
+    def _after_request(self, text: Text, segment: Segment) -> tuple[int, str]:
+        """The first word after "please create" and the like, and the part that they name: 0 and "" without them."""
         found = REQUEST.match(self.prompt, segment.start, segment.end) if segment.begins else None
         if found is None:
-            return 0
-        return next((place for place, (start, _) in enumerate(text.spans) if start >= found.end()), 0)
+            return 0, ""
+        first = next((place for place, (start, _) in enumerate(text.spans) if start >= found.end()), 0)
+        return first, NAMED.get(normal(found["named"] or ""), "")
 
 
 def _extend(marks: list[Mark], phrase: Phrase, found: Sequence[Mark]) -> None:
