@@ -52,6 +52,11 @@ EXAMPLES = [
     ("colour", "a bowl in navy, copper and ivory, muted tones", ["navy, copper and ivory", "muted tones"]),
     ("colour", "a bowl, shades of blue, neon, turquoise and red", ["shades of blue", "turquoise and red"]),
     ("colour", "a bowl, warm greys, grey tones, gray tones", ["warm greys", "grey tones", "gray tones"]),
+    ("style", "A bowl. The mood is solemn.", ["solemn"]),
+    ("lighting", "A bowl. The lighting should be soft and even.", ["soft and even"]),
+    ("medium", "Make it a woodcut: a bull. It should look like an old postcard.", ["woodcut", "old postcard"]),
+    ("subject", "a glass of tea with mint, a woman in red", ["a glass of tea with mint", "a woman in red"]),
+    ("composition", "a cat on a bed oil painting wide shot 4k", ["wide shot"]),
     (
         "quality",
         "masterpiece, a bowl, insanely detailed, 8K, 300dpi",

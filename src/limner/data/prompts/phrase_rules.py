@@ -47,6 +47,8 @@ LOOKS = {
     LIGHTING: ("in", "at", "by", "under", "beneath", "during", "before", "after", "around"),
 }
 """Prepositions after which a phrase can be of the part; after others it is not: "saris on lines"."""
+OWNERS = frozenset(("its", "his", "her", "their", "my", "our", "your", "each", "one", "them", "him", "it"))
+"""Words after a preposition that stay with the subject: "a dog under her arm"."""
 FAR = frozenset(("background", "distance", "horizon"))
 """Last words after which a segment is the setting as a whole: "rolling hills in the distance"."""
 BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
@@ -203,6 +205,10 @@ def _locative(place: Place) -> Marks:
         return ()
     if place.part and place.opener in LOOKS.get(place.part, (place.opener,)):
         return place.whole(COMPOSITION) if place.part == COMPOSITION else place.known()
+    opener = " ".join(place.text.words[place.phrase.start : place.phrase.inner])
+    if place.before == SUBJECT and opener in lexicon().words["setting around"]:
+        owned = place.text.words[place.phrase.inner] in OWNERS
+        return () if owned or lexicon().holds("setting never", place.last) else place.whole(SETTING)
     if place.before:
         return ()
     is_place = place.seen.last and not lexicon().holds("setting never", place.last)
