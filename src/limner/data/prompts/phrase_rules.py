@@ -47,7 +47,9 @@ LOOKS = {
     LIGHTING: ("in", "at", "by", "under", "beneath", "during", "before", "after", "around"),
 }
 """Prepositions after which a phrase can be of the part; after others it is not: "saris on lines"."""
-OWNERS = frozenset(("its", "his", "her", "their", "my", "our", "your", "each", "one", "them", "him", "it"))
+POSSESSIVES = frozenset(("its", "his", "her", "their"))
+"""Words with which a later segment goes on about the subject."""
+OWNERS = POSSESSIVES | frozenset(("my", "our", "your", "each", "one", "them", "him", "it"))
 """Words after a preposition that stay with the subject: "a dog under her arm"."""
 FAR = frozenset(("background", "distance", "horizon"))
 """Last words after which a segment is the setting as a whole: "rolling hills in the distance"."""
@@ -269,6 +271,8 @@ def _first(place: Place) -> Marks:
     moves = animate and any(word.endswith("ing") for word in text.words[start : end - 1])
     if part == MEDIUM and not moves:
         return _medium(place)
+    if place.opener in POSSESSIVES and part != LIGHTING and place.seen.has_subject:
+        return place.whole(SUBJECT)
     if place.seen.has_subject and place.begins and not animate and part in (*PLACES, ""):
         part = early_part(text, start, end) or part
     if place.seen.last == COLOUR and part not in PLACES and lexicon().holds("colour names", text.words[start]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,6 +49,12 @@ PARTICLES = frozenset(
 """Words of names in lower case."""
 LONGEST_NAME = 6
 """Words of the longest name of an artist."""
+COUNTED = frozenset(("a", "an", "the", "two", "three", "four", "five", "six", "several", "some"))
+"""Words with which the subject of a clause begins."""
+PERSON = re.compile(r"\w{4,}(?:ner|cher|ker|ter|der|ger|per|ist|man|woman|smith)s?")
+"""What most words for people look like, such as "cleaner"."""
+NEAR = 4
+"""Words in which its noun is."""
 FIRST, TERM, REST = "", "term", "rest"
 """Kinds of phrases without an opener: at the beginning, a known term, and what comes after a term or a name."""
 
@@ -115,10 +122,23 @@ def phrases(text: Text, first: int, has_case: bool) -> Iterator[Phrase]:
             yield Phrase(place, place, hit.end, ARTIST if hit.part == ARTIST else TERM)
             start = inner = place = hit.end
             kind, named = REST, hit.end if hit.part == ARTIST else -1
+        elif (kind == REST or (kind == "locative" and inner < place)) and _begins_clause(text, place, first, start):
+            if place > start:
+                yield Phrase(start, inner, place, kind)
+            start = inner = place
+            kind = FIRST
         else:
             place = hit.end if hit else place + 1
     if place > start:
         yield Phrase(start, inner, place, kind)
+
+
+def _begins_clause(text: Text, place: int, first: int, start: int) -> bool:
+    """Whether a person or an animal comes after a setting without a comma: "at night a cleaner mops the floor"."""
+    if start > first + NEAR or text.words[place] not in COUNTED:
+        return False
+    near = range(place + 1, min(place + NEAR, len(text.words)))
+    return any(text.is_animate(word) or PERSON.fullmatch(text.words[word]) for word in near)
 
 
 def end_of_name(text: Text, start: int, has_case: bool) -> int:
