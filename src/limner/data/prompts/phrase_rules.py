@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,8 @@ MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
 """Colours of the whole image, which leave the subject that they stand before."""
 KEYWORDS = 3
 """Known terms of as many parts without a preposition between them are a list of keywords without commas."""
+ADJECTIVE = re.compile(r"\w{3,}(?:ic|ical|ish|ive|esque)")
+"""What most adjectives look like that are a segment of their own, as in "a bridge, nostalgic"."""
 LOOKED_AT = 100
 """Words in which such terms are counted."""
 LONGEST_MEASURE = 3
@@ -283,6 +286,8 @@ def _first(place: Place) -> Marks:
         return (Mark(start, name, ARTIST),)
     if part == COMPOSITION:
         return (Mark(after_articles(text, start, end), end, COMPOSITION),)
+    if not part and place.seen.last and len(text.words) == 1 and _is_adjective(text.words[start]):
+        part = STYLE
     if part in (STYLE, ARTIST) or (part not in ("", SURFACE, MEDIUM) and not animate):
         return place.whole(part)
     if _is_name(place):
@@ -358,6 +363,10 @@ def _styled_name(place: Place) -> int:
     name = end_of_name(place.text, start, place.seen.has_case) if start not in place.text.hits else 0
     styled = name - start >= 2 and name < end and STYLED.issuperset(place.text.words[name:end])
     return name if styled else 0
+
+
+def _is_adjective(word: str) -> bool:
+    return bool(ADJECTIVE.fullmatch(word)) and word not in lexicon().words["style nouns"]
 
 
 def _is_name(place: Place) -> bool:

@@ -51,7 +51,7 @@ LONGEST_NAME = 6
 """Words of the longest name of an artist."""
 COUNTED = frozenset(("a", "an", "the", "two", "three", "four", "five", "six", "several", "some"))
 """Words with which the subject of a clause begins."""
-PERSON = re.compile(r"\w{4,}(?:ner|cher|ker|ter|der|ger|per|ist|man|woman|smith)s?")
+PERSON = re.compile(r"\w{4,}(?:ner|cher|ker|ter|der|ger|per|ist|man|woman|smith)")
 """What most words for people look like, such as "cleaner"."""
 NEAR = 4
 """Words in which its noun is."""

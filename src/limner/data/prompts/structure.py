@@ -192,7 +192,7 @@ class _Reader:
                 marks.append(Mark(phrase.start, phrase.end, GAP))  # "painted in the gentle style of"
             else:
                 _extend(marks, phrase, marks_of(text, phrase, marks, self.seen, segment.begins))
-        if named and marks and marks[0].part == SUBJECT:
+        if named and marks and marks[0].part in (SUBJECT, STYLE, PLACE):
             marks[0] = replace(marks[0], part=named)
         self._add_all(text, marks)
         return ""
