@@ -25,6 +25,8 @@ EXAMPLES = [
     ("subject", "a fluffy corgi running on the beach, oil painting", ["a fluffy corgi running"]),
     ("subject", "Photograph of an old sailor with a pipe. Soft light.", ["an old sailor with a pipe"]),
     ("subject", "photo of sks dog, 8k", ["sks dog"]),
+    ("subject", "a castle with a river and a garden, photo", ["a castle with a river and a garden"]),
+    ("subject", "a samurai:1.3, ink wash:1.1", ["a samurai"]),
     ("subject", "spiral staircase, low angle", ["spiral staircase"]),
     ("subject", "snowy mountain range, lone hiker in a red coat", ["lone hiker in a red coat"]),
     ("subject", "wolf logo", ["wolf"]),
