@@ -114,7 +114,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write all figures to")
     options = parser.parse_args()
     numbered = list(enumerate(labelled_prompts(), 1))
-    halves = {"development": [row for row in numbered if row[0] % 2], "test": [row for row in numbered if not row[0] % 2]}
+    halves = {
+        "development": [row for row in numbered if row[0] % 2],
+        "test": [row for row in numbered if not row[0] % 2],
+    }
     if options.development:
         del halves["test"]
     scores = {half: measure(row for _, row in rows) for half, rows in halves.items()}
@@ -122,7 +125,8 @@ def main() -> None:
     print_table(header, [[part, *(cell for half in scores.values() for cell in _cells(half, part))] for part in PARTS])
     print()
     kinds = {
-        kind: [measure(row for line, row in rows if kind_of(line) == kind) for rows in halves.values()] for kind in KINDS
+        kind: [measure(row for line, row in rows if kind_of(line) == kind) for rows in halves.values()]
+        for kind in KINDS
     }
     rows = [[kind, *(f"{score.micro:.2f}" for score in found)] for kind, found in kinds.items()]
     rows += [["all", *(f"{score.micro:.2f}" for score in scores.values())]]

@@ -27,7 +27,7 @@ PLAIN = 0.3
 ADJECTIVE, DETAIL, SENTENCE, NEGATIVE = 0.5, 0.6, 0.35, 0.3
 """How often a subject has an adjective and a detail; a prompt is a sentence, and has a negative prompt."""
 OFTEN = 0.9
-"""Each word of a list comes this much as often as the one before it, as some words are frequent in people's prompts."""
+"""Each word of a list comes this much as often as the one before it: some words are frequent, as in real prompts."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import yaml
 
 from limner.data.prompts.words import PARTS, worlds
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 """A word of a prompt. Hyphens and underscores separate words."""
 SPELLING = {"colour": "color", "harbour": "harbor", "grey": "gray", "centre": "center", "theatre": "theater"}
 """British spelling in words of the lists, and how the lists write it."""
@@ -77,7 +77,11 @@ class Lexicon:
     def _hit_at(self, words: Sequence[str], place: int) -> Hit | None:
         for term, part in self.terms.get(words[place], ()):
             end = place + len(term)
-            if end <= len(words) and tuple(words[place : end - 1]) == term[:-1] and term[-1] in singulars(words[end - 1]):
+            if (
+                end <= len(words)
+                and tuple(words[place : end - 1]) == term[:-1]
+                and term[-1] in singulars(words[end - 1])
+            ):
                 return Hit(place, end, part)
         for form in singulars(words[place]):
             if part := self.joined.get(form):
@@ -87,7 +91,7 @@ class Lexicon:
 
 def normal(word: str) -> str:
     """A word as the lists write it: lower case, American spelling, no apostrophe."""
-    plain = word.lower().replace("'", "").replace("’", "")
+    plain = word.lower().replace("'", "").replace("\u2019", "")
     return _BRITISH.sub(lambda found: SPELLING[found[0]], plain)
 
 
@@ -157,5 +161,9 @@ def _listed(found: Any) -> Iterator[tuple[tuple[str, ...], str]]:
                 yield term, part
 
 
-def _artists(found: Any) -> list[str]:
-    return [*found["artist"], *(name for world in worlds() for name in world.words["artist"])]
+def _artists(found: Any) -> Iterator[str]:
+    """Names of artists, and those in short: "van Gogh"."""
+    for name in (*found["artist"], *(name for world in worlds() for name in world.words["artist"])):
+        yield name
+        if short := re.search(r"(?:van|da|von|de|af) \S+$", name, re.IGNORECASE):
+            yield short[0]

@@ -7,20 +7,24 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from limner.data.prompts.lexicon import WORD, lexicon, normal, singulars, words_of
+from limner.data.prompts.phrase_parts import ARTICLES
+from limner.data.prompts.phrases import ARTIST, NEGATIVE, SETTING, SUBJECT
 from limner.data.prompts.segments import WEIGHT
-from limner.data.prompts.structure import ARTICLES, ARTIST, NEGATIVE, SETTING, SUBJECT, Piece, structure_of
+from limner.data.prompts.structure import Piece, structure_of
 from limner.data.prompts.words import PARTS
 
 PLACEHOLDER = "{}"
 """What stands for the subject in a template."""
 BRACKETS = {"(": ")", "[": "]", "{": "}", '"': '"'}
-BOUNDS = ")]}>.!?:\n\""
+BOUNDS = ')]}>.!?:\n"'
 """Signs before a piece that stay when the piece is removed; the words after them, such as "with", go."""
 ENDS = ".!?\n:"
 """Signs after which a sentence begins."""
 LONGEST_PHRASE = 8
 """Words before and after a noun that are looked at."""
-DETERMINERS = ARTICLES | frozenset("one two three four five this that these those each every".split())
+DETERMINERS = ARTICLES | frozenset(
+    ["one", "two", "three", "four", "five", "this", "that", "these", "those", "each", "every"]
+)
 _AFTER = re.compile(r"\s{0,4}(?:of(?=\s)|[,;|])?\s{0,4}")
 _FLAG = re.compile(r"(?<!\S)--[a-z]", re.IGNORECASE)
 _SAMPLER = re.compile(r"\n\s{0,8}steps:\s?\d", re.IGNORECASE)
@@ -52,7 +56,7 @@ def style_of(prompt: str) -> str:
 
 
 def with_subject(prompt: str, identifier: str, class_word: str, words_for_class: Iterable[str] = ()) -> str:
-    """The prompt with "IDENTIFIER CLASS-WORD" in place of the class word, or of a breed or the like, and its adjectives.
+    """The prompt with "IDENTIFIER CLASS-WORD" in place of the class word, a breed or the like, and its adjectives.
 
     A prompt without such a word has it in place of the noun with which its subject begins. words_for_class: words that
     mean the class, besides those that Limner knows.
@@ -81,34 +85,39 @@ def _edited(prompt: str, edits: Iterable[Edit]) -> str:
 
 def _edits(prompt: str, pieces: Sequence[Piece], parts: Collection[str], part: str, text: str) -> Iterator[Edit]:
     """Changes that put a text in place of the first piece of `part`, and remove all others of the parts."""
-    place, begins = 0, True
+    place, begins, is_bare = 0, True, True
     for before, piece in pairwise((Piece(0, 0, ""), *pieces)):
         start, end = _bracketed(prompt, piece, max(place, before.end))
         from_ = max(place, before.end)
         between = prompt[from_:start]
         bound = max((between.rfind(sign) for sign in BOUNDS), default=-1) + 1
         begins = begins or any(sign in between for sign in ENDS)
+        is_bare = is_bare and not bound
         if piece.part not in parts:
-            place, begins = end, False
+            place, begins, is_bare = end, False, False
         elif piece.part == part and text:
             yield piece.start, piece.end, text
-            text, place, begins = "", end, False
+            text, place, begins, is_bare = "", end, False, False
         else:
             start = from_ + bound
             if begins:
-                end, start = _with_separator(prompt, start, end)
+                start, end = _with_separator(prompt, start, end, is_bare)
             yield start, end, ""
             place = end
 
 
-def _with_separator(prompt: str, start: int, end: int) -> tuple[int, int]:
-    """The end and start of what goes with a piece that begins a sentence: the comma after it, or the full stop."""
+def _with_separator(prompt: str, start: int, end: int, is_bare: bool) -> tuple[int, int]:
+    """The span of a piece that begins a sentence with the comma after it, or the full stop.
+
+    is_bare: whether nothing stands before it any more.
+    """
     if prompt[end : end + 1] in tuple(".!?"):
-        return end + 1 + (not start and prompt[end + 1 : end + 2] == " "), start
+        end += 1
+        return start, end + (is_bare and prompt[end : end + 1] == " ")
     after = _AFTER.match(prompt, end)
-    while start and start < end and prompt[start].isspace():
+    while not is_bare and start < end and prompt[start].isspace():
         start += 1
-    return (after.end() if after else end), start
+    return start, (after.end() if after else end)
 
 
 def _bracketed(prompt: str, piece: Piece, first: int) -> tuple[int, int]:
@@ -135,7 +144,13 @@ def _with_added(prompt: str, pieces: Sequence[Piece], part: str, text: str) -> s
     _, end = _bracketed(prompt, anchor, 0)
     words = words_of(text)
     opened = bool(words) and lexicon().opens(words[0])
-    link = " " if anchor.part == SUBJECT and part == SETTING and opened else ", by " if part == ARTIST and not opened else ", "
+    link = (
+        " "
+        if anchor.part == SUBJECT and part == SETTING and opened
+        else ", by "
+        if part == ARTIST and not opened
+        else ", "
+    )
     return _edited(prompt, [(end, end, f"{link}{text}")])
 
 
@@ -160,7 +175,7 @@ def _class_phrase(prompt: str, piece: Piece, terms: Collection[tuple[str, ...]])
 
 def _end(word: re.Match[str]) -> int:
     """The end of a word without the "'s" of a possessor."""
-    return word.end() - 2 if word[0][-2:].lower() in ("'s", "’s") else word.end()
+    return word.end() - 2 if word[0][-2:].lower() in ("'s", "\u2019s") else word.end()
 
 
 def _begin(prompt: str, found: Sequence[re.Match[str]], words: Sequence[str], noun: int) -> int:
@@ -181,7 +196,7 @@ def _begin(prompt: str, found: Sequence[re.Match[str]], words: Sequence[str], no
 
 
 def _first_phrase(prompt: str, piece: Piece) -> tuple[int, int]:
-    """The span of the noun with which a piece begins: to the first person or animal, or to a preposition or participle."""
+    """The span of the noun with which a piece begins: up to a person, an animal, a preposition or a participle."""
     known = lexicon()
     found = list(WORD.finditer(prompt, piece.start, piece.end))[: 2 * LONGEST_PHRASE]
     words = [normal(word[0]) for word in found]

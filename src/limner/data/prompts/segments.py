@@ -1,4 +1,4 @@
-"""How a prompt is cut: zones, such as its negative prompt, and segments, which commas and ends of sentences separate."""
+"""How a prompt is cut: into zones, such as its negative prompt, and into segments, at commas and ends of sentences."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ LABELS = {
     "quality": "quality|details?|resolution",
     "artist": "artists?",
     "negative": "negative|negative prompt|neg|neg prompt|negatives|exclude|avoid|do not include|don't include",
-    "": "prompt|positive prompt|positive|description",
+    "": "prompt|positive prompt|positive|description|/?imagine prompt|/?imagine",
 }
 """Labels of lines, as in "Lighting: pale dawn glow"; those of "" begin an ordinary prompt."""
 _PART_OF_LABEL = {f"label{number}": part for number, part in enumerate(LABELS)}
 _MARK = re.compile(
-    r"(?:^|[\n,{;|.])[\s\"'*#-]{0,8}(?:"
+    r"(?:^|[\n,{;|.\])])[\s\"'*#\[(-]{0,8}(?:"
     + "|".join(f"(?P<label{number}>{names})" for number, names in enumerate(LABELS.values()))
     + r")[\"'*]{0,3}\s{0,3}:(?!\d)[\"'*]{0,3}"
     r"|\n\s{0,8}(?P<sampler>steps:\s?\d)"
@@ -38,8 +38,8 @@ _MARK = re.compile(
 
 _BREAK = re.compile(
     r"(?P<quoted>(?<=\w )[\"“][^\"”\n]{1,120}[\"”])"
-    r"|(?P<sentence>[\n\r!?…。！？]|(?<!\b[A-Z])(?<!\b(?:St|Mr|Dr|Mt))\.(?![^\s\"'”’)\]]))"
-    r"|[,;|•·，、；\t—–→]"
+    r"|(?P<sentence>[\n\r!?…。\uff01\uff1f]|(?<!\b[A-Z])(?<!\b(?:St|Mr|Dr|Mt))\.(?![^\s\"'”\u2019)\]]))"
+    r"|[,;|•·\uff0c、\uff1b\t—\u2013→]"
     r"|<[^<>\n]{1,200}>"
     r"|::-?[\d.]{0,8}"
     r"|:-?\d{0,3}\.?\d{1,4}[)\]}]+"
@@ -50,7 +50,7 @@ _BREAK = re.compile(
     r"|(?<!\S)(?:BREAK|AND|ADDCOMM|ADDROW|ADDCOL)(?!\S)"
 )
 """What separates segments; a quoted text after a word does not, nor what stands in it."""
-_EDGE = frozenset("[](){}<>\"'“”‘’«»`*_~-+=.,:;#@&^\\/|!?\u200b\ufeff")
+_EDGE = frozenset("[](){}<>\"'“”\u2018\u2019«»`*_~-+=.,:;#@&^\\/|!?\u200b\ufeff")
 WEIGHT = re.compile(r":-?\d{0,3}\.?\d{1,4}")
 WEIGHT_LENGTH = 8
 """Characters of the longest weight, such as ":1.2"."""
