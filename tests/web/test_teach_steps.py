@@ -249,7 +249,7 @@ def test_a_training_from_images_to_a_result(site):
     files = {f"{n}.{end}": data for n in range(4) for end, data in (("png", photo(n)), ("txt", b"a dog in a room"))}
     send(site, at, packed(files), "all.zip")
     save(site, at, "subject", class_word="dog", identifier="zorvik", model="starter")
-    assert "on two cores; after one training by" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
+    assert "on two idle cores" in text_of(site.page(f"{at}/recipe").xpath("//p[@id='estimate']")[0])
     form = {"steps": "4", "checkpoint_every": "2", "preview_every": "2", "class_pictures": "4", "batch": "2"}
     trained(site, at, recipe="pet", **form)
     prepare, train = (site.studio.runs.list(kind=kind)[0] for kind in ("prepare", "train"))
@@ -349,7 +349,7 @@ def test_scores_of_checkpoints_show_the_trade_off(site):
     page = site.page(f"{at}/train")
     cards = page.xpath("//ol[@class='checkpoints']/li")
     assert len(cards) == 2 and sum("in use" in text_of(card) for card in cards) == 1
-    assert len(page.xpath("//svg[contains(@class, 'scatter')]//circle")) == 2
+    assert len(page.xpath("//svg[contains(@class, 'scatter')]//circle[contains(@class, 'dot')]")) == 2
 
 
 def test_accounts_see_their_own_drafts_only(guarded):

@@ -128,15 +128,23 @@ def list_industries(state: StateDep) -> dict[str, list[str]]:
 
 
 def submit_marketing(
-    state: ServerState, call: MarketingRequest, caller: Caller, http_request: Request, preview_every: int | None = None
+    state: ServerState,
+    call: MarketingRequest,
+    caller: Caller,
+    http_request: Request,
+    preview_every: int | None = None,
+    priority: int = 1,
 ) -> Run:
-    """Submit the generate request of a call, with one of the industry's adapters."""
+    """Submit the generate request of a call, with one of the industry's adapters.
+
+    priority: above that of other runs by default, as the call waits for its images.
+    """
     body, tags = marketing_body(state, call, caller, http_request)
     request, execution = split_body(body)
     if preview_every is not None:
         execution = execution.model_copy(update={"preview_every": preview_every})
     return state.studio.enqueue(
-        request, priority=1, tags=tags, caller=caller, granted=state.granted, execution=execution
+        request, priority=priority, tags=tags, caller=caller, granted=state.granted, execution=execution
     )
 
 

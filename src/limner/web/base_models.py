@@ -62,8 +62,7 @@ def require_model(state: ServerState, name: str) -> None:
     if model is None or model.place is not None or not model.gigabytes or not state.settings.workers:
         return
     lacks = state.studio.library.lacks(model)
-    other = f", or choose another one: {lacks}" if lacks else ""
-    raise LimnerError(
-        f"the base model {name!r} is not on this machine",
-        f"download it in the Library first ({model.gigabytes:g} GB){other}",
-    )
+    remedy = f"choose another one; this one would not run here, as {lacks}"
+    if not lacks:
+        remedy = f"download it in the Library first ({model.gigabytes:g} GB)"
+    raise LimnerError(f"the base model {name!r} is not on this machine", remedy)

@@ -36,7 +36,9 @@ def captions_without(draft: Draft, model: str, identifier: str) -> OtherName | N
     other = _other_name(without, model, draft.text("class_word"))
     if other:
         query = urlencode({"find": other, "replace": identifier})
-        return OtherName(f"{text}, but they hold \u201c{other}\u201d", identifier, other, query)
+        return OtherName(
+            f"{text}. If \u201c{other}\u201d is the subject's name there, replace it", identifier, other, query
+        )
     return OtherName(f"{text}; if they call the subject by another name, replace that", identifier, "", "find=")
 
 

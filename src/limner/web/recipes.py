@@ -210,9 +210,7 @@ class Estimate:
         if self.seconds is None or self.each is None:
             return f"{steps}time unknown: no training of this model has ended on this machine yet"
         if not self.runs:
-            return (
-                f"{steps}about {duration(self.seconds)} on two cores; after one training by the speed of this machine"
-            )
+            return f"{steps}about {duration(self.seconds)} on two idle cores, by measurements on another machine"
         by = "one training" if self.runs == 1 else f"{self.runs} trainings"
         return f"{steps}about {duration(self.seconds)} ({self.each:.2g} s a step, measured in {by} on this machine)"
 

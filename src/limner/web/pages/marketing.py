@@ -93,7 +93,9 @@ async def submit(request: Request, state: StateDep, caller: CallerDep, view: Vie
 
         def queue(call: MarketingRequest) -> Run:
             require_model(state, str(state.profile.text.request.get("model", "starter")))
-            return submit_marketing(state, call, caller=caller, http_request=request, preview_every=PREVIEW_EVERY)
+            return submit_marketing(
+                state, call, caller=caller, http_request=request, preview_every=PREVIEW_EVERY, priority=0
+            )
 
         run, errors = await enqueued(MarketingRequest, values, queue)
     shown = partial(_shown, state, caller, view, values, errors, refused_in(typed))

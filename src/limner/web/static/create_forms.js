@@ -301,9 +301,10 @@ if (form()) {
     setTimeout(() => {
       if (ctx.response?.status === 422) showError();
       else if (document.querySelector("#copy .copied") && source !== form()) document.getElementById("copy").scrollIntoView({ block: "center" });
-      // On a phone the results stand below the form: show the new one.
-      else if (source === form() && ctx.response?.status === 200 && matchMedia("(max-width: 48rem)").matches) {
-        document.getElementById("results").scrollIntoView({ block: "start" });
+      // The new one may stand below the form, as on a phone, or above what is in view.
+      else if (source === form() && ctx.response?.status === 200) {
+        const { top } = document.getElementById("results").getBoundingClientRect();
+        if (top < 0 || top > innerHeight / 2) document.getElementById("results").scrollIntoView({ block: "start" });
       }
     }, 50);
   });
