@@ -86,8 +86,18 @@ class StudioDiscover:
         """
         return [*self.page(caller, text, filters, limit).hits]
 
-    def page(self, caller: Caller, text: str, filters: Filters, limit: int = 24, offset: int = 0) -> Hits:
-        """Some of the prompts that `search` finds. offset: how many are left out before them."""
+    def page(
+        self,
+        caller: Caller,
+        text: str,
+        filters: Filters,
+        limit: int = 24,
+        offset: int = 0,
+        view: Viewer | None = None,
+    ) -> Hits:
+        """Some of the prompts that `search` finds. offset: how many are left out before them. view: which of the
+        caller's own images are visible; by default all.
+        """
         if len(text) > LONGEST:
             raise LimnerError(f"the search has {len(text)} characters", f"use at most {LONGEST}")
         for name in filters.libraries:
@@ -100,16 +110,18 @@ class StudioDiscover:
         found = self._index.search(text, vector, filters, caller.account, most, private)
         terms, hits, place = self._terms(text), list[Hit](), offset
         while place < len(found) and len(hits) < limit:
-            if (hit := self._hit(caller, found[place], terms)) is not None:
+            if (hit := self._hit(caller, found[place], terms, view)) is not None:
                 hits.append(hit)
             place += 1
         return Hits(tuple(hits), place if place < len(found) else None)
 
-    def get(self, caller: Caller, library: str, prompt: int) -> Hit:
-        """A prompt by its library and its number there. Raises LimnerError where the caller sees none."""
+    def get(self, caller: Caller, library: str, prompt: int, view: Viewer | None = None) -> Hit:
+        """A prompt by its library and its number there. view: as in `page`. Raises LimnerError where the caller sees
+        none.
+        """
         if library != HISTORY:
             self._visible(caller, library)
-        hit = self._hit(caller, Found(library, prompt, 0, 0.0, None, None), {})
+        hit = self._hit(caller, Found(library, prompt, 0, 0.0, None, None), {}, view)
         if hit is None:
             raise LimnerError(f"library {library!r} has no prompt {prompt}", "search again")
         return hit
@@ -255,10 +267,10 @@ class StudioDiscover:
                 break
         return found
 
-    def _own_records(self, caller: Caller, image: int) -> tuple[builtins.list[PromptRecord], int]:
+    def _own_records(self, view: Viewer, image: int) -> tuple[builtins.list[PromptRecord], int]:
         """An own image as a record; nothing where it was erased."""
         try:
-            return [_record(self._images.get(Viewer(caller.account, caller.scope), image))], 1
+            return [_record(self._images.get(view, image))], 1
         except LimnerError:
             return [], 0
 
@@ -271,10 +283,11 @@ class StudioDiscover:
             raise LimnerError(f"there is no library {name!r}", "`limner discover list` lists them")
         return facts
 
-    def _hit(self, caller: Caller, found: Found, terms: Mapping[str, str]) -> Hit | None:
+    def _hit(self, caller: Caller, found: Found, terms: Mapping[str, str], view: Viewer | None = None) -> Hit | None:
         """A hit with its images; None where it was erased meanwhile. terms: of the search, with its words."""
         if found.library == HISTORY:
-            records, images, facts = *self._own_records(caller, found.prompt), LibraryFacts(HISTORY, "your own images")
+            view = view or Viewer(caller.account, caller.scope)
+            records, images, facts = *self._own_records(view, found.prompt), LibraryFacts(HISTORY, "your own images")
         else:
             try:
                 library = self.libraries.get(found.library)
