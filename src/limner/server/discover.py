@@ -166,7 +166,7 @@ class PieceReply(BaseModel):
 
     start: int
     end: int
-    part: Part
+    part: Part  # pyright: ignore[reportInvalidTypeForm]
     text: str
 
 
@@ -185,7 +185,7 @@ class RewriteRequest(Frozen):
 
     prompt: str = Field(min_length=1, max_length=LONGEST_PROMPT, examples=["a photo of a corgi on a beach, soft light"])
     do: Literal["replace", "style", "subject"] = "replace"
-    part: Part | None = Field(default=None, examples=["lighting"])
+    part: Part | None = Field(default=None, examples=["lighting"])  # pyright: ignore[reportInvalidTypeForm]
     text: str = Field(default="", max_length=LONGEST_WORDS, examples=["golden hour"])
     identifier: str = Field(default="", max_length=200)
     class_word: str = Field(default="", max_length=200)

@@ -29,6 +29,10 @@ OWN = "your own images"
 SINGLE = ("size", "model", "steps", "guidance", "stars", "unsafe")
 """Filters with one value."""
 LABELS = {"size": "Size", "model": "Model", "steps": "Steps", "guidance": "Guidance", "stars": "Stars"}
+NEAR = 0.3
+"""From this cosine on a prompt counts as similar to a search."""
+LOOKED_AT = 24
+"""Images of a prompt among which those that can be shown are sought."""
 LONGEST_ALIKE = 400
 """Characters of a prompt by which others like it are searched."""
 MOST_PIECES = 40
@@ -59,6 +63,14 @@ class Search:
     values: dict[str, str] = field(default_factory=dict[str, str])
     errors: dict[str, str] = field(default_factory=dict[str, str])
     filters: Filters = field(default_factory=Filters)
+
+    def value(self, name: str) -> str:
+        """The value of a filter; empty where it is not set."""
+        return self.values.get(name, "")
+
+    def error(self, name: str) -> str:
+        """What is wrong with a field; empty for nothing."""
+        return self.errors.get(name, "")
 
     @property
     def narrowed(self) -> bool:
@@ -142,14 +154,6 @@ class Found:
 def found_prompt(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit) -> Found:
     """A hit as a card. own: images of the account, among them that of a hit of the history."""
     first, image = hit.records[0], own.get(hit.prompt) if hit.library == HISTORY else None
-    place, shown = 0, ""
-    if image is not None:
-        shown = small_url(url_of(reference_of(image)))
-    else:
-        place = next(
-            (number for number in range(min(len(hit.records), 8)) if studio.discover.has_thumbnail(hit, number)), -1
-        )
-        shown = f"/discover/images/{hit.library}/{hit.prompt}/{place}.webp" if place >= 0 else ""
     words = {"prompt": hit.text} | ({"negative_prompt": hit.negative} if hit.negative else {})
     known = settings_query(image) if image is not None else urlencode(words | usable_settings(first))
     return Found(
@@ -175,7 +179,9 @@ def why(hit: Hit) -> str:
     """Why a prompt fits a search, in plain words; empty where any prompt fits."""
     if hit.words:
         return f"has: {', '.join(hit.words)}"
-    return "similar meaning" if hit.meaning is not None else ""
+    if hit.meaning is None:
+        return ""
+    return "similar meaning" if hit.meaning >= NEAR else "loosely similar"
 
 
 def settings_text(record: PromptRecord) -> str:
@@ -252,7 +258,7 @@ def images_of(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit, most:
         image = own.get(hit.prompt)
         return [small_url(url_of(image.reference))] if image is not None and image.reference else []
     place = f"/discover/images/{hit.library}/{hit.prompt}"
-    shown = (number for number in range(len(hit.records)) if studio.discover.has_thumbnail(hit, number))
+    shown = (number for number in range(min(len(hit.records), LOOKED_AT)) if studio.discover.has_thumbnail(hit, number))
     return [f"{place}/{number}.webp" for number in islice(shown, most)]
 
 

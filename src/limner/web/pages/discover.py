@@ -225,7 +225,8 @@ def _values(studio: Studio, shown: Shown, asked: Asked, subjects: Sequence[Subje
         "without_artists": create_path(words | {"prompt": with_part(changed, ARTIST, "")}) if artists else "",
         "template": style_template(changed),
         "subjects": [each for each in subjects if each.words],
-        "values": asked.values,
+        "idea": asked.values.get("idea", ""),
+        "chosen": asked.values.get("subject", ""),
         "errors": asked.errors or {},
         "back": asked.back,
     }
