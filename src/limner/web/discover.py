@@ -29,7 +29,7 @@ OWN = "your own images"
 SINGLE = ("size", "model", "steps", "guidance", "stars", "unsafe")
 """Filters with one value."""
 LABELS = {"size": "Size", "model": "Model", "steps": "Steps", "guidance": "Guidance", "stars": "Stars"}
-NEAR = 0.3
+NEAR = 0.25
 """From this cosine on a prompt counts as similar to a search."""
 LOOKED_AT = 24
 """Images of a prompt among which those that can be shown are sought."""
