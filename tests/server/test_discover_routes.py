@@ -16,6 +16,7 @@ from limner.core.prompt_records import PromptRecord
 from limner.server.app import create_app
 from limner.server.discover import FARTHEST, MOST_HITS, public_name
 from limner.server.settings import Settings
+from limner.studio import discover
 from limner.studio.prompts import PARTS
 from limner.studio.studio import Studio
 from prompt_libraries import HOSTILE, QUERIES, add_library
@@ -247,7 +248,8 @@ def test_accounts_find_their_own_images_and_shared_libraries(studio: Studio) -> 
     )
 
 
-def test_what_others_own_takes_no_place_among_the_hits(studio: Studio) -> None:
+def test_what_others_own_takes_no_place_among_the_hits(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discover, "FOUND", 5)
     (bob,) = clients(studio, "bob")
     for number in range(30):
         add_image(studio, f"a corgi number {number}")
