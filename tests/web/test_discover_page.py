@@ -12,8 +12,9 @@ from PIL import Image
 from gallery import add_image, png
 from limner.core.accounts import Caller, Role
 from limner.core.discover import Filters
+from limner.core.errors import LimnerError
 from limner.core.prompt_records import PromptRecord
-from limner.studio import library_images
+from limner.studio import discover, library_images
 from limner.studio.discover import EXAMPLE_COUNT
 from limner.studio.prompts import words_of_part
 from limner.web.discover import MOST_PIECES
@@ -183,6 +184,18 @@ def test_what_is_wrong_with_a_filter_stands_at_its_field(site, query, field):
     assert response.status_code == 422 and error.get("id") == f"discover-{field}-error" and text_of(error)
     assert page.xpath("//details[contains(@class, 'filters')]/@open"), "the message is seen"
     assert prompts(page) == [CORGI] or field == "library"
+
+
+def test_a_missing_package_is_named_on_the_page(site, monkeypatch):
+    def missing(texts):
+        raise LimnerError("search by meaning needs the package wordllama, which is missing", "install it")
+
+    of_library(site)
+    monkeypatch.setattr(discover, "text_vectors", missing)
+    response = site.client.get("/discover?q=cat")
+    (error,) = tree(response).xpath("//main//*[@role='alert'][text()]")
+    assert response.status_code == 422 and "wordllama, which is missing; install it" in text_of(error)
+    assert "Nothing fits" not in response.text and tree(response).xpath("//input[@name='q']/@value") == ["cat"]
 
 
 def test_unsafe_prompts_are_hidden_until_they_are_asked_for(site):

@@ -12,14 +12,14 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from limner.core.accounts import Role
 from limner.core.discover import Hit
-from limner.core.errors import LimnerError
+from limner.core.errors import LimnerError, Unavailable
 from limner.core.feedback import GeneratedImage
 from limner.server.auth import AdminDep, CallerDep
 from limner.server.dependencies import StudioDep
 from limner.server.discover import LONGEST_WORDS
 from limner.server.files import SANDBOX, IfNoneMatch, matches
 from limner.server.problems import HTTPError, http_status
-from limner.studio.discover import HISTORY
+from limner.studio.discover import HISTORY, Hits
 from limner.studio.images import SIDES, Viewer
 from limner.studio.prompts import ARTIST, artists_in, in_style_of, style_template, with_part, with_pieces, with_subject
 from limner.studio.prompts import words_of_part as find_words
@@ -60,10 +60,17 @@ def show_discover(request: Request, studio: StudioDep, caller: CallerDep, view: 
         kept = tuple(name for name in search.libraries if name in known)
         search.filters = search.filters.model_copy(update={"libraries": kept})
     view = replace(view, stored=False)  # the prompts of the command line too, without their images
-    found = studio.discover.page(caller, search.q, search.filters, SHOWN, search.start, view)
+    found, problem = Hits((), None), ""
+    try:
+        found = studio.discover.page(caller, search.q, search.filters, SHOWN, search.start, view)
+    except Unavailable:
+        raise
+    except LimnerError as error:  # a package is missing, or another program writes the index
+        problem = str(error)
     own = _own(studio, view, found.hits)
     values: dict[str, Any] = {
         "search": search,
+        "problem": problem,
         "found": [found_prompt(studio, own, hit) for hit in found.hits],
         "following": None if found.following is None else search.text(start=found.following),
         "previous": search.text(start=max(0, search.start - SHOWN)) if search.start else None,
@@ -75,7 +82,7 @@ def show_discover(request: Request, studio: StudioDep, caller: CallerDep, view: 
     }
     if wants_part(request):
         return part(request, "discover.html", "more", **values)
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if search.errors else HTTPStatus.OK
+    status = HTTPStatus.UNPROCESSABLE_ENTITY if search.errors or problem else HTTPStatus.OK
     return page(request, "discover.html", status, **values)
 
 
