@@ -75,6 +75,15 @@ def test_an_empty_page_says_what_to_do_and_adds_examples(site):
     assert library.prompts == EXAMPLE_COUNT and len(set(prompts(page))) == SHOWN
 
 
+def test_without_a_library_own_images_are_searched_and_a_library_is_offered(site):
+    add_image(site.studio, "a cat in a hat")
+    page = site.page("/discover?q=cat")
+    assert prompts(page) == ["a cat in a hat"] and "There is no library of prompts yet" in text_of(page)
+    assert page.xpath("//form[@action='/discover/examples']//button")
+    of_library(site)
+    assert "There is no library" not in text_of(site.page("/discover?q=cat"))
+
+
 def test_only_admins_add_examples(guarded):
     assert guarded.client.post("/discover/examples", headers=key_of(guarded, "ann")).status_code == 403
     page = guarded.page("/discover", headers=key_of(guarded, "bob"))
