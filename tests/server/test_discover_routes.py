@@ -13,12 +13,14 @@ from fastapi.testclient import TestClient
 from gallery import add_image
 from limner.core.accounts import Role
 from limner.core.prompt_records import PromptRecord
+from limner.core.requests import GenerateRequest
 from limner.server.app import create_app
 from limner.server.discover import FARTHEST, MOST_HITS, public_name
 from limner.server.settings import Settings
 from limner.studio import discover
 from limner.studio.prompts import PARTS
 from limner.studio.studio import Studio
+from pages import adapter_file
 from prompt_libraries import HOSTILE, QUERIES, add_library
 
 CORGI = "a photo of a corgi on a beach, soft light"
@@ -76,6 +78,14 @@ def test_own_images_are_found_with_their_url(studio: Studio, client: TestClient)
     (hit,) = client.get("/v1/discover?q=corgi").json()["hits"]
     assert (hit["library"], hit["prompt"]) == ("history", image)
     assert client.get(hit["images"][0]["url"]).headers["content-type"] == "image/png"
+
+
+def test_images_of_the_command_line_have_neither_url_nor_path(studio: Studio, client: TestClient) -> None:
+    run = studio.store.create(GenerateRequest(prompt=CORGI, model="/srv/models/mine", adapter=("/srv/rex:0.5",)))
+    studio.store.add_artifact(run.id, "picture", "/srv/pictures/0001.png", "0" * 64, {"seed": 1})
+    reply = client.get("/v1/discover?q=corgi")
+    ((image,),) = [hit["images"] for hit in reply.json()["hits"]]
+    assert (image["url"], image["name"], image["model"]) == (None, "", "mine") and "/srv" not in reply.text
 
 
 @pytest.mark.parametrize(
@@ -208,6 +218,25 @@ def test_a_wrong_change_is_refused(client: TestClient, asked: dict[str, str]) ->
     headers = {"Content-Type": "application/json"}
     reply = client.post("/v1/discover/rewrite", content=json.dumps(asked), headers=headers)
     assert reply.status_code == 422 and reply.json()["detail"]
+
+
+def test_a_prompt_that_was_found_is_changed_and_generated_with_a_subject(studio: Studio, client: TestClient) -> None:
+    add_library(studio, "collected", *RECORDS)
+    place = studio.home / "adapter"
+    place.mkdir()
+    (place / "adapter.safetensors").write_bytes(adapter_file(run="1"))
+    adapter = studio.files.upload(place)
+    hit = client.get("/v1/discover?q=corgi+beach&size=portrait").json()["hits"][0]
+    subject = {"prompt": hit["text"], "do": "subject", "identifier": "sks", "class_word": "dog"}
+    prompt = client.post("/v1/discover/rewrite", json=subject).json()["prompt"]
+    light = {"prompt": prompt, "part": "lighting", "text": "golden hour"}
+    prompt = client.post("/v1/discover/rewrite", json=light).json()["prompt"]
+    settings = {"steps": hit["images"][0]["steps"], "negative_prompt": hit["negative"], "adapter": [{"path": adapter}]}
+    run = client.post("/v1/runs", json={"kind": "generate", "prompt": prompt, **settings})
+    assert run.status_code in (201, 202), run.text
+    request = studio.runs.get(run.json()["id"]).request
+    assert (request.prompt, request.steps) == ("a photo of sks dog on a beach, golden hour", 30)
+    assert (request.negative_prompt, [use.path for use in request.adapter]) == ("blurry", [adapter])
 
 
 def test_every_part_can_be_replaced(client: TestClient) -> None:

@@ -424,6 +424,11 @@ def test_the_way_back_leads_to_the_search_only(site, back):
     assert page.xpath("//a[@data-key='Escape']/@href") == ["/discover?q=cat"]
 
 
+def test_a_long_search_is_not_repeated_in_every_link(site):
+    of_library(site, "collected", *(f"a lamp number {number}" for number in range(SHOWN)))
+    assert len(site.client.get(f"/discover?q={'lamp ' * 1900}").text) < 200_000
+
+
 @pytest.mark.parametrize("query", QUERIES)
 def test_hostile_searches_show_a_page(site, query):
     of_library(site, "collected", RECORD, HOSTILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal, Self
@@ -92,8 +93,9 @@ class FoundImage(BaseModel):
     @classmethod
     def of(cls, record: PromptRecord, url: str | None) -> Self:
         """Return an image of a record, without paths of this machine."""
-        values = {name: getattr(record, name) for name in cls.model_fields if name not in ("url", "name", "model")}
-        return cls(url=url, name="" if url else public_name(record.image), model=public_model(record.model), **values)
+        paths = {"name": record.image, "model": record.model, "adapter": record.adapter}
+        values = {name: getattr(record, name) for name in cls.model_fields if name not in ("url", *paths)}
+        return cls(url=url, **{name: public_name(path) for name, path in paths.items()}, **values)
 
 
 class FoundPrompt(BaseModel):
@@ -117,7 +119,10 @@ class FoundPrompt(BaseModel):
     def of(cls, hit: Hit, urls: dict[str, str]) -> Self:
         """Return a hit. urls: of own images by their ids."""
         own = hit.library == HISTORY
-        images = [FoundImage.of(each, urls.get(each.image) if own else None) for each in hit.records[:SHOWN_IMAGES]]
+        images = [
+            FoundImage.of(replace(each, image="") if own else each, urls.get(each.image) if own else None)
+            for each in hit.records[:SHOWN_IMAGES]
+        ]
         return cls(
             library=hit.library,
             prompt=hit.prompt,
@@ -251,13 +256,8 @@ def own_urls(studio: Studio, view: Viewer, hits: list[Hit]) -> dict[str, str]:
 
 
 def public_name(source: str) -> str:
-    """Return a source or an image as replies name it: an address or a name as it is, the last part of a path."""
+    """Return a source, an image or a model as replies name it: an address or a name as it is, the end of a path."""
     if "://" in source:
         return source
     absolute = source.startswith(("/", "\\", "~")) or source[1:2] == ":"
     return source.replace("\\", "/").rstrip("/").rpartition("/")[2] if absolute else source
-
-
-def public_model(name: str) -> str:
-    """Return the name of a model, without the folders of one on this machine."""
-    return public_name(name)

@@ -15,7 +15,7 @@ from limner.core.feedback import GeneratedImage
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.core.requests import GenerateRequest
 from limner.core.value_errors import describe_value_error
-from limner.server.discover import FARTHEST, public_model, public_name
+from limner.server.discover import FARTHEST, public_name
 from limner.server.replies import url_of
 from limner.studio.choices import choices
 from limner.studio.discover import HISTORY
@@ -33,6 +33,7 @@ NEAR = 0.25
 """From this cosine on a prompt counts as similar to a search."""
 LOOKED_AT = 24
 """Images of a prompt among which those that can be shown are sought."""
+LONGEST_BACK = 1000
 LONGEST_ALIKE = 400
 """Characters of a prompt by which others like it are searched."""
 MOST_PIECES = 40
@@ -82,6 +83,12 @@ class Search:
         fields: dict[str, Any] = {"q": self.q, **self.values, "library": self.libraries, **changes}
         kept = {name: value for name, value in fields.items() if value not in ("", (), None, 0)}
         return f"?{urlencode(kept, doseq=True)}" if kept else ""
+
+    @property
+    def back(self) -> str:
+        """The query with which pages of prompts lead back here; empty for a search too long to repeat in each link."""
+        text = self.text()
+        return f"?{urlencode({'back': text})}" if 0 < len(text) <= LONGEST_BACK else ""
 
     @property
     def conditions(self) -> list[tuple[str, str]]:
@@ -190,7 +197,7 @@ def settings_text(record: PromptRecord) -> str:
     steps = f"{record.steps} steps" if record.steps else ""
     guidance = f"guidance {record.guidance:g}" if record.guidance is not None else ""
     stars = "★" * record.stars if record.stars else ""
-    model = public_model(record.model)
+    model = public_name(record.model)
     return " · ".join(filter(None, (model, size, steps, guidance, record.sampler, stars)))
 
 
@@ -239,7 +246,7 @@ def facts_of(hit: Hit) -> list[tuple[str, str]]:
         "Licence": "" if own else hit.licence or "unknown",
         "Source": "" if own else public_name(hit.source),
         "Images": f"{hit.images:,}" if hit.images > 1 else "",
-        "Model": public_model(first.model),
+        "Model": public_name(first.model),
         "Adapter": public_name(first.adapter),
         "Sampler": first.sampler,
         "Size": f"{first.width} x {first.height} pixels" if first.width and first.height else "",

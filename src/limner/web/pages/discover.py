@@ -25,6 +25,7 @@ from limner.studio.prompts import ARTIST, artists_in, in_style_of, style_templat
 from limner.studio.prompts import words_of_part as find_words
 from limner.studio.studio import Studio
 from limner.web.discover import (
+    LONGEST_BACK,
     MOST_PIECES,
     OWN,
     Chip,
@@ -210,7 +211,7 @@ def _own(studio: Studio, view: Viewer, hits: Sequence[Hit]) -> dict[int, Generat
 
 def _checked(back: str) -> str:
     """The query of a search to go back to; empty for anything else."""
-    return back if back.startswith("?") and len(back) <= 2000 else ""
+    return back if back.startswith("?") and len(back) <= LONGEST_BACK else ""
 
 
 def _values(studio: Studio, shown: Shown, asked: Asked, subjects: Sequence[Subject]) -> dict[str, Any]:
