@@ -347,6 +347,9 @@ def test_names_of_artists_are_flagged_and_can_be_left_out(site):
     assert "It names an artist: Greg Rutkowski." in text_of(notice)
     assert query_of(action(notice, "Use it without the name"))["prompt"] == "a photo of a corgi, soft light"
     (name,) = page.xpath("//li[contains(@class, 'artist')]/input/@name")
+    (place,) = page.xpath("//li[contains(@class, 'artist')]/input/@hx-post")
+    answer = tree(site.client.post(place, data={name: "Greg"}, headers=PART))
+    assert answer.xpath("//hx-partial") and not answer.xpath("//button[@data-for]"), "no name is offered"
     changed = tree(site.client.post(PLACE, data={name: ""}))
     assert not changed.xpath("//*[@class='artists']")
 

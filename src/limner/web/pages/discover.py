@@ -180,7 +180,7 @@ def change_prompt(
 ) -> Response:
     """Show the changed prompt, or open the page Create with its style or with a subject of one's own.
 
-    at: the piece that is being changed, for which words are found.
+    at: the piece that is being changed, for which words are found; names of artists are never offered.
     """
     do = asked.values.get("do", "change")
     subjects = subjects_of(studio, caller, view) if do == "subject" or not wants_part(request) else []
@@ -198,7 +198,7 @@ def change_prompt(
     text = part_text(request, "discover_prompt.html", "changed", **values)
     if at is not None and at < len(values["chips"]):
         chip: Chip = values["chips"][at]
-        words = find_words(studio.discover, caller, chip.part, chip.value)
+        words = [] if chip.part == ARTIST else find_words(studio.discover, caller, chip.part, chip.value)
         text += part_text(request, "discover_prompt.html", "suggested", chip=chip, words=words)
     return HTMLResponse(text, headers={"Cache-Control": "no-store"})
 
