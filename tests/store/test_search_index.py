@@ -76,7 +76,26 @@ def test_words_rank_by_rarity_and_match_in_other_forms(index):
     added(index, *prompts("a corgi running on a beach", "a cat on a sofa", "a dog on a beach", "Corgis, Café, night"))
     assert numbers(index, "corgi")[:2] and set(numbers(index, "corgi")) == {1, 4}
     assert numbers(index, "run beach")[0] == 1
-    assert numbers(index, "CAFE") == [4] and numbers(index, "zebra") == [] == numbers(index, "  ")
+    assert numbers(index, "CAFE") == [4] and numbers(index, "zebra") == []
+
+
+def test_without_words_any_prompt_fits_in_an_order_that_stays(index):
+    texts = [f"a lamp {number}" for number in range(300)]
+    added(index, *prompts(*texts[:150]))
+    added(index, *prompts(*texts[150:], first=151, unsafe=True))
+    found = numbers(index, "  ", limit=1000)
+    assert sorted(found) == [*range(1, 151)] and found != sorted(found)
+    assert numbers(index, limit=20) == found[:20] and numbers(index, "zebra") == []
+    assert len(numbers(index, limit=1000, unsafe=True)) == 300
+
+
+def test_prompts_of_a_private_library_without_an_owner_are_not_seen(index):
+    added(index, *prompts("a cat of nobody"), *prompts("a cat of ann", first=2, owner="ann"))
+    added(index, *prompts("a cat of a library", library="other"))
+    found = index.search("cat", None, Filters(), "ann", 10, private="mine")
+    assert {(hit.library, hit.prompt) for hit in found} == {("mine", 2), ("other", 1)}
+    assert len(index.search("cat", None, Filters(), "ann", 10)) == 3
+    assert len(index.search("cat", None, Filters(), "ann", 10, private="nosuch")) == 3
 
 
 def test_meaning_and_words_are_fused_and_each_hit_says_why(index):

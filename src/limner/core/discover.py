@@ -17,6 +17,7 @@ LONGEST = 10_000
 """The most characters of a search."""
 MOST = 1e9
 """The upper end of a range that is open."""
+_RANGE = re.compile(r"(\d{0,9}\.?\d{0,9})\s{0,4}(-?)\s{0,4}(\d{0,9}\.?\d{0,9})")
 
 
 class Shape(StrEnum):
@@ -39,7 +40,7 @@ def _range(value: Any) -> Any:
     """Two numbers from a text such as "5", "5-8", "5-" or "-8"."""
     if isinstance(value, int | float):
         return value, value
-    if isinstance(value, str) and (ends := re.fullmatch(r"\s*(\d*\.?\d*)\s*(-?)\s*(\d*\.?\d*)\s*", value)):
+    if isinstance(value, str) and (ends := _RANGE.fullmatch(value.strip())):
         low, dash, high = ends.groups()
         if low or high:
             return low or 0, high or (MOST if dash else low)

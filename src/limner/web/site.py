@@ -21,6 +21,7 @@ from limner.web.erasures import ErasureWorker, carry_out_erasures
 from limner.web.followers import follow_drafts
 from limner.web.pages import (
     create,
+    discover,
     gallery,
     home,
     library,
@@ -44,6 +45,7 @@ PAGES = (
     marketing.router,
     gallery.router,
     thumbnails.router,
+    discover.router,
     teach.router,
     teach_images.router,
     teach_training.router,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from limner.data.prompts.lexicon import WORD, lexicon, normal, singulars, words_of
@@ -25,6 +25,8 @@ LONGEST_PHRASE = 8
 DETERMINERS = ARTICLES | frozenset(
     ["one", "two", "three", "four", "five", "this", "that", "these", "those", "each", "every"]
 )
+_REMOVED = "removed"
+"""Stands for the part of a piece that is left out."""
 _AFTER = re.compile(r"\s{0,4}(?:of(?=\s)|[,;|])?\s{0,4}")
 _FLAG = re.compile(r"(?<!\S)--[a-z]", re.IGNORECASE)
 _SAMPLER = re.compile(r"\n\s{0,8}steps:\s?\d", re.IGNORECASE)
@@ -44,6 +46,21 @@ def replaced(prompt: str, part: str, text: str) -> str:
     if any(piece.part == part for piece in pieces):
         return _edited(prompt, _edits(prompt, pieces, {part}, part, text))
     return _with_added(prompt, pieces, part, text) if text else prompt
+
+
+def with_pieces(prompt: str, texts: Mapping[int, str]) -> str:
+    """The prompt with other texts for some of its pieces, by their number in its structure; an empty one removes it."""
+    edits: list[Edit] = []
+    pieces: list[Piece] = []
+    moved = 0
+    for number, piece in enumerate(structure_of(prompt).pieces):
+        text, start = texts.get(number), piece.start + moved
+        if text:
+            edits.append((piece.start, piece.end, text))
+            moved += len(text) - (piece.end - piece.start)
+        pieces.append(Piece(start, piece.end + moved, _REMOVED if text == "" else piece.part))
+    changed = _edited(prompt, edits)
+    return _edited(changed, _edits(changed, pieces, {_REMOVED}, "", ""))
 
 
 def style_of(prompt: str) -> str:

@@ -126,14 +126,17 @@ class SearchIndex:
         text: str,
         vector: NDArray[np.float32] | None,
         filters: Filters,
-        owner: str,
+        owner: str | None,
         limit: int,
+        private: str = "",
         *,
         repeated: bool = False,
     ) -> list[Found]:
-        """The prompts that fit best. vector: of the meaning. owner: whose own prompts are seen.
+        """The prompts that fit best. vector: of the meaning. owner: whose own prompts are seen, None for everyone's.
+        private: a library of which prompts without an owner are not seen. repeated: whether a text that several prompts
+        have is found more than once.
 
-        repeated: whether a text that several prompts have is found more than once.
+        Without words any prompt fits: in the order of the hashes of their texts, which is random and always the same.
         """
         with self._guard:
             state = self._state()
@@ -142,6 +145,8 @@ class SearchIndex:
         removed = [number for number, name in enumerate(numbers.names["library"]) if name.startswith("\0")]
         if removed:
             mask &= ~np.isin(rows["library"], removed)
+        if private in numbers.names["library"][1:]:
+            mask &= (rows["library"] != numbers.names["library"].index(private)) | (rows["owner"] != 0)
         pool = max(POOL, 2 * limit)
         words = dict(_by_words(state.words, text, pool, mask)) if text.strip() else {}
         meaning = dict(state.vectors.nearest(vector, pool, mask)) if vector is not None and mask.any() else {}
@@ -149,6 +154,8 @@ class SearchIndex:
         for weight, found in ((WORDS_WEIGHT, words), (MEANING_WEIGHT, meaning)):
             for rank, row in enumerate(found, 1):
                 scores[row] = scores.get(row, 0.0) + weight / (FUSION + rank)
+        if vector is None and not text.strip():
+            scores = {row: 1 / (1 + place) for place, row in enumerate(_by_hash(rows["text"], mask, pool))}
         hits: dict[int, Found] = {}
         for row in sorted(scores, key=lambda each: (-scores[each], each)):
             record = rows[row]
@@ -217,6 +224,14 @@ def text_hash(text: str) -> int:
     """A number of 64 bits for a text, equal for equal texts apart from case and spaces."""
     same = " ".join(text.casefold().split())
     return int.from_bytes(hashlib.sha256(same.encode("utf-8", "replace")).digest()[:8], "big")
+
+
+def _by_hash(texts: NDArray[np.uint64], mask: NDArray[np.bool_], count: int) -> list[int]:
+    """The rows within a mask (n,) whose texts have the smallest hashes, smallest first."""
+    within = np.flatnonzero(mask)
+    if len(within) > count:
+        within = within[np.argpartition(texts[within], count)[:count]]
+    return within[np.argsort(texts[within], kind="stable")].tolist()
 
 
 def _by_words(words: Words, text: str, pool: int, mask: NDArray[np.bool_]) -> list[tuple[int, float]]:

@@ -133,11 +133,12 @@ def pictures_of(prompts: Sequence[IndexedPrompt], first: int, numbers: Numbers) 
 
 
 def matching(
-    filters: Filters, owner: str, rows: NDArray[np.void], pictures: NDArray[np.void], numbers: Numbers
+    filters: Filters, owner: str | None, rows: NDArray[np.void], pictures: NDArray[np.void], numbers: Numbers
 ) -> NDArray[np.bool_]:
     """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters."""
-    mine = [0, numbers.of("owner", owner)] if owner else [0]
-    mask = np.isin(rows["owner"], mine)
+    mask = np.ones(len(rows), np.bool_)
+    if owner is not None:
+        mask &= np.isin(rows["owner"], [0, numbers.of("owner", owner)] if owner else [0])
     if filters.libraries:
         chosen = [number for name in filters.libraries for number in _named(numbers, "library", name)]
         mask &= np.isin(rows["library"], chosen)
