@@ -117,7 +117,7 @@ class StudioDiscover:
         return len(self._index)
 
     def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
-        """Index what was added since: images of finished runs, and libraries. Does nothing while another program does."""
+        """Index what was added since, images of finished runs and libraries, unless another program does it now."""
         try:
             if not self._is_behind(self._index.indexed):
                 return

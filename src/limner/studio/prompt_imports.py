@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from limner.core.errors import LimnerError
 from limner.core.events import Event, Progress, Stage
 from limner.core.prompt_records import LibraryFacts
 from limner.data.prompts.source_files import FileKind, SourceFile, source_files

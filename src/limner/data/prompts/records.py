@@ -62,7 +62,8 @@ def record_of(row: Mapping[str, Any], columns: Mapping[str, str] | None = None) 
     get = values.get
     prompt = _text("prompt", get("prompt"), LONGEST_PROMPT).strip()
     if not prompt:
-        raise LimnerError("there is no prompt", "name its column: --columns prompt=NAME")
+        known = any(field == "prompt" for field, _ in plan)
+        raise LimnerError("there is no prompt", "fill it in" if known else "name its column: --columns prompt=NAME")
     return PromptRecord(
         prompt,
         _text("negative", get("negative"), LONGEST_PROMPT).strip(),
@@ -145,7 +146,7 @@ def _text(field: str, value: Any, longest: int) -> str:
         raise LimnerError(f"{field} is {_shown(value)}, which is no text", "give text")
     if len(value) > longest:
         raise LimnerError(f"{field} has {len(value):,} characters", f"use at most {longest:,}")
-    if not value.isascii() and _NO_TEXT.search(value) or "\0" in value:
+    if "\0" in value or (not value.isascii() and _NO_TEXT.search(value)):
         raise LimnerError(f"{field} has bytes that are no text ({_shown(value)})", "save the file as UTF-8")
     return value
 
@@ -226,10 +227,8 @@ def _unsafe(field: str, value: Any) -> bool:
     if isinstance(value, bool):
         return value
     word = value.strip().lower() if isinstance(value, str) else value
-    if word in IS_UNSAFE if isinstance(word, str) else False:
-        return True
-    if isinstance(word, str) and (not word or word in IS_SAFE):
-        return False
+    if isinstance(word, str) and (word in IS_UNSAFE or word in IS_SAFE or not word):
+        return word in IS_UNSAFE
     try:
         return float(word) >= UNSAFE
     except (TypeError, ValueError, OverflowError) as error:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -56,7 +56,8 @@ def source_files(source: str, columns: Mapping[str, str]) -> Iterator[SourceFile
     if path.is_dir():
         yield from _files(path, columns)
     elif os.path.lexists(path):
-        if (kind := _kind(path.name)) is None:
+        kind = _kind(path.name)
+        if kind is None:
             remedy = "give a CSV, TSV, JSONL or parquet file, an image, or a folder"
             raise LimnerError(f"{quoted(path)} is no table and no image", remedy)
         yield SourceFile(path.name, path, kind, _stamp(path, kind, columns))
@@ -80,13 +81,19 @@ def _files(folder: Path, columns: Mapping[str, str]) -> Iterator[SourceFile]:
             path = folder / below / name
             if kind is None and wanted is FileKind.TABLE:
                 yield SourceFile(shown or folder.name, path, None, problem=problem)
-            elif kind is wanted and (problem or shown != f"{below}{name}"):
-                yield SourceFile(shown, path, kind, problem=problem or "its name is not UTF-8; rename it")
-            elif kind is wanted:
-                try:
-                    yield SourceFile(shown, path, kind, _stamp(path, kind, columns))
-                except LimnerError as error:
-                    yield SourceFile(shown, path, kind, problem=str(error))
+            if kind is wanted:
+                problem = problem or ("" if shown == f"{below}{name}" else "its name is not UTF-8; rename it")
+                yield _stamped(SourceFile(shown, path, wanted, problem=problem), wanted, columns)
+
+
+def _stamped(file: SourceFile, kind: FileKind, columns: Mapping[str, str]) -> SourceFile:
+    """A file with its stamp, or with the problem that it cannot be read."""
+    if file.problem:
+        return file
+    try:
+        return replace(file, stamp=_stamp(file.path, kind, columns))
+    except LimnerError as error:
+        return replace(file, problem=str(error))
 
 
 def _walk(folder: Path) -> Iterator[tuple[str, str, FileKind | None, str]]:

@@ -28,7 +28,7 @@ from limner.imaging.formats import ENDINGS, SUFFIXES
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """A row of a source. where: for messages. problem: why it has no record. ends: nothing more can be read of a file."""
+    """A row of a source. where: for messages. problem: why it has no record. ends: its file cannot be read further."""
 
     where: str
     record: PromptRecord | None

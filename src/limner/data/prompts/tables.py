@@ -1,4 +1,4 @@
-"""Rows of tables: CSV, TSV, JSON lines, parquet and Arrow, and DiffusionDB's JSON; one after the other, in little memory."""
+"""Rows of tables, one after the other: CSV, TSV, JSON lines, parquet, Arrow, and DiffusionDB's JSON."""
 
 from __future__ import annotations
 
