@@ -163,6 +163,8 @@ class PromptLibraries:
         A known library gets a licence and columns that are given.
         """
         library = PromptLibrary(self.folder / checked_name(facts.name))
+        if re.search("[\ud800-\udfff]", facts.source):
+            raise LimnerError(f"the source {facts.source!r} has bytes that are no UTF-8", "rename it")
         if facts.name in self:
             known = library.facts
             remedy = f"choose another --name, or remove it: limner discover remove {facts.name}"

@@ -30,7 +30,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "guidance": ("cfg", "cfg_scale", "guidance", "guidance_scale", "c"),
     "seed": ("seed", "se"),
     "stars": ("stars",),
-    "created": ("timestamp", "created", "created_at", "date"),
+    "created": ("timestamp", "created", "created_at", "date", "ts"),
     "unsafe": ("nsfw", "unsafe", "prompt_nsfw"),
     "unsafe_image": ("image_nsfw",),
 }

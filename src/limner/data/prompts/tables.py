@@ -95,7 +95,7 @@ def _header(path: Path) -> list[str]:
         return next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
         raise LimnerError(
-            f"the first line of {quoted(path)} has an unclosed quote", "name the columns in it"
+            f"the first line of {quoted(path)} has an unclosed quote", "close it"
         ) from error
 
 
