@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -82,6 +81,16 @@ def test_an_image_that_is_listed_again_with_its_prompt_is_one(library):
         assert writer.has_image("/x/a.png") and not writer.has_image("/x/b.png") and not writer.has_image("a.png")
 
 
+def test_an_image_stays_while_any_file_lists_it(library):
+    record = PromptRecord("a cat", image="/x/a.png", steps=20)
+    saved(library, rows("1", record), rows("2", record, replace(record, steps=30)))
+    assert content(library) == {"a cat": (False, 1)} and library.facts.images == 1
+    saved(library, rows("1", stamp="2", anew=True))
+    assert content(library) == {"a cat": (False, 1)} and library.facts.images == 1
+    saved(library, rows("1", record, stamp="3", anew=True))
+    assert library.records(1)[0] == [record], "what the first file says counts"
+
+
 def test_new_texts_are_those_of_new_prompts(library):
     saved(library, rows("a.csv", PromptRecord("a cat")))
     with writing(library) as writer:
@@ -113,7 +122,8 @@ def test_files_that_are_gone_are_forgotten(library):
     with writing(library) as writer:
         writer.save([rows("c", PromptRecord("d"), stamp="2", anew=True)], (), ("b",))
         assert writer.file("a") == KnownFile("1", 1, True) and writer.file("x") is None
-        assert writer.forget_missing() == 1 and writer.forget_missing() == 0
+        assert writer.forget_missing(are_images=True) == 0
+        assert writer.forget_missing(are_images=False) == 1 and writer.forget_missing(are_images=False) == 0
         assert writer.file("a") is None
     assert content(library) == {"b": (False, 1), "d": (False, 1)}
 
@@ -181,16 +191,18 @@ def test_a_full_disk_is_one_line(library, monkeypatch):
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda path: path.write_bytes(b"no database at all" * 1000), "library 'pets' is damaged; remove it and add it again"),
-        (lambda path: sqlite3.connect(path).executescript("pragma user_version = 99"), "library 'pets' was made by another"),
+        (lambda path: path.write_bytes(b"no database at all" * 1000), "is damaged; remove it and add it again"),
+        (lambda path: sqlite3.connect(path).executescript("pragma user_version = 99"), "was made by another version"),
     ],
-)  # fmt: skip
+)
 def test_a_damaged_library(libraries, library, damage, expected):
     saved(library, rows("a", PromptRecord("a")))
     damage(library.folder / prompt_libraries.DATABASE)
     with pytest.raises(LimnerError) as raised:
         saved(library)
-    assert str(raised.value).startswith(expected) and str(raised.value).endswith("limner discover remove pets")
+    assert str(raised.value).startswith(f"library 'pets' {expected}") and str(raised.value).endswith(
+        "limner discover remove pets"
+    )
     assert [each.facts.name for each in libraries] == ["pets"], "it is listed, and can be removed"
     libraries.remove("pets")
     assert [*libraries] == []
@@ -205,9 +217,9 @@ def test_names_and_sources(libraries, library, tmp_path):
         libraries.get("cats")
     with pytest.raises(LimnerError, match="library 'pets' is of '/pets'; choose another --name, or remove it"):
         libraries.create(LibraryFacts("pets", "/other"))
-    with pytest.raises(LimnerError, match="^the name 'pets' is taken; choose another --name$"):
+    with pytest.raises(LimnerError, match=r"^the name 'pets' is taken; choose another --name$"):
         libraries.create(LibraryFacts("pets", "/pets", owner="anna"))
-    with pytest.raises(LimnerError, match="the source .* has bytes that are no UTF-8"):
+    with pytest.raises(LimnerError, match=r"the source .* has bytes that are no UTF-8"):
         libraries.create(LibraryFacts("odd", "/\udcff"))
     assert "odd" not in libraries
 
@@ -245,13 +257,13 @@ def test_a_lock_is_that_of_one_library(tmp_path):
         assert not (tmp_path / "a").exists()
 
 
-IMAGES = st.sampled_from(["", "x.png", "/x.png", "/y.png"])
-RECORDS = st.builds(PromptRecord, st.sampled_from(["a", "A", "b", "c"]), image=IMAGES, unsafe=st.booleans())
+IMAGES = st.sampled_from(["", "x.png", "/x.png"])
+RECORDS = st.builds(PromptRecord, st.sampled_from(["a", "A", "b"]), image=IMAGES, unsafe=st.booleans())
 CONTENTS = st.dictionaries(st.sampled_from(["1", "2", "3"]), st.lists(RECORDS, max_size=6), max_size=3)
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_after_any_changes_it_is_as_if_it_were_new(tmp_path_factory, contents):
     """A source is imported in several states; each file that changed is read anew, in any number of transactions."""
     folder = tmp_path_factory.mktemp("libraries")
@@ -267,7 +279,7 @@ def test_after_any_changes_it_is_as_if_it_were_new(tmp_path_factory, contents):
                 half = len(records) // 2
                 writer.save([FileRows(name, stamp, known is not None, half, False, 0, records[:half])], ())
                 writer.save([FileRows(name, stamp, False, len(records), True, 0, records[half:])], ())
-            writer.forget_missing()
+            writer.forget_missing(are_images=False)
     fresh = PromptLibraries(folder / "fresh").create(LibraryFacts("x", "/x"))
     with writing(fresh) as writer:
         for name, records in contents[-1].items():

@@ -33,6 +33,7 @@ class FileRows:
     anew: bool
     done: int
     complete: bool = False
+    is_image: bool = False
     skipped: int = 0
     records: list[PromptRecord] = field(default_factory=list[PromptRecord])
 
@@ -94,19 +95,26 @@ class LibraryWriter:
             names = ((self._round, name) for name in seen)
             database.executemany("update files set round = ? where name = ?", names)
 
-    def forget_missing(self) -> int:
-        """Forget the files that this import did not see, with their images; returns how many there were."""
+    def forget_missing(self, are_images: bool) -> int:
+        """Forget the files that this import did not see, with their images; returns how many there were.
+
+        are_images: of the image files, or of the others.
+        """
         with self._database as database:
-            missing = database.execute("select id from files where round < ?", (self._round,)).fetchall()
+            which = "from files where round < ? and is_image = ?"
+            missing = database.execute(f"select id {which}", (self._round, are_images)).fetchall()
             for (number,) in missing:
                 self._forget(number)
-            database.execute("delete from files where round < ?", (self._round,))
+            database.execute(f"delete {which}", (self._round, are_images))
         return len(missing)
 
     def _begin(self, file: FileRows) -> int:
         """The number of a file, without its old images where it is read anew."""
-        query = "insert or ignore into files (name, stamp, done, skipped, complete, round) values (?, '', 0, 0, 0, 0)"
-        self._database.execute(query, (file.name,))
+        self._database.execute(
+            "insert or ignore into files (name, is_image, stamp, done, skipped, complete, round) "
+            "values (?, ?, '', 0, 0, 0, 0)",
+            (file.name, file.is_image),
+        )
         (number,) = self._database.execute("select id from files where name = ?", (file.name,)).fetchone()
         if file.anew:
             self._forget(number)
@@ -126,7 +134,7 @@ class LibraryWriter:
         database.executemany(
             f"insert into images (prompt, file, key, unsafe, {', '.join(IMAGE_COLUMNS)}) "
             f"select id, ?, ?, ?, {marks} from prompts where hash = ? "
-            "on conflict (key, prompt) where key is not null do update set unsafe = max(unsafe, excluded.unsafe)",
+            "on conflict (key, prompt, file) where key is not null do update set unsafe = max(unsafe, excluded.unsafe)",
             ((file, _image_key(each.image), each.unsafe, *_stored(each), key) for key, each in found),
         )
         database.execute("update state set stale = 1")

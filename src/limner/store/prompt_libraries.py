@@ -19,7 +19,7 @@ from typing import Any
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.store.files import atomic_file, make_folder
-from limner.store.prompt_tables import IMAGE_COLUMNS, TABLES, VERSION, unsigned
+from limner.store.prompt_tables import FIRST, IMAGE_COLUMNS, TABLES, VERSION, unsigned
 from limner.store.removal import remove
 from limner.store.search.table import ImageSettings, IndexedPrompt
 
@@ -58,7 +58,10 @@ class PromptLibrary:
         """The facts with the numbers of prompts, images, unsafe prompts and skipped rows that it has now."""
         with self.connected() as database:
             prompts, unsafe = database.execute("select count(*), coalesce(sum(unsafe), 0) from prompts").fetchone()
-            (images,) = database.execute("select count(*) from images").fetchone()
+            (images,) = database.execute(
+                "select (select count(*) from images where key is null) + "
+                "(select count(*) from (select distinct key, prompt from images where key is not null))"
+            ).fetchone()
             (skipped,) = database.execute("select coalesce(sum(skipped), 0) from files").fetchone()
         return replace(facts, prompts=prompts, images=images, unsafe=unsafe, skipped=skipped)
 
@@ -91,7 +94,7 @@ class PromptLibrary:
             for prompt, *values in database.execute(
                 "select prompt, model, adapter, sampler, coalesce(width, 0), coalesce(height, 0), coalesce(steps, 0), "
                 "coalesce(guidance, 0), created, coalesce(stars, 0) from images where prompt > ? and prompt <= ? "
-                "order by prompt, rowid",
+                f"and {FIRST} order by prompt, rowid",
                 (after, rows[-1][0]),
             ):
                 *settings, created, stars = values
@@ -111,12 +114,13 @@ class PromptLibrary:
                 return [], 0
             text, unsafe = row
             columns = ", ".join(IMAGE_COLUMNS)
-            query = f"select {columns} from images where prompt = ? order by image = '', rowid limit ?"
+            query = f"select {columns} from images where prompt = ? and {FIRST} order by image = '', rowid limit ?"
             found = [
                 PromptRecord(text, **_read(values), unsafe=bool(unsafe))
                 for values in database.execute(query, (prompt, SHOWN_IMAGES))
             ]
-            (count,) = database.execute("select count(*) from images where prompt = ?", (prompt,)).fetchone()
+            query = f"select count(*) from images where prompt = ? and {FIRST}"
+            (count,) = database.execute(query, (prompt,)).fetchone()
             return found, count
 
     @contextmanager

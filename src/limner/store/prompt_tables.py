@@ -9,15 +9,15 @@ create table if not exists prompts (
     id integer primary key autoincrement, hash integer not null unique, text text not null,
     refused integer not null, unsafe integer not null);
 create table if not exists files (
-    id integer primary key, name text not null unique, stamp text not null, done integer not null,
-    skipped integer not null, complete integer not null, round integer not null);
+    id integer primary key, name text not null unique, is_image integer not null, stamp text not null,
+    done integer not null, skipped integer not null, complete integer not null, round integer not null);
 create table if not exists images (
     prompt integer not null, file integer not null, key integer, unsafe integer not null, negative text not null,
     image text not null, model text not null, adapter text not null, sampler text not null, width integer,
     height integer, steps integer, guidance real, seed integer, stars integer, created text);
 create index if not exists images_prompt on images (prompt);
 create index if not exists images_file on images (file);
-create unique index if not exists images_key on images (key, prompt) where key is not null;
+create unique index if not exists images_key on images (key, prompt, file) where key is not null;
 create table if not exists state (
     only integer primary key check (only = 1), stale integer not null, round integer not null);
 insert or ignore into state values (1, 1, 0);
@@ -27,7 +27,7 @@ commit;
 """prompts: refused by the policy of moderation; unsafe by that, or by the source of any of its images.
 
 files: of the source, and how far each was read, in its rows; round: of the import that saw it last. images: of the
-prompts; key: a hash of the path or URL of an image, which is one image however often it is listed with its prompt.
+prompts; key: a hash of the path or URL of an image, which is one image however many files list it with its prompt.
 state: stale where the index may have other prompts; round: the number of the last import.
 """
 IMAGE_COLUMNS = (
@@ -45,6 +45,11 @@ IMAGE_COLUMNS = (
     "created",
 )
 """Columns of images that are fields of a `PromptRecord`."""
+FIRST = (
+    "(key is null or not exists (select 1 from images as other where other.key = images.key "
+    "and other.prompt = images.prompt and other.file < images.file))"
+)
+"""The condition that an image is not one that an earlier file lists."""
 
 
 def signed(number: int) -> int:

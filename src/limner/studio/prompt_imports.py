@@ -78,7 +78,9 @@ class PromptImport:
         whole, kind = True, None
         for file in source_files(source, columns):
             if file.kind is not kind:
-                self._save(writer)  # what tables say of images is known before the images are read
+                self._save(writer)
+                if file.kind is FileKind.IMAGE:  # what tables say of images is known before the images are read
+                    self._forget_missing(writer, whole, are_images=False)
                 kind = file.kind
             if file.problem:
                 self._unread += 1
@@ -99,9 +101,14 @@ class PromptImport:
                 if stop():
                     return False
         self._save(writer)
-        if whole and writer.forget_missing():
-            self._changed()
+        self._forget_missing(writer, whole, are_images=False)
+        self._forget_missing(writer, whole, are_images=True)
         return True
+
+    def _forget_missing(self, writer: LibraryWriter, whole: bool, are_images: bool) -> None:
+        """Forget files that are gone. whole: whether all folders could be read."""
+        if whole and writer.forget_missing(are_images):
+            self._changed()
 
     def _begun(self, writer: LibraryWriter, file: SourceFile) -> FileRows | None:
         """The rows of a file, of which none is read yet; None where nothing is new in it."""
@@ -113,7 +120,8 @@ class PromptImport:
         if file.kind is FileKind.IMAGE and known is None and writer.has_image(str(file.path)):
             return None
         done = known.done if known is not None and same else 0
-        rows = FileRows(file.name, file.stamp, known is not None and not same, done)
+        is_image = file.kind is FileKind.IMAGE
+        rows = FileRows(file.name, file.stamp, known is not None and not same, done, is_image=is_image)
         self._batch.files.append(rows)
         return rows
 
