@@ -14,7 +14,8 @@ from limner.moderation.moderator import Moderator
 from limner.moderation.policy import complete
 
 POLICY = complete(Policy.model_validate({"prompt": [{"check": "words", "options": {"add": ["teapot", "thé"]}}]}))
-TEXTS = [f"a cat {number}{' with a TEAPOT' if number % 7 == 3 else ''}" for number in range(50)] + ["du thé", "\u2028é\n"]
+TEXTS = [f"a cat {number}{' with a TEAPOT' if number % 7 == 3 else ''}" for number in range(50)]
+TEXTS += ["du thé", "\u2028é\n"]
 REFUSED = {text for text in TEXTS if "TEAPOT" in text} | {"du thé"}
 
 
@@ -34,7 +35,7 @@ def test_processes_judge_as_one_does(two):
     with BulkJudge(Moderator(POLICY)) as judge:
         assert judge.refused(TEXTS) == REFUSED
         assert judge.refused(["a teapot"]) == {"a teapot"}
-        processes = [*judge._processes or ()]
+        processes = [*(judge._processes or ())]
         assert len(processes) == 2 and all(process.poll() is None for process in processes)
         processes[0].send_signal(signal.SIGKILL)
         assert judge.refused(TEXTS) == REFUSED
