@@ -36,6 +36,7 @@ def library(libraries) -> PromptLibrary:
 def saved(library: PromptLibrary, *files: FileRows, refused: tuple[str, ...] = (), seen: tuple[str, ...] = ()) -> None:
     with writing(library) as writer:
         writer.save(files, refused, seen)
+        writer.drop_unused()
 
 
 def rows(name: str, *records: PromptRecord, stamp: str = "1", anew: bool = False, skipped: int = 0) -> FileRows:
@@ -125,6 +126,7 @@ def test_files_that_are_gone_are_forgotten(library):
         assert writer.forget_missing(are_images=True) == 0
         assert writer.forget_missing(are_images=False) == 1 and writer.forget_missing(are_images=False) == 0
         assert writer.file("a") is None
+        writer.drop_unused()
     assert content(library) == {"b": (False, 1), "d": (False, 1)}
 
 
@@ -151,16 +153,19 @@ def test_only_changes_make_the_index_stale(library):
         library.begin_index()
 
 
-def test_numbers_of_prompts_are_not_used_again(library):
+def test_prompts_keep_their_numbers_which_are_not_used_again(library):
     saved(library, rows("a", PromptRecord("a"), PromptRecord("b")))
-    saved(library, rows("a", PromptRecord("c"), stamp="2", anew=True))
-    assert [(each.prompt, each.text) for each in library.prompts(0, 9)] == [(3, "c")]
+    saved(library, rows("a", PromptRecord("c"), PromptRecord("A"), stamp="2", anew=True))
+    assert [(each.prompt, each.text) for each in library.prompts(0, 9)] == [(1, "a"), (3, "c")]
+    saved(library, rows("a", stamp="3", anew=True))
+    saved(library, rows("a", PromptRecord("d"), stamp="4", anew=True))
+    assert [(each.prompt, each.text) for each in library.prompts(0, 9)] == [(4, "d")]
 
 
 def test_a_transaction_that_fails_changes_nothing(library):
     saved(library, rows("a", PromptRecord("a")))
     broken = replace(PromptRecord("c"), negative=object())  # type: ignore[arg-type]
-    with pytest.raises(LimnerError), writing(library) as writer:
+    with pytest.raises(sqlite3.Error), writing(library) as writer:
         writer.save([rows("a", PromptRecord("b"), stamp="2", anew=True), rows("b", broken)], ())
     assert content(library) == {"a": (False, 1)}
     with writing(library) as writer:
@@ -280,6 +285,7 @@ def test_after_any_changes_it_is_as_if_it_were_new(tmp_path_factory, contents):
                 writer.save([FileRows(name, stamp, known is not None, half, False, 0, records[:half])], ())
                 writer.save([FileRows(name, stamp, False, len(records), True, 0, records[half:])], ())
             writer.forget_missing(are_images=False)
+            writer.drop_unused()
     fresh = PromptLibraries(folder / "fresh").create(LibraryFacts("x", "/x"))
     with writing(fresh) as writer:
         for name, records in contents[-1].items():

@@ -106,7 +106,7 @@ def test_a_source_that_is_added_twice_adds_nothing(studio, source):
     again = add(studio, source)
     assert (again.rows, again.skipped, again.facts) == (0, 0, done.facts) and again.facts.complete
     assert indexed(studio) == before and len(studio.discover._index) == 4, "nothing is indexed again"
-    assert search(studio, "cat 1")["a cat 1"] == 2
+    assert search(studio, "a cat 1")["a cat 1"] == 2
 
 
 def test_a_file_that_changed_is_read_anew(studio, source):
@@ -114,12 +114,12 @@ def test_a_file_that_changed_is_read_anew(studio, source):
     append(source, {"prompt": "a dog"}, {"prompt": "a cat 1"})
     done = add(studio, source)
     assert (done.rows, done.facts.prompts, done.facts.images) == (6, 5, 6)
-    assert search(studio, "dog")["a dog"] == 1 and search(studio, "cat")["a cat 1"] == 2
+    assert search(studio, "a")["a dog"] == 1 and search(studio, "a")["a cat 1"] == 2
     lines(source, {"prompt": "a bird"})
     done = add(studio, source)
-    assert (done.facts.prompts, done.facts.images) == (1, 1) and search(studio, "cat") == {"a bird": 1}
+    assert (done.facts.prompts, done.facts.images) == (1, 1) and search(studio, "a") == {"a bird": 1}
     os.utime(source, (1, 1))
-    assert add(studio, source).facts == done.facts and search(studio, "") == {"a bird": 1}
+    assert add(studio, source).facts == done.facts and search(studio, "a") == {"a bird": 1}
     assert equals_a_fresh_import(studio, source)
 
 
@@ -127,7 +127,7 @@ def test_other_columns_are_read_anew(studio, tmp_path):
     source = lines(tmp_path / "a.jsonl", {"prompt": "a cat", "other": "a dog"})
     add(studio, source)
     assert add(studio, source, columns={"prompt": "other"}).facts.columns == {"prompt": "other"}
-    assert search(studio, "") == {"a dog": 1}
+    assert search(studio, "a") == {"a dog": 1}
     assert add(studio, source).rows == 0, "they are remembered"
 
 
@@ -136,16 +136,16 @@ def test_a_folder_whose_files_come_and_go(studio, tmp_path):
     lines(folder / "a.jsonl", {"prompt": "a cat"}, {"prompt": "a dog"})
     lines(folder / "b.jsonl", {"prompt": "a cat"})
     picture(folder / "c.png", "a cat")
-    assert add(studio, folder).facts.images == 4 and search(studio, "cat") == {"a cat": 3, "a dog": 1}
+    assert add(studio, folder).facts.images == 4 and search(studio, "a") == {"a cat": 3, "a dog": 1}
     (folder / "a.jsonl").unlink()
     picture(folder / "d.png", "a bird")
     done = add(studio, folder)
     assert done.rows == 1, "only the new one is read"
-    assert search(studio, "cat") == {"a cat": 2, "a bird": 1}
+    assert search(studio, "a") == {"a cat": 2, "a bird": 1}
     picture(folder / "d.png", "a fox")
     (folder / "e").mkdir()
     (folder / "c.png").rename(folder / "e/c.png")
-    assert add(studio, folder).rows == 2 and search(studio, "cat") == {"a cat": 2, "a fox": 1}
+    assert add(studio, folder).rows == 2 and search(studio, "a") == {"a cat": 2, "a fox": 1}
     assert equals_a_fresh_import(studio, folder)
 
 
@@ -164,24 +164,24 @@ def test_nothing_is_forgotten_where_a_folder_cannot_be_read(studio, tmp_path, mo
     monkeypatch.setattr(os, "scandir", closed)
     done = add(studio, folder)
     assert done.problems == (("b", "you have no permission to read 'b'; allow it: chmod u+r 'b'"),)
-    assert search(studio, "") == {"a cat": 1, "a dog": 1}
+    assert search(studio, "a") == {"a cat": 1, "a dog": 1}
 
 
 def test_images_that_a_table_names_are_not_read_again(studio, tmp_path):
     folder = tmp_path / "set"
     lines(
-        folder / "metadata.jsonl", {"prompt": "a cat", "file_name": "a.png"}, {"prompt": "the same", "image": "a.png"}
+        folder / "metadata.jsonl", {"prompt": "a cat", "file_name": "a.png"}, {"prompt": "a same one", "image": "a.png"}
     )
     lines(folder / "more.jsonl", {"prompt": "a cat", "file_name": "a.png", "nsfw": True})
-    picture(folder / "a.png", "no")
+    picture(folder / "a.png", "a fox")
     picture(folder / "b.png", "a dog")
     done = add(studio, folder)
     assert (done.rows, done.skipped, done.facts.images) == (4, 0, 3)
-    assert search(studio, "", unsafe=True) == {"a cat": 1, "the same": 1, "a dog": 1}
-    assert search(studio, "") == {"the same": 1, "a dog": 1}, "one table says that it is unsafe"
+    assert search(studio, "a", unsafe=True) == {"a cat": 1, "a same one": 1, "a dog": 1}
+    assert search(studio, "a") == {"a same one": 1, "a dog": 1}, "one table says that it is unsafe"
     (folder / "metadata.jsonl").unlink()
     (folder / "more.jsonl").unlink()
-    assert add(studio, folder).rows == 1 and search(studio, "") == {"no": 1, "a dog": 1}
+    assert add(studio, folder).rows == 1 and search(studio, "a") == {"a fox": 1, "a dog": 1}
 
 
 def test_unsafe_prompts_are_hidden(studio, tmp_path):
@@ -193,14 +193,14 @@ def test_unsafe_prompts_are_hidden(studio, tmp_path):
     )
     source = lines(tmp_path / "a.jsonl", *found)
     assert add(studio, source).facts.unsafe == 3
-    assert search(studio, "") == {"a fox": 1}
-    assert set(search(studio, "", unsafe=True)) == {UNSAFE, "a cat", "a dog", "a fox"}
+    assert search(studio, "a") == {"a fox": 1}
+    assert set(search(studio, "a", unsafe=True)) == {UNSAFE, "a cat", "a dog", "a fox"}
 
 
 def test_one_prompt_in_many_libraries_is_one_hit(studio, source):
     add(studio, source, "one")
     add(studio, source, "two")
-    assert len(search(studio, "cat")) == 4
+    assert len(search(studio, "a")) == 4
     assert len(studio.discover.search(Caller(), "cat", Filters(), 100)) == 4
 
 
@@ -210,11 +210,11 @@ def test_removing_a_library_leaves_nothing_and_frees_its_name(studio, source, tm
     with pytest.raises(LimnerError, match="library 'pets' is of"):
         add(studio, other)
     studio.discover.remove(Caller(), "pets")
-    assert search(studio, "cat") == {} and studio.discover.list(Caller()) == []
+    assert search(studio, "a") == {} and studio.discover.list(Caller()) == []
     add(studio, other)
-    assert search(studio, "cat") == {"a dog": 1}
+    assert search(studio, "a") == {"a dog": 1}
     studio.discover.rebuild()
-    assert search(studio, "cat") == {"a dog": 1} and len(studio.discover._index) == 1
+    assert search(studio, "a") == {"a dog": 1} and len(studio.discover._index) == 1
 
 
 def test_a_removal_that_was_killed_is_finished_by_the_next_search(studio, source, tmp_path, monkeypatch):
@@ -227,14 +227,14 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_search(studio, source
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(studio.discover._index, "remove", killed)
         studio.discover.remove(Caller(), "pets")
-    assert search(studio, "cat") == {"a dog": 1}
+    assert search(studio, "a") == {"a dog": 1}
     assert {key[0] for key in indexed(studio)} == {"other"}
 
 
 def test_a_hit_whose_library_is_removed_meanwhile_is_left_out(studio, source, monkeypatch):
     add(studio, source)
     monkeypatch.setattr(studio.discover, "refresh", lambda: studio.discover.libraries.remove("pets"))
-    assert search(studio, "cat") == {}
+    assert search(studio, "a") == {}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_library_outlives_a_source_that_is_gone(studio, source):
     source.unlink()
     with pytest.raises(LimnerError, match="does not exist"):
         add(studio, source)
-    assert len(search(studio, "cat")) == 4 and studio.discover.list(Caller())[0].complete
+    assert len(search(studio, "a")) == 4 and studio.discover.list(Caller())[0].complete
 
 
 def test_an_unknown_field_is_named(studio, source):
@@ -274,10 +274,10 @@ def test_an_import_stops_after_a_batch_and_goes_on(studio, source, monkeypatch):
     for rows in (2, 4, 6):
         done = add(studio, source, stop=lambda: True)
         assert (done.facts.complete, done.rows, done.facts.images) == (False, 2, rows - (rows > 4))
-        assert search(studio, "cat") == {}, "it is searched when all of it is read"
+        assert search(studio, "a") == {}, "it is searched when all of it is read"
         assert studio.discover.list(Caller())[0].prompts == done.facts.prompts
     done = add(studio, source)
-    assert (done.rows, done.facts.complete, done.facts.skipped) == (0, True, 1) and len(search(studio, "cat")) == 5
+    assert (done.rows, done.facts.complete, done.facts.skipped) == (0, True, 1) and len(search(studio, "a")) == 5
     assert equals_a_fresh_import(studio, source)
 
 
@@ -286,7 +286,7 @@ def test_reading_changes_is_stopped_and_goes_on(studio, source, monkeypatch):
     monkeypatch.setattr(prompt_imports, "BATCH", 2)
     append(source, {"prompt": "a dog"})
     assert not add(studio, source, stop=lambda: True).facts.complete
-    assert add(studio, source).rows == 3 and len(search(studio, "cat")) == 5
+    assert add(studio, source).rows == 3 and len(search(studio, "a")) == 5
     assert equals_a_fresh_import(studio, source)
 
 
@@ -301,21 +301,22 @@ def test_a_damaged_file_is_reported_once_also_where_it_is_read_in_parts(studio, 
     data[len(data) // 3 : len(data) // 3 + 40] = b"\xff" * 40
     (folder / "b.parquet").write_bytes(data)
     monkeypatch.setattr(prompt_imports, "BATCH", 1)
-    while not (done := add(studio, folder, stop=lambda: True)).facts.complete:
-        pass
-    assert done.facts.skipped == 1 and 1 <= done.facts.prompts < 10
+    for asked in range(1, 30):
+        answers = iter([False] * asked + [True] * 100)
+        if (done := add(studio, folder, stop=lambda answers=answers: next(answers))).facts.complete:
+            break
+    assert asked > 1 and done.facts.complete and done.facts.skipped == 1 and 1 <= done.facts.prompts < 10
     assert equals_a_fresh_import(studio, folder)
 
 
 def test_indexing_is_stopped_and_goes_on(studio, source, monkeypatch):
     monkeypatch.setattr("limner.studio.discover.BATCH", 3)
-    answers = iter([False, True])
-    done = add(studio, source, stop=lambda: next(answers))
+    done = add(studio, source, stop=lambda: True)
     assert done.facts.complete and not done.indexed and len(indexed(studio)) == 3
     assert add(studio, source).indexed and len(indexed(studio)) == 4
     studio.discover.rebuild()
     add(studio, lines(source, {"prompt": "a dog"}))
-    assert search(studio, "") == {"a dog": 1}
+    assert search(studio, "a") == {"a dog": 1}
 
 
 @pytest.mark.parametrize("step", ["begin_index", "prompts"])
@@ -335,7 +336,7 @@ def test_an_index_that_was_killed_is_finished_by_the_next_search(studio, source,
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(library, step, killed)
         add(studio, source)
-    assert search(studio, "cat 1")["a cat 1"] == 2 and len(search(studio, "")) == 5
+    assert search(studio, "a cat 1")["a cat 1"] == 2 and len(search(studio, "a")) == 5
     assert equals_a_fresh_import(studio, source)
 
 
@@ -359,8 +360,8 @@ def test_a_search_does_not_wait_for_an_import(studio, source, tmp_path):
         library = studio.discover.libraries.get("pets")
         PromptImport(library, studio.gate.moderator, lambda event: None).read(lambda: False)
         before = time.monotonic()
-        assert len(search(studio, "cat")) == 4 and time.monotonic() - before < 20
-    assert len(search(studio, "cat")) == 5
+        assert len(search(studio, "a")) == 4 and time.monotonic() - before < 20
+    assert len(search(studio, "a")) == 5
 
 
 def test_a_full_disk_is_one_line_and_the_import_goes_on(studio, limner, tmp_path, monkeypatch):

@@ -33,9 +33,9 @@ class FileRows:
     anew: bool
     done: int
     complete: bool = False
-    is_image: bool = False
     skipped: int = 0
     records: list[PromptRecord] = field(default_factory=list[PromptRecord])
+    is_image: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,15 @@ class LibraryWriter:
             database.execute(f"delete {which}", (self._round, are_images))
         return len(missing)
 
+    def drop_unused(self) -> None:
+        """Delete prompts that have no image any more. Until then those that come again keep their numbers."""
+        with self._database as database:
+            if database.execute("select unused from state").fetchone()[0]:
+                database.execute(
+                    "delete from prompts where not exists (select 1 from images where prompt = prompts.id)"
+                )
+                database.execute("update state set unused = 0")
+
     def _begin(self, file: FileRows) -> int:
         """The number of a file, without its old images where it is read anew."""
         self._database.execute(
@@ -140,7 +149,7 @@ class LibraryWriter:
         database.execute("update state set stale = 1")
 
     def _forget(self, file: int) -> None:
-        """Delete the images of a file, and the prompts that have no other."""
+        """Delete the images of a file; `drop_unused` deletes the prompts that have no other."""
         database = self._database
         prompts = database.execute("select distinct prompt from images where file = ?", (file,)).fetchall()
         database.execute("delete from images where file = ?", (file,))
@@ -148,14 +157,11 @@ class LibraryWriter:
         if not prompts:
             return
         database.executemany(
-            "delete from prompts where id = ? and not exists (select 1 from images where prompt = prompts.id)", prompts
-        )
-        database.executemany(
             "update prompts set unsafe = refused or exists (select 1 from images where prompt = prompts.id and unsafe) "
             "where id = ?",
             prompts,
         )
-        database.execute("update state set stale = 1")
+        database.execute("update state set stale = 1, unused = 1")
 
 
 @contextmanager

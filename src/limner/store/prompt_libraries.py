@@ -217,6 +217,8 @@ def explained(folder: Path) -> Generator[None]:
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             problem = f"library {folder.name!r} is being written by another program"
             raise Unavailable(problem, "try again when that ends") from error
+        if not isinstance(error, sqlite3.OperationalError):
+            raise
         raise Unavailable(
             f"{str(folder)!r} cannot be read or written ({error})", "check the disk and its permissions"
         ) from error

@@ -19,8 +19,9 @@ create index if not exists images_prompt on images (prompt);
 create index if not exists images_file on images (file);
 create unique index if not exists images_key on images (key, prompt, file) where key is not null;
 create table if not exists state (
-    only integer primary key check (only = 1), stale integer not null, round integer not null);
-insert or ignore into state values (1, 1, 0);
+    only integer primary key check (only = 1), stale integer not null, unused integer not null,
+    round integer not null);
+insert or ignore into state values (1, 1, 0, 0);
 pragma user_version = {VERSION};
 commit;
 """
@@ -28,7 +29,8 @@ commit;
 
 files: of the source, and how far each was read, in its rows; round: of the import that saw it last. images: of the
 prompts; key: a hash of the path or URL of an image, which is one image however many files list it with its prompt.
-state: stale where the index may have other prompts; round: the number of the last import.
+state: stale where the index may have other prompts; unused where prompts may have no image; round: the number of the
+last import.
 """
 IMAGE_COLUMNS = (
     "negative",

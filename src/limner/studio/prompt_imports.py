@@ -103,6 +103,7 @@ class PromptImport:
         self._save(writer)
         self._forget_missing(writer, whole, are_images=False)
         self._forget_missing(writer, whole, are_images=True)
+        writer.drop_unused()
         return True
 
     def _forget_missing(self, writer: LibraryWriter, whole: bool, are_images: bool) -> None:
