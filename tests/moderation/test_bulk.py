@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from limner.core import blocked_words
 from limner.core.moderation import CheckUnavailable, Policy
 from limner.moderation import bulk
 from limner.moderation.bulk import BulkJudge
@@ -69,3 +74,16 @@ def test_a_check_that_cannot_judge_stops_an_import(two, monkeypatch):
 def test_other_checks_are_used_by_this_process_alone(two):
     policy = Policy.model_validate({"prompt": [{"check": "service", "options": {"url": "http://localhost:1"}}]})
     assert BulkJudge(Moderator(policy))._started() == []
+
+
+@given(
+    st.text()
+    | st.text(string.printable)
+    | st.lists(st.sampled_from(["b", "8", "!", "a1", " ", "@", "3s"])).map("".join)
+)
+def test_texts_without_figures_are_judged_as_they_were(text):
+    """The forms of a text that undo figures are left out where it has none, because they are the text itself."""
+    short = blocked_words.variants(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocked_words, "_FIGURE", re.compile(""))
+        assert blocked_words.variants(text) == short
