@@ -385,6 +385,28 @@ def test_a_full_disk_is_one_line_and_the_import_goes_on(studio, limner, tmp_path
     assert equals_a_fresh_import(studio, source)
 
 
+def test_a_full_disk_while_changes_are_read(studio, source, monkeypatch):
+    """A library that has only a part of what its source has now is not indexed, nor complete."""
+    monkeypatch.setattr(prompt_imports, "BATCH", 2)
+    add(studio, source)
+    before = indexed(studio)
+    append(source, {"prompt": "a dog"})
+
+    def full(self, texts):
+        if "a dog" in texts:
+            raise LimnerError("no space is left", "free some disk space")
+        return set()
+
+    with monkeypatch.context() as patch, pytest.raises(LimnerError, match="no space is left"):
+        patch.setattr("limner.moderation.bulk.BulkJudge.refused", full)
+        add(studio, source)
+    assert not studio.discover.list(Caller())[0].complete
+    search(studio, "a")
+    assert indexed(studio) == before
+    add(studio, source)
+    assert equals_a_fresh_import(studio, source)
+
+
 def test_ctrl_c(limner, source, monkeypatch):
     monkeypatch.setattr(prompt_imports, "BATCH", 2)
     save, asked = PromptImport._save, list[bool]()
