@@ -39,6 +39,7 @@ def _texts(data: bytes) -> dict[str, str]:
 
 def _decoded(comment: bytes) -> str:
     """The text of a user comment. Its first 8 bytes name its encoding; UTF-16 may have either order of bytes."""
+    text = ""
     for encoding in _ENCODINGS.get(comment[:8], ("utf-8",)):
         text = (comment[8:] if comment[:8] in _ENCODINGS else comment).decode(encoding, "replace")
         if sum(character < "\u0250" for character in text) * 2 >= len(text):

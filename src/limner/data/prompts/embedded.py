@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-_PAIR = re.compile(r'\s*(\w[\w \-/]{0,60}):\s*("(?:\\.|[^\\"]){1,2000}"|[^,]{0,2000})(?:,|$)')
+_PAIR = re.compile(r'(\w[\w \-/]{0,60}):\s{0,8}("(?:[^\\"]++|\\.){1,200}+"|[^,]{0,2000}+)(?:,|$)')
 _ADAPTER = re.compile(r"<(?:lora|lyco):([^<>:]{1,200})[^<>]{0,64}>")
 _NEGATIVE = "Negative prompt:"
 _A1111 = {"Steps": "steps", "Sampler": "sampler", "CFG scale": "guidance", "Seed": "seed", "Model": "model"}
