@@ -84,10 +84,12 @@ def test_an_image_that_is_listed_again_with_its_prompt_is_one(library):
 
 def test_an_image_stays_while_any_file_lists_it(library):
     record = PromptRecord("a cat", image="/x/a.png", steps=20)
-    saved(library, rows("1", record), rows("2", record, replace(record, steps=30)))
+    other = replace(record, steps=30)
+    saved(library, rows("1", record), rows("2", other))
     assert content(library) == {"a cat": (False, 1)} and library.facts.images == 1
     saved(library, rows("1", stamp="2", anew=True))
     assert content(library) == {"a cat": (False, 1)} and library.facts.images == 1
+    assert library.records(1)[0] == [other]
     saved(library, rows("1", record, stamp="3", anew=True))
     assert library.records(1)[0] == [record], "what the first file says counts"
 
