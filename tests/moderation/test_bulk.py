@@ -76,11 +76,7 @@ def test_other_checks_are_used_by_this_process_alone(two):
     assert BulkJudge(Moderator(policy))._started() == []
 
 
-@given(
-    st.text()
-    | st.text(string.printable)
-    | st.lists(st.sampled_from(["b", "8", "!", "a1", " ", "@", "3s"])).map("".join)
-)
+@given(st.text() | st.text(string.printable) | st.text("ab l1|!@$€+0 8.,"))
 def test_texts_without_figures_are_judged_as_they_were(text):
     """The forms of a text that undo figures are left out where it has none, because they are the text itself."""
     short = blocked_words.variants(text)

@@ -353,6 +353,14 @@ def test_two_imports_of_a_library_at_once(studio, source, limner, home):
         studio.discover.remove(Caller(), "pets")
 
 
+def test_an_import_while_another_program_indexes_for_long(studio, source, monkeypatch):
+    monkeypatch.setattr("limner.studio.discover.UPKEEP_SECONDS", 0)
+    with waiting_lock(studio.discover._upkeep):
+        done = add(studio, source)
+    assert done.facts.complete and not done.indexed and not indexed(studio)
+    assert len(search(studio, "a")) == 4 and add(studio, source).indexed
+
+
 def test_a_search_does_not_wait_for_an_import(studio, source, tmp_path):
     add(studio, source)
     append(source, {"prompt": "a dog"})

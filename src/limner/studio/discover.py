@@ -31,6 +31,8 @@ HISTORY = "history"
 """The library of the user's own images, whose truth is the database."""
 BATCH = 5000
 """Prompts that are indexed at once."""
+UPKEEP_SECONDS = 60
+"""How long an import waits while another program indexes; after that, the next search or import indexes it."""
 
 
 def _unheard(event: Event) -> None:
@@ -96,8 +98,10 @@ class StudioDiscover:
                         self.libraries.remove(facts.name)  # so that the name is free for another try
                 raise
             if done.facts.complete:
-                with waiting_lock(self._upkeep):
-                    done = replace(done, indexed=self._index_library(library, emit, stop))
+                is_indexed = False
+                with suppress(Locked), waiting_lock(self._upkeep, UPKEEP_SECONDS):
+                    is_indexed = self._index_library(library, emit, stop)
+                done = replace(done, indexed=is_indexed)
             return done
 
     def remove(self, caller: Caller, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import fields
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -14,8 +15,10 @@ from limner.cli.output import print_line
 from limner.core.discover import Filters
 from limner.core.errors import LimnerError, invalid, unknown
 from limner.core.files import expand_home
+from limner.core.prompt_records import PromptRecord
 
 discover = App(name="discover")
+FIELDS = tuple(field.name for field in fields(PromptRecord))
 FILTERS = tuple(name for name in Filters.model_fields if name not in ("libraries", "unsafe"))
 
 
@@ -54,7 +57,10 @@ def add(
     licence: Annotated[str, Parameter(help="Licence of the prompts, shown with each of them.")] = "",
     columns: Annotated[
         list[str] | None,
-        Parameter(help="FIELD=COLUMN, where columns have other names; may be repeated.", negative=()),
+        Parameter(
+            help=f"FIELD=COLUMN, where columns have other names; may be repeated. Fields: {', '.join(FIELDS)}.",
+            negative=(),
+        ),
     ] = None,
 ) -> None:
     """Add a library of prompts. Repeat the same command to resume an interrupted import."""
