@@ -353,6 +353,15 @@ def test_two_imports_of_a_library_at_once(studio, source, limner, home):
         studio.discover.remove(Caller(), "pets")
 
 
+def test_a_damaged_index_is_built_again(studio, source, tmp_path, home):
+    add(studio, source)
+    other = lines(tmp_path / "other.jsonl", {"prompt": "a dog"})
+    for act in (lambda: add(studio, other, "other"), lambda: studio.discover.remove(Caller(), "pets")):
+        (home / "index/index.json").write_text("{")
+        act()
+    assert search(studio, "a") == {"a dog": 1} and {key[0] for key in indexed(studio)} == {"other"}
+
+
 def test_an_import_while_another_program_indexes_for_long(studio, source, monkeypatch):
     monkeypatch.setattr("limner.studio.discover.UPKEEP_SECONDS", 0)
     with waiting_lock(studio.discover._upkeep):

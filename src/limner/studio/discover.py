@@ -100,7 +100,12 @@ class StudioDiscover:
             if done.facts.complete:
                 is_indexed = False
                 with suppress(Locked), waiting_lock(self._upkeep, UPKEEP_SECONDS):
-                    is_indexed = self._index_library(library, emit, stop)
+                    try:
+                        is_indexed = self._index_library(library, emit, stop)
+                    except Damaged:
+                        self._empty_index()
+                        self._update(emit)
+                        is_indexed = True
                 done = replace(done, indexed=is_indexed)
             return done
 
@@ -111,7 +116,8 @@ class StudioDiscover:
             raise LimnerError(f"library {name!r} is shared", "ask an admin to remove it")
         with library_lock(self.libraries.folder / name), waiting_lock(self._upkeep):
             self.libraries.remove(name)
-            self._index.remove(name)
+            with suppress(Damaged):  # the next search builds it again
+                self._index.remove(name)
 
     def rebuild(self, emit: Callable[[Event], None] = _unheard) -> int:
         """Delete the index and build it again from the libraries and the database; returns its prompts."""
