@@ -94,9 +94,7 @@ def _header(path: Path) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True), [])
     except csv.Error as error:
-        raise LimnerError(
-            f"the first line of {quoted(path)} has an unclosed quote", "close it"
-        ) from error
+        raise LimnerError(f"the first line of {quoted(path)} has an unclosed quote", "close it") from error
 
 
 def _columnar(path: Path, columns: Mapping[str, str], after: int) -> Iterator[Row]:
