@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from limner.core.prompt_records import LibraryFacts, PromptRecord
+from limner.store.prompt_imports import fill
 from limner.studio.studio import Studio
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x> {} %7B"
@@ -28,8 +28,4 @@ def add_library(
 ) -> LibraryFacts:
     """A complete library of these records, with an index when it is next searched."""
     library = studio.discover.libraries.create(LibraryFacts(name, str(source), licence, owner))
-    library.add([PromptRecord(each) if isinstance(each, str) else each for each in records], "")
-    prompts, images, unsafe = library.counts()
-    facts = replace(library.facts, prompts=prompts, images=images, unsafe=unsafe, complete=True)
-    library.save(facts)
-    return facts
+    return fill(library, [PromptRecord(each) if isinstance(each, str) else each for each in records])

@@ -269,3 +269,12 @@ SHARED: dict[str, SearchIndex] = {}
 def test_long_texts_are_searched(index, text):
     added(index, *prompts("a fox"))
     assert len(index.search(text, vector(1), Filters(), "", 5)) == 1
+
+
+def test_a_library_that_is_removed_again_and_again(index):
+    for number in range(4):
+        added(index, *prompts("a cat", first=number + 1), *prompts("a dog", library=f"other {number}"))
+        assert numbers(index, "cat") == [number + 1]
+        assert numbers(index, "dog", libraries=[f"other {number}"]) == [1]
+        index.remove("mine")
+        assert numbers(index, "cat") == []

@@ -300,7 +300,9 @@ def _name_arguments(app: App, arguments: Sequence[str]) -> None:
     names = [_usage_of(argument) for argument in collection if argument.index is not None and not argument.required]
     usage = format_usage(app, chain).plain.strip()
     usage = re.sub(r"\[ARGS(\.\.\.)?\]", lambda _: " ".join(names), usage)
-    shown.usage = "Usage: " + usage.replace(" COMMAND", " [COMMAND]")
+    if " COMMAND" in usage:  # it may stand alone; beside arguments, it stands in their place
+        usage = f"{usage.replace(' COMMAND', '', 1)}{' |' if names else ''} [COMMAND]"
+    shown.usage = f"Usage: {usage}"
 
 
 def _usage_of(argument: Argument) -> str:

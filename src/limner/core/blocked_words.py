@@ -15,6 +15,7 @@ _BLANKS = re.compile("[\u115f\u1160\u3164\uffa0\u2800]")
 _INVISIBLE = ("Mn", "Me", "Cf", "Cc")
 _CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
 _FIGURES = str.maketrans(dict(zip("023456789@$€+", "ozeasgtbgaset", strict=True)) | dict.fromkeys("1!|", I_OR_L))
+_FIGURE = re.compile(r"[0-9@$€+!|]")
 _LETTER = re.compile(r"[^\W\d_]")
 _FIGURE_WORDS = re.compile(r"(?<!\S)[0-9@$€+!|]+(?: [0-9@$€+!|]+)+(?![^\s.,;:?])")
 _GLUE = "\u017f"
@@ -63,7 +64,8 @@ def variants(text: str) -> tuple[str, ...]:
     """
     base = _WEIGHT.sub("", fold(text))
     found: dict[str, None] = {}
-    for form in dict.fromkeys((base, *_replace_figures(base), _without_digits(base))):
+    figures = (*_replace_figures(base), _without_digits(base)) if _FIGURE.search(base) else ()
+    for form in dict.fromkeys((base, *figures)):
         apart = re.sub(r"[\W_]", " ", form)
         joined = re.sub(r"[^\w\s]+|_+", "", form)
         for read in dict.fromkeys(" ".join(each.split()) for each in (apart, joined, *_join_spelt(apart))):

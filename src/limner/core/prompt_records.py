@@ -11,9 +11,11 @@ LONGEST_PROMPT = 20_000
 
 @dataclass(frozen=True, slots=True)
 class PromptRecord:
-    """One image of a prompt. image: path or URL of the image, "" for none. Numbers are None where they are unknown.
+    """One image of a prompt. Numbers are None where they are unknown.
 
-    unsafe: whether its source says that prompt or image is not safe for work. stars: 1 to 5.
+    image: the absolute path of a file in the folder of its source, or a URL, which can be shown; the bare name of an
+    image that is not there; "" for none. unsafe: whether its source says that prompt or image is not safe for work.
+    stars: 1 to 5.
     """
 
     prompt: str

@@ -1,4 +1,4 @@
-"""Locks between programs: on a run while it is executed, and on an output folder while it is written.
+"""Locks between programs: on a run, an output folder and a library of prompts while they are worked on.
 
 The operating system releases a lock when its program ends, however it ends.
 """
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Locked(LimnerError):
-    """Another program executes the run, or writes the folder."""
+    """Another program executes the run, writes the folder, or imports the library."""
 
 
 @contextmanager
@@ -49,6 +49,18 @@ def output_lock(folder: Path) -> Generator[None]:
             yield
         finally:  # while locked: a program that waits for this file sees that it is gone, and creates a new one
             discard(lock, folder.parent)
+
+
+@contextmanager
+def library_lock(folder: Path) -> Generator[None]:
+    """Lock the folder of a library of prompts while it is imported or removed. Raises Locked if another program does.
+
+    The lock file lies beside the folder, whose name then is free again, and stays there.
+    """
+    make_folder(folder.parent)
+    problem = f"library {folder.name!r} is being imported by another program"
+    with _locked(folder.with_name(f".lock-{folder.name}"), Locked(problem, "wait until that ends, or stop it")):
+        yield
 
 
 def with_output_lock(write: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:

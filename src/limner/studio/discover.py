@@ -5,10 +5,9 @@ from __future__ import annotations
 import builtins
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from itertools import islice
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from limner.core.accounts import Caller
@@ -19,15 +18,18 @@ from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.data.prompts.grammar import MadePrompt, made_prompts
 from limner.data.prompts.records import COLUMNS
-from limner.data.prompts.sources import rows_in
 from limner.models.text_vectors import DIMENSIONS, ENCODER, text_vectors
 from limner.moderation.enforcement import Enforcer
+from limner.store.files import translate_disk_errors
 from limner.store.images import ImageIndex, Viewer
-from limner.store.prompt_libraries import PromptLibraries, PromptLibrary
+from limner.store.locks import Locked, library_lock, waiting_lock
+from limner.store.prompt_imports import fill
+from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checked_name
 from limner.store.runs import Store
 from limner.store.search.index import Damaged, Found, SearchIndex
 from limner.store.search.table import ImageSettings, IndexedPrompt
 from limner.studio.library_images import local_image, make_thumbnail
+from limner.studio.prompt_imports import Import, PromptImport
 
 STARTER = "starter"
 """The model, and the kind of prompts that are made for it."""
@@ -46,19 +48,9 @@ UNTOLD = frozenset(
 )
 """Words that say nothing of why a prompt fits."""
 BATCH = 5000
-"""Rows that are stored and indexed at once."""
-PROBLEMS = 1000
-"""Most problems of a source that are reported one by one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """What an import did so far. problems: of rows that were left out, with their place."""
-
-    rows: int
-    skipped: int
-    facts: LibraryFacts
-    problems: tuple[tuple[str, str], ...]
+"""Prompts that are indexed at once."""
+UPKEEP_SECONDS = 60
+"""How long an import waits while another program indexes; after that, the next search or import indexes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +72,8 @@ class StudioDiscover:
         self._store, self._images, self._gate = store, images, gate
         self.libraries = PromptLibraries(store.home / "libraries")
         self._folder = store.home / "index"
+        self._upkeep = store.home / "index-upkeep"
         self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
-        self._refreshing = threading.Lock()
 
     def search(self, caller: Caller, text: str, filters: Filters, limit: int = 24) -> builtins.list[Hit]:
         """The prompts that fit a text best, of libraries and of the caller's own images; any for a blank text.
@@ -149,8 +141,7 @@ class StudioDiscover:
         if query.meaning is None or not query.meaning.strip():
             return query
         filters, vector = Filters(libraries=(HISTORY,)), text_vectors([query.meaning])[0]
-        with self._refreshing:
-            self._refresh_own()
+        self.refresh()
         found = self._index.search(query.meaning, vector, filters, viewer.owner, CLOSEST, repeated=True)
         close = [each.prompt for each in found if each.words is not None or (each.meaning or 0) >= FARTHEST]
         kept = set(close if query.among is None else query.among)
@@ -171,53 +162,43 @@ class StudioDiscover:
     ) -> Import:
         """Read a source into a library, and index it; goes on where an earlier import ended.
 
-        emit: hears what is done. Raises LimnerError for another source with this name, and for one that cannot be read.
+        What is in the library already is not read again; files of the source that changed are read anew, and what is
+        no longer there is left out. emit: hears what is done. Raises LimnerError for another source with this name, for
+        one that cannot be read or has no prompt, and while another program imports or removes this library.
         """
         for field in facts.columns:
             if field not in COLUMNS:
                 raise unknown("field", field, COLUMNS)
         if facts.name == HISTORY:
             raise LimnerError(f"{HISTORY!r} is the library of your own images", "choose another --name")
-        library = self.libraries.create(facts)
-        done = Import(0, 0, library.facts, ())
-        found = rows_in(facts.source, facts.columns, library.place)
-        emit(Stage(name="reading", unit="rows"))
-        while batch := tuple(islice(found, BATCH)):
-            records = [row.record for row in batch if row.record is not None]
-            marked = [record.marked() if self._is_unsafe(record) else record for record in records]
-            library.add(marked, batch[-1].place)
-            problems = [(row.where, row.problem) for row in batch if row.record is None]
-            prompts, images, unsafe = library.counts()
-            known = replace(
-                done.facts,
-                prompts=prompts,
-                images=images,
-                unsafe=unsafe,
-                skipped=done.facts.skipped + len(problems),
-            )
-            library.save(known)
-            done = Import(
-                done.rows + len(batch), done.skipped + len(problems), known, (*done.problems, *problems)[:PROBLEMS]
-            )
-            emit(Progress(done=done.rows))
-            if stop():
-                return done
-        known = replace(done.facts, complete=True)
-        library.save(known)
-        if done.rows:
-            self._index.remove(library.folder.name)
-        emit(Stage(name="indexing", total=known.prompts, unit="prompts"))
-        self._index_library(library, emit)
-        return replace(done, facts=known)
+        is_new = facts.name not in self.libraries
+        with library_lock(self.libraries.folder / checked_name(facts.name)):
+            library = self.libraries.create(facts)
+            try:
+                done = PromptImport(library, self._gate.moderator, emit).read(stop)
+                if is_new and done.facts.complete and not done.facts.prompts:
+                    raise _no_prompt(facts.source, done)
+            except LimnerError:
+                with suppress(LimnerError):
+                    if is_new and not library.counted(facts).prompts:
+                        self.libraries.remove(facts.name)  # so that the name is free for another try
+                raise
+            if done.facts.complete:
+                is_indexed = False
+                with suppress(Locked), waiting_lock(self._upkeep, UPKEEP_SECONDS):
+                    try:
+                        is_indexed = self._index_library(library, emit, stop)
+                    except Damaged:
+                        self._empty_index()
+                        self._update(emit)
+                        is_indexed = True
+                done = replace(done, indexed=is_indexed)
+            return done
 
     def add_examples(self, caller: Caller) -> LibraryFacts:
         """Add the library of prompts that Limner makes itself."""
         library = self.libraries.create(LibraryFacts(EXAMPLES, "made by Limner", LICENCE))
-        if not library.counts()[0]:
-            library.add([_made(each) for each in made_prompts(EXAMPLE_COUNT)], "")
-        prompts, images, unsafe = library.counts()
-        known = replace(library.facts, prompts=prompts, images=images, unsafe=unsafe, complete=True)
-        library.save(known)
+        known = library.facts if library.facts.complete else fill(library, [*map(_made, made_prompts(EXAMPLE_COUNT))])
         self.refresh()
         return known
 
@@ -226,46 +207,83 @@ class StudioDiscover:
         facts = self._visible(caller, name)
         if caller.scope is not None and facts.owner != caller.account:
             raise LimnerError(f"library {name!r} is shared", "ask an admin to remove it")
-        self._index.remove(name)
-        self.libraries.remove(name)
+        with library_lock(self.libraries.folder / name), waiting_lock(self._upkeep):
+            self.libraries.remove(name)
+            with suppress(Damaged):  # the next search builds it again
+                self._index.remove(name)
 
     def rebuild(self, emit: Callable[[Event], None] = _unheard) -> int:
         """Delete the index and build it again from the libraries and the database; returns its prompts."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
-        self.refresh(emit)
+        with waiting_lock(self._upkeep):
+            self._empty_index()
+            self._update(emit)
         return len(self._index)
 
     def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
-        """Index what was added since: images of finished runs, and libraries."""
-        with self._refreshing:  # two at once would index the same prompts
-            indexed = self._refresh_own()
-            for library in self.libraries:
-                facts = library.facts
-                if facts.complete and indexed.get(library.folder.name, 0) < facts.prompts:
-                    emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
-                    self._index_library(library, emit)
-
-    def _refresh_own(self) -> dict[str, int]:
-        """Index the images that were made since; returns what was indexed before."""
+        """Index what was added since, images of finished runs and libraries, unless another program does it now."""
         try:
-            indexed = self._index.indexed
+            if not self._is_behind(self._index.indexed):
+                return
+            seconds = 0
         except Damaged:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
-            indexed = {}
+            seconds = 60
+        with suppress(Locked), waiting_lock(self._upkeep, seconds):
+            try:
+                self._update(emit)
+            except Damaged:
+                self._empty_index()
+                self._update(emit)
+
+    def _empty_index(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+
+    def _is_behind(self, indexed: Mapping[str, int]) -> bool:
+        """Whether the index lacks something, or has a library that is removed. indexed: of the index."""
+        if any(name != HISTORY and name not in self.libraries for name in indexed):
+            return True
+        if any(facts.complete and not each.is_indexed(indexed.get(facts.name, 0)) for each, facts in self._known()):
+            return True
+        return bool(self._images.after(indexed.get(HISTORY, 0), 1))
+
+    def _update(self, emit: Callable[[Event], None]) -> None:
+        """Bring the index up to date. The caller holds the lock."""
+        indexed = self._index.indexed
+        for name in indexed:
+            if name != HISTORY and name not in self.libraries:
+                self._index.remove(name)
         for prompts in self._own(indexed.get(HISTORY, 0)):
             self._add(prompts)
-        return indexed
+        for library, facts in self._known():
+            if facts.complete and not library.is_indexed(self._index.indexed.get(facts.name, 0)):
+                self._index_library(library, emit)
 
-    def _index_library(self, library: PromptLibrary, emit: Callable[[Event], None]) -> None:
-        owner = library.facts.owner
-        after = self._index.indexed.get(library.folder.name, 0)
-        done = 0
-        while prompts := library.prompts(after, BATCH, owner):
-            self._add(prompts)
-            after, done = prompts[-1].prompt, done + len(prompts)
-            emit(Progress(done=done))
+    def _known(self) -> Iterator[tuple[PromptLibrary, LibraryFacts]]:
+        """The libraries; not one that is removed meanwhile."""
+        for library in self.libraries:
+            with suppress(LimnerError):
+                yield library, library.facts
+
+    def _index_library(
+        self, library: PromptLibrary, emit: Callable[[Event], None], stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Index what the index lacks of a library; False where it was stopped."""
+        facts, done = library.facts, 0
+        if library.is_indexed(self._index.indexed.get(facts.name, 0)):
+            return True
+        emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
+        with translate_disk_errors(self._folder):
+            if library.is_stale:
+                self._index.remove(facts.name)
+                library.begin_index()
+            after = self._index.indexed.get(facts.name, 0)
+            while prompts := library.prompts(after, BATCH, facts.owner):
+                self._add(prompts)
+                after, done = prompts[-1].prompt, done + len(prompts)
+                emit(Progress(done=done))
+                if stop():
+                    return library.is_indexed(after)
+        return True
 
     def _add(self, prompts: builtins.list[IndexedPrompt]) -> None:
         self._index.add(prompts, text_vectors([prompt.text for prompt in prompts]))
@@ -293,9 +311,6 @@ class StudioDiscover:
         except LimnerError:
             return [], 0
 
-    def _is_unsafe(self, record: PromptRecord) -> bool:
-        return not record.unsafe and self._gate.moderator.judge_texts([record.prompt], "").refusal is not None
-
     def _visible(self, caller: Caller, name: str) -> LibraryFacts:
         facts = self.libraries.get(name).facts
         if not _sees(caller, facts):
@@ -310,9 +325,11 @@ class StudioDiscover:
         else:
             try:
                 library = self.libraries.get(found.library)
-            except LimnerError:  # it was removed
+                records, images, facts = *library.records(found.prompt), library.facts
+            except LimnerError:
+                if found.library in self.libraries:
+                    raise
                 return None
-            records, images, facts = *library.records(found.prompt), library.facts
         if not records:
             return None
         first = records[0]
@@ -354,6 +371,15 @@ def _record(image: GeneratedImage) -> PromptRecord:
         round(image.mean) if image.mean else None,
         image.created,
     )
+
+
+def _no_prompt(source: str, done: Import) -> LimnerError:
+    what = f"{Path(source).name or source!r} has no prompt that can be used"
+    if not done.problems:
+        return LimnerError(what, "choose another source")
+    where, problem = done.problems[0]
+    more = f"; {done.skipped - 1:,} more rows were left out" if done.skipped > 1 else ""
+    return LimnerError(f"{what}: {where}: {problem}{more}")
 
 
 def _sees(caller: Caller, facts: LibraryFacts) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
+from dataclasses import fields
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -13,8 +14,11 @@ from limner.cli.commands.shared import stop_on_signal
 from limner.cli.output import print_line
 from limner.core.discover import Filters
 from limner.core.errors import LimnerError, invalid, unknown
+from limner.core.files import expand_home
+from limner.core.prompt_records import PromptRecord
 
 discover = App(name="discover")
+FIELDS = tuple(field.name for field in fields(PromptRecord))
 FILTERS = tuple(name for name in Filters.model_fields if name not in ("libraries", "unsafe"))
 
 
@@ -53,7 +57,10 @@ def add(
     licence: Annotated[str, Parameter(help="Licence of the prompts, shown with each of them.")] = "",
     columns: Annotated[
         list[str] | None,
-        Parameter(help="FIELD=COLUMN, where columns have other names; may be repeated.", negative=()),
+        Parameter(
+            help=f"FIELD=COLUMN, where columns have other names; may be repeated. Fields: {', '.join(FIELDS)}.",
+            negative=(),
+        ),
     ] = None,
 ) -> None:
     """Add a library of prompts. Repeat the same command to resume an interrupted import."""
@@ -63,7 +70,8 @@ def add(
     from limner.studio.studio import Studio
 
     mapping = dict(_pair(each, "--columns") for each in columns or [])
-    place = str(Path(source).absolute()) if Path(source).exists() else source
+    path = expand_home(source)
+    place = str(path.absolute()) if os.path.lexists(path) else source
     facts = LibraryFacts(name or library_name(source), place, licence, columns=mapping)
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("add", source)
@@ -73,7 +81,7 @@ def add(
     if done.skipped > 20:
         print_line(f"left out: {done.skipped - 20:,} more rows")
     facts = done.facts
-    state = "" if facts.complete else " so far; repeat the command to go on"
+    state = "" if facts.complete and done.indexed else " so far; repeat the command to go on"
     unsafe = f", {facts.unsafe:,} of them marked as unsafe" if facts.unsafe else ""
     print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{unsafe}, {facts.images:,} images{state}")
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-_PAIR = re.compile(r'(\w[\w \-/]{0,60}):\s*("(?:\\.|[^\\"]){1,2000}"|[^,]{0,2000})(?:,|$)')
+_PAIR = re.compile(r'(\w[\w \-/]{0,60}):\s{0,8}("(?:[^\\"]++|\\.){1,200}+"|[^,]{0,2000}+)(?:,|$)')
 _ADAPTER = re.compile(r"<(?:lora|lyco):([^<>:]{1,200})[^<>]{0,64}>")
 _NEGATIVE = "Negative prompt:"
 _A1111 = {"Steps": "steps", "Sampler": "sampler", "CFG scale": "guidance", "Seed": "seed", "Model": "model"}
@@ -27,6 +27,8 @@ _INVOKE = {
 _COMFY = {"steps": "steps", "cfg": "guidance", "sampler_name": "sampler", "seed": "seed"}
 LONGEST = 2**20
 """The longest text that is read, in characters."""
+LONGEST_SETTINGS = 20_000
+"""The longest line of A1111's settings that is read, in characters."""
 
 
 def settings_in(texts: Mapping[str, str]) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def settings_in(texts: Mapping[str, str]) -> dict[str, Any]:
 
 def _a1111(text: str) -> dict[str, Any]:
     before, _, last = text.strip().rpartition("\n")
-    pairs = [(each[1], each[2].strip()) for each in _PAIR.finditer(last)]
+    pairs = [(each[1], each[2].strip()) for each in _PAIR.finditer(last)] if len(last) <= LONGEST_SETTINGS else []
     if len(pairs) < 3:
         before, pairs = text, []
     prompt, _, negative = before.partition(_NEGATIVE)
@@ -71,7 +73,7 @@ def _invoke(text: str) -> dict[str, Any]:
 
 
 def _comfy(text: str) -> dict[str, Any]:
-    """The settings of the first sampler of a graph, and the texts that it is connected with."""
+    """The settings of the first sampler of a graph that is connected with a text, and its texts."""
     nodes = {key: node for key, node in _mapping(text).items() if isinstance(node, dict)}
     for node in nodes.values():
         inputs = node.get("inputs")
@@ -80,9 +82,14 @@ def _comfy(text: str) -> dict[str, Any]:
         found: dict[str, Any] = {field: inputs[name] for name, field in _COMFY.items() if _plain(inputs.get(name))}
         for name, field in (("positive", "prompt"), ("negative", "negative")):
             found[field] = _connected_text(nodes, inputs.get(name))
+        found["prompt"] = found["prompt"] or _connected_text(nodes, inputs.get("guider"))
+        if not found["prompt"]:
+            continue
+        if "seed" not in found and _plain(inputs.get("noise_seed")):
+            found["seed"] = inputs["noise_seed"]
         size = _inputs_of(nodes, inputs.get("latent_image"))
         found |= {side: size[side] for side in ("width", "height") if _plain(size.get(side))}
-        loaders = [node["inputs"] for node in nodes.values() if "CheckpointLoader" in str(node.get("class_type"))]
+        loaders = [node.get("inputs") for node in nodes.values() if "CheckpointLoader" in str(node.get("class_type"))]
         if loaders and isinstance(loaders[0], dict) and isinstance(name := loaders[0].get("ckpt_name"), str):
             found["model"] = name
         return found
@@ -95,7 +102,7 @@ def _connected_text(nodes: Mapping[str, Any], link: Any, depth: int = 8) -> str:
     for name in ("text", "text_g"):
         if isinstance(text := inputs.get(name), str):
             return text
-    for name in ("conditioning", "text", "conditioning_1"):
+    for name in ("conditioning", "text", "conditioning_1", "positive"):
         if depth and isinstance(inputs.get(name), list) and (text := _connected_text(nodes, inputs[name], depth - 1)):
             return text
     return ""

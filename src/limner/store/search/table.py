@@ -72,9 +72,9 @@ class Numbers:
         """The number of a name, which is added if it is new; 0 once there are too many names."""
         known = self._known.setdefault(column, {each: number for number, each in enumerate(self.names[column])})
         if name not in known:
-            if len(known) > np.iinfo(np.uint16).max:
+            if len(self.names[column]) > np.iinfo(np.uint16).max:
                 return 0
-            known[name] = len(known)
+            known[name] = len(self.names[column])  # not of `known`: removed libraries may have one name
             self.names[column].append(name)
         return known[name]
 
