@@ -188,7 +188,8 @@ class Lance(Engine):
         return self._rows(self.table.search(text, query_type="fts").select(["row", "_score"]), filtered)
 
     def meaning(self, vector: np.ndarray, filtered: bool) -> Rows:
-        query = self.table.search(vector).metric("dot").nprobes(10).ef(200).select(["row", "_distance"])
+        query: Any = self.table.search(vector)
+        query = query.metric("dot").nprobes(10).ef(200).select(["row", "_distance"])
         return self._rows(query, filtered)
 
     def _rows(self, query: Any, filtered: bool) -> Rows:

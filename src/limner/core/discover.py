@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 
@@ -45,7 +45,7 @@ def _range(value: Any) -> Any:
         if low or high:
             return low or 0, high or (MOST if dash else low)
     if value is None or isinstance(value, list | tuple):
-        return value
+        return cast(Any, value)
     raise ValueError(f"{str(value)[:40]!r} is no range; write a number, or a range such as 20-40")
 
 

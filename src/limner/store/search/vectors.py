@@ -97,7 +97,7 @@ class Vectors:
         chosen = np.flatnonzero(distances <= np.searchsorted(counts, wanted))
         return chosen if rows is None else rows[chosen]
 
-    def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.unsignedinteger]:
+    def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.uint16]:
         """Hamming distances between a code (words,) and codes (words, n)."""
         found: NDArray[np.uint16] = np.asarray(np.bitwise_count(codes[0] ^ code[0]), np.uint16)
         for word in range(1, self._words):
@@ -111,7 +111,7 @@ def _codes(vectors: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 def _values(vectors: NDArray[np.float32]) -> NDArray[np.int8]:
     largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-9)
-    return np.round(vectors * (127 / largest)).astype(np.int8)
+    return np.asarray(np.round(vectors * (127 / largest)), np.int8)
 
 
 @contextmanager
