@@ -436,7 +436,8 @@ def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colour
     output.print_line(f"{HOSTILE}\n")
     shown = capsys.readouterr()
     printed = {name for name in vars(terminal) if name.startswith("print_")} - {"print_line", "print_table"}
-    shown_here = ("runs", "run", "images", "collections", "keys", "ranking", "models", "verdict", "hits", "libraries")
+    shown_here = ("runs", "run", "images", "collections", "keys", "queue", "ranking", "models", "verdict")
+    shown_here += ("hits", "libraries")
     assert printed == {f"print_{name}" for name in shown_here}
     assert controls_in(shown.out) == set() and "\x1b[2J" not in shown.err and "\x1b]0" not in shown.err
     assert colours or controls_in(shown.err) == set()  # the bars of a terminal move its cursor

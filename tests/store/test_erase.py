@@ -360,9 +360,9 @@ def test_a_run_of_another_program_is_not_erased(house: Household) -> None:
 def test_a_file_that_is_uploaded_while_it_is_erased_stays(house: Household, monkeypatch: pytest.MonkeyPatch) -> None:
     remove = erasing.remove_files
 
-    def uploaded_before(*given: Any) -> None:
+    def uploaded_before(*given: Any, **more: Any) -> None:
         house.studio.files.upload(house.scratch / "second", Caller(account="dan"))
-        remove(*given)
+        remove(*given, **more)
 
     monkeypatch.setattr(erasing, "remove_files", uploaded_before)
     assert len(house.studio.maintenance.erase(EraseSelection(runs=(house.over,))).files) == 1

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
+from gallery import add_image
 from limner.core.requests import GenerateRequest
 from limner.studio.studio import Studio
 from pages import Site, adapter_file, newest, picture, teach
@@ -45,6 +46,37 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
         assert page.locator("#results .result").count() == 5
         until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
+
+
+@pytest.mark.parametrize("options", [{}, PHONE])
+def test_the_menu_of_a_result_stays_in_view_and_closes_after_a_choice(home, idle, browser, options):
+    studio = Studio(home)
+    add_image(studio, "a cat")
+    studio.close()
+    with opened(browser, idle.call.address, **options) as page:
+        page.goto("/create")
+        button = page.locator(".more summary").first
+        button.wait_for()
+        for block in ("start", "center", "end"):
+            button.evaluate("(each, block) => each.scrollIntoView({ block })", block)
+            before = button.evaluate("each => each.offsetTop")
+            button.evaluate("each => each.click()")
+            until(page, "document.querySelectorAll('.more[open]').length", 1)
+            page.wait_for_timeout(100)
+            box = page.locator(".more[open] ul").bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= page.viewport_size["width"], (block, box)
+            assert box["y"] >= 0 and box["y"] + box["height"] <= page.viewport_size["height"], (block, box)
+            assert button.evaluate("each => each.offsetTop") == before, "the button stays in its line"
+            page.keyboard.press("Escape")
+            until(page, "document.querySelectorAll('.more[open]').length", 0)
+        button.evaluate("each => each.click()")
+        page.locator(".more[open] li").get_by_text("Origin and label").click()
+        until(page, "document.querySelectorAll('.more[open]').length", 0)
+        answer = page.locator(".about dl").first
+        answer.wait_for()
+        page.wait_for_timeout(200)
+        box = answer.bounding_box()
+        assert box["y"] >= 0 and box["y"] < page.viewport_size["height"] - 60
 
 
 def test_a_preview_appears_before_the_image(served, browser):
@@ -155,6 +187,26 @@ def test_a_mask_is_painted_on_an_image(home, idle, browser, tmp_path):
         page.locator("#create-submit").click()
         page.locator("#results article").nth(4).wait_for()
         assert newest(home).request.mask is None, "nothing is painted"
+
+
+def test_what_is_painted_has_dark_and_light_stripes_on_any_picture(idle, browser, tmp_path):
+    with opened(browser, idle.call.address) as page:
+        page.goto("/create")
+        page.get_by_text("Start from an image").click()
+        page.locator("#create-image").set_input_files(picture(tmp_path, (300, 200)))
+        until(page, CANVAS_WIDTH, 300)
+        for tool in ("all", "invert", "invert"):
+            page.locator(f"mask-canvas [data-tool={tool}]").click()
+        light = """() => { const canvas = document.querySelector("mask-canvas canvas");
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          let [light, dark, clear] = [0, 0, 0];
+          for (let at = 0; at < data.length; at += 4) {
+            const value = (data[at] + data[at + 1] + data[at + 2]) / 3;
+            if (data[at + 3] < 255) clear += 1; else if (value > 220) light += 1; else if (value < 80) dark += 1;
+          }
+          return [light, dark, clear].map((each) => each / (canvas.width * canvas.height)); }"""
+        shares = page.evaluate(light)
+        assert shares[0] > 0.3 and shares[1] > 0.3 and shares[2] == 0, shares
 
 
 def test_painting_at_3000_pixels_is_smooth(idle, browser, tmp_path):

@@ -54,7 +54,7 @@ def test_a_crash_after_the_rows_are_gone_leaves_no_file(site, monkeypatch, dies_
     sha256 = site.studio.images.get(VIEW, one).sha256
     record(site.studio, one)
 
-    def dies(*given: Any) -> None:
+    def dies(*given: Any, **more: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -78,9 +78,9 @@ def test_what_is_carried_out_cannot_be_undone(site, monkeypatch):
     made = record(site.studio, one)
     remove, undone = erasing.remove_files, []
 
-    def undo_meanwhile(*given: Any) -> None:
+    def undo_meanwhile(*given: Any, **more: Any) -> None:
         undone.append(erasures.undo("", made.id))
-        remove(*given)
+        remove(*given, **more)
 
     monkeypatch.setattr(erasing, "remove_files", undo_meanwhile)
     assert erasures.carry_out(made.id) and undone == [False] and not stored(site.studio)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import threading
 import zipfile
@@ -48,9 +49,11 @@ def weights(ours: object, rank: int = 8) -> bytes:
     return struct.pack("<Q", len(text)) + text + bytes(4 * rank)
 
 
-def train(site, tmp_path: Path, owner: str = "", ours: object = OURS, preview: bool = True, word: str = "comet"):
+def train(
+    site, tmp_path: Path, owner: str = "", ours: object = OURS, preview: bool = True, word: str = "comet", **fields
+):
     """A finished training run with its adapter; its id and the adapter's reference."""
-    request = TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier=word)
+    request = TrainRequest(data=f"folder:{'b' * 64}", class_word="dog", identifier=word, **fields)
     site.studio.enqueue(
         request, caller=Caller(account=owner, role=Role.MAKER) if owner else None, granted=[request.data]
     )
@@ -215,7 +218,8 @@ def test_deleting_says_what_goes_too_and_then_deletes_it(site, tmp_path):
     assert site.client.get(f"/library/trained/{run}").status_code == 404 and site.studio.runs.get(run).deleted
     assert [each.id for each in site.studio.runs.list()] == [kept], "the jobs are in no list"
     (form,) = page.xpath("//form[contains(@class, 'notice')]")
-    assert site.client.post(form.get("action")).headers["location"] == "/library"
+    there = site.client.post(form.get("action")).headers["location"]
+    assert "comet dog is on the list again." in text_of(site.page(there).xpath("//*[@role='status']")[0])
     site.client.app.state.erasures.work()
     assert len(site.page("/library").xpath("//li[@class='book']")) == 2 and len(site.studio.runs.list()) == 3, "undone"
     assert site.client.post(form.get("action")).status_code == 404
@@ -274,9 +278,29 @@ def test_an_adapter_leaves_the_list_with_its_images_kept(site, tmp_path):
     assert "comet dog is not listed any more" in text_of(page) and not page.xpath("//li[@class='book']")
     assert site.client.get(image).status_code == 200 and reference.partition(":")[2] in site.studio.files
     (back,) = page.xpath("//form[contains(@class, 'notice')]/@action")
-    assert site.client.post(back).headers["location"] == "/library"
+    there = site.client.post(back).headers["location"]
+    assert "comet dog is on the list again." in text_of(site.page(there).xpath("//*[@role='status']")[0])
     page = site.page(f"/library?removed={run}")
     assert len(page.xpath("//li[@class='book']")) == 1 and "not listed any more" not in text_of(page)
+
+
+def test_what_was_put_back_and_deleted_again_is_not_announced(site, tmp_path):
+    run, _ = train(site, tmp_path)
+    site.client.post(f"/library/trained/{run}/delete")
+    assert "again" not in text_of(site.page(f"/library?back={run}").xpath("//main")[0])
+    assert site.client.get("/library?back=nosuch").status_code == 404
+
+
+def test_adapters_of_one_name_are_told_apart_by_their_training(site, tmp_path):
+    for steps in (60, None):
+        run, _ = train(site, tmp_path, steps=steps)
+    for name, total in (("training", 1400), ("writing", None)):
+        site.studio.store.add_event(run, Stage(name=name, total=total))
+    taught = [text_of(each) for each in site.page("/library").xpath("//li[@class='book']//*[@class='taught']")]
+    assert [re.sub("[0-9]+ [A-Z][a-z]+, [0-9:]+ UTC", "TIME", text) for text in taught] == [
+        "Taught TIME · 1,400 steps, 5 photos",
+        "Taught TIME · 60 steps, 5 photos",
+    ]
 
 
 def test_images_name_the_adapter_as_the_library_does(site, tmp_path):

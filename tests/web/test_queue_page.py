@@ -23,6 +23,7 @@ from limner.store.tables import RunRow
 from limner.studio.studio import Studio
 from limner.web import live
 from limner.web.jobs import advice_of, duration, event_view, state_of, times_of
+from limner.web.own_adapters import RunTexts
 from pages import PART, streamed, text_of, tree
 
 HOSTILE = "<script>alert(1)</script>\"' onerror=alert(1) {{ 7*7 }} <img src=x>"
@@ -199,8 +200,28 @@ def test_an_ended_job_says_how_and_what_to_do(site, status, error, internal, sta
         assert advice in text_of(job)
         assert buttons(job) == ([] if status is Status.DONE else ["Try again"])
         changes = job.xpath(".//a[text()='Change it']/@href")
-        assert changes == (["/create?seed=42&prompt=a+cat"] if status is Status.FAILED else [])
+        assert changes == ([f"/create?seed=42&prompt=a+cat&failed={run.id}"] if status is Status.FAILED else [])
     assert "took 0 s" in text_of(entry(site, run.id))
+
+
+def test_change_it_says_above_the_form_why_the_job_failed(site):
+    generate(site)
+    run = finish(site, Status.FAILED, "no memory for --width 4096; choose a smaller size")
+    (place,) = entry(site, run.id).xpath(".//a[text()='Change it']/@href")
+    page = site.page(place)
+    (line,) = page.xpath("//form[@id='create']/p[@class='error']")
+    assert text_of(line) == "The job failed: no memory for \u201cWidth\u201d 4096; choose a smaller size"
+    assert page.xpath("//textarea[@name='prompt']")[0].text_content().strip() == "a cat"
+    for other in ("x", "../x", "%00", ""):
+        assert not site.page(f"/create?prompt=a&failed={other}").xpath("//form[@id='create']/p[@class='error']")
+
+
+def test_why_the_job_of_another_failed_is_not_shown(guarded):
+    run = guarded.studio.enqueue(GenerateRequest(prompt="a cat"), caller=Caller(account="ann", role=Role.MAKER))
+    finish(guarded, Status.FAILED, "a secret reason")
+    for account, told in (("bob", False), ("ann", True)):
+        sign_in(guarded, account)
+        assert ("a secret reason" in text_of(guarded.page(f"/create?prompt=a&failed={run.id}"))) is told
 
 
 def test_a_training_that_was_stopped_resumes(site):
@@ -330,6 +351,35 @@ def test_stop_after_a_waiting_job_spares_it_and_those_before(site):
     a, b, c = (generate(site, name) for name in "abc")
     site.client.post(f"/runs/{b.id}/stop-after")
     assert [site.studio.runs.get(run.id).status for run in (a, b, c)] == ["queued", "queued", "cancelled"]
+
+
+def counts_of(part) -> list[str]:
+    return [text_of(each) for each in part.xpath(".//div[@aria-label='State']/a")]
+
+
+def test_the_counts_of_the_filters_follow_the_jobs(site):
+    kept, other = generate(site, "one"), generate(site, "two")
+    stopped = generate(site, "three")
+    site.studio.runs.cancel(stopped.id)
+    page = site.page("/queue", params={"stopped": stopped.id})
+    assert counts_of(page) == ["all 3", "waiting 2", "stopped 1"]
+    (place,) = page.xpath("//*[@id='live']/@*[name()='hx-sse:connect']")
+    sent = streamed(site, place, 4, lambda: site.studio.runs.cancel(other.id))
+    assert counts_of(sent[0]) == ["all 3", "waiting 2", "stopped 1"]
+    assert counts_of(sent[-1]) == ["all 3", "waiting 1", "stopped 2"]
+    links = sent[-1].xpath(".//div[@aria-label='State']/a/@href")
+    assert links and all(f"stopped={stopped.id}" in link for link in links), "they can still be put back"
+    part = tree(site.client.get("/queue", headers=PART))
+    assert counts_of(part) == ["all 3", "waiting 1", "stopped 2"], "the answer to a button"
+    site.studio.runs.cancel(kept.id)
+    assert not counts_of(streamed(site, "/queue/events")[0]), "one state is no choice"
+
+
+def test_the_counts_follow_jobs_that_the_list_does_not_show(site):
+    generate(site, "one")
+    other = generate(site, "two")
+    sent = streamed(site, "/queue/events?status=failed", 4, lambda: site.studio.runs.cancel(other.id))
+    assert [text_of(each) for each in sent[-1].xpath(".//a[@id='state-cancelled']")] == ["stopped 1"]
 
 
 def test_filters_by_state_and_kind(site):
@@ -503,7 +553,7 @@ def test_lengths_of_time_in_words(seconds, text):
 def test_what_the_events_of_a_run_made_has_no_path(site):
     run = generate(site)
     event = ArtifactCreated(what=ArtifactKind.IMAGE, path="/srv/a/0001.png", sha256="a" * 64)
-    assert event_view(run, 1, run.created, event).text == "Made: image 0001.png"
+    assert event_view(run, 1, run.created, event, RunTexts(site.studio)).text == "Made: image 0001.png"
     assert state_of(run, site.studio.runs.states([run.id])[run.id])[0] == "queued"
     assert advice_of(run) == "" and times_of(run).startswith("waiting for")
 

@@ -20,7 +20,8 @@ def test_a_captioner_writes_what_nobody_typed_and_is_undone(site, starter):
         typed(site, at, number, "my own words" if number == 0 else "")
     assert site.client.post(f"{at}/captions/write", data={"captioner": "starter"}).status_code == 303
     part = tree(site.client.get(f"{at}/captions/writing", headers=PART))
-    assert part.xpath("//div[@id='captioner']/@hx-get") and part.xpath("//progress")
+    assert part.xpath("//div[@id='captioner']/@hx-get") and not part.xpath("//progress")
+    assert "when the jobs before it have ended" in text_of(part)
     typed(site, at, 1, "typed meanwhile")
     execute_queue(site.studio)
     part = tree(site.client.get(f"{at}/captions/writing", headers=PART))

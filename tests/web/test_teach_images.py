@@ -271,8 +271,12 @@ def test_a_check_shows_its_findings_on_the_images(site):
     ):
         send(site, at, data, name)
     assert site.client.post(f"{at}/check").status_code == 303
+    assert "The check of your images is not finished." in text_of(site.page(f"{at}/train"))
+    waiting = text_of(site.page(f"{at}/images").get_element_by_id("check"))
+    assert "begins when the jobs before it have ended" in waiting and "another job" not in waiting
     check = site.page(f"{at}/images").xpath("//div[@id='check']")[0]
     assert check.get("hx-get"), "it watches the job"
+    assert not check.xpath(".//progress") and "when the jobs before it have ended" in text_of(check)
     execute_queue(site.studio)
     part = tree(site.client.get(f"{at}/check", headers=PART))
     assert part.xpath("//hx-partial[starts-with(@hx-target, '#findings-')]")
@@ -287,6 +291,9 @@ def test_a_check_shows_its_findings_on_the_images(site):
     assert "unused" not in kept.get("class") and kept.xpath(".//button[text()='Leave out']")
     assert page.xpath("//ul[@class='advice']/li")
     send(site, at, photo(9), "new.png")
+    (link,) = site.page(f"{at}/train").xpath("//a[text()='Show the check']")
+    line = text_of(link.getparent())
+    assert line.startswith("Check of your images: ") and "to look at" in line and "captions since." in line
     assert "since this check. Check again" in text_of(site.page(f"{at}/images"))
 
 

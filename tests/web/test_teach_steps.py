@@ -256,7 +256,7 @@ def test_a_training_from_images_to_a_result(site):
     assert train.parent == prepare.id and train.status is Status.DONE, train.error
     assert train.request.identifier == "zorvik" and train.execution.preview_every == 2
     page = site.page(f"{at}/train")
-    previews = page.xpath("//div[@aria-label='Previews']//img/@src")
+    previews = page.xpath("//li[starts-with(@id, 'step-')]/img/@src")
     assert len(previews) == 2 and site.client.get(previews[0]).status_code == 200
     assert page.xpath("//svg[@class='chart']//polyline") and "Loss" in text_of(page)
     (place,) = page.xpath("//a[text()='Try it']/@href")
@@ -317,11 +317,14 @@ def test_a_training_that_is_to_stop_says_so_at_once(site):
     send(site, at, photo(1))
     save(site, at, "subject", class_word="dog", model="starter")
     site.client.post(f"{at}/train")
+    waits = site.page(f"{at}/train")
+    assert not waits.xpath("//progress") and "when the jobs before this one have ended" in text_of(waits)
     execute_queue(site.studio)
-    site.page(f"{at}/train")
+    waits = site.page(f"{at}/train")
+    assert not waits.xpath("//progress") and "It starts when the jobs before it have ended" in text_of(waits)
     queue = Queue(site.studio.store)
     ((run, _),) = queue.claim("w")
-    assert run.request.kind == "train"
+    assert run.request.kind == "train" and site.page(f"{at}/train").xpath("//progress")
     (stop,) = site.page(f"{at}/train").xpath("//button[text()='Stop'][not(@disabled)]/@formaction")
     site.client.post(stop)
     part = tree(site.client.get(f"{at}/train/progress", headers=PART))

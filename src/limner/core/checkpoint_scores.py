@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statistics import fmean
+from math import sqrt
+from statistics import fmean, stdev
 
 from pydantic import AliasChoices, Field
 
@@ -55,6 +56,24 @@ class CheckpointScores(Frozen):
     def best(self) -> StepScores:
         """The checkpoint of the highest balance, the earliest of equal ones."""
         return max(self.after, key=self.balance)
+
+    @property
+    def next_best(self) -> StepScores | None:
+        """The checkpoint of the second highest balance; None where there is one checkpoint at most."""
+        others = [each for each in self.after if each.step != self.best.step] if self.after else []
+        return max(others, key=self.balance, default=None)
+
+    def differ(self, one: StepScores, other: StepScores) -> bool:
+        """Whether two checkpoints differ in balance by more than twice the standard error over the prompts.
+
+        Prompts are paired. With fewer than two of them there is no error to compare with, so they do not.
+        """
+        gaps = [
+            self.balance(StepScores(step=one.step, subject=(a,), prompt=(b,)))
+            - self.balance(StepScores(step=other.step, subject=(c,), prompt=(d,)))
+            for a, b, c, d in zip(one.subject, one.prompt, other.subject, other.prompt, strict=False)
+        ]
+        return len(gaps) > 1 and abs(fmean(gaps)) > 2 * stdev(gaps) / sqrt(len(gaps))
 
     @property
     def checkpoints_since_best(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from limner.store.feedback import update_mean
 from limner.store.locks import is_locked
 from limner.store.paths import runs_folder
 from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
-from limner.store.removal import discard
+from limner.store.removal import Outside, discard
 from limner.store.runs import Store
 from limner.store.tables import (
     ArtifactRow,
@@ -407,18 +407,24 @@ def unmark(session: Session, erasure: str) -> None:
         session.execute(update(row).where(row.erasure == erasure).values(erasure=None))
 
 
-def finish_erasure(store: Store, blobs: Blobs, erasure: str) -> None:
-    """Remove what an erasure left on the disk after its rows were deleted."""
+def finish_erasure(store: Store, blobs: Blobs, erasure: str, *, skip_outside: bool = False) -> None:
+    """Remove what an erasure left on the disk after its rows were deleted.
+
+    skip_outside: leave folders of runs that lie outside of the home, of which the erasure itself told.
+    """
     with store.session() as session:
         row = session.get(ErasureRow, erasure)
         leftover = {} if row is None else dict(row.leftover or {})
-    remove_files(store, blobs, leftover)
+    remove_files(store, blobs, leftover, skip_outside=skip_outside)
     with store.session() as session:
         session.execute(delete(ErasureRow).where(ErasureRow.id == erasure))
 
 
-def remove_files(store: Store, blobs: Blobs, leftover: Mapping[str, Any]) -> None:
-    """Remove the files and working folders that `record_leftover` recorded; a file that was stored again stays."""
+def remove_files(store: Store, blobs: Blobs, leftover: Mapping[str, Any], *, skip_outside: bool = False) -> None:
+    """Remove the files and working folders that `record_leftover` recorded; a file that was stored again stays.
+
+    skip_outside: as in `finish_erasure`.
+    """
     files = [str(each) for each in leftover.get("files", ())]
     if files:
         contents = FolderContents(blobs)
@@ -429,10 +435,10 @@ def remove_files(store: Store, blobs: Blobs, leftover: Mapping[str, Any]) -> Non
             for sha256 in files:
                 if sha256 not in used:
                     blobs.remove(sha256)
-    for path in leftover.get("working", ()):
-        discard(Path(path), runs_folder(store.home))
-    for run in leftover.get("runs", ()):
-        discard(runs_folder(store.home) / run, runs_folder(store.home))
+    below = runs_folder(store.home)
+    for path in (*map(Path, leftover.get("working", ())), *(below / run for run in leftover.get("runs", ()))):
+        with suppress(Outside) if skip_outside else nullcontext():
+            discard(path, below)
 
 
 def finish_erasures(store: Store, blobs: Blobs) -> None:
@@ -440,7 +446,7 @@ def finish_erasures(store: Store, blobs: Blobs) -> None:
     with store.session() as session:
         found = session.scalars(select(ErasureRow.id).where(ErasureRow.leftover.is_not(None))).all()
     for erasure in found:
-        finish_erasure(store, blobs, erasure)
+        finish_erasure(store, blobs, erasure, skip_outside=True)
 
 
 def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:

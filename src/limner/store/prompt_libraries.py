@@ -189,7 +189,7 @@ class PromptLibraries:
         """Delete a library. Raises LimnerError if there is none."""
         library = self.get(name)
         with explained(library.folder):
-            (library.folder / FACTS).unlink()  # first: a program that is killed now leaves no half of it
+            remove(library.folder / FACTS, self.folder)  # first: a program that is killed now leaves no half of it
             with suppress(FileNotFoundError):
                 remove(library.folder, self.folder)
 

@@ -15,6 +15,10 @@ _DESCENDS = shutil.rmtree.avoids_symlink_attacks
 """Whether the system opens names relative to an open folder, so that none can be replaced by a link meanwhile."""
 
 
+class Outside(LimnerError):
+    """What is to be deleted does not lie below the folder that it should be in."""
+
+
 def remove(path: Path, below: Path) -> None:
     """Delete a file, a link, or a folder with its contents. A missing path is no error.
 
@@ -77,5 +81,5 @@ def _is_junction(place: Path) -> bool:
     return os.name == "nt" and getattr(place, "is_junction", lambda: False)()
 
 
-def _outside(path: Path, below: Path) -> LimnerError:
-    return LimnerError(f"{str(path)!r} does not lie below {str(below)!r}, so it is not removed", "remove it by hand")
+def _outside(path: Path, below: Path) -> Outside:
+    return Outside(f"{str(path)!r} does not lie below {str(below)!r}, so it is not removed", "remove it by hand")

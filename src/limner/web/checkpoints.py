@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from limner.core.checkpoint_scores import CheckpointScores
+from limner.web.label_places import Box, is_far, label_places
 from limner.web.views import ImageView
 
 WEAK = 0.25
 """Subject fidelity, scaled, below which a subject counts as hardly learned."""
 SAME, HALF, LOST = 0.95, 0.5, 0.05
 """Scaled scores from which a checkpoint is as good as what it is compared with, follows prompts well, and at all."""
-NARROW = 0.2
+NARROW = 0.1
 """The least length of an axis in scaled scores, so that noise does not look like a difference."""
-LEFT, WIDTH, BOTTOM, HEIGHT = 44, 250, 200, 170
+LEFT, WIDTH, BOTTOM, HEIGHT = 40, 280, 200, 180
 """Of the plot in the chart."""
+ALIKE_WIDTH = 190
+"""Of the words at the line of the photos among themselves, which end at the right of the plot."""
 
 
 @dataclass(frozen=True)
 class CheckpointRow:
     """A checkpoint as the page shows it. subject, prompt: scaled scores in words; held_out: loss.
 
-    x, y: its place in the plot of the two scores, "" without. best: of the highest balance. lowest: of the lowest loss
-    on images that are not trained on.
+    x, y: its place in the plot of the two scores, "" without. label_x, label_y: the middle of its label there. lead:
+    whether a line leads to the label. best: of the highest balance. lowest: of the lowest loss on images that are not
+    trained on.
     """
 
     step: int
@@ -33,6 +37,9 @@ class CheckpointRow:
     held_out: str
     x: str
     y: str
+    label_x: str
+    label_y: str
+    lead: bool
     best: bool
     lowest: bool
     kept: bool
@@ -54,10 +61,8 @@ class Axis:
 
 
 def percent(value: float) -> str:
-    """A scaled score in words. Beyond the ends of its scale, how far is no longer of use to anybody."""
-    if value < -0.005:
-        return "below 0%"
-    return "over 100%" if value > 1.005 else f"{max(0.0, value):.0%}"
+    """A scaled score in percent. It is not cut at 100%, so that checkpoints beyond it can be compared."""
+    return f"{round(value, 2) + 0.0:.0%}"
 
 
 def checkpoint_rows(
@@ -92,13 +97,35 @@ def checkpoint_rows(
                 held_out=f"{held_out[step]:.4f}" if step in held_out else "",
                 x=x,
                 y=y,
+                label_x="",
+                label_y="",
+                lead=False,
                 best=len(scored) > 1 and scores is not None and step == scores.best.step,
                 lowest=len(held_out) > 1 and step == lowest,
                 kept=step in kept,
                 chosen=step == chosen,
             )
         )
-    return rows
+    return _labelled(rows, like_photos(scores))
+
+
+def _labelled(rows: Sequence[CheckpointRow], alike: str) -> list[CheckpointRow]:
+    """Rows with places for their labels in the chart."""
+    dots = [row for row in rows if row.x]
+    right, y = LEFT + WIDTH, float(alike or 0)
+    taken = [Box(right - ALIKE_WIDTH, y - 16, right, y + 1)] if alike else []
+    inside = Box(LEFT + 2, BOTTOM - HEIGHT - 2, right + 18, BOTTOM - 1)
+    places = label_places(
+        [(float(row.x), float(row.y)) for row in dots], [str(row.step) for row in dots], inside, taken
+    )
+    found = {row.step: place for row, place in zip(dots, places, strict=True)}
+    return [_with_label(row, *found[row.step]) if row.step in found else row for row in rows]
+
+
+def _with_label(row: CheckpointRow, x: float, y: float) -> CheckpointRow:
+    return replace(
+        row, label_x=f"{x:.1f}", label_y=f"{y:.1f}", lead=is_far((float(row.x), float(row.y)), (x, y), str(row.step))
+    )
 
 
 def plot_axes(scores: CheckpointScores | None) -> tuple[Axis, Axis]:
@@ -130,13 +157,50 @@ def _up(axis: Axis, value: float) -> str:
 
 
 def why_best(scores: CheckpointScores | None, class_word: str) -> str:
-    """One sentence that says what was measured of the best checkpoint; "" without scores."""
+    """One sentence that says how the best checkpoint differs from the next best; "" without scores."""
     if scores is None or not scores.after:
         return ""
-    best, word = scores.best, class_word or "subject"
+    best, other = scores.best, scores.next_best
+    if other is None:
+        return f"Step {best.step} is the only checkpoint so far: {_alone(scores, class_word or 'subject')}."
+    subject, subject_of_other = scores.scaled_subject(best), scores.scaled_subject(other)
+    prompt, prompt_of_other = scores.scaled_prompt(best), scores.scaled_prompt(other)
+    looks = f"{percent(subject)} against {percent(subject_of_other)}"
+    follows = f"{percent(prompt)} against {percent(prompt_of_other)}"
+    if not scores.differ(best, other):
+        count = len(scores.prompts)
+        return (
+            f"Step {best.step} and step {other.step}, the next best, are equal within the noise of {count} "
+            f"prompt{'' if count == 1 else 's'} (like your photos: {looks}; follows the prompt: {follows}), so choose "
+            "by their previews."
+        )
+    alike = scores.weight * (subject - subject_of_other)
+    obedient = (1 - scores.weight) * (prompt - prompt_of_other)
+    if obedient >= alike:
+        main, other_gain, numbers = (
+            f"follows the prompt better than step {other.step}, the next best ({follows})",
+            alike,
+            looks,
+        )
+        rest = "looks more like your photos" if alike > 0 else "looks less like your photos"
+    else:
+        main, other_gain, numbers = (
+            f"looks more like your photos than step {other.step}, the next best ({looks})",
+            obedient,
+            follows,
+        )
+        rest = "follows the prompt better" if obedient > 0 else "follows the prompt less well"
+    same = len(set(numbers.split(" against "))) == 1
+    end = "" if same else f", {'and' if other_gain > 0 else 'but'} {rest} ({numbers})"
+    return f"Step {best.step} has the best balance: it {main}{end}."
+
+
+def _alone(scores: CheckpointScores, word: str) -> str:
+    """What was measured of the only checkpoint."""
+    best = scores.best
     subject, prompt = scores.scaled_subject(best), scores.scaled_prompt(best)
     if subject >= SAME:
-        likeness = f"its images look as much like your {word} as your photos look like each other"
+        likeness = f"by image features, it is as close to your {word} as your photos are to each other"
     elif subject >= WEAK:
         likeness = f"its images are {subject:.0%} of the way from an ordinary {word} to yours"
     else:
@@ -150,16 +214,16 @@ def why_best(scores: CheckpointScores | None, class_word: str) -> str:
     else:
         follows = "it no longer follows the prompt"
     joint = "and" if (subject >= WEAK) == (prompt >= HALF) else "but"
-    which = "has the best balance of all checkpoints" if len(scores.after) > 1 else "is the only checkpoint so far"
-    return f"Step {best.step} {which}: {likeness}, {joint} {follows}."
+    return f"{likeness}, {joint} {follows}"
 
 
 def hardly_learned(scores: CheckpointScores | None) -> str:
     """That a training hardly learned its subject, and what to do; "" if it did, or if that is not known."""
     if scores is None or not scores.after or scores.scaled_subject(scores.best) >= WEAK:
         return ""
+    later = scores.after[-1].step > scores.best.step
     return (
         f"It hardly learned your subject: its images are {max(0.0, scores.scaled_subject(scores.best)):.0%} of the way "
-        "from an ordinary one to your photos. Check that the captions name the subject by the same word, choose a "
-        "later checkpoint, or train longer."
+        "from an ordinary one to your photos. Check that the captions name the subject by the same word, "
+        f"{'choose a later checkpoint, ' if later else ''}or train longer."
     )

@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,11 +16,11 @@ from limner.core.requests import Frozen
 from limner.server.history import ImageReply
 from limner.web.forms import as_command, as_json, as_python, form_fields
 from limner.web.own_adapters import short_name
+from limner.web.wording import without_hashes
 
 KIND = "generate"
 ORDERS = {"newest": "Newest", "oldest": "Oldest", "best": "Best rated", "favourites": "Favourites first"}
 DAYS = {1: "Today", 7: "Last 7 days", 30: "Last 30 days"}
-_HASH = re.compile(r"(?:sha256|folder):([0-9a-f]{64})")
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -291,14 +290,9 @@ def image_facts(image: GeneratedImage, names: Mapping[str, str] | None = None) -
     for name, value in values.items():
         if name not in shown and value not in (None, ""):
             text = ", ".join(map(str, value)) if isinstance(value, list) else value
-            text = _HASH.sub(partial(_named, names or {}), text) if isinstance(text, str) else text
+            text = without_hashes(text, names or {}) if isinstance(text, str) else text
             facts.append((labels.get(name, name.replace("_", " ")), text))
     return [*facts, ("Made", f"{image.created.astimezone(UTC):%d %B %Y, %H:%M} UTC")]
-
-
-def _named(names: Mapping[str, str], found: re.Match[str]) -> str:
-    """The name of a stored file, or the begin of its hash."""
-    return names.get(found[1]) or f"{found[1][:8]}…"
 
 
 def differing_facts(images: Sequence[GeneratedImage], names: Mapping[str, str]) -> list[tuple[str, list[Any]]]:

@@ -11,16 +11,16 @@ from urllib.parse import urlencode
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Restarted, Stage
 from limner.core.kinds import KINDS
-from limner.core.requests import GenerateRequest, TrainRequest
+from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
 from limner.web.cards import query_of
-from limner.web.rendering import since
+from limner.web.own_adapters import RunTexts
+from limner.web.rendering import moment, since
 from limner.web.titles import kind_text, title_of
-from limner.web.views import STATUS_TEXTS, ImageView, image_view, last_stage, preview_text, time_left
-from limner.web.wording import on_page
+from limner.web.views import STATUS_TEXTS, ImageView, counted, image_view, last_stage, preview_text, time_left
 
 KIND_HELP = {
     "generate": "Images made from words.",
@@ -71,9 +71,10 @@ class JobView:
 
     state: names its colour; one of the statuses, "lost", "silent" or "stopping". position: among all waiting runs,
     from 1. explanation: of a state that needs one. stage: what it is doing, with the steps done and how much longer
-    they take, in words. preview: of what it is working on. advice: what to do about an error. resumes: trying again
-    continues from its last checkpoint. change: the path of the page that shows its settings. behind: whether runs of
-    the same account come after it. first, last: whether it is the first or last waiting run that the caller can move.
+    they take, in words; counted: the images in work, "" where steps are counted. preview: of what it is working on.
+    advice: what to do about an error. resumes: trying again continues from its last checkpoint. change: the path of the
+    page that shows its settings. behind: whether runs of the same account come after it. first, last: whether it is the
+    first or last waiting run that the caller can move.
     """
 
     id: str
@@ -89,6 +90,7 @@ class JobView:
     stage: str
     done: int
     total: int | None
+    counted: str
     left: str
     preview: ImageView | None
     preview_text: str
@@ -108,7 +110,7 @@ class JobView:
 @dataclass(frozen=True)
 class MadeView:
     """A file or folder that a run made. page: the hash of one that opens as a page. use: of an adapter or model, the
-    path of the page Create that tries it.
+    path of the page Create that tries it. photos: whether the page shows the photos that influenced an image.
     """
 
     what: str
@@ -117,6 +119,7 @@ class MadeView:
     page: str
     trigger: str
     use: str
+    photos: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,7 @@ def job_views(studio: Studio, runs: Sequence[Run], waiting: Sequence[Run], calle
     places = {run.id: number for number, run in enumerate(waiting)}
     owners = [run.owner for run in waiting]
     found: list[JobView] = []
+    texts = RunTexts(studio)
     for run in runs:
         place = places.get(run.id)
         behind = owners if place is None else owners[place + 1 :]
@@ -146,6 +150,7 @@ def job_views(studio: Studio, runs: Sequence[Run], waiting: Sequence[Run], calle
                 artifacts[run.id],
                 states.get(run.id, QueueState()),
                 caller,
+                texts,
                 stage=stages.get(run.id),
                 behind=run.queue == QUEUE and not run.status.ended and run.owner in behind,
                 place=place,
@@ -160,6 +165,7 @@ def job_view(
     artifacts: Sequence[Artifact],
     state: QueueState,
     caller: Caller,
+    texts: RunTexts,
     *,
     stage: tuple[Stage, datetime] | None = None,
     behind: bool = False,
@@ -197,12 +203,13 @@ def job_view(
         stage=at,
         done=done,
         total=total,
+        counted=counted(run, at, done, total),
         left=left,
         preview=image_view(shown, title) if shown is not None and shown.url is not None else None,
         preview_text=preview_text(run),
         images=tuple(images),
         more=len(made) - len(images),
-        error=on_page(error_of(run) or ""),
+        error=texts.of(run, error_of(run) or ""),
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
         change=change_path(run) if run.status is Status.FAILED and queued else "",
@@ -215,9 +222,11 @@ def job_view(
 
 
 def change_path(run: Run) -> str:
-    """The path of the page Create with the settings of a run that generates images; empty for other runs."""
+    """The path of the page Create with the settings of a run that failed to generate images, which says why; empty for
+    other runs.
+    """
     query = query_of(run.request) if isinstance(run.request, GenerateRequest) else ""
-    return f"/create?{query}" if query else ""
+    return f"/create?{query}&failed={run.id}" if query else ""
 
 
 def state_of(run: Run, state: QueueState) -> tuple[str, str, str]:
@@ -288,12 +297,6 @@ def dates_of(run: Run) -> list[tuple[str, str]]:
     return [(name, moment(date)) for name, date in dates if date is not None]
 
 
-def moment(time: datetime) -> str:
-    """A moment in UTC: "30 November, 14:05 UTC", with its year where that is another one."""
-    time, year = time.astimezone(UTC), datetime.now(UTC).year
-    return f"{time.day} {time.strftime('%B' if time.year == year else '%B %Y')}, {time.strftime('%H:%M')} UTC"
-
-
 def duration(length: timedelta) -> str:
     """A length of time in words: "12 s", "3 min 20 s", "1 h 5 min", "2 days 3 h"."""
     seconds = max(0, round(length.total_seconds()))
@@ -323,6 +326,7 @@ def made_views(run: Run, artifacts: Sequence[Artifact]) -> list[MadeView]:
                 page=artifact.sha256 if artifact.kind in PAGES and reply.url is not None else "",
                 trigger=trigger,
                 use=use_path(artifact.kind, reply.reference or "", artifact.details.get("say")) if usable else "",
+                photos=artifact.kind == ArtifactKind.PAGE and isinstance(run.request, InfluenceRequest),
             )
         )
     return found
@@ -351,14 +355,14 @@ def picture_views(run: Run, artifacts: Sequence[Artifact]) -> list[tuple[str, li
     return list(found.items())
 
 
-def event_view(run: Run, number: int, time: datetime, event: Event) -> EventView:
+def event_view(run: Run, number: int, time: datetime, event: Event, texts: RunTexts) -> EventView:
     """An event of a run in one line."""
     shown = time.astimezone(UTC).strftime("%H:%M:%S")
     text, warning = str(event.kind), False
     if isinstance(event, Stage):
         text = f"Stage: {event.name}{f', {event.total} steps' if event.total else ''}"
     elif isinstance(event, Notice):
-        text, warning = on_page(event.text), event.level == "warning"
+        text, warning = texts.of(run, event.text), event.level == "warning"
     elif isinstance(event, ArtifactCreated):
         name = event.path.replace("\\", "/").rpartition("/")[2]
         text = f"Made: {_artifact_text(event.what).lower()} {name}"

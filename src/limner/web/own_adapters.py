@@ -12,11 +12,14 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
 from limner.core.requests import TrainRequest
 from limner.core.requests.parsing import join_weight, split_weight
+from limner.core.runs import Run
 from limner.server.dependencies import ServerState, find_run
+from limner.server.history import ImageDetails
 from limner.studio.files import REFERENCE
 from limner.studio.library import TrainedResult
 from limner.studio.studio import Studio
-from limner.web.jobs import moment
+from limner.web.rendering import moment
+from limner.web.wording import has_hash, on_page, without_hashes
 
 LISTED = 100
 NOT_STORED = "trained/"
@@ -73,18 +76,43 @@ def own_adapters(studio: Studio, caller: Caller, model: str, chosen: str = "") -
     return list(found.values())
 
 
-def adapter_names(studio: Studio, caller: Caller) -> dict[str, str]:
-    """The names of all adapters of the caller, by the keys of images made with them: trained ones, also those that were
-    taken off the list, and uploaded ones. Those that share a name also have the time when they were taught.
+def adapter_names(studio: Studio, owner: str | None) -> dict[str, str]:
+    """The names of all adapters of an account, or of any (None), by the keys of images made with them: trained ones,
+    also those that were taken off the list, and uploaded ones. Those that share a name also have the time when they
+    were taught.
     """
-    uploaded = studio.library.uploaded(caller.scope)
+    uploaded = studio.library.uploaded(owner)
     found = {each.reference.partition(":")[2]: each.says.name for each in uploaded if each.says.name}
-    trained = studio.library.names(caller.scope)
+    trained = studio.library.names(owner)
     counts = Counter(each.name.casefold() for each in trained)
     for each in reversed(trained):
         name = each.name if counts[each.name.casefold()] < 2 else f"{each.name} ({moment(each.created)})"
         found |= dict.fromkeys(each.keys, name)
     return found
+
+
+def subjects_of_label(studio: Studio, caller: Caller, image: ImageDetails) -> list[tuple[str, float]]:
+    """The names of the adapters that the label of an image states, each with its weight."""
+    if image.label is None or not image.label.adapters:
+        return []
+    names = adapter_names(studio, caller.scope)
+    return [(without_hashes(each["name"], names), each["weight"]) for each in image.label.adapters]
+
+
+class RunTexts:
+    """Texts of runs as pages show them, with the names of adapters that they name by hash. Reads names when needed."""
+
+    def __init__(self, studio: Studio) -> None:
+        self._studio = studio
+        self._names: dict[str, dict[str, str]] = {}
+
+    def of(self, run: Run, text: str) -> str:
+        """A notice or an error of a run as the pages show it."""
+        if not has_hash(text):
+            return on_page(text)
+        if run.owner not in self._names:
+            self._names[run.owner] = adapter_names(self._studio, run.owner)
+        return on_page(text, self._names[run.owner])
 
 
 def short_name(reference: str) -> str:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from limner.web.assets import asset_path
+from limner.web.wording import signer_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAVIGATION = (
@@ -28,9 +29,15 @@ NAVIGATION = (
 """Pages of the navigation: icon and key, path, name. A page stands here once it exists."""
 
 
-def since(moment: datetime) -> str:
+def moment(time: datetime) -> str:
+    """A moment in UTC: "30 November, 14:05 UTC", with its year where that is another one."""
+    time, year = time.astimezone(UTC), datetime.now(UTC).year
+    return f"{time.day} {time.strftime('%B' if time.year == year else '%B %Y')}, {time.strftime('%H:%M')} UTC"
+
+
+def since(time: datetime) -> str:
     """How long ago a moment was, such as "5 minutes ago"."""
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+    seconds = (datetime.now(UTC) - time).total_seconds()
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
             count = int(seconds // size)
@@ -109,6 +116,7 @@ def _common(request: Request) -> dict[str, Any]:
 
     return {
         "path": path,
+        "signer_text": signer_text,
         "asset": lambda name: path(asset_path(name)),
         "here": request.url.path.removeprefix(root) or "/",
         "htmx_config": json.dumps(

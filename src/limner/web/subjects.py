@@ -24,6 +24,7 @@ from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 from limner.web.own_adapters import OwnAdapter, short_name, trained_adapters
 from limner.web.rendering import since
+from limner.web.titles import PROMPT_TAG
 
 TRAINED, UPLOADED = 60, 40
 """Most subjects of each kind that are offered, the newest ones."""
@@ -142,7 +143,8 @@ def submit_influence(state: ServerState, caller: Caller, image: GeneratedImage) 
             asked = InfluenceRequest(
                 picture=(reference_of(image),), adapter=adapter, model=image.request.model, data=run.request.data
             )
-            return state.studio.enqueue(asked, caller=caller, granted=state.granted)
+            tags = {PROMPT_TAG: image.request.prompt}
+            return state.studio.enqueue(asked, caller=caller, granted=state.granted, tags=tags)
     raise LimnerError(
         "no adapter of this image was taught here, so its training images are not known",
         "use a subject that you taught on the page Teach",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from limner.core.requests import PrepareRequest, TrainRequest
+from limner.core.requests import InfluenceRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run
 from limner.server.replies import without_paths
 from limner.studio.library import name_of
@@ -16,10 +16,13 @@ KIND_TEXTS = {
     "evaluate": "Measurement",
     "compare": "Comparison",
     "sweep": "Series",
-    "influence": "Origins",
+    "influence": "Influential photos",
 }
 _HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 LONGEST_TITLE = 300
+PROMPT_TAG = "prompt"
+"""The tag of a search for influential photos with the prompt of its image."""
+LONGEST_PROMPT = 100
 
 
 def kind_text(kind: str | None) -> str:
@@ -34,6 +37,18 @@ def title_of(run: Run) -> str:
         return f"Teach {name_of(run)}"
     if isinstance(request, PrepareRequest) and run.queue is not None:
         return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
+    if isinstance(request, InfluenceRequest) and run.queue is not None:
+        return _influence_title(request, run.tags.get(PROMPT_TAG, ""))
     text = request.summary if run.queue is not None else without_paths(request.summary)
     shortened = _HASH.sub(r"\1…", text) or kind_text(request.kind)
     return shortened if len(shortened) <= LONGEST_TITLE else shortened[: LONGEST_TITLE - 1] + "…"
+
+
+def _influence_title(request: InfluenceRequest, prompt: str) -> str:
+    if not request.picture:
+        return "How useful the training photos are"
+    if prompt:
+        shown = prompt if len(prompt) <= LONGEST_PROMPT else prompt[: LONGEST_PROMPT - 1].rstrip() + "…"
+        return f"Photos that influenced “{shown}”"
+    count = len(request.picture)
+    return f"Photos that influenced {'an image' if count == 1 else f'{count} images'}"

@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactKind, Event, Stage
-from limner.core.requests import TrainRequest
+from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Artifact, Run, Status
 from limner.server.replies import ArtifactReply
 from limner.studio.images import SIDES
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
+from limner.web.own_adapters import RunTexts
 from limner.web.titles import title_of
-from limner.web.wording import UNKNOWN_WORDS, on_page
+from limner.web.wording import UNKNOWN_WORDS
 
 STATUS_TEXTS = {
     Status.QUEUED: "waiting",
@@ -28,6 +29,8 @@ FILES = "/v1/files/"
 SMALL = (ArtifactKind.IMAGE, ArtifactKind.GUIDE)
 """Artifacts that pages show as a small copy."""
 OPEN = (Status.RUNNING, Status.QUEUED)
+GENERATING = "generating"
+"""The stage in which a run generates its images."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,11 @@ class ImageView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as a card. left: how much longer the stage takes, in words. preview: of what it is working on, or what it
-    learned last.
+    """A run as a card.
+
+    left: how much longer the stage takes, in words. preview: of what it is working on, or what it learned last.
     preview_text: what it shows. subject: the reference of the adapter that it made. words_of: a model that did not know
-    all words of the prompt, "" for none.
+    all words of the prompt, "" for none. counted: the images in work, "" where steps are counted.
     """
 
     id: str
@@ -73,6 +77,7 @@ class RunView:
     preview_text: str = ""
     subject: str = ""
     words_of: str = ""
+    counted: str = ""
 
 
 def run_views(studio: Studio, runs: list[Run]) -> list[RunView]:
@@ -80,7 +85,8 @@ def run_views(studio: Studio, runs: list[Run]) -> list[RunView]:
     ids = [run.id for run in runs]
     artifacts, notices = studio.runs.artifacts_of(ids), studio.runs.notices_of(ids)
     stages = {run.id: last_stage(studio.runs.events(run.id)) for run in runs if run.status is Status.RUNNING}
-    return [run_view(run, artifacts[run.id], notices[run.id], stages.get(run.id)) for run in runs]
+    texts = RunTexts(studio)
+    return [run_view(run, artifacts[run.id], notices[run.id], stages.get(run.id), texts) for run in runs]
 
 
 def last_stage(events: list[tuple[int, datetime, Event]]) -> tuple[Stage, datetime] | None:
@@ -89,10 +95,10 @@ def last_stage(events: list[tuple[int, datetime, Event]]) -> tuple[Stage, dateti
 
 
 def run_view(
-    run: Run, artifacts: list[Artifact], notices: list[str], stage: tuple[Stage, datetime] | None = None
+    run: Run, artifacts: list[Artifact], notices: list[str], stage: tuple[Stage, datetime] | None, texts: RunTexts
 ) -> RunView:
     """A run with its artifacts, which come newest first. stage: with the time when it began."""
-    progress = None if run.status.ended else run.progress
+    progress = run.progress if run.status is Status.RUNNING else None
     done, total = progress.done if progress else 0, progress.total if progress else None
     left, name = "", "working" if progress else ""
     if stage is not None and not run.status.ended:
@@ -114,16 +120,32 @@ def run_view(
         stage=name,
         done=done,
         total=total,
+        counted=counted(run, name, done, total),
         left=left,
         images=tuple(image_view(image, run.request.summary) for image in images[:24]),
-        notices=tuple(dict.fromkeys(map(on_page, notices))),
-        error=on_page(run.error or ""),
+        notices=tuple(dict.fromkeys(texts.of(run, notice) for notice in notices)),
+        error=texts.of(run, run.error or ""),
         preview=preview,
         preview_text=preview_text(run) if preview else "",
         subject=next(
             (ArtifactReply.of(each).reference or "" for each in artifacts if each.kind == ArtifactKind.ADAPTER), ""
         ),
     )
+
+
+def counted(run: Run, stage: str, done: int, total: int | None) -> str:
+    """The images in work of a run that generates several, such as "image 3 of 12", those of one batch together; "" for
+    others, and before the number of steps is known.
+    """
+    request = run.request
+    if not isinstance(request, GenerateRequest) or stage != GENERATING or request.count < 2 or not total:
+        return ""
+    finished = min(request.count - 1, done * request.count // total)
+    first = finished // request.batch * request.batch + 1
+    last = min(request.count, first + request.batch - 1)
+    if last - first + 1 == request.count:
+        return f"{request.count} images at once"
+    return f"image{'' if first == last else 's'} {first}{'' if first == last else f' to {last}'} of {request.count}"
 
 
 def preview_text(run: Run) -> str:

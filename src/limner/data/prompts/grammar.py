@@ -97,8 +97,8 @@ def _caption(chance: random.Random, world: World) -> MadePrompt:
     subject = " ".join([article(noun), *pieces])
     medium, settings, light = chance.choice(words["medium"]), [chance.choice(words["setting"])], list[str]()
     if not settings[0].endswith(("background", "wall")):
-        light += [chance.choice(words["lighting"])] if chance.random() < 0.35 else []
-        settings += [chance.choice(words["weather"])] if chance.random() < 0.15 else []
+        settings += [chance.choice(words["time"])] if chance.random() < 0.35 else []
+        light += [chance.choice(words["lighting"])] if chance.random() < 0.1 and settings[1:] != ["at night"] else []
     parts = {"subject": [subject], "medium": [medium], "setting": settings, "lighting": light}
     return MadePrompt(" ".join([article(medium), "of", subject, *settings, *light]), "", world.name, parts)
 

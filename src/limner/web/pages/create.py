@@ -20,13 +20,14 @@ from limner.core.errors import LimnerError, Unavailable
 from limner.core.execution import Execution, body_model, split_body
 from limner.core.feedback import GeneratedImage, Rating
 from limner.core.requests import GenerateRequest
-from limner.core.runs import Run
+from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ImageDep, ServerState, StateDep, StudioDep, ViewDep
+from limner.server.dependencies import ImageDep, ServerState, StateDep, StudioDep, ViewDep, find_run
 from limner.server.form_images import check_bytes, store_form_adapter, store_form_image
 from limner.server.history import show_image
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
+from limner.server.replies import error_of
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
 from limner.studio.model_facts import model_words
@@ -45,9 +46,11 @@ from limner.web.create_flow import (
 )
 from limner.web.create_form import ADAPTER, FILES, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
+from limner.web.own_adapters import subjects_of_label
 from limner.web.rendering import go, page, part, wants_part
 from limner.web.subjects import base_for, chosen, misfit, read_subjects, subjects_of, submit_influence
 from limner.web.uploads import FILE, texts_of
+from limner.web.wording import on_page
 
 COMPARED = 100
 """Runs that are searched for seeds that variations have used."""
@@ -60,7 +63,17 @@ def show_form(request: Request, state: StateDep, caller: CallerDep, view: ViewDe
     submitted = Submitted(read_form(KIND, request.query_params.multi_items()))
     if request.query_params.get("paint"):
         submitted.extras["paint"] = "true"
-    return page(request, "create.html", **_shown(state, caller, view, submitted))
+    failure = _failure_of(state, caller, request.query_params.get("failed", ""))
+    return page(request, "create.html", failure=failure, **_shown(state, caller, view, submitted))
+
+
+def _failure_of(state: ServerState, caller: Caller, run_id: str) -> str:
+    """Why a run failed that the caller may see, as the page shows it; "" otherwise."""
+    try:
+        run = find_run(run_id, state, caller) if run_id else None
+    except HTTPError:
+        return ""
+    return "" if run is None or run.status is not Status.FAILED else on_page(error_of(run) or "")
 
 
 @router.post("")
@@ -209,7 +222,8 @@ async def show_about(request: Request, image: ImageDep, state: StateDep, caller:
         raise
     except LimnerError:  # its file was erased
         pass
-    shown = {"image": details, "found": found}
+    subjects = await run_sync(subjects_of_label, state.studio, caller, details)
+    shown = {"image": details, "found": found, "subjects": subjects}
     if wants_part(request):
         return part(request, "about.html", "about", **shown)
     return page(request, "about.html", **shown)

@@ -41,7 +41,7 @@ from limner.web.gallery import (
     settings_texts,
     tiles,
 )
-from limner.web.own_adapters import adapter_names
+from limner.web.own_adapters import adapter_names, subjects_of_label
 from limner.web.rendering import go, page, part, wants_part
 
 SHOWN = 60
@@ -89,7 +89,7 @@ def show_gallery(
     collection = next((each for each in collections if each.id == query.collection), None)
     facets = studio.images.facets(view, conditions_of(studio, view, query))
     recorded = studio.maintenance.erasures
-    names = adapter_names(studio, caller) if facets.adapters or query.adapter else {}
+    names = adapter_names(studio, caller.scope) if facets.adapters or query.adapter else {}
     return page(
         request,
         "gallery.html",
@@ -160,7 +160,7 @@ def compare(
         request,
         "gallery_compare.html",
         images=[(image, url_of(reference_of(image))) for image in images],
-        differences=differing_facts(images, adapter_names(studio, caller)),
+        differences=differing_facts(images, adapter_names(studio, caller.scope)),
         tiny=all((image.fact("width") or TINY + 1) <= TINY for image in images),
     )
 
@@ -293,7 +293,7 @@ def _details(
     studio: Studio, view: Viewer, caller: Caller, image: GeneratedImage, query: GalleryQuery
 ) -> dict[str, Any]:
     before, after = studio.images.neighbours(view, conditions_of(studio, view, query), image.id)
-    reference = reference_of(image)
+    reference, details = reference_of(image), show_image(studio, image)
     return {
         "image": image,
         "query": query,
@@ -301,11 +301,12 @@ def _details(
         "stem": file_stem(image),
         "before": before,
         "after": after,
-        "facts": image_facts(image, adapter_names(studio, caller) if image.request.adapter else {}),
+        "facts": image_facts(image, adapter_names(studio, caller.scope) if image.request.adapter else {}),
         "texts": settings_texts(image),
         "create": settings_query(image),
         "vary": settings_query(image, {"image": reference}),
-        "label": show_image(studio, image).label,
+        "label": details.label,
+        "subjects": subjects_of_label(studio, caller, details),
         "verdict": None,
         "collections": studio.collections.list(view),
         "may_erase": caller.role.covers(Role.MAKER),

@@ -12,8 +12,9 @@ from fastapi.responses import HTMLResponse, Response
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import ArtifactKind
+from limner.core.events import ArtifactKind, Stage
 from limner.core.feedback import GeneratedImage, ImageQuery
+from limner.core.requests import TrainRequest
 from limner.core.runs import Run
 from limner.server.auth import AdminDep, CallerDep
 from limner.server.dependencies import RunDep, StateDep, StudioDep, ViewDep, find_run
@@ -24,10 +25,11 @@ from limner.studio.images import Viewer
 from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter
 from limner.studio.maintenance import EraseSelection, Erasure, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
+from limner.studio.training import TRAINING
 from limner.web.downloads import Busy, Downloads
 from limner.web.erasures import ADAPTERS, ErasureWorker, erased_text
-from limner.web.jobs import moment, use_path
-from limner.web.rendering import go, page, part, wants_part
+from limner.web.jobs import use_path
+from limner.web.rendering import go, moment, page, part, wants_part
 from limner.web.titles import kind_text, title_of
 from limner.web.views import small_url
 
@@ -38,6 +40,8 @@ LICENCES = {
     "openrail++": "This licence leaves the images to you, also to sell, and forbids harmful uses.",
 }
 """What licences of models say of images, in one sentence."""
+SEARCHED = 100
+"""Newest results among which one that was put back is searched."""
 LISTED = 20
 """Most jobs that the page before a deletion lists."""
 router = APIRouter(prefix="/library")
@@ -45,7 +49,9 @@ router = APIRouter(prefix="/library")
 
 @dataclass(frozen=True)
 class ResultView:
-    """An adapter, or a fine-tuned model, as the library shows it. image: the URL of a picture of it, or ""."""
+    """An adapter, or a fine-tuned model, as the library shows it. image: the URL of a picture of it, or "". made: when;
+    length: in how many steps, on how many photos.
+    """
 
     id: str
     what: str
@@ -54,6 +60,7 @@ class ResultView:
     preview: bool
     trigger: str
     made: str
+    length: str
     owner: str
     missing: bool
     stored: bool
@@ -105,9 +112,10 @@ def show_library(
     before: Annotated[str | None, Query(max_length=64)] = None,
     removed: Annotated[str, Query(max_length=64)] = "",
     deleted: Annotated[str, Query(max_length=16)] = "",
+    back: Annotated[str, Query(max_length=64)] = "",
 ) -> HTMLResponse:
     """Show what was trained, newest first. removed: a run whose result was just left out of the list. deleted: the
-    erasure of one that was just deleted.
+    erasure of one that was just deleted. back: a run whose result was just put back.
     """
     if before is not None:
         find_run(before, state, caller)
@@ -130,6 +138,7 @@ def show_library(
         days=ADAPTERS.days,
         problem=_worker(request).problem(caller.account),
         removed=_removed(state, caller, removed),
+        back=_put_back(state, caller, back),
         off=[(each.run.id, each.name, moment(each.created)) for each in off],
         uploaded=[_uploaded_view(each) for each in uploaded],
     )
@@ -165,6 +174,14 @@ def _removed(state: StateDep, caller: Caller, run_id: str) -> TrainedResult | No
         return None
     run = find_run(run_id, state, caller)
     return state.studio.library.get(run) if REMOVED_TAG in run.tags else None
+
+
+def _put_back(state: StateDep, caller: Caller, run_id: str) -> str:
+    """The name of a result that was just put back; "" if it is gone again."""
+    if not run_id:
+        return ""
+    run = find_run(run_id, state, caller)
+    return "" if run.deleted or REMOVED_TAG in run.tags else state.studio.library.get(run).name
 
 
 @router.get("/trained/{run_id}")
@@ -206,15 +223,17 @@ def remove(request: Request, studio: StudioDep, result: ResultDep) -> Response:
 def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
     """Put an adapter back into the list."""
     studio.library.remove(result.run, removed=False)
-    return go(request, "/library")
+    return go(request, f"/library?back={result.run.id}")
 
 
 @router.post("/deleted/{erasure}/restore")
 def put_back(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
     """Put a deleted adapter back, with all that was made with it."""
+    known = _newest(studio, caller)
     if not studio.maintenance.erasures.undo(caller.scope, erasure):
         raise _gone()
-    return go(request, "/library")
+    found = next((run for run in _newest(studio, caller) if run not in known), "")
+    return go(request, f"/library?back={found}" if found else "/library")
 
 
 @router.post("/deleted/{erasure}/erase")
@@ -225,6 +244,11 @@ def erase_now(request: Request, studio: StudioDep, caller: CallerDep, erasure: E
         raise _gone()
     _worker(request).carry_out(erasure, deleted[erasure].account)
     return go(request, "/library")
+
+
+def _newest(studio: Studio, caller: Caller) -> list[str]:
+    """The runs of the newest results that are not deleted."""
+    return [each.run.id for each in studio.library.list(SEARCHED, caller.scope, removed=None)]
 
 
 def _gone() -> HTTPError:
@@ -425,6 +449,7 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         preview=result.preview is not None,
         trigger=", ".join(result.trigger_words),
         made=moment(result.created),
+        length=_length(studio, result),
         owner=run.owner if caller.scope is None else "",
         missing=result.bytes is None,
         stored=result.reference != "",
@@ -434,6 +459,22 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         summary=f"{header.base}, {header.method}{rank}",
         facts=tuple((name, value) for name, value in facts if value),
     )
+
+
+def _length(studio: Studio, result: TrainedResult) -> str:
+    """How long and on how many photos it was taught, and which checkpoint is in use: "400 steps, 8 photos"."""
+    request = result.run.request
+    steps = request.steps if isinstance(request, TrainRequest) else None
+    if steps is None:
+        stages = (event for _, _, event in studio.runs.events(result.run.id) if isinstance(event, Stage))
+        steps = next((stage.total for stage in stages if stage.name == TRAINING), None)
+    images = result.header.images
+    texts = (
+        f"{steps:,} step{'' if steps == 1 else 's'}" if steps else "",
+        f"step {result.step:,} in use" if result.step and result.step != steps else "",
+        f"{images} photo{'' if images == 1 else 's'}" if images else "",
+    )
+    return ", ".join(filter(None, texts))
 
 
 def _made_with(studio: Studio, view: Viewer, result: TrainedResult, limit: int) -> list[GeneratedImage]:

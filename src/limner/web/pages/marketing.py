@@ -176,7 +176,7 @@ def _shown(
     words = values.get("words", own or "")
     model = str((profile.picture if "base_image_url" in values else profile.text).request.get("model", "starter"))
     used = [] if own is None else profile.adapters(industry, values.get("base_image_url"))
-    names = adapter_names(state.studio, caller)
+    names = adapter_names(state.studio, caller.scope)
     whole = _whole(profile, values, words)
     return {
         "fields": fields,

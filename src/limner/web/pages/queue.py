@@ -31,6 +31,7 @@ from limner.studio.files import REFERENCE
 from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
 from limner.web.forms import as_command, as_json, as_python
+from limner.web.influential import influential_photos
 from limner.web.jobs import (
     KIND_HELP,
     PAGES,
@@ -44,9 +45,9 @@ from limner.web.jobs import (
     picture_views,
 )
 from limner.web.live import PartNow, stream_part
+from limner.web.own_adapters import RunTexts
 from limner.web.rendering import came_from, go, page, part, part_text, root_of, wants_part
 from limner.web.views import STATUS_TEXTS, ImageView, run_views
-from limner.web.wording import on_page
 
 SHOWN = 30
 MOST_OPEN = 200
@@ -87,16 +88,13 @@ def show_queue(
         raise HTTPError(HTTPStatus.UNPROCESSABLE_ENTITY, f"there is no kind {kind[:32]!r} of jobs", "choose a filter")
     if before is not None:
         find_run(before, state, caller)
-    jobs = _jobs(state, caller, before, status, kind)
+    ids = [run for run in stopped.split(",")[:MOST_UNDONE] if run and _is_stopped(run, state, caller)]
+    jobs = _jobs(state, caller, before, status, kind, ids)
     if wants_part(request):
         return part(request, "queue.html", "jobs", **jobs)
-    ids = [run for run in stopped.split(",")[:MOST_UNDONE] if run and _is_stopped(run, state, caller)]
     chosen = _chosen(status, kind)
     again = _query({**chosen, **({"before": before} if before else {})})
-    kept = {**chosen, **({"stopped": ",".join(ids)} if ids else {})}
-    counts = state.studio.runs.counts(QUEUE, caller.scope)
-    more = {"filters": _filters(kept, counts), "here_again": again, "live": before is None, "stopped": ids}
-    more["kind_help"] = KIND_HELP.get(kind or "", "")
+    more = {"here_again": again, "live": before is None, "stopped": ids, "stream": _query(_kept(chosen, ids))}
     return page(request, "queue.html", **jobs, **more)
 
 
@@ -108,14 +106,16 @@ async def stream_queue(
     counted: Annotated[None, Depends(count_stream)],
     status: State = None,
     kind: Kind = None,
+    stopped: Annotated[str, Query(max_length=2000)] = "",
 ) -> AsyncIterator[ServerSentEvent]:
-    """Stream the jobs of the queue: all of them as they are now, and again whenever one changes."""
+    """Stream the jobs of the queue with their counts: all of them as they are now, and again whenever one changes."""
+    ids = [run for run in stopped.split(",")[:MOST_UNDONE] if run]
 
     def read() -> PartNow:
-        jobs = _jobs(state, caller, None, status, kind)
+        jobs = _jobs(state, caller, None, status, kind, ids)
         views: list[JobView] = [*jobs["running"], *jobs["waiting"], *jobs["ended"]]
         render = partial(part_text, request, "queue.html", "jobs", **jobs)
-        return PartNow([replace(view, times="") for view in views], render)
+        return PartNow(([replace(view, times="") for view in views], jobs["filters"]), render)
 
     async for event in stream_part(state, "#jobs", read):
         yield event
@@ -125,10 +125,20 @@ def _chosen(status: Status | None, kind: str | None) -> dict[str, str]:
     return {name: value for name, value in (("status", status), ("kind", kind)) if value is not None}
 
 
+def _kept(chosen: dict[str, str], stopped: list[str]) -> dict[str, str]:
+    """The query of the queue with the jobs that were stopped together."""
+    return {**chosen, **({"stopped": ",".join(stopped)} if stopped else {})}
+
+
 def _jobs(
-    state: ServerState, caller: Caller, before: str | None, status: Status | None, kind: str | None
+    state: ServerState,
+    caller: Caller,
+    before: str | None,
+    status: Status | None,
+    kind: str | None,
+    stopped: list[str],
 ) -> dict[str, Any]:
-    """What the template needs to list the jobs."""
+    """What the template needs to list the jobs, with the filters and their counts."""
     studio, runs = state.studio, state.studio.runs
     movable = runs.waiting(MOST_OPEN, None, caller.scope)
     running: list[Run] = []
@@ -153,6 +163,8 @@ def _jobs(
         "waiting": views[len(running) : len(running) + len(waiting)],
         "ended": views[len(running) + len(waiting) :],
         "older": _query({**chosen, "before": found[-1].id}) if len(found) == SHOWN else "",
+        "filters": _filters(_kept(chosen, stopped), runs.counts(QUEUE, caller.scope)),
+        "kind_help": KIND_HELP.get(kind or "", ""),
         "ordered": not chosen,
         "filtered": bool(chosen) or before is not None,
     }
@@ -190,17 +202,18 @@ async def stream_run(
 def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
     """What the page of a job shows."""
     (job,) = job_views(studio, [run], [], caller)
-    artifacts, texts = studio.runs.artifacts(run.id), _request_texts(run)
-    events = studio.runs.events(run.id)
+    artifacts, requests = studio.runs.artifacts(run.id), _request_texts(run)
+    events, texts = studio.runs.events(run.id), RunTexts(studio)
     return {
         "job": job,
         "title": job.title,
-        "notices": notice_views(run, map(on_page, studio.runs.notices_of([run.id])[run.id])),
+        "notices": notice_views(run, [texts.of(run, text) for text in studio.runs.notices_of([run.id])[run.id]]),
         "made": made_views(run, artifacts),
+        "influential": influential_photos(studio, caller, artifacts),
         "pictures": _without(job.preview, picture_views(run, artifacts)),
-        "texts": texts,
-        "referred": any(mark in text for _, text in texts for mark in ("sha256:", "folder:")),
-        "events": [event_view(run, *each) for each in events[-MOST_EVENTS:]],
+        "texts": requests,
+        "referred": any(mark in text for _, text in requests for mark in ("sha256:", "folder:")),
+        "events": [event_view(run, *each, texts) for each in events[-MOST_EVENTS:]],
         "earlier": max(0, len(events) - MOST_EVENTS),
         "facts": _facts(run),
     }
@@ -300,9 +313,10 @@ def _is_stopped(run_id: str, state: ServerState, caller: Caller) -> bool:
 
 @dataclass(frozen=True)
 class FilterLink:
-    """A link that shows only some jobs. query: of its page. count: of these jobs."""
+    """A link that shows only some jobs. value: of its filter, "" for all. query: of its page. count: of these jobs."""
 
     text: str
+    value: str
     query: str
     current: bool
     count: int
@@ -320,6 +334,7 @@ def _filters(chosen: dict[str, str], counts: Mapping[tuple[str, Status], int]) -
         found = [
             FilterLink(
                 text,
+                value,
                 _query({**rest, name: value} if value else rest),
                 chosen.get(name, "") == value,
                 sum(count for key, count in fitting.items() if value in ("", key[place])),

@@ -206,7 +206,22 @@ def _summary(state: ServerState, draft: Draft, *, check: bool) -> dict[str, Any]
         ("Memory", f"{model.memory:g} GB of GPU memory" if model.memory else "fits any computer"),
     ]
     shown = {"facts": facts, "warnings": warnings, "without": captions_without(draft, name, identifier)}
+    shown["check_line"] = _check_line(state, draft)
     return {**shown, "problems": problems} if check and (problems or draft.shown) else shown
+
+
+def _check_line(state: ServerState, draft: Draft) -> tuple[str, str] | None:
+    """What the check of the images found, in one line with its kind; None where none was asked for."""
+    findings, shown = checked(state.studio, draft)
+    job, advice = shown["job"], [text.rstrip(".") for level, text in shown["advice"] if level != "good"]
+    if findings is None:
+        return None if job is None or job.ended else ("notice", "The check of your images is not finished.")
+    doubtful, left_out = shown["doubtful"], shown["left_out"]
+    found = [f"{doubtful} image{'' if doubtful == 1 else 's'} to look at, {left_out} left out"] if doubtful else []
+    more = [f"and {len(advice) - 1} more hint{'' if len(advice) == 2 else 's'}"] if len(advice) > 1 else []
+    text = "; ".join([*found, *advice[:1], *more]) or "nothing to mend"
+    stale = " You changed images or captions since." if shown["stale"] else ""
+    return "warning" if found or advice else "notice", f"Check of your images: {text}.{stale}"
 
 
 def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dict[str, Any]:
@@ -232,13 +247,17 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
     (view,) = run_views(studio, [run])
     at_work = stage is not None and run.progress is not None
     total = view.total or (stage.total if stage is not None and at_work else None)
+    rows = checkpoint_rows(scores, metrics, dict(previews), kept, chosen if result is not None else None)
+    shown = {row.step for row in rows if row.preview}
     stopping = state_of(run, studio.runs.states([run.id]).get(run.id, QueueState()))[0] == "stopping"
     return {
         "stopping": stopping,
         "run": replace(view, stage=stage.name if stage is not None and at_work else "", total=total),
         "metrics": {name: value for line in metrics for name, value in line.items()},
         "chart": loss_chart(metrics, steps, smoothing),
-        "previews": previews,
+        "previewed": bool(previews),
+        "previews": [(step, image) for step, image in previews if step not in shown],
+        "row_previews": bool(shown),
         "weak": hardly_learned(scores) if result is not None else "",
         "steps_planned": steps,
         "first_preview": _first_preview(run, steps),
@@ -249,12 +268,17 @@ def _progress(state: ServerState, draft: Draft, run: Run, smoothing: str) -> dic
         "try_it": "" if result is None else _try_it(state, run, result),
         "chosen": chosen,
         "saved": saved,
-        "rows": checkpoint_rows(scores, metrics, dict(previews), kept, chosen if result is not None else None),
+        "rows": rows,
         "class_word": request.class_word or "subject",
         "why": why_best(scores, request.class_word),
         "scores": None
         if scores is None or not scores.after
-        else {"best": scores.best.step, "blind": scores.blind, "like_photos": like_photos(scores)},
+        else {
+            "best": scores.best.step,
+            "encoder": scores.encoder,
+            "blind": scores.blind,
+            "like_photos": like_photos(scores),
+        },
     }
 
 

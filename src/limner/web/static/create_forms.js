@@ -249,6 +249,46 @@ function announce(source, ctx) {
   }, 50);
 }
 
+/** Open the menu of a result where there is room: above its button or below it, and within the window. */
+function placeMenu(menu) {
+  const list = menu.querySelector("ul");
+  menu.classList.remove("up", "end");
+  list.style.maxHeight = "";
+  if (!menu.open) return;
+  for (const other of document.querySelectorAll(".more[open]")) if (other !== menu) other.open = false;
+  const { clientWidth, clientHeight } = document.documentElement; // not innerHeight, which a list beyond the edge makes larger on a phone
+  const at = () => menu.querySelector("summary").getBoundingClientRect();
+  menu.classList.toggle("end", at().left + list.offsetWidth > clientWidth - 8);
+  const button = at();
+  const bars = [...document.querySelectorAll(".bar, .bar nav, #compare")].map((each) => each.getBoundingClientRect()).filter((each) => each.height);
+  const top = Math.max(0, ...bars.filter((each) => each.top <= 0).map((each) => each.bottom));
+  const bottom = Math.min(clientHeight, ...bars.filter((each) => each.top > clientHeight / 2).map((each) => each.top));
+  const [above, below] = [button.top - top, bottom - button.bottom];
+  const up = below < list.offsetHeight + 12 && above > below;
+  menu.classList.toggle("up", up);
+  list.style.maxHeight = `${Math.max(132, (up ? above : below) - 12)}px`;
+}
+
+/** Close the menu of a result: after a choice, a click elsewhere, or Escape. */
+function closeMenus(event) {
+  const item = event.target.closest?.(".more li a, .more li button");
+  for (const menu of document.querySelectorAll(".more[open]")) {
+    const chosen = item && menu.contains(item);
+    if (!chosen && event.type !== "keydown" && menu.contains(event.target)) continue;
+    setTimeout(() => { // after the form was sent
+      const inside = menu.contains(document.activeElement);
+      menu.open = false;
+      if (inside) menu.querySelector("summary").focus({ preventScroll: true });
+    });
+  }
+}
+
+/** Bring into view what an action on a result answered below it. */
+function showAnswer(source) {
+  const answer = document.getElementById(source.closest(".result").id)?.querySelector(".about");
+  setTimeout(() => { if (answer?.textContent.trim()) answer.scrollIntoView({ block: "nearest" }); }, 50);
+}
+
 const compared = () => document.querySelectorAll("#results input[name=id]:checked").length;
 
 /** What the bar of the images to compare says; empty if they can be compared. */
@@ -279,6 +319,9 @@ if (form()) {
     else if (list?.value) for (const card of document.querySelectorAll("input[name=breed]")) card.checked = false;
   }, true);
   document.addEventListener("keydown", keys);
+  document.addEventListener("toggle", (event) => { if (event.target.matches?.(".more")) placeMenu(event.target); }, true);
+  document.addEventListener("click", closeMenus);
+  document.addEventListener("keydown", (event) => { if (event.key === "Escape") closeMenus(event); });
   document.addEventListener("change", (event) => { if (event.target.name === "id") showCompared(); });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("#compare")) return; // its own id is hidden by its fields of that name
@@ -296,7 +339,10 @@ if (form()) {
   document.addEventListener("htmx:after:request", (event) => {
     const { ctx } = event.detail;
     const source = ctx?.sourceElement;
-    if (source?.closest?.(".result")) return announce(source, ctx);
+    if (source?.closest?.(".result")) {
+      if (source.matches(".more *")) showAnswer(source);
+      return announce(source, ctx);
+    }
     if (!source || (source !== form() && source.form !== form() && !source.closest?.("form.panel"))) return;
     setTimeout(() => {
       if (ctx.response?.status === 422) showError();

@@ -6,7 +6,7 @@
 const TILE = 256;
 const MOST_STEPS = 40;
 const MOST_TILES = 600; // of all steps together: about 150 MB at most
-const PAINT = "#e0561b";
+const STRIPES = ["#10205c", "#ffffff"]; // a dark and a light one: one of them is seen on any picture
 const LARGEST_ZOOM = 16;
 const QUIET = 800; // milliseconds without a stroke before the mask is encoded
 
@@ -196,9 +196,33 @@ class MaskCanvas extends HTMLElement {
     const data = pixels.data;
     for (let at = 0; at < data.length; at += 4) {
       data[at + 3] = data[at + 3] * Math.max(data[at], data[at + 1], data[at + 2]) / 255;
-      data[at] = 224; data[at + 1] = 86; data[at + 2] = 27;
     }
-    this.context.putImageData(pixels, 0, 0);
+    copy.putImageData(pixels, 0, 0);
+    copy.globalCompositeOperation = "source-in";
+    copy.fillStyle = this.stripes();
+    copy.fillRect(0, 0, width, height);
+    this.context.putImageData(copy.getImageData(0, 0, width, height), 0, 0);
+  }
+
+  /** What is painted with: stripes that look as wide on a large image as on a small one. */
+  stripes() {
+    const side = Math.max(8, Math.round(Math.min(this.canvas.width, this.canvas.height) / 24));
+    if (this.pattern?.side === side) return this.pattern.fill;
+    const tile = new OffscreenCanvas(side, side);
+    const context = tile.getContext("2d");
+    [context.fillStyle] = STRIPES;
+    context.fillRect(0, 0, side, side);
+    [, context.fillStyle] = STRIPES;
+    for (const left of [-side, 0, side]) {
+      context.beginPath();
+      context.moveTo(left, side);
+      context.lineTo(left + side, 0);
+      context.lineTo(left + side * 1.5, 0);
+      context.lineTo(left + side / 2, side);
+      context.fill();
+    }
+    this.pattern = { side, fill: this.context.createPattern(tile, "repeat") };
+    return this.pattern.fill;
   }
 
   tool(name) {
@@ -219,7 +243,7 @@ class MaskCanvas extends HTMLElement {
       this.message.textContent = "";
       this.save(left, top, wide, high, true);
       context.globalCompositeOperation = this.erasing ? "destination-out" : "source-over";
-      context.fillStyle = PAINT;
+      context.fillStyle = this.stripes();
       context.fillRect(left, top, wide, high);
     } else {
       this.save(0, 0, width, height, true);
@@ -227,13 +251,13 @@ class MaskCanvas extends HTMLElement {
       if (name === "invert") {
         const old = this.copy();
         context.clearRect(0, 0, width, height);
-        context.fillStyle = PAINT;
+        context.fillStyle = this.stripes();
         context.fillRect(0, 0, width, height);
         context.globalCompositeOperation = "destination-out";
         context.drawImage(old, 0, 0);
       } else {
         context.clearRect(0, 0, width, height);
-        context.fillStyle = PAINT;
+        context.fillStyle = this.stripes();
         if (name === "all") context.fillRect(0, 0, width, height);
       }
     }
@@ -380,7 +404,7 @@ class MaskCanvas extends HTMLElement {
     this.save(Math.min(x, fromX) - half, Math.min(y, fromY) - half, Math.abs(x - fromX) + 2 * half, Math.abs(y - fromY) + 2 * half);
     const context = this.context;
     context.globalCompositeOperation = this.erasing ? "destination-out" : "source-over";
-    context.strokeStyle = PAINT;
+    context.strokeStyle = this.stripes();
     context.lineWidth = width;
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
@@ -458,6 +482,10 @@ class MaskCanvas extends HTMLElement {
     this.context.globalCompositeOperation = "source-over";
     this.context.clearRect(0, 0, width, height);
     this.context.drawImage(this.aside, 0, 0, width, height);
+    this.context.globalCompositeOperation = "source-in"; // not stripes that were stretched too
+    this.context.fillStyle = this.stripes();
+    this.context.fillRect(0, 0, width, height);
+    this.context.globalCompositeOperation = "source-over";
     this.changed();
   }
 
