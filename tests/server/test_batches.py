@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from limner.provenance.labels import read_label
@@ -16,6 +17,7 @@ from serving import PAINT, parsed, service, workers
 from waiting import until
 
 
+@pytest.mark.slow
 def test_eight_clients_share_a_batch(tmp_path: Path, starter: Path) -> None:
     with ThreadPoolExecutor(8) as clients, service(tmp_path / "home", workers=0) as running:
         call = running.call

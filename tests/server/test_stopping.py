@@ -38,6 +38,7 @@ def worker_of(service: Process) -> int:
     return int(found[0])
 
 
+@pytest.mark.slow
 def test_event_streams_end_when_the_server_stops(tmp_path: Path, starter: Path) -> None:
     with program(tmp_path) as running:
         run = running.call("POST", "/v1/runs", LONG).json

@@ -164,6 +164,7 @@ def _stored(site):
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/create/pets", "/create/marketing"])
 def test_results_can_be_varied_where_they_are(site, starter, path):
     site.client.post(path, data=FORMS[path] | {"count": "1"})

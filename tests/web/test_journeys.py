@@ -43,6 +43,7 @@ def test_without_javascript_too(served, browser):
         assert "/runs/" in page.url
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("device", [{}, PHONE], ids=["desktop", "phone"])
 def test_pages_fit_and_have_no_serious_finding(served, browser, device, scheme):

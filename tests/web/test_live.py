@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from lxml import html
 
 from limner.core.events import Progress, Stage
@@ -73,6 +74,7 @@ def test_the_stage_the_steps_and_the_time_left_are_shown(site):
     assert "generating 10 of 40, about 5 s left" in " ".join(job.text_content().split())
 
 
+@pytest.mark.slow
 def test_a_stream_sends_what_changes_and_ends_with_the_last_job(home):
     site = site_of(home)
     run = site.studio.enqueue(GenerateRequest(prompt="a cat"))

@@ -88,6 +88,7 @@ def test_an_edited_prompt_stays_and_can_be_given_up(site):
     assert run.request.prompt == "a happy corgi" and run.tags == TAGS
 
 
+@pytest.mark.slow
 def test_a_prompt_that_was_not_edited_follows_the_choices(site):
     form = DOG | {"prompt": "a photo of a cat", "made": "a photo of a cat"}
     assert run_of(site, site.client.post("/create/pets", data=form)).request.prompt == PROMPT

@@ -119,6 +119,7 @@ def test_a_stream_begins_with_the_jobs_as_they_are_now(site, query):
     assert sent.xpath("//article/@data-state") == ([] if "status" in query else ["cancelled"])
 
 
+@pytest.mark.slow
 def test_a_stream_of_the_queue_sends_what_changes_and_new_jobs(site, monkeypatch):
     monkeypatch.setattr(live, "TIMES", 60.0)
     run = generate(site)
@@ -357,6 +358,7 @@ def counts_of(part) -> list[str]:
     return [text_of(each) for each in part.xpath(".//div[@aria-label='State']/a")]
 
 
+@pytest.mark.slow
 def test_the_counts_of_the_filters_follow_the_jobs(site):
     kept, other = generate(site, "one"), generate(site, "two")
     stopped = generate(site, "three")
@@ -375,6 +377,7 @@ def test_the_counts_of_the_filters_follow_the_jobs(site):
     assert not counts_of(streamed(site, "/queue/events")[0]), "one state is no choice"
 
 
+@pytest.mark.slow
 def test_the_counts_follow_jobs_that_the_list_does_not_show(site):
     generate(site, "one")
     other = generate(site, "two")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from test_teach_images import captions, draft_of
 from test_teach_steps import example
 
@@ -14,6 +15,7 @@ def typed(site, at: str, number: int, text: str) -> None:
     site.client.post(f"{at}/images/{image.sha256}", data={"caption": text, "was": image.caption, "since": "999"})
 
 
+@pytest.mark.slow
 def test_a_captioner_writes_what_nobody_typed_and_is_undone(site, starter):
     at = example(site)
     for number in range(8):

@@ -160,6 +160,7 @@ def test_a_single_checkpoint_has_no_chart():
     assert [row.best for row in both] == [False, True] and all(row.x for row in both)
 
 
+@pytest.mark.slow
 def test_the_chart_has_a_legend_and_follows_what_is_in_use(site, monkeypatch):
     at = ready(site)
     trained(site, at, recipe="pet", **SHORT)

@@ -39,6 +39,7 @@ def used(place: str) -> str:
     return parse_qs(urlsplit(place).query)["adapter"][0]
 
 
+@pytest.mark.slow
 def test_another_checkpoint_is_chosen_and_tried_and_then_taught_more(site):
     at = ready(site)
     assert site.page(f"{at}/recipe").xpath("//input[@name='keep_checkpoints'][@checked]"), "without asking"

@@ -178,6 +178,7 @@ def test_a_zip_bomb_is_refused_and_what_was_there_stays(home):
     site.studio.close()
 
 
+@pytest.mark.slow
 def test_five_hundred_photographs_fit_on_the_page(site):
     at = begin(site)
     answer = send(site, at, packed({f"{n:03d}.png": photo(n, size=(40, 40)) for n in range(500)}), "all.zip").json()

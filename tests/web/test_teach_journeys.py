@@ -267,7 +267,7 @@ def test_a_character_is_taught(served, browser, tmp_path: Path):
         page.goto("/teach")
         page.get_by_role("link", name="zorvik").click()
         page.get_by_role("link", name="Try it").wait_for(timeout=300_000)
-        assert page.locator(".strip img").count() == 2 and page.locator("svg.chart .smooth").count() == 1
+        assert page.locator(".checkpoints img").count() == 2 and page.locator("svg.chart .smooth").count() == 1
         page.get_by_role("link", name="Try it").click()
         assert "zorvik cat" in page.get_by_label("What to show").input_value()
         assert page.locator("[name=subject]:checked").first.input_value().startswith("folder:")

@@ -244,6 +244,7 @@ def trained(site: Site, at: str, **settings) -> None:
     execute_queue(site.studio)
 
 
+@pytest.mark.slow
 def test_a_training_from_images_to_a_result(site):
     at = begin(site)
     files = {f"{n}.{end}": data for n in range(4) for end, data in (("png", photo(n)), ("txt", b"a dog in a room"))}

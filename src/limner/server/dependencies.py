@@ -110,7 +110,12 @@ QueuedRunDep = Annotated[Run, Depends(find_queued_run)]
 
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
     """Return the image with an id or SHA-256; raises HTTPError (404) if the caller sees none."""
-    with http_status(HTTPStatus.NOT_FOUND, "GET /v1/pictures lists your images"):
+    return image_named(picture, studio, view, "GET /v1/pictures lists your images")
+
+
+def image_named(picture: str, studio: Studio, view: Viewer, remedy: str) -> GeneratedImage:
+    """Return the image with an id or SHA-256; raises HTTPError (404) with this remedy if the viewer sees none."""
+    with http_status(HTTPStatus.NOT_FOUND, remedy):
         return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
 
 

@@ -12,7 +12,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Select, delete, select, update
 from sqlalchemy.orm import Session
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind
 from limner.core.runs import Status
+from limner.store.batches import batches
 from limner.store.blobs import REFERENCE, Blobs
 from limner.store.feedback import update_mean
 from limner.store.locks import is_locked
@@ -43,10 +44,6 @@ from limner.store.tables import (
     VerdictRow,
     WebhookRow,
 )
-
-T = TypeVar("T")
-IDS_PER_STATEMENT = 500
-"""Databases accept only so many."""
 
 
 class InUse(LimnerError):
@@ -212,7 +209,7 @@ def _with_whole_runs(session: Session, selection: EraseSelection) -> EraseSelect
     if not selection.images:
         return selection
     chosen: dict[str, set[int]] = {}
-    for ids in _batches(selection.images):
+    for ids in batches(selection.images):
         for id, run in session.execute(select(ImageIndexRow.id, ImageIndexRow.run).where(ImageIndexRow.id.in_(ids))):
             chosen.setdefault(run, set()).add(id)
     if missing := set(selection.images).difference(*chosen.values()):
@@ -236,13 +233,13 @@ def _existing(session: Session, selection: EraseSelection, erasure: str) -> Eras
     """
     images = {
         id
-        for ids in _batches(selection.images)
+        for ids in batches(selection.images)
         for id in session.scalars(
             select(ImageIndexRow.id).where(ImageIndexRow.id.in_(ids), ImageIndexRow.erasure == erasure)
         )
     }
     runs = {
-        run for ids in _batches(selection.runs) for run in session.scalars(select(RunRow.id).where(RunRow.id.in_(ids)))
+        run for ids in batches(selection.runs) for run in session.scalars(select(RunRow.id).where(RunRow.id.in_(ids)))
     }
     return replace(
         selection,
@@ -258,7 +255,7 @@ def _images_of(run: str) -> Select[int]:
 def _artifacts_of_images(session: Session, images: Iterable[int]) -> dict[str, list[ArtifactRow]]:
     """The artifacts of images, and those of copies of them in other formats, by run."""
     found: dict[str, list[ArtifactRow]] = {}
-    for ids in _batches(list(images)):
+    for ids in batches(list(images)):
         for row in session.scalars(select(ArtifactRow).where(ArtifactRow.id.in_(ids))):
             found.setdefault(row.run, []).append(row)
     for run, rows in found.items():
@@ -273,7 +270,7 @@ def _hashes_only_of(session: Session, images: dict[str, list[ArtifactRow]], runs
     rows = [row for each in images.values() for row in each]
     ids = {row.id for row in rows}
     others: set[str] = set()
-    for hashes in _batches([row.sha256 for row in rows]):
+    for hashes in batches([row.sha256 for row in rows]):
         same = select(ArtifactRow.id, ArtifactRow.run, ArtifactRow.sha256).where(ArtifactRow.sha256.in_(hashes))
         others |= {sha256 for id, run, sha256 in session.execute(same) if id not in ids and run not in runs}
     return {row.sha256 for row in rows} - others
@@ -284,7 +281,7 @@ def _refuse_others(session: Session, selection: EraseSelection, plan: ErasePlan)
     if selection.scope is None:
         return
     runs = [*plan.runs, *plan.derived, *plan.images]
-    owners = [owner for ids in _batches(runs) for owner in session.scalars(_owners(ids))]
+    owners = [owner for ids in batches(runs) for owner in session.scalars(_owners(ids))]
     others = ["a run of another account" for owner in owners if owner != selection.scope]
     if others:
         raise InUse(f"{_title(selection)} is used by others ({len(others)})", "ask an admin to erase it", others)
@@ -313,13 +310,13 @@ def delete_rows(
     references = RunReferences(session, contents)
     mentions = set(plan.mentions).union(*(references.used.get(run, set()) | references.made[run] for run in runs))
     mentions |= {mention for reference, _ in plan.uploads for mention in mentions_in(reference)}
-    owners = {owner for ids in _batches([*runs, *plan.images]) for owner in session.scalars(_owners(ids))}
+    owners = {owner for ids in batches([*runs, *plan.images]) for owner in session.scalars(_owners(ids))}
     owners |= {owner for _, owner in plan.uploads}
     session.execute(delete(IdempotencyRow).where(IdempotencyRow.account.in_(owners)))  # may contain erased data
     images, paths = _delete_images(session, plan.images)
     mentions |= images
     left = _outside(session, store.home, runs, paths)
-    for ids in _batches(runs):
+    for ids in batches(runs):
         session.execute(delete(RunRow).where(RunRow.id.in_(ids)))
     for reference, owner in plan.uploads:
         session.execute(delete(GrantRow).where(GrantRow.reference == reference, GrantRow.owner == owner))
@@ -451,7 +448,7 @@ def finish_erasures(store: Store, blobs: Blobs) -> None:
 
 def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
     """Raise RunInProgress if one of the runs is being executed."""
-    for ids in _batches(runs):
+    for ids in batches(runs):
         query = select(RunRow).where(RunRow.id.in_(ids), RunRow.status == Status.RUNNING).with_for_update()
         for row in session.scalars(query):
             folder = runs_folder(store.home) / row.id
@@ -462,7 +459,7 @@ def _refuse_running(store: Store, session: Session, runs: list[str]) -> None:
 def _outside(session: Session, home: Path, runs: list[str], paths: list[str]) -> list[str]:
     """The existing results of runs, and those at these paths, that are outside of the home."""
     found = [*paths]
-    for ids in _batches(runs):
+    for ids in batches(runs):
         found += session.scalars(select(ArtifactRow.path).where(ArtifactRow.run.in_(ids)).order_by(ArtifactRow.id))
     return [path for path in found if not Path(path).is_relative_to(home) and Path(path).exists()]
 
@@ -470,7 +467,7 @@ def _outside(session: Session, home: Path, runs: list[str], paths: list[str]) ->
 def _describe(session: Session, runs: list[str]) -> list[str]:
     """A line for each run: its id and kind."""
     kinds: dict[str, str] = {}
-    for ids in _batches(runs):
+    for ids in batches(runs):
         kinds |= {run: kind for run, kind in session.execute(select(RunRow.id, RunRow.kind).where(RunRow.id.in_(ids)))}
     return [f"run {run} ({kinds[run]})" for run in runs]
 
@@ -484,7 +481,3 @@ def _title(selection: EraseSelection) -> str:
 
 def _owners(runs: Sequence[str]) -> Select[str]:
     return select(RunRow.owner).where(RunRow.id.in_(runs))
-
-
-def _batches(ids: Sequence[T]) -> Iterable[Sequence[T]]:
-    return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))

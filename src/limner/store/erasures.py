@@ -21,6 +21,8 @@ from limner.store.erase import EraseSelection, InUse, NotRecorded, RunInProgress
 from limner.store.runs import Store
 from limner.store.tables import ArtifactRow, ErasureRow, GrantRow, ImageIndexRow, RunRow
 
+SELECTED = ("runs", "images", "references")
+"""The fields of a selection that are stored with an erasure, beside its scope."""
 AGAIN = timedelta(minutes=1)
 """When an erasure is tried again that a running job prevented."""
 
@@ -29,7 +31,7 @@ AGAIN = timedelta(minutes=1)
 class Erasure:
     """An erasure that can be undone. account: who asked for it. name: of the adapter that is deleted; empty for images.
 
-    images, bytes: how many go. due: when it is carried out.
+    images, bytes: how many go. due: when it is carried out. runs: that it names, without what was made with them.
     """
 
     id: str
@@ -39,6 +41,7 @@ class Erasure:
     bytes: int
     created: datetime
     due: datetime
+    runs: tuple[str, ...]
 
     @property
     def seconds(self) -> int:
@@ -168,15 +171,14 @@ def _waiting() -> tuple[Any, ...]:
 
 
 def _erasure(row: ErasureRow) -> Erasure:
-    return Erasure(row.id, row.account, row.name, row.images, row.bytes, row.created, row.due)
+    runs = _selection(row.selection).runs
+    return Erasure(row.id, row.account, row.name, row.images, row.bytes, row.created, row.due, runs)
 
 
 def _stored(selection: EraseSelection) -> dict[str, Any]:
-    names = ("runs", "images", "references")
-    return {name: list(getattr(selection, name)) for name in names} | {"scope": selection.scope}
+    return {name: list(getattr(selection, name)) for name in SELECTED} | {"scope": selection.scope}
 
 
 def _selection(stored: dict[str, Any]) -> EraseSelection:
-    names = ("runs", "images", "references")
-    given: dict[str, Any] = {name: tuple(stored[name]) for name in names}
+    given: dict[str, Any] = {name: tuple(stored[name]) for name in SELECTED}
     return EraseSelection(**given, scope=stored["scope"])

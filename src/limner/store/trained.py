@@ -17,12 +17,10 @@ from limner.core.adapter_names import adapter_name
 from limner.core.events import ArtifactKind
 from limner.core.requests import parse_request
 from limner.core.runs import Status
+from limner.store.batches import batches
 from limner.store.blobs import REFERENCE
 from limner.store.tables import ArtifactRow, ImageAdapterRow, RunRow
 from limner.store.texts import adapter_key, fold_case
-
-IDS_PER_STATEMENT = 500
-"""Databases accept only so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +86,7 @@ def _keys_of_runs(session: Session, runs: Sequence[str]) -> dict[str, set[str]]:
     """The keys of the adapters that trainings made, by run."""
     found: dict[str, set[str]] = defaultdict(set)
     made = ArtifactRow.kind == ArtifactKind.ADAPTER
-    for start in range(0, len(runs), IDS_PER_STATEMENT):
-        ids = runs[start : start + IDS_PER_STATEMENT]
+    for ids in batches(runs):
         query = select(ArtifactRow.run, ArtifactRow.reference, ArtifactRow.path).where(ArtifactRow.run.in_(ids), made)
         for run, reference, path in session.execute(query):
             found[run] |= {adapter_key(name) for name in (reference, path) if name}

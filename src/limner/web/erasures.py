@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from limner.core.errors import LimnerError
 from limner.studio.maintenance import Erasure, Erasures
+from limner.web.background import repeat
 
 IMAGES = timedelta(seconds=10)
 """How long an erasure of images can be undone."""
 ADAPTERS = timedelta(days=7)
 """How long a deleted adapter can be put back."""
-POLL = 1.0
-"""Seconds between two searches for an erasure that is due."""
 log = logging.getLogger("limner.web")
 
 
@@ -65,30 +61,12 @@ class ErasureWorker:
             self.carry_out(each.id, each.account)
 
 
+def worker_of(request: Request) -> ErasureWorker:
+    """The worker of the application that answers a request."""
+    return request.app.state.erasures
+
+
 def carry_out_erasures(app: FastAPI) -> None:
     """Carry out the erasures of an application while it runs. A server that starts again goes on with them."""
-    inner = app.router.lifespan_context
-
-    @asynccontextmanager
-    async def lifespan(given: Any) -> AsyncIterator[Any]:
-        stopping, worker = threading.Event(), app.state.erasures
-        thread = threading.Thread(target=_work, args=(worker, stopping), daemon=True, name="erasures")
-        async with inner(given) as state:
-            thread.start()
-            try:
-                yield state
-            finally:
-                stopping.set()
-                worker.finish()
-
-    app.router.lifespan_context = lifespan
-
-
-def _work(worker: ErasureWorker, stopping: threading.Event) -> None:
-    while True:
-        try:
-            worker.work()
-        except Exception:
-            log.warning("could not carry out an erasure", exc_info=True)
-        if stopping.wait(POLL):
-            return
+    worker: ErasureWorker = app.state.erasures
+    repeat(app, "carry out an erasure", worker.work, worker.finish)

@@ -46,11 +46,10 @@ from limner.web.create_flow import (
 )
 from limner.web.create_form import ADAPTER, FILES, KIND, CreateForm, Submitted, create_form, read_submitted, take_shape
 from limner.web.forms import read_form, request_texts
-from limner.web.own_adapters import subjects_of_label
+from limner.web.own_adapters import RunTexts, subjects_of_label
 from limner.web.rendering import go, page, part, wants_part
 from limner.web.subjects import base_for, chosen, misfit, read_subjects, subjects_of, submit_influence
 from limner.web.uploads import FILE, texts_of
-from limner.web.wording import on_page
 
 COMPARED = 100
 """Runs that are searched for seeds that variations have used."""
@@ -73,7 +72,7 @@ def _failure_of(state: ServerState, caller: Caller, run_id: str) -> str:
         run = find_run(run_id, state, caller) if run_id else None
     except HTTPError:
         return ""
-    return "" if run is None or run.status is not Status.FAILED else on_page(error_of(run) or "")
+    return "" if run is None or run.status is not Status.FAILED else RunTexts(state.studio).of(run, error_of(run) or "")
 
 
 @router.post("")

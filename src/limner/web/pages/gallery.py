@@ -18,15 +18,15 @@ from limner.core.errors import LimnerError, invalid
 from limner.core.feedback import Collection, CollectionRequest, GeneratedImage, ImageQuery
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
-from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep
+from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep, image_named
 from limner.server.history import CollectionDep, reference_of, show_image
-from limner.server.problems import HTTPError, http_status
+from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.server.verify import verify_file
 from limner.studio.images import Viewer
 from limner.studio.maintenance import EraseSelection
 from limner.studio.studio import Studio
-from limner.web.erasures import IMAGES, ErasureWorker, erased_text
+from limner.web.erasures import IMAGES, erased_text, worker_of
 from limner.web.gallery import (
     GalleryQuery,
     Marks,
@@ -68,15 +68,10 @@ Form = dict[str, list[str]]
 
 def find_image(picture: ImageId, studio: StudioDep, view: ViewDep) -> GeneratedImage:
     """Return the image that an address names; raises HTTPError (404) if the caller sees none."""
-    with http_status(HTTPStatus.NOT_FOUND, "it may have been erased; open the gallery again"):
-        return studio.images.get(view, picture if len(picture) == 64 else min(int(picture), 2**31 - 1))
+    return image_named(picture, studio, view, "it may have been erased; open the gallery again")
 
 
 ImageDep = Annotated[GeneratedImage, Depends(find_image)]
-
-
-def _worker(request: Request) -> ErasureWorker:
-    return request.app.state.erasures
 
 
 @router.get("")
@@ -106,7 +101,7 @@ def show_gallery(
         collection=collection,
         may_erase=caller.role.covers(Role.MAKER),
         erasing=[(each, erased_text(each)) for each in recorded.list(caller.account, adapters=False)],
-        problem=_worker(request).problem(caller.account),
+        problem=worker_of(request).problem(caller.account),
     )
 
 

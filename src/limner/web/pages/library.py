@@ -27,7 +27,7 @@ from limner.studio.maintenance import EraseSelection, Erasure, ErasureResult, In
 from limner.studio.studio import Studio
 from limner.studio.training import TRAINING
 from limner.web.downloads import Busy, Downloads
-from limner.web.erasures import ADAPTERS, ErasureWorker, erased_text
+from limner.web.erasures import ADAPTERS, erased_text, worker_of
 from limner.web.jobs import use_path
 from limner.web.rendering import go, moment, page, part, wants_part
 from limner.web.titles import kind_text, title_of
@@ -40,8 +40,6 @@ LICENCES = {
     "openrail++": "This licence leaves the images to you, also to sell, and forbids harmful uses.",
 }
 """What licences of models say of images, in one sentence."""
-SEARCHED = 100
-"""Newest results among which one that was put back is searched."""
 LISTED = 20
 """Most jobs that the page before a deletion lists."""
 router = APIRouter(prefix="/library")
@@ -136,7 +134,7 @@ def show_library(
         deleted=next((erased_text(each) for each in waiting if each.id == deleted), ""),
         deleted_id=deleted,
         days=ADAPTERS.days,
-        problem=_worker(request).problem(caller.account),
+        problem=worker_of(request).problem(caller.account),
         removed=_removed(state, caller, removed),
         back=_put_back(state, caller, back),
         off=[(each.run.id, each.name, moment(each.created)) for each in off],
@@ -229,26 +227,25 @@ def restore(request: Request, studio: StudioDep, result: ResultDep) -> Response:
 @router.post("/deleted/{erasure}/restore")
 def put_back(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
     """Put a deleted adapter back, with all that was made with it."""
-    known = _newest(studio, caller)
+    deleted = _deleted(studio, caller, erasure)
     if not studio.maintenance.erasures.undo(caller.scope, erasure):
         raise _gone()
-    found = next((run for run in _newest(studio, caller) if run not in known), "")
-    return go(request, f"/library?back={found}" if found else "/library")
+    return go(request, f"/library?back={deleted.runs[0]}")
 
 
 @router.post("/deleted/{erasure}/erase")
 def erase_now(request: Request, studio: StudioDep, caller: CallerDep, erasure: ErasureId) -> Response:
     """Delete for good what would be deleted later."""
-    deleted = {each.id: each for each in studio.maintenance.erasures.list(caller.scope, adapters=True)}
-    if erasure not in deleted:
-        raise _gone()
-    _worker(request).carry_out(erasure, deleted[erasure].account)
+    worker_of(request).carry_out(erasure, _deleted(studio, caller, erasure).account)
     return go(request, "/library")
 
 
-def _newest(studio: Studio, caller: Caller) -> list[str]:
-    """The runs of the newest results that are not deleted."""
-    return [each.run.id for each in studio.library.list(SEARCHED, caller.scope, removed=None)]
+def _deleted(studio: Studio, caller: Caller, erasure: str) -> Erasure:
+    found = studio.maintenance.erasures.list(caller.scope, adapters=True)
+    deleted = next((each for each in found if each.id == erasure), None)
+    if deleted is None:
+        raise _gone()
+    return deleted
 
 
 def _gone() -> HTTPError:
@@ -330,10 +327,6 @@ def dismiss_download(request: Request, caller: AdminDep) -> Response:
     """Remove the message about a download that ended."""
     _downloads(request).dismiss()
     return go(request, "/library/models")
-
-
-def _worker(request: Request) -> ErasureWorker:
-    return request.app.state.erasures
 
 
 def _downloads(request: Request) -> Downloads:
