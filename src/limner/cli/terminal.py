@@ -359,7 +359,7 @@ def print_hits(hits: Sequence[Hit]) -> None:
         console.print(f"[bold]{escape_text(hit.text)}[/]")
         if hit.negative:
             console.print(f"  without: {escape_text(hit.negative)}")
-        first = hit.records[0]
+        first = hit.records[hit.place]
         settings = {
             "model": first.model,
             "sampler": first.sampler,
@@ -370,9 +370,11 @@ def print_hits(hits: Sequence[Hit]) -> None:
         shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in (None, ""))
         because = f"words: {', '.join(hit.words)}" if hit.words else ""
         meaning = "" if hit.meaning is None else f"meaning: {hit.meaning:.0%}"
+        look = "" if hit.look is None else f"looks {hit.look:.0%} alike"
+        colour = "" if hit.colour is None else f"has the colour: {hit.colour:.0%}"
         images = f"{hit.images:,} images" if hit.images > 1 else first.image
         origin = f"from {hit.library}" + (f" ({hit.licence})" if hit.licence else "")
-        line = " · ".join(filter(None, (because, meaning, shown, images, origin)))
+        line = " · ".join(filter(None, (because, meaning, look, colour, shown, images, origin)))
         console.print(f"  [dim]{escape_text(line)}[/]")
 
 

@@ -55,6 +55,22 @@ def _ordered(value: tuple[float, float] | None) -> tuple[float, float] | None:
     return value
 
 
+def colour_of(text: str) -> str:
+    """A colour as # and six hexadecimal digits. text: such as "#aabbcc", "abc" or "tomato", a name of CSS.
+
+    Raises ValueError for what is none.
+    """
+    from PIL.ImageColor import colormap, getrgb
+
+    wanted = "".join(text.casefold().split())
+    digits = wanted.removeprefix("#")
+    if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", digits):
+        return "#" + (digits if len(digits) == 6 else "".join(2 * each for each in digits))
+    if wanted in colormap:
+        return "#{:02x}{:02x}{:02x}".format(*getrgb(wanted))
+    raise ValueError(f"{text[:40]!r} is no colour; write one such as #d04020 or tomato")
+
+
 Range = Annotated[tuple[float, float] | None, BeforeValidator(_range), AfterValidator(_ordered)]
 Size = Annotated[Shape | tuple[int, int] | None, BeforeValidator(_size)]
 
@@ -87,6 +103,9 @@ class Filters(Frozen):
 class Hit:
     """A prompt that was found. records: its first images. images: how many it has. words: words of the search that it
     has. meaning: cosine to the search; None where it was found by words only. source, licence: of its library.
+
+    look: cosine of an image of it to the image that was given. colour: how much of an image has the colour that was
+    given. Both are None where the prompt was not found so. place: of the image, among its records, that fits best.
     """
 
     library: str
@@ -99,6 +118,9 @@ class Hit:
     meaning: float | None
     source: str
     licence: str
+    look: float | None = None
+    colour: float | None = None
+    place: int = 0
 
     def facts(self) -> dict[str, Any]:
         """As a mapping for JSON."""

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from limner.core.discover import LONGEST, Filters, Hit
+from limner.core.discover import LONGEST, Filters, Hit, colour_of
 from limner.core.prompt_records import LONGEST_PROMPT, LibraryFacts, PromptRecord
 from limner.core.requests import Frozen
 from limner.core.value_errors import describe_value_error
@@ -52,6 +52,14 @@ class PromptQuery(Frozen):
     until: str = Field(default="", max_length=10, description="Not after this day.")
     stars: int = Field(default=0, ge=0, le=5, description="At least so many stars.")
     unsafe: bool = Field(default=False, description="Also prompts that the moderation policy marks as unsafe.")
+    like: str = Field(
+        default="",
+        max_length=200,
+        description="Image that theirs should look like: sha256:HASH of an uploaded one, or LIBRARY/NUMBER of a prompt.",
+    )
+    colour: str = Field(
+        default="", max_length=40, description="Colour that their images should have, such as #d04020 or tomato."
+    )
     limit: int = Field(default=24, ge=1, le=MOST_HITS, description="Number of prompts.")
     offset: int = Field(default=0, ge=0, le=FARTHEST, description="Number of prompts to leave out before them.")
 
@@ -65,10 +73,16 @@ class PromptQuery(Frozen):
                 raise ValueError(describe_value_error(error.errors()[0])) from error
         return value.strip()
 
+    @field_validator("colour")
+    @classmethod
+    def _check_colour(cls, value: str) -> str:
+        return colour_of(value) if value.strip() else ""
+
     @property
     def filters(self) -> Filters:
         """What hits must have."""
-        given = self.model_dump(exclude={"q", "limit", "offset", "library"}, exclude_defaults=True)
+        others = {"q", "like", "colour", "limit", "offset", "library"}
+        given = self.model_dump(exclude=others, exclude_defaults=True)
         return Filters.model_validate(given | {"libraries": self.library})
 
 
@@ -101,6 +115,9 @@ class FoundImage(BaseModel):
 class FoundPrompt(BaseModel):
     """A prompt with why it was found. words: of the search that it has. meaning: cosine to the search; null where it
     was found by its words only. images: the first ones, of image_count. licence: of its library; empty if unknown.
+
+    look: cosine of an image of it to the given one. colour: how much of an image has the given colour. Null where the
+    prompt was not found so.
     """
 
     library: str
@@ -109,6 +126,8 @@ class FoundPrompt(BaseModel):
     negative: str
     words: tuple[str, ...]
     meaning: float | None
+    look: float | None
+    colour: float | None
     images: list[FoundImage]
     image_count: int
     unsafe: bool
@@ -130,6 +149,8 @@ class FoundPrompt(BaseModel):
             negative=hit.negative,
             words=hit.words,
             meaning=hit.meaning,
+            look=hit.look,
+            colour=hit.colour,
             images=images,
             image_count=hit.images,
             unsafe=any(each.unsafe for each in hit.records),
@@ -210,8 +231,9 @@ class RewriteReply(BaseModel):
 
 @router.get("")
 def find_prompts(studio: StudioDep, caller: CallerDep, query: Annotated[PromptQuery, Query()]) -> FoundPrompts:
-    """Find prompts by words and meaning, in libraries and in your own images."""
-    found = studio.discover.page(caller, query.q, query.filters, query.limit, query.offset)
+    """Find prompts by words, meaning, looks and colour, in libraries and in your own images."""
+    like = studio.discover.appearance(caller, query.like.strip(), query.colour)
+    found = studio.discover.page(caller, query.q, query.filters, query.limit, query.offset, like=like)
     view = Viewer(caller.account, caller.scope, stored=True)
     urls = own_urls(studio, view, list(found.hits))
     return FoundPrompts(hits=[FoundPrompt.of(hit, urls) for hit in found.hits], following=found.following)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, case, exists, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from limner.core.errors import LimnerError
@@ -127,11 +128,42 @@ class ImageIndex:
             query = select(ImageIndexRow.id).where(ImageIndexRow.id > image).order_by(ImageIndexRow.id).limit(limit)
             return _images(session, Viewer(), [*session.scalars(query)])
 
+    def tally(self, last: int) -> tuple[int, int]:
+        """How many images have ids up to one, and the mark of that one; 0 where it is gone. For the search index."""
+        with self.database.session() as session:
+            count = session.scalars(select(func.count()).where(ImageIndexRow.id <= last)).one()
+            row = session.execute(_files().where(ImageIndexRow.id == last)).one_or_none()
+            return count, 0 if row is None else mark_of(row.run, row.sha256)
+
+    def marks(self, last: int) -> dict[int, int]:
+        """The marks of the images with ids up to one, by their ids."""
+        with self.database.session() as session:
+            rows: Any = session.connection().execute(_files().where(ImageIndexRow.id <= last))
+            return {id: mark_of(run, sha256) for id, run, sha256 in rows}
+
+    def stars(self) -> dict[int, int]:
+        """The whole stars of all rated images, by their ids."""
+        with self.database.session() as session:
+            rows = session.execute(select(ImageIndexRow.id, ImageIndexRow.mean).where(ImageIndexRow.ratings > 0))
+            return {id: round(mean) for id, mean in rows.tuples()}
+
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:
             query = select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
             return [*session.scalars(query)]
+
+
+def _files() -> Any:
+    """Ids, runs and hashes of the files of images."""
+    return select(ImageIndexRow.id, ImageIndexRow.run, ArtifactRow.sha256).join(
+        ArtifactRow, ArtifactRow.id == ImageIndexRow.id
+    )
+
+
+def mark_of(run: str, sha256: str) -> int:
+    """A number for an image of a run; another image that later gets the same id has another one."""
+    return int.from_bytes(hashlib.sha256(f"{run} {sha256}".encode()).digest()[:8], "big")
 
 
 def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:

@@ -106,6 +106,12 @@ class PromptLibrary:
                 for number, text, unsafe in rows
             ]
 
+    def with_images(self, after: int, last: int, limit: int) -> list[int]:
+        """The numbers of its prompts that name an image, after one number and up to another, in their order."""
+        with self.connected() as database:
+            query = "select distinct prompt from images where prompt > ? and prompt <= ? and image != '' "
+            return [row[0] for row in database.execute(f"{query}order by prompt limit ?", (after, last, limit))]
+
     def records(self, prompt: int) -> tuple[list[PromptRecord], int]:
         """The first images of a prompt, and how many there are; nothing for a number that it does not have."""
         with self.connected() as database:

@@ -1,35 +1,50 @@
-"""Discovery of prompts: libraries, the search index over them and over the user's own images, and searches."""
+"""Discovery of prompts: libraries, the search index over them and over the user's own images, and searches.
+
+How images look is indexed after their prompts, some images at a time, because it takes longer.
+"""
 
 from __future__ import annotations
 
 import builtins
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from limner.core.accounts import Caller
-from limner.core.discover import LONGEST, Filters, Hit
+from limner.core.discover import LONGEST, Filters, Hit, colour_of
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Stage
 from limner.core.feedback import GeneratedImage, ImageQuery
+from limner.core.files import read_file
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.data.prompts.grammar import MadePrompt, made_prompts
 from limner.data.prompts.records import COLUMNS
-from limner.models.text_vectors import DIMENSIONS, ENCODER, text_vectors
+from limner.imaging.decode import read_image
+from limner.imaging.palettes import lab_of, palette
 from limner.moderation.enforcement import Enforcer
 from limner.store.files import translate_disk_errors
-from limner.store.images import ImageIndex, Viewer
+from limner.store.images import ImageIndex, Viewer, mark_of
 from limner.store.locks import Locked, library_lock, waiting_lock
 from limner.store.prompt_imports import fill
 from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checked_name
 from limner.store.runs import Store
-from limner.store.search.index import Damaged, Found, SearchIndex
+from limner.store.search.index import ANY, Appearance, Damaged, Found, KnownLooks, SearchIndex
+from limner.store.search.looks import IndexedLook
 from limner.store.search.table import ImageSettings, IndexedPrompt
-from limner.studio.library_images import local_image, make_thumbnail
+from limner.studio.files import REFERENCE, StudioFiles
+from limner.studio.images import decoding
+from limner.studio.library_images import file_mark, local_image, make_thumbnail
 from limner.studio.prompt_imports import Import, PromptImport
+from limner.studio.search_encoders import SEEN_SIDE, SearchEncoders, seen
 
 STARTER = "starter"
 """The model, and the kind of prompts that are made for it."""
@@ -49,6 +64,14 @@ UNTOLD = frozenset(
 """Words that say nothing of why a prompt fits."""
 BATCH = 5000
 """Prompts that are indexed at once."""
+LOOKED_AT = 12  # fewer than LOOKS_AT_ONCE
+"""Images of a prompt of a library that are compared with others."""
+LOOKS_AT_ONCE = 16
+"""Images whose looks are indexed at once."""
+LOOK_SECONDS = 0.25
+"""How long a search by an image or a colour looks at new images first."""
+LEAST_LOOK = 0.3
+"""Cosine from which on the looks of own images count as similar."""
 UPKEEP_SECONDS = 60
 """How long an import waits while another program indexes; after that, the next search or import indexes it."""
 
@@ -61,6 +84,16 @@ class Hits:
     following: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image that is compared with others. mark: of the file. path: where it is."""
+
+    prompt: int
+    place: int
+    mark: int
+    path: Path
+
+
 def _unheard(event: Event) -> None:
     return None
 
@@ -68,19 +101,76 @@ def _unheard(event: Event) -> None:
 class StudioDiscover:
     """Libraries of prompts, and searches in them."""
 
-    def __init__(self, store: Store, images: ImageIndex, gate: Enforcer) -> None:
-        self._store, self._images, self._gate = store, images, gate
+    def __init__(self, store: Store, images: ImageIndex, files: StudioFiles, gate: Enforcer) -> None:
+        self._store, self._images, self._files, self._gate = store, images, files, gate
         self.libraries = PromptLibraries(store.home / "libraries")
+        self._encoders = SearchEncoders(store.home)
         self._folder = store.home / "index"
         self._upkeep = store.home / "index-upkeep"
-        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+        self._opened: SearchIndex | None = None
+        self._kept: KnownLooks | None = None
 
-    def search(self, caller: Caller, text: str, filters: Filters, limit: int = 24) -> builtins.list[Hit]:
+    @property
+    def _index(self) -> SearchIndex:
+        """The index with the encoders that are chosen now, perhaps by another program."""
+        choice = self._encoders.choice
+        names = choice.meaning, choice.meaning_dimensions, choice.looks, choice.looks_dimensions
+        found = self._opened
+        if found is None or (found.encoder, found.dimensions, found.looks, found.look_dimensions) != names:
+            found = self._opened = SearchIndex(self._folder, *names)
+        return found
+
+    def search(
+        self, caller: Caller, text: str, filters: Filters, limit: int = 24, like: Appearance = ANY
+    ) -> builtins.list[Hit]:
         """The prompts that fit a text best, of libraries and of the caller's own images; any for a blank text.
 
-        Raises LimnerError for a text that is too long, and for an unknown library.
+        like: what their images look like, by `appearance`. Raises LimnerError for a text that is too long, and for an
+        unknown library.
         """
-        return [*self.page(caller, text, filters, limit).hits]
+        return [*self.page(caller, text, filters, limit, like=like).hits]
+
+    def appearance(self, caller: Caller, like: str | Path = "", colour: str = "") -> Appearance:
+        """What images should look like. like: a file; or the reference of an image that the caller may use; or the
+        library and number of a prompt, and perhaps the place of its image, such as "history/12" or "mine/7/2".
+
+        colour: as in `colour_of`. Raises LimnerError for an image that cannot be read or is not found.
+        """
+        lab = None
+        if colour.strip():
+            digits = colour_of(colour)
+            lab = tuple(lab_of([[int(digits[at : at + 2], 16) for at in (1, 3, 5)]])[0].tolist())
+        if isinstance(like, Path):
+            return Appearance(self._vector(like), lab)
+        if not like:
+            return Appearance(None, lab)
+        if REFERENCE.fullmatch(like) and like.startswith("sha256:"):
+            if not self._files.may_use(caller, like) or like.partition(":")[2] not in self._files:
+                raise LimnerError(f"there is no image {like[:19]}", "upload it again")
+            return Appearance(self._vector(self._files.local_path(like)), lab)
+        library, prompt, place = _named_hit(like)
+        vector = self._look_of(caller, library, prompt, place)
+        return Appearance(vector, lab, (library, prompt))
+
+    def _look_of(self, caller: Caller, library: str, prompt: int, place: int) -> NDArray[np.float32]:
+        """The vector of an image of a prompt that the caller sees."""
+        hit = self.get(caller, library, prompt)
+        self.refresh()
+        if (found := self._index.look(library, prompt, place)) is not None:
+            return found
+        if library == HISTORY:
+            images = self._images.some(Viewer(caller.account, caller.scope), [prompt])
+            files = [file for image in images if (file := self._own_file(image)) is not None]
+        else:
+            files = [*_library_files(hit.source, prompt, hit.records)]
+        if not files:
+            raise LimnerError(f"prompt {prompt} of {library!r} has no image here", "use another one")
+        return self._vector(next((file for file in files if file.place == place), files[0]).path)
+
+    def _vector(self, path: Path) -> NDArray[np.float32]:
+        with decoding:
+            image = seen(read_image(read_file(path), path, least=(SEEN_SIDE, SEEN_SIDE)).image)
+        return self._encoders.images([image])[0]
 
     def page(
         self,
@@ -90,6 +180,7 @@ class StudioDiscover:
         limit: int = 24,
         offset: int = 0,
         view: Viewer | None = None,
+        like: Appearance = ANY,
     ) -> Hits:
         """Some of the prompts that `search` finds. offset: how many are left out before them. view: which of the
         caller's own images are visible; by default all.
@@ -100,10 +191,13 @@ class StudioDiscover:
             if name != HISTORY:
                 self._visible(caller, name)
         self.refresh()
-        vector = text_vectors([text])[0] if text.strip() else None
+        if like:
+            self.look(LOOK_SECONDS)
+        vector = self._encoders.texts([text])[0] if text.strip() else None
         private = "" if caller.scope is None else HISTORY  # images of the command line belong to no account
         most = max(FOUND, offset + limit + 1)
-        found = self._index.search(text, vector, filters, caller.account, most, private)
+        stars = (HISTORY, self._images.stars()) if filters.stars else None
+        found = self._index.search(text, vector, filters, caller.account, most, private, like=like, stars=stars)
         terms, hits, place = self._terms(text), list[Hit](), offset
         while place < len(found) and len(hits) < limit:
             if (hit := self._hit(caller, found[place], terms, view)) is not None:
@@ -137,17 +231,24 @@ class StudioDiscover:
         return make_thumbnail(hit.source, hit.records[number].image, self.libraries.get(library).folder, side)
 
     def resolved(self, viewer: Viewer, query: ImageQuery) -> ImageQuery:
-        """A query of images whose `meaning` is replaced by the closest images, in their order."""
-        if query.meaning is None or not query.meaning.strip():
+        """A query of images whose `meaning`, `like` and `colour` are replaced by the closest images, in their order.
+
+        Raises LimnerError for an image that cannot be read or is not found.
+        """
+        text = (query.meaning or "").strip()
+        like = self.appearance(Caller(account=viewer.account, scope=viewer.owner), query.like or "", query.colour or "")
+        if not text and not like:
             return query
-        filters, vector = Filters(libraries=(HISTORY,)), text_vectors([query.meaning])[0]
+        filters, vector = Filters(libraries=(HISTORY,)), self._encoders.texts([text])[0] if text else None
         self.refresh()
-        found = self._index.search(query.meaning, vector, filters, viewer.owner, CLOSEST, repeated=True)
-        close = [each.prompt for each in found if each.words is not None or (each.meaning or 0) >= FARTHEST]
+        if like:
+            self.look(LOOK_SECONDS)
+        found = self._index.search(text, vector, filters, viewer.owner, CLOSEST, repeated=True, like=like)
+        close = [each.prompt for each in found if _is_close(each, like)]
         kept = set(close if query.among is None else query.among)
         among = tuple(image for image in close if image in kept)
         order = "listed" if query.order == "newest" else query.order
-        return query.model_copy(update={"meaning": None, "among": among, "order": order})
+        return query.model_copy(update={"meaning": None, "like": None, "colour": None, "among": among, "order": order})
 
     def list(self, caller: Caller) -> list[LibraryFacts]:
         """The libraries that a caller sees."""
@@ -212,12 +313,102 @@ class StudioDiscover:
             with suppress(Damaged):  # the next search builds it again
                 self._index.remove(name)
 
-    def rebuild(self, emit: Callable[[Event], None] = _unheard) -> int:
-        """Delete the index and build it again from the libraries and the database; returns its prompts."""
+    def rebuild(
+        self,
+        emit: Callable[[Event], None] = _unheard,
+        meaning: str | None = None,
+        looks: str | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Delete the index and build it again from the libraries and the database; returns its prompts.
+
+        meaning, looks: encoders of texts and of images by name; None for the present ones. Looks of images that the
+        index knows, by the same encoder, are kept. Raises LimnerError for an encoder that is none.
+        """
+        before = self._encoders.choice.looks
         with waiting_lock(self._upkeep):
+            with suppress(Damaged):
+                self._kept = self._index.known_looks()
+            self._encoders.choose(meaning, looks)
+            if self._encoders.choice.looks != before:
+                self._kept = None
             self._empty_index()
             self._update(emit)
+        self.look(emit=emit, stop=stop)
+        self._kept = None
         return len(self._index)
+
+    def look(
+        self,
+        seconds: float = float("inf"),
+        emit: Callable[[Event], None] = _unheard,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Index how images look that were added since, for about so many seconds, unless another program writes."""
+        with suppress(Damaged, Locked):
+            if not self._unseen():
+                return
+            end, done = time.monotonic() + seconds, 0
+            emit(Stage(name="looking at images", unit="images"))
+            with waiting_lock(self._upkeep, 0), translate_disk_errors(self._folder):
+                for library, last in self._unseen():
+                    while (looked := self._index.looked.get(library, 0)) < last:
+                        files = [*islice(self._files_of(library, looked, last), LOOKS_AT_ONCE)]
+                        upto = _whole(files, last)
+                        looks = self._looks([each for each in files if each.prompt <= upto])
+                        self._index.add_looks(library, looks, upto)
+                        done += len(files)
+                        emit(Progress(done=done))
+                        if time.monotonic() > end or stop():
+                            return
+
+    def _unseen(self) -> builtins.list[tuple[str, int]]:
+        """Libraries with prompts whose images are not indexed yet, and the number of the last prompt of each."""
+        looked = self._index.looked
+        return [(name, last) for name, last in self._index.indexed.items() if looked.get(name, 0) < last]
+
+    def _files_of(self, library: str, after: int, last: int) -> Iterator[ImageFile]:
+        """The images of the prompts of a library after a number, up to another one."""
+        if library == HISTORY:
+            while images := self._images.after(after, LOOKS_AT_ONCE):
+                for image in images:
+                    if image.id <= last and (file := self._own_file(image)) is not None:
+                        yield file
+                after = images[-1].id
+            return
+        with suppress(LimnerError):  # it is removed meanwhile
+            found = self.libraries.get(library)
+            source = found.facts.source
+            while prompts := found.with_images(after, last, LOOKS_AT_ONCE):
+                for prompt in prompts:
+                    yield from _library_files(source, prompt, found.records(prompt)[0])
+                after = prompts[-1]
+
+    def _own_file(self, image: GeneratedImage) -> ImageFile | None:
+        """The file of an own image; None where this machine has none."""
+        try:
+            stored = image.sha256 in self._files
+            path = self._files.path(image.sha256) if stored else Path(image.path)
+            there = stored or path.is_file()
+        except (LimnerError, OSError):
+            return None
+        return ImageFile(image.id, 0, int(image.sha256[:16], 16), path) if there else None
+
+    def _looks(self, files: Iterable[ImageFile]) -> builtins.list[IndexedLook]:
+        """How images look; those that cannot be decoded are left out."""
+        looks: builtins.list[IndexedLook] = []
+        images: builtins.list[tuple[ImageFile, Image.Image]] = []
+        for file in files:
+            if self._kept is not None and (known := self._kept.get(file.mark)) is not None:
+                looks.append(IndexedLook(file.prompt, file.place, file.mark, *known))
+                continue
+            with suppress(LimnerError), decoding:
+                data = read_file(file.path)
+                images.append((file, seen(read_image(data, file.path, least=(SEEN_SIDE, SEEN_SIDE)).image)))
+        vectors = self._encoders.images([image for _, image in images])
+        for (file, image), vector in zip(images, vectors, strict=True):
+            looks.append(IndexedLook(file.prompt, file.place, file.mark, palette(image), vector))
+        return looks
 
     def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
         """Index what was added since, images of finished runs and libraries, unless another program does it now."""
@@ -234,9 +425,14 @@ class StudioDiscover:
                 self._empty_index()
                 self._update(emit)
 
+    def keep_up(self) -> None:
+        """Index what was added since, and for a moment how new images look. For a server's background."""
+        self.refresh()
+        self.look(LOOK_SECONDS)
+
     def _empty_index(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
+        self._opened = None
 
     def _is_behind(self, indexed: Mapping[str, int]) -> bool:
         """Whether the index lacks something, or has a library that is removed. indexed: of the index."""
@@ -244,7 +440,18 @@ class StudioDiscover:
             return True
         if any(facts.complete and not each.is_indexed(indexed.get(facts.name, 0)) for each, facts in self._known()):
             return True
-        return bool(self._images.after(indexed.get(HISTORY, 0), 1))
+        last = indexed.get(HISTORY, 0)
+        return bool(self._images.after(last, 1)) or self._images.tally(last) != self._index.tally(HISTORY)
+
+    def _forget_erased(self) -> None:
+        """Take own images out of the index that were erased, also where another image has the id of one now."""
+        last = self._index.indexed.get(HISTORY, 0)
+        if self._images.tally(last) == self._index.tally(HISTORY):
+            return
+        indexed, there = self._index.marks(HISTORY), self._images.marks(last)
+        gone = {image for image, mark in indexed.items() if there.get(image) != mark}
+        last = max(indexed.keys() - gone, default=0)
+        self._index.drop(HISTORY, gone, last, sum(image <= last for image in there))
 
     def _update(self, emit: Callable[[Event], None]) -> None:
         """Bring the index up to date. The caller holds the lock."""
@@ -252,6 +459,8 @@ class StudioDiscover:
         for name in indexed:
             if name != HISTORY and name not in self.libraries:
                 self._index.remove(name)
+        self._forget_erased()
+        indexed = self._index.indexed
         for prompts in self._own(indexed.get(HISTORY, 0)):
             self._add(prompts)
         for library, facts in self._known():
@@ -286,7 +495,7 @@ class StudioDiscover:
         return True
 
     def _add(self, prompts: builtins.list[IndexedPrompt]) -> None:
-        self._index.add(prompts, text_vectors([prompt.text for prompt in prompts]))
+        self._index.add(prompts, self._encoders.texts([prompt.text for prompt in prompts]))
 
     def _own(self, after: int) -> Iterator[builtins.list[IndexedPrompt]]:
         """The images of the database after an id, some at a time."""
@@ -346,6 +555,9 @@ class StudioDiscover:
             found.meaning,
             facts.source,
             facts.licence,
+            found.look,
+            found.colour,
+            found.place if found.place < len(records) else 0,
         )
 
 
@@ -399,4 +611,37 @@ def _own_prompt(image: GeneratedImage) -> IndexedPrompt:
         image.created.date(),
         record.stars or 0,
     )
-    return IndexedPrompt(HISTORY, image.id, record.prompt, image.owner, images=(settings,))
+    mark = mark_of(image.run, image.sha256)
+    return IndexedPrompt(HISTORY, image.id, record.prompt, image.owner, images=(settings,), mark=mark)
+
+
+def _library_files(source: str, prompt: int, records: Iterable[PromptRecord]) -> Iterator[ImageFile]:
+    """The first images of a prompt that are files in the folder of a library's source. Each has its place."""
+    for place, record in enumerate(islice(records, LOOKED_AT)):
+        if (path := local_image(source, record.image)) is not None:
+            with suppress(OSError):
+                yield ImageFile(prompt, place, file_mark(path), path)
+
+
+def _whole(files: builtins.list[ImageFile], last: int) -> int:
+    """The number of the last prompt all of whose images are among these; `last` where there are no more."""
+    if len(files) < LOOKS_AT_ONCE:
+        return last
+    return max(file.prompt for file in files if file.prompt < files[-1].prompt)
+
+
+def _is_close(found: Found, like: Appearance) -> bool:
+    """Whether an own image is close enough to what a search of the gallery says."""
+    if like.colour is not None and found.colour is None:
+        return False
+    by_look = (found.look or 0) >= LEAST_LOOK
+    return found.words is not None or (found.meaning or 0) >= FARTHEST or by_look or found.colour is not None
+
+
+def _named_hit(text: str) -> tuple[str, int, int]:
+    """Library and number of a prompt, and the place of an image, in a text such as "mine/7/2"."""
+    library, _, numbers = text.partition("/")
+    prompt, _, place = numbers.partition("/")
+    if not all(each.isascii() and each.isdigit() and len(each) < 10 for each in (prompt, place or "0")):
+        raise LimnerError(f"{text[:80]!r} is no image", "write sha256:HASH, or a library and a number as in history/12")
+    return library, int(prompt), int(place or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted, read_file
@@ -46,9 +47,7 @@ def make_thumbnail(source: str, image: str, folder: Path, side: int) -> Path:
     place = local_image(source, image)
     if place is None:
         raise LimnerError(f"the image {quoted(image)} is not in the folder of the library", "open another one")
-    facts = place.stat()
-    key = f"{os.fspath(place)} {facts.st_mtime_ns} {facts.st_size}".encode("utf-8", "surrogateescape")
-    made = folder / THUMBNAILS / f"{hashlib.sha256(key).hexdigest()}-{side}.webp"
+    made = folder / THUMBNAILS / f"{_key(place).hexdigest()}-{side}.webp"
     if not made.exists():
         make_folder(made.parent)
         with decoding:
@@ -56,3 +55,14 @@ def make_thumbnail(source: str, image: str, folder: Path, side: int) -> Path:
         with atomic_file(made) as partial:
             partial.write_bytes(data)
     return made
+
+
+def file_mark(path: Path) -> int:
+    """A number of 64 bits for an image file as it is now. Raises OSError where it is gone."""
+    return int.from_bytes(_key(path).digest()[:8], "big")
+
+
+def _key(path: Path) -> Any:
+    """A hash of the path, time and size of a file."""
+    facts = path.stat()
+    return hashlib.sha256(f"{os.fspath(path)} {facts.st_mtime_ns} {facts.st_size}".encode("utf-8", "surrogateescape"))

@@ -100,7 +100,7 @@ class Studio:
         self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue)
         self.training = StudioTraining(self.store, self.files, self.runs)
         self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
-        self.discover = StudioDiscover(self.store, self.images, self.gate)
+        self.discover = StudioDiscover(self.store, self.images, self.files, self.gate)
 
     def submit(
         self,

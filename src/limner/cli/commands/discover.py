@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from limner.cli.commands.shared import stop_on_signal
 from limner.cli.output import print_line
-from limner.core.discover import Filters
+from limner.core.discover import Filters, colour_of
 from limner.core.errors import LimnerError, invalid, unknown
 from limner.core.files import expand_home
 from limner.core.prompt_records import PromptRecord
@@ -30,18 +31,27 @@ def search(
         list[str] | None,
         Parameter(help=f"Condition NAME=VALUE; may be repeated. Names: {', '.join(FILTERS)}.", negative=()),
     ] = None,
+    like: Annotated[Path | None, Parameter(help="Image file that their images should look like.")] = None,
+    colour: Annotated[str, Parameter(help="Colour that their images should have, such as #d04020 or tomato.")] = "",
     library: Annotated[list[str] | None, Parameter(help="Only in this library; may be repeated.", negative=())] = None,
     unsafe: Annotated[bool, Parameter(help="Show also prompts that are marked as unsafe.", negative=())] = False,
     count: Annotated[int, Parameter(help="Number of prompts.")] = 12,
     json_lines: Annotated[bool, Parameter("--json", help="Print a JSON object for each prompt.", negative=())] = False,
 ) -> None:
-    from limner.cli.terminal import print_hits
+    from limner.cli.terminal import Screen, print_hits
     from limner.core.accounts import Caller
     from limner.studio.studio import Studio
 
     if not 1 <= count <= 1000:
         raise LimnerError(f"--count is {count}", "use 1 to 1000")
-    hits = Studio().discover.search(Caller(), text, _filters(filter or [], library or [], unsafe), count)
+    filters, wanted = _filters(filter or [], library or [], unsafe), _colour(colour)
+    discover = Studio().discover
+    like_it = discover.appearance(Caller(), "" if like is None else expand_home(str(like)), wanted)
+    if like_it:
+        with Screen() as screen, stop_on_signal(screen.note) as stop:
+            discover.refresh(screen.show)
+            discover.look(emit=screen.show, stop=stop)
+    hits = discover.search(Caller(), text, filters, count, like_it)
     if json_lines:
         for hit in hits:
             print_line(json.dumps(hit.facts(), ensure_ascii=False))
@@ -107,14 +117,22 @@ def remove(name: Annotated[str, Parameter(help="Name of a library, as `limner di
 
 
 @discover.command
-def rebuild() -> None:
+def rebuild(
+    *,
+    meaning: Annotated[
+        str | None, Parameter(help="Encoder of texts from now on: wordllama, or a sentence encoder or CLIP by name.")
+    ] = None,
+    looks: Annotated[
+        str | None, Parameter(help="Encoder of images from now on: starter, or a CLIP, SigLIP or DINO by name.")
+    ] = None,
+) -> None:
     """Build the search index again, from the libraries and from your own images."""
     from limner.cli.terminal import Screen
     from limner.studio.studio import Studio
 
-    with Screen() as screen:
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("rebuild")
-        indexed = Studio().discover.rebuild(screen.show)
+        indexed = Studio().discover.rebuild(screen.show, meaning, looks, stop)
     print_line(f"indexed {indexed:,} prompts")
 
 
@@ -134,6 +152,14 @@ def _filters(conditions: list[str], libraries: list[str], unsafe: bool) -> Filte
         return Filters.model_validate({**values, "libraries": libraries, "unsafe": unsafe})
     except ValidationError as error:
         raise invalid(error, lambda field: f"filter {field}") from error
+
+
+def _colour(text: str) -> str:
+    try:
+        return colour_of(text) if text.strip() else ""
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise LimnerError(f"--colour {problem}", remedy) from error
 
 
 def _pair(text: str, flag: str) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from limner.core.discover import Filters, Shape
 
-ROW = np.dtype([("library", "u2"), ("owner", "u2"), ("prompt", "u8"), ("text", "u8"), ("unsafe", "?")])
-"""A prompt. text: the first bytes of the SHA-256 of its text, equal in all libraries."""
+ROW = np.dtype([("library", "u2"), ("owner", "u2"), ("prompt", "u8"), ("text", "u8"), ("mark", "u8"), ("unsafe", "?")])
+"""A prompt. library: 0 once it was erased. text: the first bytes of the SHA-256 of its text, equal in all libraries."""
 PICTURE = np.dtype(
     [
         ("row", "u4"),
@@ -52,7 +52,10 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class IndexedPrompt:
-    """A prompt to be indexed. prompt: its number in its library. text: see ROW. owner: "" where everybody sees it."""
+    """A prompt to be indexed. prompt: its number in its library. text: see ROW. owner: "" where everybody sees it.
+
+    mark: a number that differs where the prompt is another one with the same number.
+    """
 
     library: str
     prompt: int
@@ -60,6 +63,7 @@ class IndexedPrompt:
     owner: str = ""
     unsafe: bool = False
     images: Sequence[ImageSettings] = ()
+    mark: int = 0
 
 
 @dataclass
@@ -104,12 +108,26 @@ class Columns:
             file.write(records.tobytes())
         self.records = np.concatenate([self.records, records])
 
+    def clear(self, places: NDArray[np.intp]) -> None:
+        """Write zeros over some records, in the file too."""
+        self.records[places] = np.zeros((), self.kind)
+        clear(self.path, places, self.kind.itemsize)
+
+
+def clear(path: Path, places: NDArray[np.intp], width: int) -> None:
+    """Write zeros over some records of a file. width: bytes of a record."""
+    if len(places):
+        with path.open("r+b") as file:
+            for place in places.tolist():
+                file.seek(place * width)
+                file.write(bytes(width))
+
 
 def rows_of(prompts: Sequence[IndexedPrompt], hashes: Sequence[int], numbers: Numbers) -> NDArray[np.void]:
     """Records of prompts. hashes: of their texts."""
     places = [(numbers.of("library", each.library), numbers.of("owner", each.owner)) for each in prompts]
     found = [
-        (*place, prompt.prompt, text, prompt.unsafe)
+        (*place, prompt.prompt, text, prompt.mark, prompt.unsafe)
         for place, prompt, text in zip(places, prompts, hashes, strict=True)
     ]
     return np.array(found, ROW)
@@ -133,10 +151,18 @@ def pictures_of(prompts: Sequence[IndexedPrompt], first: int, numbers: Numbers) 
 
 
 def matching(
-    filters: Filters, owner: str | None, rows: NDArray[np.void], pictures: NDArray[np.void], numbers: Numbers
+    filters: Filters,
+    owner: str | None,
+    rows: NDArray[np.void],
+    pictures: NDArray[np.void],
+    numbers: Numbers,
+    stars: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters."""
-    mask = np.ones(len(rows), np.bool_)
+    """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters.
+
+    stars: of the pictures as they are now.
+    """
+    mask = rows["library"] != 0
     if owner is not None:
         mask &= np.isin(rows["owner"], [0, numbers.of("owner", owner)] if owner else [0])
     if filters.libraries:
@@ -145,14 +171,16 @@ def matching(
     if not filters.unsafe:
         mask &= ~rows["unsafe"]
     if filters.of_images:
-        fits = _fitting(filters, pictures, numbers)
+        fits = _fitting(filters, pictures, numbers, pictures["stars"] if stars is None else stars)
         with_image = np.zeros(len(rows), np.bool_)
         with_image[pictures["row"][fits]] = True
         mask &= with_image
     return mask
 
 
-def _fitting(filters: Filters, pictures: NDArray[np.void], numbers: Numbers) -> NDArray[np.bool_]:
+def _fitting(
+    filters: Filters, pictures: NDArray[np.void], numbers: Numbers, stars: NDArray[np.uint8]
+) -> NDArray[np.bool_]:
     fits = np.ones(len(pictures), np.bool_)
     for column in ("model", "adapter", "sampler"):
         if wanted := getattr(filters, column):
@@ -164,7 +192,7 @@ def _fitting(filters: Filters, pictures: NDArray[np.void], numbers: Numbers) -> 
         if day is not None:
             fits &= (pictures["day"] > 0) & compare(pictures["day"], (day - date(1970, 1, 1)).days)
     if filters.stars:
-        fits &= pictures["stars"] >= filters.stars
+        fits &= stars >= filters.stars
     if filters.size is not None:
         fits &= _shaped(filters.size, pictures["width"].astype(np.int32), pictures["height"].astype(np.int32))
     return fits

@@ -15,6 +15,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from limner.store.search.table import clear
+
 CANDIDATES = 2000
 """Rows that the scan of the bits gives; these are compared by their 8-bit values."""
 CODES, VALUES = "codes.u64", "values.i8"
@@ -31,6 +33,7 @@ class Vectors:
         if dimensions % 64:
             raise ValueError(f"{dimensions} dimensions are not a multiple of 64")
         self.folder, self.dimensions, self.count = folder, dimensions, count
+        folder.mkdir(parents=True, exist_ok=True)
         codes = np.fromfile(folder / CODES, np.uint64, count * self._words) if count else np.empty(0, np.uint64)
         if codes.size != count * self._words or self._size(VALUES) < count * dimensions:
             raise ValueError(f"the files in {folder} are shorter than {count} vectors")
@@ -65,6 +68,17 @@ class Vectors:
         self._codes[:, self.count : after] = codes.T
         self.count = after
         self._values = self._map()
+
+    def clear(self, rows: NDArray[np.intp]) -> None:
+        """Write zeros over the vectors of some rows."""
+        self._codes[:, rows] = 0
+        clear(self.folder / CODES, rows, 8 * self._words)
+        clear(self.folder / VALUES, rows, self.dimensions)
+
+    def of(self, row: int) -> NDArray[np.float32]:
+        """The vector of a row, of length 1."""
+        values = np.asarray(self._values[row], np.float32)
+        return values / max(float(np.linalg.norm(values)), 1e-9)
 
     def nearest(
         self, vector: NDArray[np.float32], limit: int, mask: NDArray[np.bool_] | None = None

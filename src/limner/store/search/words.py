@@ -44,6 +44,16 @@ class Words:
             writer.wait_merging_threads()
         self._index.reload()
 
+    def remove(self, rows: Iterable[int]) -> None:
+        """Take rows out of the index."""
+        writer = self._index.writer(heap_size=HEAP, num_threads=THREADS)
+        try:
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "row", [*rows]))
+            writer.commit()
+        finally:
+            writer.wait_merging_threads()
+        self._index.reload()
+
     def find(self, text: str, limit: int, rows: Iterable[int] | None = None) -> list[tuple[int, float]]:
         """The rows that match words of a text best, with their BM25 scores. rows: the only ones that count."""
         terms = self.terms(text)
