@@ -55,7 +55,7 @@ class PromptQuery(Frozen):
     like: str = Field(
         default="",
         max_length=200,
-        description="Image that theirs should look like: sha256:HASH of an uploaded one, or LIBRARY/NUMBER of a prompt.",
+        description="Image that theirs should look like: sha256:HASH of an uploaded one, or LIBRARY/PROMPT of a hit.",
     )
     colour: str = Field(
         default="", max_length=40, description="Colour that their images should have, such as #d04020 or tomato."

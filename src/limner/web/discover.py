@@ -23,6 +23,7 @@ from limner.studio.prompts import ARTIST, NEGATIVE, PromptPiece, pieces_of
 from limner.studio.studio import Studio
 from limner.web.cards import LONGEST_QUERY, VARIATIONS
 from limner.web.gallery import settings_query
+from limner.web.looks import checked
 from limner.web.views import small_url
 
 OWN = "your own images"
@@ -56,9 +57,14 @@ PART_TITLES = {
 
 @dataclass
 class Search:
-    """A search as its address says it. values: its fields as text. errors: what is wrong with which field."""
+    """A search as its address says it. like: the image that is searched for, as `StudioDiscover.appearance` takes it.
+
+    values: its filters as text. errors: what is wrong with which field.
+    """
 
     q: str = ""
+    like: str = ""
+    colour: str = ""
     start: int = 0
     libraries: tuple[str, ...] = ()
     values: dict[str, str] = field(default_factory=dict[str, str])
@@ -80,9 +86,23 @@ class Search:
 
     def text(self, **changes: Any) -> str:
         """The query of an address with some fields changed, such as "?q=cat"; it begins at the first prompt."""
-        fields: dict[str, Any] = {"q": self.q, **self.values, "library": self.libraries, **changes}
+        shown = {"q": self.q, "like": self.like, "colour": self.colour}
+        fields: dict[str, Any] = {**shown, **self.values, "library": self.libraries, **changes}
         kept = {name: value for name, value in fields.items() if value not in ("", (), None, 0)}
         return f"?{urlencode(kept, doseq=True)}" if kept else ""
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Its fields with their values, besides the image."""
+        named = {"q": self.q, "colour": self.colour, **self.values}
+        return [(name, value) for name, value in named.items() if value] + [
+            ("library", each) for each in self.libraries
+        ]
+
+    @property
+    def unfiltered(self) -> str:
+        """The query of an address without its filters."""
+        return self.text(library=(), **dict.fromkeys(self.values, ""))
 
     @property
     def back(self) -> str:
@@ -111,6 +131,9 @@ def read_search(pairs: Sequence[tuple[str, str]]) -> Search:
     given = {name: value.strip() for name, value in pairs}
     libraries = tuple(dict.fromkeys(value for name, value in pairs if name == "library" and value))[:64]
     found = Search(q=given.get("q", ""), libraries=libraries)
+    found.like, found.colour, wrong = checked(given.get("like", ""), given.get("colour", ""))
+    if wrong:
+        found.errors["colour"] = wrong
     found.values = {name: given[name][:200] for name in SINGLE if given.get(name)}
     if len(found.q) > LONGEST:
         found.errors["q"] = f"the search has {len(found.q):,} characters; use at most {LONGEST:,}"
@@ -151,6 +174,7 @@ class Found:
     use_settings: str
     vary: str
     alike: str
+    like: str
 
     @property
     def place(self) -> str:
@@ -160,15 +184,18 @@ class Found:
 
 def found_prompt(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit) -> Found:
     """A hit as a card. own: images of the account, among them that of a hit of the history."""
-    first, image = hit.records[0], own.get(hit.prompt) if hit.library == HISTORY else None
+    first, image = hit.records[hit.place], own.get(hit.prompt) if hit.library == HISTORY else None
     words = {"prompt": hit.text} | ({"negative_prompt": hit.negative} if hit.negative else {})
     known = settings_query(image) if image is not None else urlencode(words | usable_settings(first))
+    shown = next(iter(images_of(studio, own, hit, 1)), "")
+    number = shown.rpartition("/")[2].partition(".")[0] if hit.library != HISTORY else "0"
+    like = f"{hit.library}/{hit.prompt}" + (f"/{number}" if number != "0" else "")
     return Found(
         library=hit.library,
         prompt=hit.prompt,
         text=hit.text,
         negative=hit.negative,
-        image=next(iter(images_of(studio, own, hit, 1)), ""),
+        image=shown,
         more_images=hit.images - 1,
         why=why(hit),
         settings=settings_text(first),
@@ -179,16 +206,22 @@ def found_prompt(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit) ->
         use_settings="" if known == urlencode(words) or len(known) > LONGEST_QUERY else f"/create?{known}",
         vary=create_path(words | {"count": str(VARIATIONS)}),
         alike=f"/discover?{urlencode({'q': shortened(hit.text)})}",
+        like=f"/discover?{urlencode({'like': like})}" if shown else "",
     )
 
 
 def why(hit: Hit) -> str:
     """Why a prompt fits a search, in plain words; empty where any prompt fits."""
+    reasons: list[str] = []
+    if hit.look is not None:
+        reasons.append(f"looks {max(0.0, hit.look):.0%} alike")
+    if hit.colour is not None:
+        reasons.append(f"has this colour: {hit.colour:.0%}")
     if hit.words:
-        return f"has: {', '.join(hit.words)}"
-    if hit.meaning is None:
-        return ""
-    return "similar meaning" if hit.meaning >= NEAR else "loosely similar"
+        reasons.append(f"has: {', '.join(hit.words)}")
+    elif hit.meaning is not None and (hit.meaning >= NEAR or not reasons):
+        reasons.append("similar meaning" if hit.meaning >= NEAR else "loosely similar")
+    return " · ".join(reasons)
 
 
 def settings_text(record: PromptRecord) -> str:
@@ -265,7 +298,8 @@ def images_of(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit, most:
         image = own.get(hit.prompt)
         return [small_url(url_of(image.reference))] if image is not None and image.reference else []
     place = f"/discover/images/{hit.library}/{hit.prompt}"
-    shown = (number for number in range(min(len(hit.records), LOOKED_AT)) if studio.discover.has_thumbnail(hit, number))
+    numbers = sorted(range(min(len(hit.records), LOOKED_AT)), key=lambda number: number != hit.place)
+    shown = (number for number in numbers if studio.discover.has_thumbnail(hit, number))
     return [f"{place}/{number}.webp" for number in islice(shown, most)]
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
-from limner.core.accounts import Role
+from limner.core.accounts import Caller, Role
 from limner.core.discover import Hit
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.feedback import GeneratedImage
 from limner.server.auth import AdminDep, CallerDep
-from limner.server.dependencies import StudioDep
+from limner.server.dependencies import StateDep, StudioDep
 from limner.server.discover import LONGEST_WORDS
 from limner.server.files import SANDBOX, IfNoneMatch, matches
 from limner.server.problems import HTTPError, http_status
@@ -30,6 +31,7 @@ from limner.web.discover import (
     OWN,
     Chip,
     Found,
+    Search,
     chips_of,
     create_path,
     facts_of,
@@ -37,9 +39,11 @@ from limner.web.discover import (
     images_of,
     read_search,
 )
+from limner.web.looks import LIKE, looks_of
 from limner.web.pages.gallery import ViewDep
 from limner.web.rendering import go, page, part, part_text, wants_part
 from limner.web.subjects import Subject, subjects_of
+from limner.web.uploads import submitted
 
 SHOWN = 24
 """Prompts of a page."""
@@ -53,7 +57,22 @@ Number = Annotated[int, Path(ge=0, lt=2**31)]
 @router.get("")
 def show_discover(request: Request, studio: StudioDep, caller: CallerDep, view: ViewDep) -> HTMLResponse:
     """Show a search box, filters, and the prompts that fit."""
-    search = read_search(request.query_params.multi_items())
+    return _show(request, studio, caller, view, read_search(request.query_params.multi_items()))
+
+
+@router.post("")
+async def search_by_image(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Store an image that is sent, and show the prompts whose images look like it."""
+    texts, errors = await submitted(request, state, caller)
+    search = read_search(texts)
+    if LIKE not in errors and search.like:
+        return go(request, f"/discover{search.text()}")
+    search.like = ""
+    search.errors[LIKE] = errors.get(LIKE) or errors.get("") or "choose an image first"
+    return await run_sync(_show, request, state.studio, caller, view, search)
+
+
+def _show(request: Request, studio: Studio, caller: Caller, view: Viewer, search: Search) -> HTMLResponse:
     libraries = studio.discover.list(caller)
     known = {HISTORY, *(each.name for each in libraries)}
     if unknown := [name for name in search.libraries if name not in known]:
@@ -63,7 +82,14 @@ def show_discover(request: Request, studio: StudioDep, caller: CallerDep, view: 
     view = replace(view, stored=False)  # the prompts of the command line too, without their images
     found, problem = Hits((), None), ""
     try:
-        found = studio.discover.page(caller, search.q, search.filters, SHOWN, search.start, view)
+        like = studio.discover.appearance(caller, search.like, search.colour)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        search.errors[LIKE] = str(error)
+        like = studio.discover.appearance(caller, "", search.colour)
+    try:
+        found = studio.discover.page(caller, search.q, search.filters, SHOWN, search.start, view, like)
     except Unavailable:
         raise
     except LimnerError as error:  # a package is missing, or another program writes the index
@@ -71,6 +97,9 @@ def show_discover(request: Request, studio: StudioDep, caller: CallerDep, view: 
     own = _own(studio, view, found.hits)
     values: dict[str, Any] = {
         "search": search,
+        "looks": looks_of(
+            studio, caller, "/discover", (search.like, search.colour), search.text, search.fields, search.error(LIKE)
+        ),
         "problem": problem,
         "found": [found_prompt(studio, own, hit) for hit in found.hits],
         "following": None if found.following is None else search.text(start=found.following),
