@@ -115,7 +115,7 @@ def test_a_prompt_is_used_alone_with_its_settings_or_for_variations(site):
     assert form.xpath("//textarea[@name='negative_prompt']")[0].text.strip() == "blurry, text"
     assert form.xpath("//input[@name='steps']/@value") == ["30"] and not form.xpath("//main//*[@class='error'][text()]")
     alike = site.page(action(card, "More like this"))
-    assert alike.xpath("//input[@name='q']/@value") == [CORGI] and prompts(alike) == [CORGI]
+    assert alike.xpath("//input[@type='search']/@value") == [CORGI] and prompts(alike) == [CORGI]
 
 
 def test_settings_that_create_refuses_are_left_out(site):
@@ -203,7 +203,7 @@ def test_a_missing_package_is_named_on_the_page(site, monkeypatch):
     response = site.client.get("/discover?q=cat")
     (error,) = tree(response).xpath("//main//*[@role='alert'][text()]")
     assert response.status_code == 422 and "wordllama, which is missing; install it" in text_of(error)
-    assert "Nothing fits" not in response.text and tree(response).xpath("//input[@name='q']/@value") == ["cat"]
+    assert "Nothing fits" not in response.text and tree(response).xpath("//input[@type='search']/@value") == ["cat"]
 
 
 def test_unsafe_prompts_are_hidden_until_they_are_asked_for(site):

@@ -144,8 +144,9 @@ class ImageIndex:
     def stars(self) -> dict[int, int]:
         """The whole stars of all rated images, by their ids."""
         with self.database.session() as session:
-            rows = session.execute(select(ImageIndexRow.id, ImageIndexRow.mean).where(ImageIndexRow.ratings > 0))
-            return {id: round(mean) for id, mean in rows.tuples()}
+            query = select(ImageIndexRow.id, ImageIndexRow.mean).where(ImageIndexRow.ratings > 0)
+            rows: Any = session.connection().execute(query)
+            return {id: round(mean) for id, mean in rows}
 
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""

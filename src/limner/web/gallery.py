@@ -69,7 +69,11 @@ class GalleryQuery(ImageQuery):
     @property
     def others(self) -> list[tuple[str, Any]]:
         """The fields that a new search keeps."""
-        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "meaning", "start")]
+        return self.kept("search", "meaning", "start")
+
+    def kept(self, *without: str) -> list[tuple[str, Any]]:
+        """The fields of its address, besides some."""
+        kept = [(name, value) for name, value in self.fields.items() if name not in without]
         return [(name, each) for name, value in kept for each in (value if isinstance(value, list) else [value])]
 
     def text(self, **changes: Any) -> str:
@@ -229,7 +233,7 @@ def month_name(month: str) -> str:
 
 def orders(query: GalleryQuery) -> Filter:
     """The orders as choices."""
-    first = {"newest": "Closest"} if query.meaning else {}
+    first = {"newest": "Closest"} if query.meaning or query.like or query.colour else {}
     labels = {**ORDERS, **first}
     choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in labels.items())
     return Filter("order", "Order", tuple(choices))

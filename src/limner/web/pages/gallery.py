@@ -41,8 +41,10 @@ from limner.web.gallery import (
     settings_texts,
     tiles,
 )
+from limner.web.looks import LIKE, looks_of
 from limner.web.own_adapters import adapter_names, subjects_of_label
 from limner.web.rendering import go, page, part, wants_part
+from limner.web.uploads import submitted
 
 SHOWN = 60
 """Images of a page without JavaScript."""
@@ -96,6 +98,14 @@ def show_gallery(
         filters=filters(query, facets, collections, names),
         chosen=query.chosen(names, collection.name if collection else str(query.collection)),
         order=orders(query),
+        looks=looks_of(
+            studio,
+            caller,
+            "/gallery",
+            (query.like or "", query.colour or ""),
+            lambda **changed: query.text(**{name: value or None for name, value in changed.items()}),
+            query.kept(LIKE, "start"),
+        ),
         favourites=facets.favourites,
         collections=collections,
         collection=collection,
@@ -103,6 +113,25 @@ def show_gallery(
         erasing=[(each, erased_text(each)) for each in recorded.list(caller.account, adapters=False)],
         problem=worker_of(request).problem(caller.account),
     )
+
+
+@router.post("/like")
+async def search_by_image(request: Request, state: StateDep, caller: CallerDep) -> Response:
+    """Store an image that is sent, and show the images that look like it. Raises LimnerError for what is no image."""
+    texts, errors = await submitted(request, state, caller)
+    fields: Form = {}
+    for name, value in texts:
+        if name in GalleryQuery.model_fields:
+            fields.setdefault(name, []).append(value)
+    if errors or not fields.get(LIKE):
+        raise LimnerError(errors.get(LIKE) or errors.get("") or "no image was sent; choose one")
+    try:
+        query = GalleryQuery.model_validate(
+            {**{name: _last(fields, name) for name in fields}, "tag": fields.get("tag", [])}
+        )
+    except ValidationError as error:
+        raise invalid(error) from error
+    return _to_gallery(request, query)
 
 
 @router.get("/ids")
