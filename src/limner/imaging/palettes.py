@@ -15,8 +15,10 @@ SIDE, FINE = 64, 16
 """Longest side of the copy whose colours are counted, and the colours to which it is reduced first."""
 SAME = 12.0
 """Up to this distance in CIELAB two colours of an image are one."""
-SPREAD = 24.0
-"""Distance in CIELAB at which a colour of an image counts as 60% of a wanted one."""
+SPREAD, FARTHEST = 18.0, 27.0
+"""Distances in CIELAB at which a colour of an image counts as 60% of a wanted one, and from which on it does not: as
+far are blue and violet.
+"""
 Array = NDArray[np.float32]
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
@@ -71,4 +73,4 @@ def shares_of(colour: Sequence[float], labs: Array, shares: Array) -> Array:
     labs: (n, COLOURS, 3) of the images. shares: (n, COLOURS) of their colours, 0 where there are fewer.
     """
     squares = ((labs - np.asarray(colour, np.float32)) ** 2).sum(-1)
-    return (shares * np.exp(-squares / (2 * SPREAD**2))).sum(-1)
+    return (shares * np.exp(-squares / (2 * SPREAD**2)) * (squares < FARTHEST**2)).sum(-1)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from limner.core.accounts import Caller
+from limner.core.accounts import Caller, Role
 from limner.core.discover import LONGEST, Filters, Hit, colour_of
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import Event, Progress, Stage
@@ -70,7 +70,7 @@ LOOKS_AT_ONCE = 16
 """Images whose looks are indexed at once."""
 LOOK_SECONDS = 0.25
 """How long a search by an image or a colour looks at new images first."""
-LEAST_LOOK = 0.3
+LEAST_LOOK = 0.4
 """Cosine from which on the looks of own images count as similar."""
 UPKEEP_SECONDS = 60
 """How long an import waits while another program indexes; after that, the next search or import indexes it."""
@@ -236,7 +236,8 @@ class StudioDiscover:
         Raises LimnerError for an image that cannot be read or is not found.
         """
         text = (query.meaning or "").strip()
-        like = self.appearance(Caller(account=viewer.account, scope=viewer.owner), query.like or "", query.colour or "")
+        role = Role.ADMIN if viewer.owner is None else Role.VIEWER
+        like = self.appearance(Caller(account=viewer.account, role=role), query.like or "", query.colour or "")
         if not text and not like:
             return query
         filters, vector = Filters(libraries=(HISTORY,)), self._encoders.texts([text])[0] if text else None

@@ -61,6 +61,16 @@ class GalleryQuery(ImageQuery):
         return bool(self.model_dump(exclude_defaults=True, exclude={"after", "start", "order", "limit", "before"}))
 
     @property
+    def closest_first(self) -> bool:
+        """Whether the images are in the order in which they fit, and not in one of time."""
+        return self.order == "newest" and bool(self.meaning or self.like or self.colour)
+
+    @property
+    def by_day(self) -> bool:
+        """Whether images of one day are beside each other."""
+        return self.order in ("newest", "oldest") and not self.closest_first
+
+    @property
     def fields(self) -> dict[str, Any]:
         """The fields of its address."""
         values = self.model_dump(mode="json", exclude_defaults=True, exclude={"after", "before", "limit"})

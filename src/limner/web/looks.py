@@ -64,6 +64,11 @@ class Looks:
     fields: Sequence[tuple[str, Any]] = field(default=())
     error: str = ""
 
+    @property
+    def own(self) -> bool:
+        """Whether the colour is none of those that are offered."""
+        return bool(self.colour) and not any(each.chosen for each in self.tints)
+
 
 def looks_of(
     studio: Studio,

@@ -1,6 +1,7 @@
 // A search by an image that is chosen, dropped or pasted, and by any colour.
 
-const form = document.querySelector("form.looks");
+const form = document.querySelector("form#looks");
+const box = document.querySelector(".looks");
 
 function send(files) {
   const file = [...files ?? []].find((each) => each.type.startsWith("image/"));
@@ -13,14 +14,14 @@ function send(files) {
 }
 
 function submit() {
-  form.classList.add("busy");
-  form.querySelector(".sent label span").textContent = "Looking …";
+  box.classList.add("busy");
+  box.querySelector(".sent label span").textContent = "Looking …";
   form.requestSubmit();
 }
 
 if (form) {
-  form.classList.add("scripted");
-  const pick = form.querySelector(".pick");
+  box.classList.add("scripted");
+  const pick = box.querySelector(".any");
   pick.hidden = false;
   pick.querySelector("input").addEventListener("change", (event) => {
     const address = new URL(form.dataset.here, location.href);
@@ -31,11 +32,11 @@ if (form) {
   document.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    form.classList.add("over");
+    box.classList.add("over");
   });
-  document.addEventListener("dragleave", (event) => event.relatedTarget || form.classList.remove("over"));
+  document.addEventListener("dragleave", (event) => event.relatedTarget || box.classList.remove("over"));
   document.addEventListener("drop", (event) => {
-    form.classList.remove("over");
+    box.classList.remove("over");
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     send(event.dataTransfer.files);
@@ -43,5 +44,5 @@ if (form) {
   document.addEventListener("paste", (event) => {
     if (send(event.clipboardData?.files)) event.preventDefault();
   });
-  addEventListener("pageshow", () => form.classList.remove("busy"));
+  addEventListener("pageshow", () => box.classList.remove("busy"));
 }
