@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from gallery import add_image
+from gallery import add_image, png
 from limner.core.accounts import Role
 from limner.core.prompt_records import PromptRecord
 from limner.core.requests import GenerateRequest
@@ -309,3 +309,28 @@ def test_only_admins_remove_libraries_and_viewers_may_rewrite(studio: Studio) ->
 )  # fmt: skip
 def test_paths_of_this_machine_lose_their_folders(name: str, shown: str) -> None:
     assert public_name(name) == shown
+
+
+def test_a_picture_and_a_colour_are_searched_for(studio: Studio, client: TestClient, starter: Path) -> None:
+    red, blue = add_image(studio, "a red wall", "red"), add_image(studio, "a blue wall", "blue")
+    (hit,) = client.get("/v1/discover?colour=red").json()["hits"]
+    assert (hit["prompt"], hit["words"], hit["meaning"], hit["look"]) == (red, [], None, None) and hit["colour"] > 0.9
+    sent = client.post("/v1/files", content=png("blue"), headers={"Content-Type": "image/png"})
+    (first, _) = client.get("/v1/discover", params={"like": sent.json()["reference"]}).json()["hits"]
+    assert first["prompt"] == blue and first["look"] > 0.95 and first["colour"] is None
+    assert [hit["prompt"] for hit in client.get(f"/v1/discover?like=history/{red}").json()["hits"]] == [blue]
+    both = client.get(f"/v1/discover?like=history/{red}&colour=red").json()["hits"]
+    assert both == [], "the one that is red is the one that is compared with"
+    found = client.get("/v1/pictures?colour=%2300f").json()
+    assert [each["id"] for each in found] == [blue]
+
+
+def test_pictures_of_others_are_not_compared(studio: Studio, starter: Path) -> None:
+    ann, bob = clients(studio, "ann", "bob", role=Role.MAKER)
+    image = add_image(studio, "a secret", "red", owner="ann")
+    sent = ann.post("/v1/files", content=png(), headers={"Content-Type": "image/png"}).json()["reference"]
+    for like in (f"history/{image}", sent, "history/x", "../../etc/passwd", "sha256:0"):
+        for path in ("/v1/discover", "/v1/pictures"):
+            reply = bob.get(path, params={"like": like})
+            assert reply.status_code == 422 and "secret" not in reply.text, (like, reply.text)
+    assert ann.get("/v1/discover", params={"like": sent}).json()["hits"][0]["prompt"] == image

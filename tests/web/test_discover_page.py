@@ -476,3 +476,81 @@ def test_home_leads_here(site):
     page = site.page("/")
     (link,) = [each for each in page.xpath("//ul[@class='entries']//a") if "Find inspiration" in text_of(each)]
     assert link.get("href") == "/discover"
+
+
+def sent(site, place, content, name="photo.png", headers=None, **fields):
+    return site.client.post(place, files={"like.file": (name, content)}, data=fields, headers=headers)
+
+
+def test_a_picture_that_is_sent_finds_prompts_whose_pictures_look_like_it(site, starter):
+    add_image(site.studio, "a red wall", "red")
+    add_image(site.studio, "a blue wall", "blue")
+    response = sent(site, "/discover", png("blue"), q="wall", steps="")
+    query = query_of(response.headers["location"])
+    assert response.status_code == 303 and query["like"].startswith("sha256:") and query["q"] == "wall"
+    page = site.page(response.headers["location"])
+    assert prompts(page)[0] == "a blue wall" and "looks 100% alike" in text_of(cards(page)[0])
+    assert "has: wall" in text_of(cards(page)[0])
+    (shown,) = page.xpath("//p[@class='sample']//img/@src")
+    assert site.client.get(shown).headers["content-type"] == "image/webp"
+    without = site.page(page.xpath("//a[@aria-label='Without the picture']/@href")[0])
+    assert not without.xpath("//p[@class='sample']") and without.xpath("//input[@type='search']/@value") == ["wall"]
+    alike = site.page(action(cards(page)[0], "Pictures like this"))
+    assert prompts(alike) == ["a red wall"]
+
+
+def test_a_colour_is_chosen_and_left_out_again(site, starter):
+    add_image(site.studio, "a red wall", "#d32f2f")
+    add_image(site.studio, "a blue wall", "blue")
+    (red,) = site.page("/discover").xpath("//a[@class='tint'][@aria-label='red']/@href")
+    page = site.page(red)
+    assert prompts(page) == ["a red wall"] and "has this colour: 100%" in text_of(cards(page)[0])
+    (chosen,) = page.xpath("//a[@class='tint'][@aria-current]/@href")
+    assert len(prompts(site.page(chosen))) == 2
+    own = site.page("/discover?colour=blue&q=wall")
+    assert prompts(own) == ["a blue wall"] and own.xpath("//div[@class='looks']//circle[@fill='#0000ff']")
+    assert site.page("/discover?colour=%2300ff00").xpath("//*[text()='Nothing fits']")
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [(b"", ""), (b"no image", "x.png"), (b"<svg onload=alert(1)>", "x.svg"), (b"\x89PNG\r\n\x1a\n", HOSTILE[:60])],
+)
+def test_what_is_no_picture_is_an_error_beside_the_button(site, content, name):
+    add_image(site.studio, "a wall")
+    response = sent(site, "/discover", content, name, q="wall")
+    page = tree(response)
+    assert response.status_code == 422 and text_of(page.xpath("//p[@id='looks-error']")[0])
+    assert prompts(page) == ["a wall"] and not page.xpath("//script[contains(., 'alert')]")
+    assert sent(site, "/gallery/like", content, name).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "query", ["like=history/9", "like=nowhere/1", "like=sha256:0", "like=%3Cb%3E", "colour=reddish"]
+)
+def test_a_picture_or_colour_that_is_not_there_is_named(site, query):
+    add_image(site.studio, "a wall")
+    response = site.client.get(f"/discover?{query}")
+    page = tree(response)
+    assert response.status_code == 422 and page.xpath("//p[@role='alert']") and prompts(page) == ["a wall"]
+
+
+def test_the_gallery_is_searched_by_a_picture_and_a_colour(site, starter):
+    red, blue = (add_image(site.studio, f"a {colour} wall", colour) for colour in ("red", "blue"))
+    response = sent(site, "/gallery/like", png("blue"), search="wall", order="newest")
+    page = site.page(response.headers["location"])
+    assert query_of(response.headers["location"])["search"] == "wall"
+    assert page.xpath("//virtual-gallery//a/@href")[0].startswith(f"/gallery/{blue}?")
+    assert "Order: Closest" in text_of(page) and not page.xpath("//virtual-gallery/@data-days")
+    listed = site.client.get("/gallery/ids?colour=%23ff0000").json()
+    assert listed["ids"] == [red]
+    (alike,) = site.page(f"/gallery/{red}").xpath("//a[text()='Images like this']/@href")
+    assert site.client.get(alike).status_code == 200
+
+
+def test_pictures_are_sent_by_those_who_may_store_them(guarded):
+    viewer, maker = key_of(guarded, "vic", Role.VIEWER), key_of(guarded, "max")
+    add_library(guarded.studio, "shared", "a corgi")
+    assert not guarded.page("/discover", headers=viewer).xpath("//input[@type='file']")
+    assert guarded.page("/discover", headers=maker).xpath("//input[@type='file']")
+    assert sent(guarded, "/discover", png(), headers=viewer).status_code == 403

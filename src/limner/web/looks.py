@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from limner.core.accounts import Caller
+from limner.core.accounts import Caller, Role
 from limner.core.discover import colour_of
 from limner.server.replies import url_of
 from limner.studio.discover import HISTORY
@@ -50,7 +50,8 @@ class Looks:
     """What the controls of a search by an image and a colour show.
 
     image: URL of a small copy of the image, "" without one. without_like, without_colour: queries of the address.
-    place: of the page. fields: of the search, which a sent image keeps. error: what is wrong with a sent image.
+    place: of the page. fields: of the search, which a sent image keeps. error: what is wrong with a sent image. sends:
+    whether the account may store one.
     """
 
     place: str
@@ -63,6 +64,7 @@ class Looks:
     tints: tuple[Tint, ...] = ()
     fields: Sequence[tuple[str, Any]] = field(default=())
     error: str = ""
+    sends: bool = True
 
     @property
     def own(self) -> bool:
@@ -87,7 +89,19 @@ def looks_of(
         Tint(name, value, text(colour="" if value == colour else value), value == colour) for name, value in TINTS
     )
     image = image_url(studio, caller, like) if like and not error else ""
-    return Looks(place, like, image, colour, text(like=""), text(colour=""), text(), tints, fields, error)
+    return Looks(
+        place,
+        like,
+        image,
+        colour,
+        text(like=""),
+        text(colour=""),
+        text(),
+        tints,
+        fields,
+        error,
+        caller.role.covers(Role.MAKER),
+    )
 
 
 def image_url(studio: Studio, caller: Caller, like: str) -> str:

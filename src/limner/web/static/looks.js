@@ -5,7 +5,7 @@ const box = document.querySelector(".looks");
 
 function send(files) {
   const file = [...files ?? []].find((each) => each.type.startsWith("image/"));
-  if (!file) return false;
+  if (!file || !form.elements["like.file"]) return false;
   const holder = new DataTransfer();
   holder.items.add(file);
   form.elements["like.file"].files = holder.files;
@@ -28,7 +28,7 @@ if (form) {
     address.searchParams.set("colour", event.target.value);
     location.assign(address);
   });
-  form.elements["like.file"].addEventListener("change", (event) => event.target.files.length && submit());
+  form.elements["like.file"]?.addEventListener("change", (event) => event.target.files.length && submit());
   document.addEventListener("dragover", (event) => {
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
