@@ -94,13 +94,13 @@ def looks_of(
         like,
         image,
         colour,
-        text(like=""),
-        text(colour=""),
-        text(),
-        tints,
-        fields,
-        error,
-        caller.role.covers(Role.MAKER),
+        without_like=text(like=""),
+        without_colour=text(colour=""),
+        here=text(),
+        tints=tints,
+        fields=fields,
+        error=error,
+        sends=caller.role.covers(Role.MAKER),
     )
 
 
