@@ -65,8 +65,8 @@ def test_there_are_at_most_five_and_the_nearest_are_one():
     ("wanted", "least", "most"),
     [
         ("red", 0.55, 0.65),
-        ("#f01010", 0.4, 0.65),
-        ("tomato", 0, 0.4),
+        ("#b01010", 0.2, 0.55),
+        ("tomato", 0.1, 0.5),
         ("blue", 0.25, 0.35),
         ("green", 0, 0),
         ("grey", 0, 0),
@@ -76,5 +76,13 @@ def test_how_much_of_an_image_has_a_colour(wanted, least, most):
     assert least <= share(painted(("red", 60), ("blue", 30), ("white", 10)), wanted) <= most
 
 
-def test_blue_is_not_violet():
-    assert share(Image.new("RGB", (9, 9), "#7b3fb5"), "#1e62d0") == 0
+@pytest.mark.parametrize(
+    "pair", ["#1e62d0 #7b3fb5", "red #f57c00", "white #8a8d91", "black #8a8d91", "#43a047 #00acc1", "#fdd835 #f57c00"]
+)
+def test_colours_with_different_names_are_different(pair):
+    one, other = pair.split()
+    assert share(Image.new("RGB", (9, 9), one), other) == 0 == share(Image.new("RGB", (9, 9), other), one)
+
+
+def test_dark_and_light_ones_of_one_hue_are_near():
+    assert 0.3 < share(Image.new("RGB", (9, 9), "#b01818"), "red") < 0.9

@@ -11,7 +11,7 @@ from limner.core.discover import Filters
 from limner.imaging.palettes import Swatch
 from limner.store.search.index import Appearance, Damaged, SearchIndex
 from limner.store.search.looks import IndexedLook
-from limner.store.search.table import ImageSettings, IndexedPrompt
+from limner.store.search.table import Current, ImageSettings, IndexedPrompt
 
 SIZE = 64
 RED, BLUE = (53.0, 80.0, 67.0), (32.0, 79.0, -107.0)
@@ -146,5 +146,5 @@ def test_stars_are_those_of_now(index):
     add(index, "a", "b", images=(ImageSettings(stars=5, day=date(2026, 1, 1)),), library="history")
     add(index, "c", images=(ImageSettings(stars=4),))
     for stars, expected in (({1: 3, 2: 4}, {"b", "c"}), ({}, {"c"}), ({1: 5}, {"a", "c"})):
-        found = index.search("", None, Filters(stars=4), "", 10, stars=("history", stars))
+        found = index.search("", None, Filters(stars=4), "", 10, current=Current("history", stars))
         assert {"abc"[hit.prompt - 1] if hit.library == "history" else "c" for hit in found} == expected

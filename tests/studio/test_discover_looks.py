@@ -100,6 +100,14 @@ def test_stars_that_are_given_later_count(studio):
     assert found(studio, stars=1) == []
 
 
+def test_own_images_are_filtered_by_the_name_of_their_adapter(studio):
+    add_image(studio, "a cat")
+    add_image(studio, "a dog", adapter=[{"path": "/home/me/Comet.safetensors"}])
+    add_library(studio, "mine", PromptRecord("a bird", adapter="comet-v2"), PromptRecord("a fish", adapter="other"))
+    assert sorted(found(studio, adapter="comet")) == ["a bird", "a dog"] and found(studio, adapter="none") == []
+    assert found(studio, adapter="comet", libraries=("history",)) == ["a dog"]
+
+
 def test_accounts_find_and_compare_with_their_own_images_only(studio):
     ann, bob = (Caller(account=name, role=Role.MAKER) for name in ("ann", "bob"))
     image = add_image(studio, "a red secret", "red", owner="ann")
@@ -138,8 +146,9 @@ def test_images_of_a_library_are_compared_if_they_are_files_of_its_folder(studio
     add_image(studio, "a teal wall", "teal")
     assert found(studio, like=f"mine/{hit.prompt}/{hit.place}") == ["a teal wall"]
     assert found(studio, like=tmp_path / "outside.png")[:2] in (["two", "a teal wall"], ["a teal wall", "two"])
+    (bare,) = (hit.prompt for hit in studio.discover.search(ME, "none", Filters()) if hit.text == "none")
     with pytest.raises(LimnerError, match="has no image here"):
-        found(studio, like="mine/2")
+        found(studio, like=f"mine/{bare}")
 
 
 def test_looking_goes_on_where_it_was_stopped(studio, monkeypatch):

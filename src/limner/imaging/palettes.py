@@ -15,10 +15,8 @@ SIDE, FINE = 64, 16
 """Longest side of the copy whose colours are counted, and the colours to which it is reduced first."""
 SAME = 12.0
 """Up to this distance in CIELAB two colours of an image are one."""
-SPREAD, FARTHEST = 18.0, 27.0
-"""Distances in CIELAB at which a colour of an image counts as 60% of a wanted one, and from which on it does not: as
-far are blue and violet.
-"""
+SPREAD, FARTHEST = 7.0, 12.0
+"""Distances at which a colour of an image counts as 60% of a wanted one, and from which on it does not."""
 Array = NDArray[np.float32]
 _TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
@@ -72,5 +70,19 @@ def shares_of(colour: Sequence[float], labs: Array, shares: Array) -> Array:
 
     labs: (n, COLOURS, 3) of the images. shares: (n, COLOURS) of their colours, 0 where there are fewer.
     """
-    squares = ((labs - np.asarray(colour, np.float32)) ** 2).sum(-1)
-    return (shares * np.exp(-squares / (2 * SPREAD**2)) * (squares < FARTHEST**2)).sum(-1)
+    distances = distances_to(colour, labs)
+    return (shares * np.exp(-(distances**2) / (2 * SPREAD**2)) * (distances < FARTHEST)).sum(-1)
+
+
+def distances_to(colour: Sequence[float], labs: Array) -> Array:
+    """Distances by CIE94 (CIE 116-1995) with the weights for textiles: lightness counts by half, and hue most.
+
+    labs: (..., 3).
+    """
+    lightness, *rest = np.asarray(colour, np.float32)
+    chroma, wanted = np.hypot(labs[..., 1], labs[..., 2]), float(np.hypot(*rest))
+    more = chroma - wanted
+    hue = np.maximum(((labs[..., 1:] - np.asarray(rest, np.float32)) ** 2).sum(-1) - more**2, 0)  # squared
+    mean = np.sqrt(chroma * wanted)
+    lighter = (labs[..., 0] - lightness) / 2
+    return np.sqrt(lighter**2 + (more / (1 + 0.048 * mean)) ** 2 + hue / (1 + 0.014 * mean) ** 2)

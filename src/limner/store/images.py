@@ -148,6 +148,18 @@ class ImageIndex:
             rows: Any = session.connection().execute(query)
             return {id: round(mean) for id, mean in rows}
 
+    def adapted(self, owner: str | None, part: str) -> set[int]:
+        """The ids of all images that were made with an adapter whose name or reference contains a text, in any case.
+
+        owner: of the adapters whose names count; None for all.
+        """
+        wanted = fold_case(part)
+        with self.database.session() as session:
+            named = keys_of_name(session, owner, [wanted])[wanted]
+            reference = func.lower(ImageAdapterRow.reference).contains(wanted, autoescape=True)
+            query = select(ImageAdapterRow.picture).where(or_(ImageAdapterRow.key.in_(named), reference))
+            return {*session.scalars(query)}
+
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:

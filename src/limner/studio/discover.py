@@ -39,7 +39,7 @@ from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checke
 from limner.store.runs import Store
 from limner.store.search.index import ANY, Appearance, Damaged, Found, KnownLooks, SearchIndex
 from limner.store.search.looks import IndexedLook
-from limner.store.search.table import ImageSettings, IndexedPrompt
+from limner.store.search.table import Current, ImageSettings, IndexedPrompt
 from limner.studio.files import REFERENCE, StudioFiles
 from limner.studio.images import decoding
 from limner.studio.library_images import file_mark, local_image, make_thumbnail
@@ -196,14 +196,21 @@ class StudioDiscover:
         vector = self._encoders.texts([text])[0] if text.strip() else None
         private = "" if caller.scope is None else HISTORY  # images of the command line belong to no account
         most = max(FOUND, offset + limit + 1)
-        stars = (HISTORY, self._images.stars()) if filters.stars else None
-        found = self._index.search(text, vector, filters, caller.account, most, private, like=like, stars=stars)
+        current = self._current(caller, filters)
+        found = self._index.search(text, vector, filters, caller.account, most, private, like=like, current=current)
         terms, hits, place = self._terms(text), list[Hit](), offset
         while place < len(found) and len(hits) < limit:
             if (hit := self._hit(caller, found[place], terms, view)) is not None:
                 hits.append(hit)
             place += 1
         return Hits(tuple(hits), place if place < len(found) else None)
+
+    def _current(self, caller: Caller, filters: Filters) -> Current | None:
+        """What the database knows of own images that the index may not know."""
+        if not filters.stars and not filters.adapter:
+            return None
+        adapted = self._images.adapted(caller.scope, filters.adapter) if filters.adapter else None
+        return Current(HISTORY, self._images.stars() if filters.stars else {}, adapted)
 
     def get(self, caller: Caller, library: str, prompt: int, view: Viewer | None = None) -> Hit:
         """A prompt by its library and its number there. view: as in `page`. Raises LimnerError where the caller sees

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from limner.store.search.table import (
     PICTURE,
     ROW,
     Columns,
+    Current,
     IndexedPrompt,
     Numbers,
     matching,
@@ -272,20 +273,19 @@ class SearchIndex:
         *,
         repeated: bool = False,
         like: Appearance = ANY,
-        stars: tuple[str, Mapping[int, int]] | None = None,
+        current: Current | None = None,
     ) -> list[Found]:
         """The prompts that fit best. vector: of the meaning. owner: whose own prompts are seen, None for everyone's.
         private: a library of which prompts without an owner are not seen. repeated: whether a text that several prompts
-        have is found more than once. like: what their images look like. stars: a library, and the stars that its
-        prompts have now.
+        have is found more than once. like: what their images look like. current: what is known now of the
+        images of a library.
 
         Without words any prompt fits: in the order of the hashes of their texts, which is random and always the same.
         """
         with self._guard:
             state = self._state()
         rows, numbers = state.entries.records, state.numbers
-        now = None if stars is None else _stars(state, *stars)
-        mask = matching(filters, owner, rows, state.pictures.records, numbers, now)
+        mask = matching(filters, owner, rows, state.pictures.records, numbers, current)
         if like.without is not None:
             mask[state.rows(like.without[0], [like.without[1]])] = False
         removed = [number for number, name in enumerate(numbers.names["library"]) if name.startswith("\0")]
@@ -445,14 +445,3 @@ def _appearance(
     """Cosine, share of a colour, and the place of the image that fits best."""
     place = (look or colour or (0.0, 0))[1]
     return None if look is None else look[0], None if colour is None else colour[0], place
-
-
-def _stars(state: _State, library: str, stars: Mapping[int, int]) -> NDArray[np.uint8]:
-    """The stars of all pictures, those of a library as they are now."""
-    found = state.pictures.records["stars"].copy()
-    rows, of = state.rows(library), state.pictures.records["row"]
-    now = np.zeros(len(state.entries.records), np.uint8)
-    now[rows] = [stars.get(prompt, 0) for prompt in state.entries.records["prompt"][rows].tolist()]
-    is_own = np.zeros(len(now), np.bool_)
-    is_own[rows] = True
-    return np.where(is_own[of], now[of], found)

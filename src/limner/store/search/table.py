@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -64,6 +64,18 @@ class IndexedPrompt:
     unsafe: bool = False
     images: Sequence[ImageSettings] = ()
     mark: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """What is known now of the only image of each prompt of a library, by the numbers of the prompts.
+
+    stars: of the rated ones. adapted: those that were made with the adapter that is looked for; None where none is.
+    """
+
+    library: str
+    stars: Mapping[int, int]
+    adapted: Collection[int] | None = None
 
 
 @dataclass
@@ -156,12 +168,9 @@ def matching(
     rows: NDArray[np.void],
     pictures: NDArray[np.void],
     numbers: Numbers,
-    stars: NDArray[np.uint8] | None = None,
+    current: Current | None = None,
 ) -> NDArray[np.bool_]:
-    """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters.
-
-    stars: of the pictures as they are now.
-    """
+    """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters."""
     mask = rows["library"] != 0
     if owner is not None:
         mask &= np.isin(rows["owner"], [0, numbers.of("owner", owner)] if owner else [0])
@@ -171,7 +180,7 @@ def matching(
     if not filters.unsafe:
         mask &= ~rows["unsafe"]
     if filters.of_images:
-        fits = _fitting(filters, pictures, numbers, pictures["stars"] if stars is None else stars)
+        fits = _fitting(filters, rows, pictures, numbers, current)
         with_image = np.zeros(len(rows), np.bool_)
         with_image[pictures["row"][fits]] = True
         mask &= with_image
@@ -179,23 +188,45 @@ def matching(
 
 
 def _fitting(
-    filters: Filters, pictures: NDArray[np.void], numbers: Numbers, stars: NDArray[np.uint8]
+    filters: Filters,
+    rows: NDArray[np.void],
+    pictures: NDArray[np.void],
+    numbers: Numbers,
+    current: Current | None,
 ) -> NDArray[np.bool_]:
     fits = np.ones(len(pictures), np.bool_)
-    for column in ("model", "adapter", "sampler"):
+    for column in ("model", "sampler"):
         if wanted := getattr(filters, column):
             fits &= np.isin(pictures[column], numbers.matching(column, wanted))
+    adapted = np.isin(pictures["adapter"], numbers.matching("adapter", filters.adapter)) if filters.adapter else fits
+    starred = pictures["stars"] >= filters.stars
+    if current is not None:
+        own, prompts = _of_library(current.library, rows, pictures, numbers)
+        starred[own] = np.isin(prompts, [each for each, stars in current.stars.items() if stars >= filters.stars])
+        if current.adapted is not None:
+            adapted[own] = np.isin(prompts, [*current.adapted])
+    if filters.adapter:
+        fits &= adapted
+    if filters.stars:
+        fits &= starred
     for column, limits in (("steps", filters.steps), ("guidance", filters.guidance)):
         if limits is not None:
             fits &= (pictures[column] >= limits[0]) & (pictures[column] <= limits[1])
     for day, compare in ((filters.since, np.greater_equal), (filters.until, np.less_equal)):
         if day is not None:
             fits &= (pictures["day"] > 0) & compare(pictures["day"], (day - date(1970, 1, 1)).days)
-    if filters.stars:
-        fits &= stars >= filters.stars
     if filters.size is not None:
         fits &= _shaped(filters.size, pictures["width"].astype(np.int32), pictures["height"].astype(np.int32))
     return fits
+
+
+def _of_library(
+    library: str, rows: NDArray[np.void], pictures: NDArray[np.void], numbers: Numbers
+) -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
+    """The pictures of a library, and the numbers of their prompts."""
+    of = rows[pictures["row"]]
+    own = np.flatnonzero(np.isin(of["library"], _named(numbers, "library", library)))
+    return own, of["prompt"][own]
 
 
 def _shaped(size: Shape | tuple[int, int], width: NDArray[np.int32], height: NDArray[np.int32]) -> NDArray[np.bool_]:
