@@ -19,10 +19,10 @@ from PIL import Image
 from limner.models.loading import resolve
 
 ENCODER, DIMENSIONS = "starter", 192
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 
 
-def image_vectors(images: Sequence[Image.Image]) -> Array:
+def image_vectors(images: Sequence[Image.Image]) -> NDArray[np.float32]:
     """Unit vectors (n, DIMENSIONS) of images."""
     if not images:
         return np.empty((0, DIMENSIONS), np.float32)

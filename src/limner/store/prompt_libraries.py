@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -112,22 +112,24 @@ class PromptLibrary:
             query = "select distinct prompt from images where prompt > ? and prompt <= ? and image != '' "
             return [row[0] for row in database.execute(f"{query}order by prompt limit ?", (after, last, limit))]
 
-    def records(self, prompt: int) -> tuple[list[PromptRecord], int]:
-        """The first images of a prompt, and how many there are; nothing for a number that it does not have."""
+    def records(self, prompts: Iterable[int]) -> dict[int, tuple[list[PromptRecord], int]]:
+        """The first images of prompts, and how many there are, by the numbers of those that it has."""
+        found: dict[int, tuple[list[PromptRecord], int]] = {}
+        columns = ", ".join(IMAGE_COLUMNS)
+        some = f"select {columns} from images where prompt = ? and {FIRST} order by image = '', rowid limit ?"
         with self.connected() as database:
-            row = database.execute("select text, unsafe from prompts where id = ?", (prompt,)).fetchone()
-            if row is None:
-                return [], 0
-            text, unsafe = row
-            columns = ", ".join(IMAGE_COLUMNS)
-            query = f"select {columns} from images where prompt = ? and {FIRST} order by image = '', rowid limit ?"
-            found = [
-                PromptRecord(text, **_read(values), unsafe=bool(unsafe))
-                for values in database.execute(query, (prompt, SHOWN_IMAGES))
-            ]
-            query = f"select count(*) from images where prompt = ? and {FIRST}"
-            (count,) = database.execute(query, (prompt,)).fetchone()
-            return found, count
+            for prompt in prompts:
+                row = database.execute("select text, unsafe from prompts where id = ?", (prompt,)).fetchone()
+                if row is None:
+                    continue
+                text, unsafe = row
+                rows = database.execute(some, (prompt, SHOWN_IMAGES)).fetchall()
+                count = len(rows)
+                if count == SHOWN_IMAGES:
+                    query = f"select count(*) from images where prompt = ? and {FIRST}"
+                    (count,) = database.execute(query, (prompt,)).fetchone()
+                found[prompt] = [PromptRecord(text, **_read(values), unsafe=bool(unsafe)) for values in rows], count
+        return found
 
     @contextmanager
     def connected(self) -> Generator[sqlite3.Connection]:

@@ -9,7 +9,7 @@ import builtins
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -200,9 +200,9 @@ class StudioDiscover:
         found = self._index.search(text, vector, filters, caller.account, most, private, like=like, current=current)
         terms, hits, place = self._terms(text), list[Hit](), offset
         while place < len(found) and len(hits) < limit:
-            if (hit := self._hit(caller, found[place], terms, view)) is not None:
-                hits.append(hit)
-            place += 1
+            some = found[place : place + limit - len(hits)]
+            hits += self._hits(caller, some, terms, view)
+            place += len(some)
         return Hits(tuple(hits), place if place < len(found) else None)
 
     def _current(self, caller: Caller, filters: Filters) -> Current | None:
@@ -218,10 +218,10 @@ class StudioDiscover:
         """
         if library != HISTORY:
             self._visible(caller, library)
-        hit = self._hit(caller, Found(library, prompt, 0, 0.0, None, None), {}, view)
-        if hit is None:
+        hits = self._hits(caller, [Found(library, prompt, 0, 0.0, None, None)], {}, view)
+        if not hits:
             raise LimnerError(f"library {library!r} has no prompt {prompt}", "search again")
-        return hit
+        return hits[0]
 
     def has_thumbnail(self, hit: Hit, number: int) -> bool:
         """Whether an image of a prompt of a library, by its place, is a file in the folder of the library's source."""
@@ -388,8 +388,8 @@ class StudioDiscover:
             found = self.libraries.get(library)
             source = found.facts.source
             while prompts := found.with_images(after, last, LOOKS_AT_ONCE):
-                for prompt in prompts:
-                    yield from _library_files(source, prompt, found.records(prompt)[0])
+                for prompt, (records, _) in found.records(prompts).items():
+                    yield from _library_files(source, prompt, records)
                 after = prompts[-1]
 
     def _own_file(self, image: GeneratedImage) -> ImageFile | None:
@@ -521,52 +521,67 @@ class StudioDiscover:
                 break
         return found
 
-    def _own_records(self, view: Viewer, image: int) -> tuple[builtins.list[PromptRecord], int]:
-        """An own image as a record; nothing where it was erased."""
-        try:
-            return [_record(self._images.get(view, image))], 1
-        except LimnerError:
-            return [], 0
-
     def _visible(self, caller: Caller, name: str) -> LibraryFacts:
         facts = self.libraries.get(name).facts
         if not _sees(caller, facts):
             raise LimnerError(f"there is no library {name!r}", "`limner discover list` lists them")
         return facts
 
-    def _hit(self, caller: Caller, found: Found, terms: Mapping[str, str], view: Viewer | None = None) -> Hit | None:
-        """A hit with its images; None where it was erased meanwhile. terms: of the search, with its words."""
-        if found.library == HISTORY:
-            view = view or Viewer(caller.account, caller.scope)
-            records, images, facts = *self._own_records(view, found.prompt), LibraryFacts(HISTORY, "your own images")
-        else:
-            try:
-                library = self.libraries.get(found.library)
-                records, images, facts = *library.records(found.prompt), library.facts
-            except LimnerError:
-                if found.library in self.libraries:
-                    raise
-                return None
-        if not records:
-            return None
-        first = records[0]
-        own = set(self._index.terms(first.prompt))
-        words = tuple(dict.fromkeys(word for term, word in terms.items() if term in own))
-        return Hit(
-            found.library,
-            found.prompt,
-            first.prompt,
-            first.negative,
-            tuple(records),
-            images,
-            words,
-            found.meaning,
-            facts.source,
-            facts.licence,
-            found.look,
-            found.colour,
-            found.place if found.place < len(records) else 0,
-        )
+    def _hits(
+        self, caller: Caller, found: Sequence[Found], terms: Mapping[str, str], view: Viewer | None = None
+    ) -> builtins.list[Hit]:
+        """Hits with their images, without those that were erased meanwhile. terms: of the search, with its words."""
+        read: dict[tuple[str, int], tuple[builtins.list[PromptRecord], int, LibraryFacts]] = {}
+        for name in {each.library for each in found}:
+            prompts = [each.prompt for each in found if each.library == name]
+            if name == HISTORY:
+                facts = LibraryFacts(HISTORY, "your own images")
+                own = self._images.some(view or Viewer(caller.account, caller.scope), prompts)
+                records = {image.id: ([_record(image)], 1) for image in own}
+            else:
+                try:
+                    library = self.libraries.get(name)
+                    records, facts = library.records(prompts), library.facts
+                except LimnerError:
+                    if name in self.libraries:
+                        raise
+                    continue  # it is removed meanwhile
+            read |= {(name, prompt): (*known, facts) for prompt, known in records.items()}
+        index = self._index
+        return [
+            _hit(index, each, terms, *known)
+            for each in found
+            if (known := read.get((each.library, each.prompt))) and known[0]
+        ]
+
+
+def _hit(
+    index: SearchIndex,
+    found: Found,
+    terms: Mapping[str, str],
+    records: Sequence[PromptRecord],
+    images: int,
+    facts: LibraryFacts,
+) -> Hit:
+    """What was found with its records and the facts of its library."""
+    first = records[0]
+    own = set(index.terms(first.prompt))
+    words = tuple(dict.fromkeys(word for term, word in terms.items() if term in own))
+    return Hit(
+        found.library,
+        found.prompt,
+        first.prompt,
+        first.negative,
+        tuple(records),
+        images,
+        words,
+        found.meaning,
+        facts.source,
+        facts.licence,
+        found.look,
+        found.colour,
+        found.place if found.place < len(records) else 0,
+    )
 
 
 def _made(prompt: MadePrompt) -> PromptRecord:

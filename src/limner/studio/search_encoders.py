@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,12 +41,16 @@ class SearchEncoders:
 
     def __init__(self, home: Path) -> None:
         self._file = home / CHOICE
+        self._read: tuple[int, Choice] = (0, Choice())
 
     @property
     def choice(self) -> Choice:
-        """What is chosen; the encoders that come with Limner where nothing is, or where the file is damaged."""
+        """What is chosen; by default the encoders of Limner. Raises LimnerError for a damaged file."""
         try:
-            return Choice(**json.loads(self._file.read_text(encoding="utf-8")))
+            stamp = os.stat(self._file).st_mtime_ns
+            if self._read[0] != stamp:
+                self._read = stamp, Choice(**json.loads(self._file.read_text(encoding="utf-8")))
+            return self._read[1]
         except FileNotFoundError:
             return Choice()
         except (OSError, ValueError, TypeError) as error:

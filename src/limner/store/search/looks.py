@@ -63,6 +63,6 @@ def shares(colour: Sequence[float], looks: NDArray[np.void]) -> NDArray[np.float
     found = np.empty(len(looks), np.float32)
     for start in range(0, len(looks), AT_ONCE):
         part = looks[start : start + AT_ONCE]
-        weights = part["shares"].astype(np.float32) / WHOLE
+        weights = part["shares"].astype(np.float32) / np.float32(WHOLE)
         found[start : start + AT_ONCE] = shares_of(colour, part["labs"].astype(np.float32), weights)
     return found
