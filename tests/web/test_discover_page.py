@@ -14,7 +14,7 @@ from limner.core.accounts import Caller, Role
 from limner.core.discover import Filters
 from limner.core.errors import LimnerError
 from limner.core.prompt_records import PromptRecord
-from limner.studio import discover, library_images
+from limner.studio import library_images
 from limner.studio.prompts import words_of_part
 from limner.web.discover import MOST_PIECES
 from limner.web.pages.discover import SHOWN
@@ -199,7 +199,7 @@ def test_a_missing_package_is_named_on_the_page(site, monkeypatch):
         raise LimnerError("search by meaning needs the package wordllama, which is missing", "install it")
 
     of_library(site)
-    monkeypatch.setattr(discover, "text_vectors", missing)
+    monkeypatch.setattr(site.studio.discover._encoders, "texts", missing)
     response = site.client.get("/discover?q=cat")
     (error,) = tree(response).xpath("//main//*[@role='alert'][text()]")
     assert response.status_code == 422 and "wordllama, which is missing; install it" in text_of(error)
