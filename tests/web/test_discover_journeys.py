@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 CORGI = "a photo of a corgi on the beach, soft light"
 SMALL_TARGETS = """[...document.querySelectorAll('main :is(a, button, summary, select, input)')].filter(each =>
-    !each.matches('[type=hidden], [type=checkbox], .default, .shown, p a, h2 a') && each.checkVisibility()
+    !each.matches('[type=hidden], [type=checkbox], .default, .shown, .away, p a, h2 a') && each.checkVisibility()
     && each.getBoundingClientRect().height < 44
 ).map(each => each.outerHTML.slice(0, 120))"""
 
