@@ -160,9 +160,9 @@ def test_looking_goes_on_where_it_was_stopped(studio, monkeypatch):
     stops = iter([False, True])
     studio.discover.look(stop=lambda: next(stops))
     assert 0 < studio.discover._index.looked["history"] < 8
-    with Studio(studio.home).discover._index._guard:  # as another program that starts later
-        pass
-    studio.discover.look()
+    other = Studio(studio.home)
+    other.discover.look()
+    other.close()
     assert studio.discover._index.looked == {"history": 8}
     rows = studio.discover._index._state().looks.records["row"].tolist()
     assert sorted(rows) == [*range(8)], "each image once"
