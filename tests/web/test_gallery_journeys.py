@@ -20,7 +20,8 @@ WHOLLY_SHOWN = """[...document.querySelectorAll('.virtual .cell')].find(cell => 
     return box.top > 200 && box.bottom < innerHeight - 100;
 }).getAttribute('aria-posinset')"""
 SMALL_TARGETS = """[...document.querySelectorAll('main :is(a, button, summary, select, input, .pick)')].filter(each =>
-    !each.matches('.pick input, .away, [type=hidden]') && each.checkVisibility() && each.getBoundingClientRect().height < 44
+    !each.matches('.pick input, .away, [type=hidden]') && each.checkVisibility()
+    && each.getBoundingClientRect().height < 44
 ).map(each => each.outerHTML)"""
 PROMPTS = ("a black cat", "a white cat", "a red mug on a table")
 
