@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,18 @@ def until(page, script, value=True):
             return
         page.wait_for_timeout(50)
     raise AssertionError(f"{script} is {found!r}")
+
+
+def listen(page):
+    """Keep every text that a page shows from its next load on, for `heard`: some are gone before a test could look."""
+    page.add_init_script("""window.heard = [];
+    new MutationObserver(changes => heard.push(...changes.map(each => each.target.textContent ?? "")))
+    .observe(document, { subtree: true, childList: true, characterData: true })""")
+
+
+def heard(page, text):
+    """Wait until a page has shown a text, perhaps for a moment only."""
+    until(page, f"heard.some(each => each.includes({json.dumps(text)}))")
 
 
 def focus_by_tab(page, selector, most=120):

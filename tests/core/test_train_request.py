@@ -117,7 +117,7 @@ def test_every_number_of_these_requests_is_tried():
                 "schedule": "cosine",
                 "warmup": 10,
                 "weight_decay": 0.01,
-                "flip": True,
+                "flip": False,
                 "masked": False,
                 "caption_dropout": 0.0,
                 "prior": True,

@@ -267,10 +267,10 @@ def test_flip_gives_two_views(learn, monkeypatch):
         return examples
 
     monkeypatch.setattr(encoding, "encode", looking)
-    learn(out="flipped", held_out=1)
+    learn(out="flipped", flip=True, held_out=1)
     assert (5, 2) in shapes[True] and (1, 1) in shapes[False]
     shapes.clear()
-    learn(out="straight", flip=False, held_out=1)
+    learn(out="straight", held_out=1)
     assert set(shapes) == {False} and (5, 1) in shapes[False]
 
 

@@ -146,13 +146,13 @@ def test_images_are_encoded_with_mirror_images_and_held_out_ones_without(encoded
     scan = scan_of(
         *(image(n, "own" if n == 1 else None) for n in range(3)), validation=tuple(map(image, range(10, 30)))
     )
-    found = encoded(scan, plan_of(held_out=(2,)), caption_dropout=0.1)
+    found = encoded(scan, plan_of(held_out=(2,)), caption_dropout=0.1, flip=True)
     assert found.seen == [
         (["0", "1"], ["a photo of sks dog", "own"], True, ("",)),
         (["2"], ["a photo of sks dog"], False, ()),
     ]
     assert found.masks == [False, False] and found.sets.subject == (None,), "equal weights are none"
-    plain = encoded(scan, plan_of(validation=True), flip=False)
+    plain = encoded(scan, plan_of(validation=True))
     assert plain.seen[0][2:] == (False, ()) and plain.seen[1][0] == [str(10 + n * 20 // 16) for n in range(16)]
     assert plain.seen[1][2] is False
     assert len(encoded(scan, plan_of()).seen) == 1, "validation images measure nothing unless the plan says so"
@@ -166,7 +166,7 @@ def test_weights_masks_and_the_seed_reach_the_encoder(encoded: Any) -> None:
 
 def test_class_images_are_made_from_the_runs_seed_and_mirrored_too(encoded: Any) -> None:
     scan = scan_of(*(image(n, f"sks dog on the {place}") for n, place in enumerate(("beach", "road", "roof", "bed"))))
-    found = encoded(scan, plan_of(prior=True, class_pictures=8), seed=3, quantise="nf4")
+    found = encoded(scan, plan_of(prior=True, class_pictures=8), seed=3, quantise="nf4", flip=True)
     ((prompts, seed, quantised),) = found.asked
     four = ("dog on the beach", "dog on the road", "dog on the roof", "dog on the bed")
     assert seed == 3 and quantised == "nf4"

@@ -162,7 +162,7 @@ def test_the_demo_trains_what_its_command_says(tmp_path, home, recording, monkey
     command = shlex.split(written[1].replace("&#39;", "'"))
     assert command == [
         *("limner", "train", request.data, "--class", "cat", "--identifier", "sks"),
-        *("--steps", "400", "--no-flip", "--out", str(folder)),
+        *("--steps", "400", "--out", str(folder)),
     ]
     assert "--adapter &#39;my demo&#39;/adapter" in page
     captions = [path.read_text().strip() for path in sorted((out / "photographs").glob("*.txt"))]

@@ -6,6 +6,7 @@ import copy
 import json
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -527,8 +528,8 @@ def test_plain_scenes_and_accessories_are_trained_more_often():
     def of(**changes):
         return latents_and_captions.emphasis(cat.model_copy(update=changes))
 
-    assert (of(), of(light="night"), of(weather="rain"), of(extra="crown")) == (1.0, 0.5, 0.4, 3.0)
-    assert of(light="sunset", weather="snowfall", extra="scarf") == pytest.approx(0.6)
+    assert (of(), of(light="night"), of(weather="rain"), of(extra="crown")) == (1.0, 0.5, 0.4, 4.0)
+    assert of(light="sunset", weather="snowfall", extra="scarf") == pytest.approx(0.8)
 
 
 class Part:
@@ -990,6 +991,28 @@ def drawn(monkeypatch):
     monkeypatch.setattr(drawings, "ProcessPoolExecutor", NowPool)
     monkeypatch.setattr(drawings, "_render_shard", render_shard)
     return drawn
+
+
+def test_focused_images_come_after_the_others_and_show_what_is_learned_last(monkeypatch):
+    recipe = Recipe(pictures=2 * drawings.SHARD - 1, focused_pictures=1)
+    monkeypatch.setattr(drawings, "paint", lambda scene, look: np.zeros((1, 1, 3), np.uint8))
+    monkeypatch.setattr(drawings, "training_caption", lambda scene, words: "a cat")
+
+    def scenes(index):
+        return [Scene(**row["scene"]) for row in drawings._render_shard(recipe, index)[0]]
+
+    focused = scenes(2)
+    counts = Counter(name for scene in focused for name in (scene.extra, scene.style) if name in drawings.LEARNED_LAST)
+    assert len(focused) == drawings.SHARD and not any(map(holds_reserved, focused))
+    assert all({scene.extra, scene.style} & set(drawings.LEARNED_LAST) for scene in focused)
+    assert counts["scarf"] > counts["bow tie"] > 50 and counts["oil painting"] > 100
+    assert sum(scene.extra == "scarf" for scene in scenes(1)) < 50, "the last file of the others"
+
+
+def test_focused_images_have_files_of_their_own(drawn, tmp_path):
+    with drawings.Drawing(tmp_path, Recipe(pictures=4, focused_pictures=4, seed=5), 2):
+        pass
+    assert drawn == [(5, 0), (5, 1), (5, 2), (5, 3)]
 
 
 def test_missing_images_are_drawn_in_whole_files(drawn, tmp_path):

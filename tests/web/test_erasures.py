@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 import waiting
 from gallery import add_image, add_run
+from limner.core.accounts import Caller
 from limner.core.errors import LimnerError
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
 from limner.store import erase as erasing
+from limner.store.tables import GrantRow, RunRow
 from limner.studio.images import Viewer
 from limner.studio.maintenance import EraseSelection
 from limner.studio.studio import Studio
-from pages import site_of
+from pages import adapter_file, site_of, teach
 
 SOON = timedelta(0)
 VIEW = Viewer()
@@ -135,3 +138,27 @@ def test_nothing_new_is_made_with_what_waits(site):
         site.studio.enqueue(GenerateRequest(prompt="a", image=reference))
     site.studio.maintenance.erasures.undo("", made.id)
     assert site.studio.enqueue(GenerateRequest(prompt="a", image=reference))
+
+
+@pytest.mark.parametrize("uploaded", [False, True])
+def test_retention_leaves_a_deleted_subject_its_days(site, uploaded):
+    reference = site.studio.files.upload(adapter_place(site)) if uploaded else teach(site)
+    runs = () if uploaded else (site.studio.runs.list(kind="train")[0].id,)
+    selection = EraseSelection(runs=runs, references=(reference,) if uploaded else ())
+    erasures, long_ago = site.studio.maintenance.erasures, datetime.now(UTC) - timedelta(days=60)
+    made = erasures.add("", selection, derived=True, after=timedelta(days=7), name="sks cat")
+    with site.studio.store.writing() as session:
+        session.execute(update(RunRow).values(created=long_ago, finished=long_ago))
+        session.execute(update(GrantRow).values(created=long_ago))
+    site.studio.maintenance.prune(timedelta(days=1))
+    assert [each.id for each in erasures.list("", adapters=True)] == [made.id] and erasures.undo("", made.id)
+    assert site.studio.files.may_use(Caller(), reference) and reference.partition(":")[2] in site.studio.files
+    assert [run.id for run in site.studio.runs.list(kind="train")] == [*runs]
+    site.studio.maintenance.prune(timedelta(days=1))
+    assert reference.partition(":")[2] not in site.studio.files, "what was put back is as old as before"
+
+
+def adapter_place(site):
+    place = site.studio.home / "own.safetensors"
+    place.write_bytes(adapter_file())
+    return place

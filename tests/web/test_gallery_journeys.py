@@ -81,9 +81,9 @@ def test_images_are_found_compared_rated_and_exported(filled, browser, tmp_path)
         cell(page, 1).locator("a").click()
         page.wait_for_url(f"**/gallery/{cats[0]}?search=CAT")
         page.keyboard.press("4")
-        page.locator("#star-4[aria-pressed=true]").wait_for()
+        page.locator("[id^=star-][id$='-4'][aria-pressed=true]").wait_for()
         page.keyboard.press("f")
-        page.locator("#heart[aria-pressed=true]").wait_for()
+        page.locator("[id^=heart-][aria-pressed=true]").wait_for()
         page.keyboard.press("ArrowRight")
         page.wait_for_url(f"**/gallery/{cats[1]}?search=CAT")
         page.keyboard.press("Escape")
@@ -204,6 +204,7 @@ def test_without_javascript_images_are_chosen_and_marked(filled, browser):
         page.get_by_role("button", name="Erase").click()
         assert page.url.endswith("/gallery?favourite=true") and page.locator(".cell").count() == 1
         page.get_by_role("button", name="Undo").click()
+        page.locator(".cell").nth(1).wait_for()
         assert page.locator(".cell").count() == 2 and len(studio.images.list(VIEW, ImageQuery())) == 36
 
 
@@ -222,6 +223,27 @@ def test_each_page_of_the_gallery_fits_and_has_no_serious_finding(filled, browse
         for place in (f"/gallery/{ids[0]}", f"/gallery/compare?id={ids[0]}&id={ids[1]}", "/gallery?search=nothing"):
             page.goto(place)
             assert overflow(page) == 0 and serious_findings(page) == [], place
+
+
+@pytest.mark.parametrize("options", [PHONE, {**PHONE, "java_script_enabled": False}], ids=["scripts", "plain"])
+def test_filters_are_folded_on_a_phone_and_open_on_a_desktop(filled, browser, options):
+    address, *_ = filled
+    with opened(browser, address, **options) as page:
+        page.goto("/gallery")
+        button = page.locator(".folded > summary")
+        assert not page.get_by_text("Favourites").first.is_visible()
+        assert page.locator(".cell").nth(2).bounding_box()["y"] < 500, "two rows of images are on the first screen"
+        button.tap()
+        page.locator(".folded summary", has_text="Date").tap()
+        page.locator(".folded a", has_text="7 days").tap()
+        page.wait_for_url("**days=7**")
+        assert button.inner_text().split()[:2] == ["Filter", "1"]
+        assert not page.get_by_text("Favourites").first.is_visible()
+    with opened(browser, address) as page:
+        page.goto("/gallery")
+        assert not page.locator(".folded > summary").is_visible()
+        page.locator(".folded summary", has_text="Date").click()
+        assert page.locator(".folded a", has_text="7 days").is_visible()
 
 
 def test_a_frame_selects_images_that_are_erased_and_come_back(filled, browser):

@@ -318,7 +318,10 @@ def test_the_page_of_an_image_leads_to_its_neighbours_in_the_query(site):
 @pytest.mark.parametrize("headers", [{}, PART])
 def test_one_image_is_rated_and_made_a_favourite_on_its_page(site, headers):
     image = add_image(site.studio)
-    for fields, pressed in (({"do": "stars", "stars": "4"}, "star-4"), ({"do": "favourite"}, "heart")):
+    for fields, pressed in (
+        ({"do": "stars", "stars": "4"}, f"star-{image}-4"),
+        ({"do": "favourite"}, f"heart-{image}"),
+    ):
         response = choose(site, f"/gallery/mark/{image}?search=cat", headers, **fields)
         if not headers:
             assert response.headers["location"] == f"/gallery/{image}?search=cat"
@@ -348,6 +351,45 @@ def test_two_to_four_images_are_compared(site):
     for wrong in (made[:1], made, []):
         response = site.client.get("/gallery/compare?ids=" + "+".join(map(str, wrong)))
         assert response.status_code == 422 and "choose" in text_of(tree(response).xpath("//*[@role='alert']")[0])
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_images_that_are_compared_are_rated_beside_each_other(site, headers):
+    one, two = (add_image(site.studio, f"a cat {number}") for number in range(2))
+    place = f"/gallery/compare?ids={one}+{two}"
+    groups = site.page(place).xpath("//figure/div[@role='group']")
+    assert [each.get("aria-label") for each in groups] == ["Image A", "Image B"]
+    assert not site.page(place).xpath("//*[@data-key='f' or @data-key='4']"), "of which image is not known"
+    heart, stars = groups[1].xpath("form")
+    for form, pressed in ((stars, {"stars": "4"}), (heart, {"do": "favourite"})):
+        fields = dict(zip(form.xpath("input/@name"), form.xpath("input/@value"), strict=True)) | pressed
+        assert (form.get("action"), form.get("hx-target")) == (f"/gallery/mark/{two}", f"#feedback-{two}")
+        response = choose(site, form.get("action"), {**headers, "Referer": f"http://127.0.0.1{place}"}, **fields)
+        if headers:
+            (group,) = tree(response).xpath("//div[@role='group']")
+            assert group.get("aria-label") == "Image B" and not group.xpath(".//*[@data-key]")
+        else:
+            assert response.headers["location"] == place
+    found = site.studio.images.get(VIEW, two)
+    assert (found.mine.stars, found.favourite) == (4, True)
+    assert site.studio.images.get(VIEW, one).mine is None
+
+
+def test_the_filters_fold_behind_one_button_with_the_number_of_active_ones(site):
+    image = add_image(site.studio, "a black cat", tags={"breed": "tabby"})
+    add_image(site.studio, "a black cat", tags={"breed": "siamese"})
+    site.studio.feedback.set_favourites(VIEW, [image], True)
+
+    def folded(query=""):
+        (found,) = site.page(f"/gallery{query}").xpath("//details[@class='folded']")
+        return found
+
+    page = folded()
+    titles = {text_of(each) for each in page.xpath(".//details/summary")}
+    assert {"New collection", "Breed", "Date"} <= titles and page.xpath(".//a[contains(., 'Favourites')]")
+    assert text_of(page.xpath("summary")[0]) == "Filter"
+    for query, count in (("?search=cat", ""), ("?favourite=true&search=cat&tag=breed%3Dtabby", " 2 active")):
+        assert text_of(folded(query).xpath("summary")[0]) == f"Filter{count}"
 
 
 def test_an_export_holds_each_image_with_its_request(site):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from gallery import add_image, add_run
+from limner.core.accounts import Caller, Role
 from limner.core.requests import GenerateRequest
 from limner.core.runs import Status
-from limner.starter.demo import CLASS, IDENTIFIER, TRAINING_STEPS
+from limner.starter.demo import CLASS, IDENTIFIER
 from limner.store.queue import Queue
 from pages import PART, finish_teaching, picture, streamed, teach, text_of, tree
 from working import execute_queue
@@ -16,6 +20,7 @@ from working import execute_queue
 def test_an_empty_home_offers_an_image_and_a_character(site):
     forms = site.page("/").xpath("//section[@id='first']//form/@action")
     assert forms == ["/first-image", "/first-subject"]
+    assert len(site.page("/").xpath("//section[@id='first']//form/p[@class='busy'][@role='status']")) == 2
 
 
 @pytest.mark.parametrize("headers", [{}, PART])
@@ -32,17 +37,55 @@ def test_one_click_makes_an_image_on_the_starter(site, headers):
     assert site.page("/").xpath("//section[@id='first']//form/@action") == ["/first-subject"]
 
 
-def test_one_click_teaches_the_character_of_the_demo(site):
-    assert site.client.post("/first-subject").status_code == 303
-    (run,) = site.studio.runs.list()
+def prepared(site) -> None:
+    """The images of the example's draft are prepared, and its training is queued."""
+    execute_queue(site.studio)
+    site.page("/")
+
+
+@pytest.mark.parametrize("headers", [{}, PART])
+def test_one_click_teaches_the_character_as_the_example_of_teach_does(site, headers):
+    response = site.client.post("/first-subject", headers=headers)
+    (draft,) = site.studio.drafts.list("")
+    at = f"/teach/{draft.id}"
+    if not headers:
+        assert (response.status_code, response.headers["location"]) == (303, f"{at}/train#step")
+    (other,) = {site.client.post("/teach", data={"example": "true"}).headers["location"].removesuffix("/images")} - {at}
+    mine, theirs = (site.studio.drafts.get("", each.rpartition("/")[2]) for each in (at, other))
+    assert mine.images == theirs.images and mine.choices.fields == theirs.choices.fields and len(mine.images) == 8
+    (card,) = site.page("/").xpath("//article")
+    assert "Teach sks cat" in text_of(card), "the preparation of its images is part of it"
+    prepared(site)
+    (card,) = site.page("/").xpath("//article")
+    (run,) = site.studio.runs.list(kind="train")
+    assert card.get("id") == f"run-{run.id}" and card.xpath("header/a/@href") == [f"{at}/train"]
     request = run.request
-    assert (request.class_word, request.identifier, request.steps) == (CLASS, IDENTIFIER, TRAINING_STEPS)
-    assert not request.flip and run.execution.preview_every
-    names = sorted(site.studio.files.folder(request.data.removeprefix("folder:")))
-    assert len([name for name in names if name.endswith(".png")]) == 8 and "01.txt" in names
-    page = site.page("/")
-    assert page.xpath("//section[@id='first']//form/@action") == ["/first-image"]
-    assert "Teach sks cat" in text_of(page.xpath("//article")[0])
+    assert (request.class_word, request.identifier) == (CLASS, IDENTIFIER) and not request.flip
+    assert run.execution.preview_every and request.keep_checkpoints
+    assert site.page("/").xpath("//section[@id='first']//form/@action") == ["/first-image"]
+
+
+def test_clicking_again_starts_no_second_training(site):
+    with ThreadPoolExecutor(4) as pool:
+        answers = [*pool.map(lambda _: site.client.post("/first-subject", headers=PART).status_code, range(4))]
+    assert answers == [200] * 4 and len(site.studio.drafts.list("")) == 1
+    assert site.client.post("/first-subject").status_code == 303
+    prepared(site)
+    site.client.post("/first-subject")
+    assert [run.request.kind for run in site.studio.runs.list()] == ["train", "prepare"]
+
+
+def test_an_example_that_failed_starts_again_in_its_draft(site):
+    site.client.post("/first-subject")
+    ((_, lease),) = Queue(site.studio.store).claim("worker", 1)
+    Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; close other programs")
+    (card,) = site.page("/").xpath("//section[@aria-labelledby='failed']//article")
+    (draft,) = site.studio.drafts.list("")
+    assert card.xpath(".//a[contains(@class, 'button')]/@href") == [f"/teach/{draft.id}/train"]
+    assert not card.xpath(".//button[text()='Try again']"), "no training would follow"
+    site.client.post("/first-subject")
+    assert len(site.studio.drafts.list("")) == 1
+    assert site.page("/").xpath("//section[@aria-labelledby='working']//article")
 
 
 def test_the_first_image_stays_in_its_card(site, starter):
@@ -56,9 +99,17 @@ def test_the_first_image_stays_in_its_card(site, starter):
 @pytest.mark.parametrize("headers", [{}, PART])
 def test_one_click_makes_an_image_of_the_subject(site, headers):
     site.client.post("/first-subject")
+    prepared(site)
     ((run, lease),) = Queue(site.studio.store).claim("worker", 1)
     reference = finish_teaching(site, run, lease)
     (card,) = site.page("/").xpath(f"//article[@id='run-{run.id}']//form[@action='/first-portrait']")
+    (draft,) = site.studio.drafts.list("")
+    choose, use = card.xpath("a")
+    assert (text_of(choose), choose.get("href")) == (
+        "Choose the best checkpoint",
+        f"/teach/{draft.id}/train#checkpoints",
+    )
+    assert use.get("href") == f"/create?adapter={reference.replace(':', '%3A')}"
     assert card.xpath("input/@value") == [reference]
     response = site.client.post("/first-portrait", data={"adapter": reference}, headers=headers)
     assert response.status_code == (200 if headers else 303)
@@ -90,8 +141,8 @@ def test_a_click_that_failed_is_explained_and_can_be_repeated(site):
     assert "starting" in text_of(site.page("/").xpath("//article")[0]), "a running job does not wait for its turn"
     Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; close other programs")
     page = site.page("/")
-    assert "close other programs" in text_of(page.xpath("//article//p[@role='alert']")[0])
-    assert page.xpath("//article//button/@formaction") == [f"/runs/{run.id}/retry"]
+    assert "close other programs" in text_of(page.xpath("//article//p[@class='error']")[0])
+    assert page.xpath("//article//button/@formaction") == [f"/runs/{run.id}/retry", f"/runs/{run.id}/seen"]
     assert "/first-image" in page.xpath("//section[@id='first']//form/@action")
     here = {**PART, "HX-Current-URL": "http://127.0.0.1/"}
     again = site.client.post(f"/runs/{run.id}/retry", headers=here, follow_redirects=True)
@@ -105,7 +156,7 @@ def test_the_account_of_another_sees_none_of_it(guarded):
     assert "secret" not in guarded.client.get("/").text
     guarded.client.post("/first-subject")
     (run,) = guarded.studio.runs.list(owner="ann")
-    assert guarded.studio.files.grants.owns("ann", run.request.data)
+    assert guarded.studio.files.grants.owns("ann", run.request.sources[0])
 
 
 def test_of_several_images_of_an_example_the_first_is_shown(site):
@@ -171,3 +222,57 @@ def test_unfinished_subjects_are_told_apart_by_their_words(site):
         site.client.post(f"/teach/{draft}/subject", data={"class_word": "cat", "identifier": word})
     names = [text_of(each) for each in site.page("/").xpath("//ul[@class='drafts']//strong")]
     assert sorted(names) == ["cat “kelzo”", "cat “sks”"]
+
+
+def failed(site, owner="", prompt="a cat", **changes):
+    """A job of the queue that failed."""
+    run = add_run(site.studio, GenerateRequest(prompt=prompt), Caller(account=owner))
+    values = {"status": Status.FAILED, "error": "no memory; close other programs", "finished": datetime.now(UTC)}
+    site.studio.store.update(run.id, **{**values, **changes})
+    return run
+
+
+def shown_failures(site) -> list[str]:
+    return site.page("/").xpath("//section[@aria-labelledby='failed']//article/@id")
+
+
+def test_a_job_that_failed_is_shown_with_its_reason_until_it_was_seen(site):
+    run, other = failed(site), failed(site, prompt="a dog")
+    (card, _) = site.page("/").xpath("//section[@aria-labelledby='failed']//article")[::-1]
+    assert card.xpath("header/a/@href") == [f"/runs/{run.id}"] and "close other programs" in text_of(card)
+    assert card.xpath(".//a[text()='Change it']")
+    dismissed = site.client.post(f"/runs/{run.id}/seen", headers=PART)
+    assert tree(dismissed).xpath("//section[@aria-labelledby='failed']//article/@id") == [f"run-{other.id}"]
+    assert site.client.post(f"/runs/{run.id}/seen").headers["location"] == "/"
+    site.page(f"/runs/{other.id}")
+    assert shown_failures(site) == []
+
+
+def test_a_job_that_fails_again_is_shown_again(site):
+    run = failed(site)
+    site.page(f"/runs/{run.id}")
+    site.client.post(f"/runs/{run.id}/retry")
+    assert shown_failures(site) == []
+    ((_, lease),) = Queue(site.studio.store).claim("worker", 1)
+    Queue(site.studio.store).finish(lease, Status.FAILED, "no memory; close other programs")
+    assert shown_failures(site) == [f"run-{run.id}"]
+
+
+def test_failures_of_long_ago_are_not_shown_and_of_many_the_newest(site):
+    failed(site, finished=datetime.now(UTC) - timedelta(days=8))
+    assert shown_failures(site) == []
+    runs = [failed(site) for _ in range(5)]
+    assert shown_failures(site) == [f"run-{each.id}" for each in runs[:1:-1]]
+    assert site.page("/").xpath("//a[text()='And 2 more']/@href") == ["/queue?status=failed"]
+
+
+def test_what_an_administrator_sees_of_another_is_not_seen_by_that_one(guarded):
+    _, ann = guarded.studio.accounts.add_key("ann")
+    _, eve = guarded.studio.accounts.add_key("eve", role=Role.ADMIN)
+    run = failed(guarded, "ann")
+    guarded.client.post("/sign-in", data={"key": eve})
+    assert shown_failures(guarded) == []
+    guarded.page(f"/runs/{run.id}")
+    guarded.client.post(f"/runs/{run.id}/seen")
+    guarded.client.post("/sign-in", data={"key": ann})
+    assert shown_failures(guarded) == [f"run-{run.id}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from PIL import Image
@@ -11,7 +11,13 @@ from PIL import Image
 from gallery import add_image
 from limner.core.accounts import Caller, Role
 from limner.core.events import Notice, Progress, Stage
-from limner.core.requests import GenerateRequest, InfluenceRequest
+from limner.core.requests import (
+    CompareRequest,
+    EvaluateRequest,
+    GenerateRequest,
+    InfluenceRequest,
+    SweepRequest,
+)
 from limner.core.runs import Status
 from limner.provenance.labels import Label, write_png
 from limner.store.queue import Queue
@@ -19,9 +25,9 @@ from limner.studio.images import Viewer
 from limner.web.influential import LARGEST
 from limner.web.subjects import submit_influence
 from limner.web.titles import LONGEST_PROMPT
-from limner.web.views import counted
+from limner.web.views import counted, last_stage
 from limner.web.wording import on_page, signer_text
-from pages import PART, teach, text_of, tree
+from pages import PART, picture_folder, teach, text_of, tree
 
 UNKNOWN = "the prompt has words that 'starter' does not know, unless {} learned them: 'ball'"
 
@@ -127,6 +133,50 @@ def test_pages_count_images_and_the_bar_counts_steps(site, place):
     page = site.page(f"/runs/{run.id}" if place == "/runs/" else place)
     (bar,) = page.xpath("//progress")
     assert "generating image 3 of 12" in text_of(page) and (bar.get("value"), bar.get("max")) == ("24", "120")
+
+
+SEVERAL = {
+    "sweep": SweepRequest(prompt=["a cat"], axis=["steps=5,10,50"], seeds=4),
+    "compare": CompareRequest(contestants=["starter", "sd15"], prompt=["a cat", "a dog"], count=3),
+    "evaluate": EvaluateRequest(target="starter", prompt=["a cat", "a dog"], count=6, metric=["prompt_fidelity"]),
+}
+
+
+@pytest.mark.parametrize("place", ["/", "/queue", "/runs/"])
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_a_run_of_several_requests_counts_its_images(site, kind, place):
+    run = site.studio.enqueue(SEVERAL[kind])
+    queue = Queue(site.studio.store)
+    ((_, lease),) = queue.claim("w")
+    for name in ("sd15", "generating"):  # a comparison has a stage for each model
+        site.studio.store.add_event(run.id, Stage(name=name, total=120, unit="steps"), lease)
+    queue.renew([(lease, Progress(done=90, total=120))])
+    place = f"/runs/{run.id}" if place == "/runs/" else place
+
+    def shown():
+        page = site.page(place)
+        (bar,) = page.xpath("//div[@class='progress']/progress")
+        return text_of(bar.getparent()), bar.get("value"), bar.get("max")
+
+    assert shown() == ("generating image 1 of 12", "0", "12"), "whatever the number of steps"
+    for number in range(2):
+        site.studio.store.add_artifact(run.id, "picture", f"/{number}.png", f"{number:064}", {}, lease)
+    text, *bar = shown()
+    assert text.startswith("generating image 3 of 12") and bar == ["2", "12"]
+    site.studio.store.add_event(run.id, Stage(name="scoring", total=3), lease)
+    queue.renew([(lease, Progress(done=1))])
+    assert shown() == ("scoring 1 of 3", "1", "3")
+
+
+def test_the_time_left_of_several_models_begins_with_the_first():
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    names = (("loading", ""), ("a", "steps"), ("b", "steps"))
+    events = [
+        (number, began + timedelta(seconds=number), Stage(name=name, unit=unit))
+        for number, (name, unit) in enumerate(names)
+    ]
+    assert last_stage(events) == (events[2][2], events[1][1])
+    assert last_stage(events[:1]) == (events[0][2], began) and last_stage([]) is None
 
 
 @pytest.mark.parametrize("place", ["/", "/create", "/queue", "/runs/"])
@@ -235,6 +285,42 @@ def test_the_page_of_a_search_shows_the_photos(site, starter, tmp_path):
     assert page.xpath("//a[text()='Open the page with the photos']") and "1 more cannot be shown here" in text_of(
         section
     )
+
+
+def test_photos_are_shown_to_the_account_that_taught_with_them(guarded, tmp_path):
+    studio, home = guarded.studio, guarded.studio.home
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for colour in ("blue", "green"):
+        Image.new("RGB", (16, 16), colour).save(photos / f"{colour}.png")
+    ann, result = Caller(account="ann", role=Role.MAKER), home / "influence.json"
+    data = studio.files.upload(photos, ann)
+    files = sorted(studio.files.folder(data.removeprefix("folder:")).values())
+    other = studio.files.upload(picture_folder(guarded), Caller(account="bob", role=Role.MAKER))
+    (strange,) = studio.files.folder(other.removeprefix("folder:")).values()
+    result.write_text(influence_result([*zip(files, (0.2, 0.7), strict=True), (strange, 0.9)]))
+    stored = studio.files.save(result)
+    request = InfluenceRequest(
+        picture=("sha256:" + "a" * 64,), adapter="sha256:" + "b" * 64, model="starter", data=data
+    )
+    run = studio.store.create(request, caller=ann)
+    studio.store.update(run.id, status=Status.DONE, queue="default")
+    studio.store.add_artifact(run.id, "influence", result, stored.partition(":")[2], {"reference": stored})
+    (_, secret), (_, other_secret) = (studio.accounts.add_key(name) for name in ("ann", "bob"))
+    guarded.client.post("/sign-in", data={"key": secret})
+    page = guarded.page(f"/runs/{run.id}")
+    shown = page.xpath("//section[starts-with(@aria-labelledby, 'influential')]//img/@src")
+    assert shown == [f"/runs/{run.id}/photos/{each}" for each in files[::-1]]
+    assert "1 more cannot be shown here" in text_of(page), "the photo of another account"
+    assert all(guarded.client.get(each).headers["content-type"] == "image/webp" for each in shown)
+    assert guarded.client.get(f"/runs/{run.id}/photos/{strange}").status_code == 404
+    later = studio.store.create(request.changed(data=other), caller=ann)  # a folder that is not shared any more
+    studio.store.update(later.id, status=Status.DONE, queue="default")
+    assert guarded.client.get(f"/runs/{later.id}").status_code == 200
+    assert guarded.client.get(f"/runs/{later.id}/photos/{strange}").status_code == 404
+    assert guarded.client.get(f"/v1/files/{files[0]}").status_code == 404
+    guarded.client.post("/sign-in", data={"key": other_secret})
+    assert {guarded.client.get(each).status_code for each in shown} == {404}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from test_teach_images import begin, photo, send
 
-from browsing import PHONE, opened, overflow, serious_findings
+from browsing import PHONE, heard, listen, opened, overflow, serious_findings
 from limner.starter.demo import write_character_images
 from limner.web.assets import asset_path
 from pages import site_of
@@ -54,11 +54,12 @@ def test_an_upload_survives_a_broken_connection(served, browser, tmp_path):
         return route.abort("connectionreset")
 
     with opened(browser, served.call.address, allowed="net::ERR_CONNECTION_RESET") as page:
+        listen(page)
         page.goto("/teach")
         page.get_by_role("button", name="Begin with your photos").click()
         page.route(re.compile("/images/parts/"), drop)
         page.locator("#files").set_input_files(tmp_path / "dog.png")
-        page.get_by_text("connection lost, trying again").wait_for()
+        heard(page, "connection lost, trying again")
         expect(tiles(page)).to_have_count(1)
         expect(page.locator("#uploads li")).to_have_count(0)
         assert len(failed) == 1

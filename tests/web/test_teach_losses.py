@@ -23,7 +23,7 @@ from test_teach_images import begin, packed, photo, tiles
 from test_teach_steps import filled
 
 import serving
-from browsing import opened
+from browsing import heard, listen, opened
 from limner.web import partial_uploads
 from limner.web.partial_uploads import PartialUploads
 from pages import text_of
@@ -205,10 +205,11 @@ def test_only_the_rest_is_sent_after_the_connection_was_cut(served, browser, tmp
         cable(served.call.address, int(0.7 * size)) as line,
         opened(browser, line.address, allowed="net::ERR_") as page,
     ):
+        listen(page)
         page.goto("/teach")
         page.get_by_role("button", name="Begin with your photos").click()
         page.locator("#files").set_input_files(path)
-        page.get_by_text("connection lost, trying again").wait_for()
+        heard(page, "connection lost, trying again")
         expect(page.locator("#photos article")).to_have_count(1 if kind == "image" else 3, timeout=60_000)
         expect(page.locator("#uploads li")).to_have_count(0)
         assert line.cut and line.sent < (1 + 0.7 * line.cut - 0.05) * size, "not all of it is sent again"

@@ -195,13 +195,13 @@ def test_changes_lie_over_the_recipe_and_can_be_taken_back(site):
     at = begin(site)
     save(site, at, "subject", class_word="mug", model="sd15")
     shown = site.page(f"{at}/recipe")
-    assert shown.xpath("//input[@name='flip'][@checked]")
-    site.client.post(f"{at}/recipe", data=filled(shown, "recipe") | {"recipe": "product", "steps": "55"})
+    assert not shown.xpath("//input[@name='flip'][@checked]")
+    site.client.post(f"{at}/recipe", data=filled(shown, "recipe") | {"recipe": "style", "steps": "55"})
     page = site.page(f"{at}/recipe")
-    assert page.xpath("//input[@name='steps']/@value") == ["55"] and not page.xpath("//input[@name='flip'][@checked]")
+    assert page.xpath("//input[@name='steps']/@value") == ["55"] and page.xpath("//input[@name='flip'][@checked]")
     assert set(draft_of(site, at).choices.fields) - {"class_word", "identifier", "model"} == {"recipe", "steps"}
     site.client.post(f"{at}/recipe", data={"reset": "true"})
-    assert site.page(f"{at}/recipe").xpath("//input[@name='steps']/@value") == ["1000"]
+    assert site.page(f"{at}/recipe").xpath("//input[@name='steps']/@value") == ["1500"]
 
 
 def test_a_form_that_nobody_touches_changes_nothing(site):

@@ -56,7 +56,8 @@ class DraftChoices(Frozen):
     trainings: earlier runs of this draft. undo: captions before the last change of several, by hash. problem: why the
     training could not be queued. step: that its owner looked at last. captioning: the run that writes captions, until
     they are taken over, and recaption: whether it replaces those that somebody typed. captioned: captions that a
-    captioner wrote, by hash. removed: whether the draft was deleted, and not yet for good.
+    captioner wrote, by hash. example: whether it began as the drawn example. removed: whether the draft was deleted,
+    and not yet for good.
     """
 
     fields: dict[str, Value] = Field(default_factory=dict[str, Value], max_length=MAX_VALUES)
@@ -74,6 +75,7 @@ class DraftChoices(Frozen):
     captioning: RunId = ""
     recaption: bool = False
     captioned: dict[str, str] = Field(default_factory=dict[str, str], max_length=MAX_IMAGES)
+    example: bool = False
     removed: bool = False
 
     @property

@@ -22,6 +22,8 @@ CHECKPOINTS = "checkpoints"
 """Name of the folder in a training's result that holds the adapters of its checkpoints."""
 CHECKPOINT = "checkpoint"
 """The detail of an adapter artifact with the step of the checkpoint that somebody chose; the newest one is in use."""
+SEEN_TAG = "seen"
+"""Tag of a failed run whose owner has seen that it failed."""
 STORAGE_ERROR = "the database, the disk or the file storage of the server does not work"
 """Error of a run or a call that failed because of them."""
 

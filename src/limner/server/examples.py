@@ -1,14 +1,49 @@
-"""Example images for people who have none at hand: the character of `limner demo`."""
+"""The examples that the studio offers: an image of the starter, and a character that the starter has never seen."""
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+from limner.core.accounts import Caller
+from limner.core.drafts import Draft
+from limner.core.execution import Execution
+from limner.core.requests import AdapterUse, GenerateRequest
+from limner.core.runs import Run
+from limner.server.dependencies import ServerState
 from limner.starter.demo import CLASS, IDENTIFIER, write_character_images
 
-__all__ = ["CLASS", "IDENTIFIER", "draw_example_images"]
+TAG = "example"
+"""Tag of the images of the examples."""
+PROMPT = f"a photo of {IDENTIFIER} {CLASS} wearing a red scarf in the city"
+STEPS = 200
+"""Training steps of the example: enough to know the character, and a third of the time of the usual training."""
+FIELDS = {
+    "class_word": CLASS,
+    "identifier": IDENTIFIER,
+    "model": "starter",
+    "steps": str(STEPS),
+    "author": "the painter of Limner",
+    "licence": "Apache-2.0",
+}
+"""What stands in the forms of the draft of the example."""
 
 
-def draw_example_images(folder: Path) -> dict[Path, str]:
-    """Draw eight images of the demo's character into a new folder; returns their captions by path."""
-    return write_character_images(folder)
+def add_example_draft(state: ServerState, caller: Caller) -> Draft:
+    """Add a draft with eight images of the demo's character, their captions, and the other fields filled in."""
+    drafts = state.studio.drafts
+    draft = drafts.add(caller.account)
+    with tempfile.TemporaryDirectory() as place:
+        for path, caption in write_character_images(Path(place) / "images").items():
+            drafts.add_image(caller, draft.id, path, path.name, caption)
+    return drafts.change(caller.account, draft.id, lambda before: before.with_choices(fields=FIELDS, example=True))
+
+
+def show_example(
+    state: ServerState, caller: Caller, prompt: str, seed: int, execution: Execution, adapter: str = ""
+) -> Run:
+    """Queue an image of the starter for the first page. adapter: reference of a subject that it was taught."""
+    uses = (AdapterUse(path=adapter),) if adapter else ()
+    request = GenerateRequest(prompt=prompt, seed=seed, adapter=uses)
+    tags = {TAG: "portrait" if adapter else "image"}
+    return state.studio.enqueue(request, caller=caller, tags=tags, execution=execution)

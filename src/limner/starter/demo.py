@@ -83,7 +83,6 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         class_word=CLASS,
         identifier=IDENTIFIER,
         steps=TRAINING_STEPS,
-        flip=False,  # the captions say which way the character faces
     )
     studio.run(training, out / "adapter", listener=listener, stop=stop)
     adapter = AdapterUse(path=str(out / "adapter"))
@@ -97,7 +96,7 @@ def run_demo(out: Path, listener: Listener, stop: Callable[[], bool]) -> Path:
         for prompt, row in zip(PROMPTS, images, strict=True)
     ]
     command = f"limner train {shlex.quote(training.data)} --class {CLASS} --identifier {IDENTIFIER} "
-    command += f"--steps {TRAINING_STEPS} --no-flip --out {shlex.quote(str(out / 'adapter'))}"
+    command += f"--steps {TRAINING_STEPS} --out {shlex.quote(str(out / 'adapter'))}"
     relative = {path.relative_to(out).as_posix(): text for path, text in captions.items()}
     minutes = (time.monotonic() - began) / 60
     write_demo_page(out, relative, pairs, table, out / "adapter" / "metrics.jsonl", command, minutes)

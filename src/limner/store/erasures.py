@@ -13,11 +13,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import Blobs
 from limner.store.erase import EraseSelection, InUse, NotRecorded, RunInProgress, erase, finish_erasures, unmark
+from limner.store.references import mentions_in
 from limner.store.runs import Store
 from limner.store.tables import ArtifactRow, ErasureRow, GrantRow, ImageIndexRow, RunRow
 
@@ -164,6 +166,12 @@ class Erasures:
                 raise LimnerError(
                     f"{str(reference)[:19]} is deleted", "put it back first, in the Library or the Gallery"
                 )
+
+
+def references_to_erase(session: Session) -> set[str]:
+    """Mentions of the files and folders that waiting erasures name."""
+    selections = [_selection(each) for each in session.scalars(select(ErasureRow.selection).where(*_waiting()))]
+    return {mention for each in selections for reference in each.references for mention in mentions_in(reference)}
 
 
 def _waiting() -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from limner.core.errors import LimnerError
 from limner.core.runs import Status
 from limner.store.blobs import Blobs
 from limner.store.erase import ErasePlan, ErasureResult, delete_rows, finish_erasure, record_leftover
+from limner.store.erasures import references_to_erase
 from limner.store.paths import runs_folder
 from limner.store.references import (
     FolderContents,
@@ -34,20 +35,22 @@ def prune(store: Store, blobs: Blobs, before: datetime, protected: Iterable[str]
     """Erase runs that ended before a time, uploads from before it, and drafts that were not changed since.
 
     Uploads stay that a draft uses. Runs stay that have a favourite or collected image, and runs and uploads that
-    staying runs use. protected: mentions of files that stay in any case.
+    staying runs use. What waits for its erasure stays until then, since that can be undone. protected: mentions of
+    files that stay in any case.
     """
     contents, protected = FolderContents(blobs), set(protected)
     with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
         contents.expand(all_mentions(session) | protected)
     with store.writing() as session:
         references = RunReferences(session, contents)
-        rows = session.scalars(select(RunRow).where(RunRow.created < before).order_by(RunRow.created, RunRow.id))
+        query = select(RunRow).where(RunRow.created < before, RunRow.erasure.is_(None))
+        rows = session.scalars(query.order_by(RunRow.created, RunRow.id))
         old = [row.id for row in rows if Status(row.status).ended and (row.finished or row.created) < before]
         going = set(old) - _runs_with_liked_images(session)
         uploads = session.execute(select(GrantRow.reference, GrantRow.owner, GrantRow.created, GrantRow.giver)).all()
         uploaded = contents.expand(mention for row in uploads for mention in mentions_in(row[0]))
         session.execute(delete(DraftRow).where(DraftRow.saved < before, DraftRow.waits.is_(False)))
-        needed = contents.expand(protected | mentions_of_drafts(session))
+        needed = contents.expand(protected | mentions_of_drafts(session) | references_to_erase(session))
         while True:
             stays = references.used.keys() - going
             needed |= contents.expand(mention for run in stays for mention in references.used[run])

@@ -20,7 +20,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import Progress
 from limner.core.execution import batch_key
 from limner.core.requests import GenerateRequest
-from limner.core.runs import INTERNAL_ERROR, WORKERS_DIED, Run, Status
+from limner.core.runs import INTERNAL_ERROR, SEEN_TAG, WORKERS_DIED, Run, Status
 from limner.store.quota import charge_images
 from limner.store.runs import Lease, LeaseLost, Store, UnreadableRun, has_lease, readable, run_of
 from limner.store.sessions import Database
@@ -206,6 +206,7 @@ class Queue:
             row.status, row.attempt, row.cancel, row.policy = Status.QUEUED, 0, False, policy or row.policy
             row.worker, row.lease, row.error, row.finished, row.progress = None, None, None, None, None
             row.internal_error = False
+            row.tags = {name: value for name, value in row.tags.items() if name != SEEN_TAG}
             return run_of(row)
 
     def states(self, run_ids: Collection[str]) -> dict[str, QueueState]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import builtins
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from limner.core.events import Event
-from limner.core.runs import Artifact, Run, Status
+from limner.core.runs import SEEN_TAG, Artifact, Run, Status
 from limner.store.locks import Locked, run_lock
 from limner.store.paths import runs_folder
 from limner.store.queue import Queue, QueueState, QueueStats, WrongStatus, queue_stats
@@ -18,6 +18,9 @@ from limner.store.sessions import ChangeWatcher
 __all__ = ["QUEUE", "ChangeWatcher", "QueueState", "QueueStats", "StudioRuns", "UnreadableRun", "WrongStatus"]
 QUEUE = "default"
 """The queue of the service."""
+FAILURES_SHOWN = timedelta(days=7)
+"""How long it is shown that a run failed."""
+MOST_FAILURES = 50
 MOST_WITHDRAWN = 1000
 """Most queued runs that are cancelled at once."""
 
@@ -72,6 +75,17 @@ class StudioRuns:
     def ended_among(self, run_ids: Collection[str]) -> builtins.list[str]:
         """The ids of those runs that have ended."""
         return self._store.ended_among(run_ids)
+
+    def failures(self, owner: str) -> builtins.list[Run]:
+        """The runs of an account that failed within the last days, and that it has neither seen nor tried again."""
+        since = datetime.now(UTC) - FAILURES_SHOWN
+        failed = self._store.list(MOST_FAILURES, None, Status.FAILED, None, QUEUE, owner)
+        return [run for run in failed if SEEN_TAG not in run.tags and (run.finished or run.created) > since]
+
+    def note_seen(self, run: Run, account: str) -> None:
+        """Record that an account has seen how a run ended, if it is its own and failed."""
+        if run.status is Status.FAILED and run.owner == account and SEEN_TAG not in run.tags:
+            self._store.tag(run.id, SEEN_TAG, "yes")
 
     def changes(self) -> ChangeWatcher:
         """A watcher that waits for what workers and other processes write."""

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller
 from limner.core.errors import LimnerError, Unavailable
-from limner.core.runs import Run, Status
+from limner.core.runs import SEEN_TAG, Run, Status
 from limner.server.dependencies import ServerState
 from limner.server.limits import run_submission
 from limner.studio.images import Viewer
@@ -31,8 +31,8 @@ SHOWN, SEARCHED = 6, 60
 """Jobs that a form shows, and the newest ones that are searched for them."""
 PREVIEW_EVERY = 2
 """Denoising steps between two previews."""
-HIDDEN_TAGS = ("adapter", "chosen", "chance")
-"""Tags that say how the adapter of one job was chosen, which its variations do not repeat."""
+HIDDEN_TAGS = ("adapter", "chosen", "chance", SEEN_TAG)
+"""Tags that concern one job alone, such as how its adapter was chosen; its variations do not repeat them."""
 
 
 @dataclass(frozen=True)

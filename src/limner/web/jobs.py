@@ -20,7 +20,17 @@ from limner.web.cards import query_of
 from limner.web.own_adapters import RunTexts
 from limner.web.rendering import moment, since
 from limner.web.titles import kind_text, title_of
-from limner.web.views import STATUS_TEXTS, ImageView, counted, image_view, last_stage, preview_text, time_left
+from limner.web.views import (
+    GENERATING,
+    STATUS_TEXTS,
+    ImageView,
+    counted,
+    image_view,
+    images_in_stage,
+    last_stage,
+    preview_text,
+    time_left,
+)
 
 KIND_HELP = {
     "generate": "Images made from words.",
@@ -186,6 +196,8 @@ def job_view(
     left, at = "", "working" if working else ""
     if stage is not None and working:
         at, total = stage[0].name, total or stage[0].total
+        if (several := images_in_stage(run, stage[0], artifacts)) is not None:
+            at, done, total = GENERATING, *several
         left = time_left(stage[1], done, total) if name == "running" else ""
     previews = [each for each in artifacts if each.kind == ArtifactKind.PREVIEW] if working else []
     shown = ArtifactReply.of(previews[0], queued=queued) if previews else None

@@ -61,7 +61,7 @@ class Card:
 CARDS = (
     Card("portrait", "Portrait", "A person, from photos with different backgrounds, faces and light.", "portrait"),
     Card("pet", "Pet", "An animal, from photos in different places and from different sides.", "pets"),
-    Card("product", "Product", "An object. Images are not mirrored, so that lettering stays readable.", "product"),
+    Card("product", "Product", "An object, from every side and in front of some backgrounds.", "product"),
     Card("style", "Style", "How pictures are made, not what they show. Describe in captions what they show.", "style"),
 )
 

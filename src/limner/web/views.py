@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from limner.core.accounts import Caller
 from limner.core.events import ArtifactKind, Event, Stage
@@ -29,8 +31,8 @@ FILES = "/v1/files/"
 SMALL = (ArtifactKind.IMAGE, ArtifactKind.GUIDE)
 """Artifacts that pages show as a small copy."""
 OPEN = (Status.RUNNING, Status.QUEUED)
-GENERATING = "generating"
-"""The stage in which a run generates its images."""
+GENERATING, STEPS = "generating", "steps"
+"""The stage in which a run generates its images, and what is counted in it."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,12 @@ def run_views(studio: Studio, runs: list[Run]) -> list[RunView]:
 
 
 def last_stage(events: list[tuple[int, datetime, Event]]) -> tuple[Stage, datetime] | None:
-    """The stage that a run is in, and when it began."""
-    return next(((event, began) for _, began, event in reversed(events) if isinstance(event, Stage)), None)
+    """The stage that a run is in, and when it began; stages of images that follow each other begin with the first."""
+    stages = [(event, began) for _, began, event in reversed(events) if isinstance(event, Stage)]
+    if not stages:
+        return None
+    alike = [*takewhile(lambda each: each[0].unit == STEPS, stages)] or stages[:1]
+    return stages[0][0], alike[-1][1]
 
 
 def run_view(
@@ -103,6 +109,8 @@ def run_view(
     left, name = "", "working" if progress else ""
     if stage is not None and not run.status.ended:
         name, total = stage[0].name, total or stage[0].total
+        if (several := images_in_stage(run, stage[0], artifacts)) is not None:
+            name, done, total = GENERATING, *several
         left = time_left(stage[1], done, total)
     shown = next((each for each in artifacts if each.kind == ArtifactKind.PREVIEW), None)
     passed = run.status.ended and not run.request.keeps_previews
@@ -133,11 +141,24 @@ def run_view(
     )
 
 
-def counted(run: Run, stage: str, done: int, total: int | None) -> str:
-    """The images in work of a run that generates several, such as "image 3 of 12", those of one batch together; "" for
-    others, and before the number of steps is known.
+def images_in_stage(run: Run, stage: Stage, artifacts: Sequence[Artifact]) -> tuple[int, int] | None:
+    """How many images a sweep, a comparison or an evaluation has made, and how many it makes; None for other runs and
+    in other stages. Their steps would not say so, since their requests may differ in the number of steps.
     """
     request = run.request
+    if isinstance(request, GenerateRequest) or not request.image_count or stage.unit != STEPS:
+        return None
+    made = sum(each.kind == ArtifactKind.IMAGE for each in artifacts)
+    return made, max(made, request.image_count)
+
+
+def counted(run: Run, stage: str, done: int, total: int | None) -> str:
+    """The images in work of a run that makes several, such as "image 3 of 12", those of one batch together; "" for
+    others, and before the number of steps is known. done, total: steps; images, where those are counted.
+    """
+    request = run.request
+    if not isinstance(request, GenerateRequest) and stage == GENERATING and request.image_count > 1 and total:
+        return f"image {min(done + 1, total)} of {total}"
     if not isinstance(request, GenerateRequest) or stage != GENERATING or request.count < 2 or not total:
         return ""
     finished = min(request.count - 1, done * request.count // total)

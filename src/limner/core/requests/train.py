@@ -158,7 +158,10 @@ class TrainRequest(Request):
     resolution: Annotated[int | None, Heading.IMAGES] = Field(
         default=None, ge=32, le=4096, description="Side in pixels (default: the model's own)."
     )
-    flip: Annotated[bool, Label("Mirror images")] = Field(default=True, description="Also train on mirrored images.")
+    flip: Annotated[bool, Label("Mirror images")] = Field(
+        default=False,
+        description="Also train on mirrored images; not for captions that say left or right, nor for lettering.",
+    )
     masked: Annotated[bool, Trait.ON_CARD] = Field(
         default=False,
         description="Train only on the white areas of the masks in DATA/masks, named like the images in DATA.",

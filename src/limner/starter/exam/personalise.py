@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,8 +36,6 @@ CHARACTERS = ("ziggy", "luna", "pixie", "zaza", "coco", "comet", "biscuit", "spr
 PLACES = ("park", "living room", "mountains", "beach", "city", "snow")
 POSES = ("sitting", "standing", "sitting", "sitting", "lying", "sitting")
 IMAGES = len(PLACES)
-FACING = re.compile(r" facing (left|right)")
-"""Removed from captions, because it is false for the mirrored copies that are trained too."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def write_training_images(name: str, folder: Path) -> str:
     from limner.starter.painter import caption, paint, portraits
 
     scenes = portraits(name, random.Random(f"photographs/{name}"), PLACES, POSES)
-    captions = [FACING.sub("", caption(scene, identifier=IDENTIFIER)) for scene in scenes]
+    captions = [caption(scene, identifier=IDENTIFIER) for scene in scenes]
     write_album(folder, zip(map(paint, scenes), captions, strict=True))
     return LOOKS[name].species
 

@@ -11,7 +11,7 @@ import numpy as np
 from limner.core.requests import InfluenceRequest, TrainRequest
 from limner.core.workspace import Workspace
 from limner.starter.exam.model import Listener, Stop
-from limner.starter.exam.personalise import FACING, IDENTIFIER
+from limner.starter.exam.personalise import IDENTIFIER
 from limner.studio.studio import Studio
 
 SETS = (
@@ -38,7 +38,7 @@ def write_planted_images(folder: Path, subject: str, other: str, planted: tuple[
     for index, (place, pose) in enumerate(zip(PLACES, POSES, strict=True)):
         who = other if index in planted else subject
         (scene,) = portraits(who, random.Random(f"{who}/{index}"), (place,), (pose,))
-        drawn.append((paint(scene), FACING.sub("", caption(scene, identifier=IDENTIFIER))))
+        drawn.append((paint(scene), caption(scene, identifier=IDENTIFIER)))
     write_album(folder, drawn)
     return CHARACTERS[subject].species
 
@@ -57,7 +57,6 @@ def planted_worths(folder: Path, model: str, listener: Listener, stop: Stop) -> 
             model=model,
             steps=STEPS,
             batch=BATCH,
-            flip=False,  # the captions say where a character looks
             prior=False,
             held_out=0,
         )

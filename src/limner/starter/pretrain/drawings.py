@@ -26,12 +26,26 @@ SHARD = 500
 """How many images a file holds."""
 HELD_OUT = 500
 """How many images, the first ones, are never trained on."""
+LEARNED_LAST = {"scarf": 1.0, "bow tie": 0.4, "oil painting": 0.25}
+"""Accessories and styles of focused images, and the share of their scenes that is drawn."""
+
+
+def _focused_scenes(rng: random.Random, count: int) -> list[Scene]:
+    """Scenes of what is learned last, and of nothing else."""
+    found: list[Scene] = []
+    while len(found) < count:
+        for scene in unreserved_scenes(rng, SHARD):
+            chance = max(LEARNED_LAST.get(scene.extra or "", 0.0), LEARNED_LAST.get(scene.style, 0.0))
+            if rng.random() < chance:
+                found.append(scene)
+    return found[:count]
 
 
 def _render_shard(recipe: Recipe, index: int) -> tuple[list[dict[str, Any]], np.ndarray]:
     """A shard's scenes with their captions, and its images. Some animals have a random look and no breed."""
-    rng = random.Random(f"{recipe.seed}/{index}")
-    scenes, words = unreserved_scenes(rng, SHARD), random.Random(f"{recipe.seed}/{index}/captions")
+    rng, words = random.Random(f"{recipe.seed}/{index}"), random.Random(f"{recipe.seed}/{index}/captions")
+    focused = index >= -(-recipe.pictures // SHARD)
+    scenes = _focused_scenes(rng, SHARD) if focused else unreserved_scenes(rng, SHARD)
     rows, pixels = [], []
     for scene in scenes:
         unusual = scene.is_animal and rng.random() < recipe.looks
@@ -59,7 +73,7 @@ class Drawing:
 
     def __init__(self, folder: Path, recipe: Recipe, workers: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._files = -(-recipe.pictures // SHARD)
+        self._files = -(-recipe.pictures // SHARD) + -(-recipe.focused_pictures // SHARD)
         missing = [i for i in range(self._files) if not (folder / f"shard-{i:05d}.json").exists()]
         self._pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))  # a fork would copy a GPU's state
         self._futures = {i: self._pool.submit(_draw_shard, folder, recipe, i) for i in missing}

@@ -43,14 +43,16 @@ class StageRecipe(BaseModel):
 class Recipe(BaseModel):
     """Sizes of the starter's networks and how each is trained.
 
-    captions: how many wordings each image has. looks: share of the animals that have a random look and no breed, so
-    that unusual coats and marks are known before personalisation. alignment: weight of the agreement of the
-    UNet's inner features with the judge's of the same image.
+    focused_pictures: how many images there are besides, of what is learned last (`drawings.LEARNED_LAST`). captions:
+    how many wordings each image has. looks: share of the animals that have a random look and no breed, so that unusual
+    coats and marks are known before personalisation. alignment: weight of the agreement of the UNet's inner features
+    with the judge's of the same image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pictures: int = 48_000
+    focused_pictures: int = Field(default=0, ge=0)
     captions: int = Field(default=8, ge=1)
     looks: float = Field(default=0.0, ge=0, le=1)
     seed: int = 1

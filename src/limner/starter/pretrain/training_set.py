@@ -25,7 +25,7 @@ def emphasis(scene: Scene) -> float:
     accessories, which are learned last.
     """
     plain = (1.0 if scene.light == "day" else 0.5) * (1.0 if scene.weather == "clear" else 0.4)
-    return plain * (3.0 if scene.extra else 1.0)
+    return plain * (4.0 if scene.extra else 1.0)
 
 
 class TrainingSet:

@@ -43,7 +43,7 @@ from limner.web.gallery import (
 )
 from limner.web.looks import LIKE, looks_of
 from limner.web.own_adapters import adapter_names, subjects_of_label
-from limner.web.rendering import go, page, part, wants_part
+from limner.web.rendering import came_from, go, page, part, root_of, wants_part
 from limner.web.uploads import submitted
 
 SHOWN = 60
@@ -52,7 +52,9 @@ MOST_TILES = 300
 """Most tiles that one call describes."""
 MOST_CHOSEN = 2000
 """Most images that one action applies to."""
-MOST_COMPARED = 4
+LETTERS = "ABCD"
+"""What images are called that are compared."""
+MOST_COMPARED = len(LETTERS)
 TINY = 128
 """Width in pixels of images that are shown at most four times as large."""
 MOST_FIELDS = 500
@@ -183,6 +185,7 @@ def compare(
     return page(
         request,
         "gallery_compare.html",
+        letters=LETTERS,
         images=[(image, url_of(reference_of(image))) for image in images],
         differences=differing_facts(images, adapter_names(studio, caller.scope)),
         tiny=all((image.fact("width") or TINY + 1) <= TINY for image in images),
@@ -211,12 +214,15 @@ def mark(request: Request, studio: StudioDep, view: ViewDep, form: FormDep, quer
 def mark_one(
     request: Request, studio: StudioDep, view: ViewDep, picture: ImageDep, form: FormDep, query: QueryDep
 ) -> Response:
-    """Mark one image, on its own page."""
+    """Mark one image, on its own page or beside those that it is compared with."""
     _mark(studio, view, {**form, "id": [str(picture.id)], "ids": []})
     if wants_part(request):
         image = studio.images.get(view, picture.id)
-        return part(request, "gallery_image.html", "feedback", image=image, query=query)
-    return go(request, f"/gallery/{picture.id}{query.text()}")
+        letter = next((each for each in LETTERS if each == _last(form, "letter")), "")
+        return part(request, "gallery_image.html", "feedback", image=image, query=query, letter=letter)
+    here = came_from(request)
+    compared = here.path.removeprefix(root_of(request)) == "/gallery/compare"
+    return go(request, f"/gallery/compare?{here.query}" if compared else f"/gallery/{picture.id}{query.text()}")
 
 
 @router.post("/collections")
@@ -321,6 +327,7 @@ def _details(
     return {
         "image": image,
         "query": query,
+        "letter": "",
         "url": url_of(reference),
         "stem": file_stem(image),
         "before": before,

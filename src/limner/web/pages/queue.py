@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from limner.core.accounts import Caller
@@ -22,16 +22,17 @@ from limner.core.kinds import KINDS
 from limner.core.runs import Run, Status
 from limner.server.auth import CallerDep
 from limner.server.dependencies import QueuedRunDep, RunDep, ServerState, StateDep, StudioDep, find_run
-from limner.server.files import not_found, read_pieces
+from limner.server.files import SANDBOX, Sha256, not_found, read_pieces
 from limner.server.limits import run_submission
 from limner.server.problems import HTTPError
 from limner.server.replies import ArtifactReply, request_without_paths
 from limner.server.runs import count_stream
 from limner.studio.files import REFERENCE
+from limner.studio.images import SIDES
 from limner.studio.runs import QUEUE, WrongStatus
 from limner.studio.studio import Studio
 from limner.web.forms import as_command, as_json, as_python
-from limner.web.influential import influential_photos
+from limner.web.influential import influential_photos, photos_in_data
 from limner.web.jobs import (
     KIND_HELP,
     PAGES,
@@ -201,6 +202,7 @@ async def stream_run(
 
 def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
     """What the page of a job shows."""
+    studio.runs.note_seen(run, caller.account)
     (job,) = job_views(studio, [run], [], caller)
     artifacts, requests = studio.runs.artifacts(run.id), _request_texts(run)
     events, texts = studio.runs.events(run.id), RunTexts(studio)
@@ -209,7 +211,7 @@ def _run(studio: Studio, caller: Caller, run: Run) -> dict[str, Any]:
         "title": job.title,
         "notices": notice_views(run, [texts.of(run, text) for text in studio.runs.notices_of([run.id])[run.id]]),
         "made": made_views(run, artifacts),
-        "influential": influential_photos(studio, caller, artifacts),
+        "influential": influential_photos(studio, caller, run, artifacts),
         "pictures": _without(job.preview, picture_views(run, artifacts)),
         "texts": requests,
         "referred": any(mark in text for _, text in requests for mark in ("sha256:", "folder:")),
@@ -248,6 +250,16 @@ def show_report(run: RunDep, studio: StudioDep, sha256: Annotated[str, Path(patt
     headers = {"Content-Security-Policy": REPORT_POLICY, "Content-Length": str(size), "Cache-Control": "no-store"}
     body: Iterator[bytes] = read_pieces(studio, found[2], 0, size - 1)
     return StreamingResponse(body, headers=headers, media_type="text/html; charset=utf-8")
+
+
+@router.get("/runs/{run_id}/photos/{sha256}")
+def show_photo(run: RunDep, studio: StudioDep, caller: CallerDep, sha256: Sha256) -> FileResponse:
+    """Show a training photo of a search for those that influenced an image, as a small copy."""
+    if sha256 not in photos_in_data(studio, caller, run):
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"run {run.id} has no such photo", "open one from the page of the run")
+    with not_found("file", sha256):
+        place = studio.images.thumbnail(sha256, SIDES[-1])
+    return FileResponse(place, headers={"Cache-Control": "private, no-cache"} | SANDBOX, media_type="image/webp")
 
 
 @router.post("/runs/{run_id}/cancel")

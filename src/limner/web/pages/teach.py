@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -19,7 +18,7 @@ from limner.core.errors import LimnerError, Unavailable
 from limner.core.runs import Status
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, StudioDep
-from limner.server.examples import CLASS, IDENTIFIER, draw_example_images
+from limner.server.examples import add_example_draft
 from limner.server.problems import HTTPError
 from limner.studio.adapter_files import training_of
 from limner.studio.model_facts import (
@@ -163,21 +162,9 @@ async def add_draft(request: Request, state: StateDep, caller: CallerDep) -> Res
     """Begin a draft, empty or with the example's images."""
     async with request.form(max_files=0, max_fields=4) as form:
         example = form.get("example") == "true"
-    draft = await run_sync(state.studio.drafts.add, caller.account)
-    if example:
-        await run_sync(_fill_with_example, state, caller, draft)
+    add = partial(add_example_draft, state, caller) if example else partial(state.studio.drafts.add, caller.account)
+    draft = await run_sync(add)
     return await run_sync(go, request, f"/teach/{draft.id}/images")
-
-
-def _fill_with_example(state: ServerState, caller: Any, draft: Draft) -> None:
-    """Add the images of the demo's character to a draft, with their captions, class word and identifier."""
-    drafts = state.studio.drafts
-    with tempfile.TemporaryDirectory() as place:
-        for path, caption in draw_example_images(Path(place) / "images").items():
-            drafts.add_image(caller, draft.id, path, path.name, caption)
-    fields = {"class_word": CLASS, "identifier": IDENTIFIER, "model": "starter", "flip": "false"}
-    fields |= {"steps": "200", "author": "the painter of Limner", "licence": "Apache-2.0"}
-    drafts.change(caller.account, draft.id, lambda before: before.with_choices(fields=fields))
 
 
 @router.get("/{draft_id}")

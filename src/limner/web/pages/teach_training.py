@@ -13,6 +13,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from limner.core.accounts import Caller
 from limner.core.drafts import Draft, Value
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind
@@ -73,21 +74,27 @@ def show_progress(request: Request, draft: DraftDep, state: StateDep, smoothing:
 @router.post("")
 async def start(request: Request, draft: DraftDep, state: StateDep, caller: CallerDep) -> Response:
     """Queue the preparation of the images and the training."""
-    problems, images, settings, body = await run_sync(_to_start, state, draft)
-    if not problems:
-        model = chosen_model(draft, await run_sync(training_models))
-        fields = prepare_fields(draft, side_of(settings, model.side))
-        queue = partial(state.studio.drafts.start, caller, draft, images, body, state.granted, **fields)
-        try:
-            await run_submission(queue)
-        except Unavailable:
-            raise
-        except LimnerError as error:
-            problems = [("images", str(error))]
+    problems = await run_submission(partial(start_training, state, caller, draft))
     if problems:
         values = await run_sync(partial(_training, state, draft, "some", again=True, problems=problems))
         return page(request, TEMPLATE, HTTPStatus.UNPROCESSABLE_ENTITY, **values)
     return await run_sync(go, request, f"/teach/{draft.id}/train#step")
+
+
+def start_training(state: ServerState, caller: Caller, draft: Draft) -> list[tuple[str, str]]:
+    """Queue the preparation of a draft's images and its training; returns what stands in the way, by step."""
+    problems, images, settings, body = _to_start(state, draft)
+    if problems:
+        return problems
+    model = chosen_model(draft, training_models())
+    fields = prepare_fields(draft, side_of(settings, model.side))
+    try:
+        state.studio.drafts.start(caller, draft, images, body, state.granted, **fields)
+    except Unavailable:
+        raise
+    except LimnerError as error:
+        return [("images", str(error))]
+    return []
 
 
 def _to_start(
@@ -154,6 +161,9 @@ def _training(
     studio = state.studio
     run = studio.drafts.run(draft.choices.train)
     prepare = studio.drafts.run(draft.choices.prepare) if draft.choices.waits or draft.choices.problem else None
+    for each in (run, prepare):
+        if each is not None:
+            studio.runs.note_seen(each, draft.owner)
     live = draft.choices.waits or (run is not None and not run.status.ended)
     ready = (run is None and prepare is None) or (again and (not live or bool(problems)))
     values: dict[str, Any] = {
