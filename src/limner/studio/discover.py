@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import re
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from limner.store.images import ImageIndex, Viewer
 from limner.store.locks import Locked, library_lock, waiting_lock
 from limner.store.prompt_imports import fill
 from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checked_name
+from limner.store.removal import discard
 from limner.store.runs import Store
 from limner.store.search.index import Damaged, Found, SearchIndex
 from limner.store.search.table import ImageSettings, IndexedPrompt
@@ -235,7 +235,7 @@ class StudioDiscover:
                 self._update(emit)
 
     def _empty_index(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        discard(self._folder, self._store.home)
         self._index = SearchIndex(self._folder, ENCODER, DIMENSIONS)
 
     def _is_behind(self, indexed: Mapping[str, int]) -> bool:
