@@ -1,13 +1,11 @@
 """The search index over prompts: words, meaning, filters, and what survives a killed program."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
+import warnings
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -223,30 +221,27 @@ def test_it_is_searched_while_prompts_are_added(index):
     assert failures == [] and len(index) == 1500
 
 
-ADDING = """
-import sys; from pathlib import Path; import numpy as np
-sys.path.insert(0, {tests!r})
-from store.test_search_index import SIZE, added, prompts
-from limner.store.search.index import SearchIndex
-index = SearchIndex(Path({folder!r}), "test", SIZE)
-while True:
-    first = len(index) + 1
-    added(index, *prompts(*(f"fox number {{first + each}}" for each in range(5)), first=first))
-"""
+def add_for_ever(folder: Path) -> None:
+    index = SearchIndex(folder, "test", SIZE)
+    while True:
+        first = len(index) + 1
+        added(index, *prompts(*(f"fox number {first + each}" for each in range(5)), first=first))
 
 
 @pytest.mark.slow
 def test_a_program_that_is_killed_while_it_adds_leaves_the_index_whole(index):
     chance, before = random.Random(3), 0
-    code = ADDING.format(tests=str(Path(__file__).parents[1]), folder=str(index.folder))
     for _ in range(100):
-        adding = subprocess.Popen([sys.executable, "-c", code])
+        adding = get_context("fork").Process(target=add_for_ever, args=(index.folder,))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns where other threads run
+            adding.start()
         until = time.monotonic() + 30
         while len(SearchIndex(index.folder, "test", SIZE)) == before and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.05))
-        os.kill(adding.pid, signal.SIGKILL)
-        adding.wait()
+        adding.join(chance.uniform(0, 0.05))
+        adding.kill()
+        adding.join()
         opened = SearchIndex(index.folder, "test", SIZE)
         count = len(opened)
         assert count > before and count % 5 == 0 and opened.indexed == {"mine": count}
