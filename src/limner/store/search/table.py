@@ -138,7 +138,8 @@ def matching(
     """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters."""
     mask = np.ones(len(rows), np.bool_)
     if owner is not None:
-        mask &= np.isin(rows["owner"], [0, numbers.of("owner", owner)] if owner else [0])
+        owners = rows["owner"]
+        mask &= (owners == 0) | (owners == numbers.of("owner", owner)) if owner else owners == 0
     if filters.libraries:
         chosen = [number for name in filters.libraries for number in _named(numbers, "library", name)]
         mask &= np.isin(rows["library"], chosen)
