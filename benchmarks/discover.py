@@ -84,7 +84,7 @@ def make_tables(folder: Path, count: int) -> int:
 
 
 def import_table(source: Path, home: Path, answer: Any) -> None:
-    """Import a table into a home; sends the rows that are stored, with the seconds that took, and at the end figures."""
+    """Import a table into a home; sends rows that are stored, with the seconds that took, and at the end figures."""
     studio, begun, stage = Studio(home), dict[str, float](), "reading"
     start = time.perf_counter()
 

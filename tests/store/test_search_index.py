@@ -52,9 +52,9 @@ def numbers(index: SearchIndex, text: str = "", near=None, owner: str = "", limi
     return [hit.prompt for hit in index.search(text, near, Filters(**filters), owner, limit)]
 
 
-@pytest.mark.parametrize("part", [1.0, 0.5, 0.01])
+@pytest.mark.parametrize("part", [1.0, pytest.param(0.5, marks=pytest.mark.slow), 0.01])
 def test_the_nearest_vectors_are_those_of_an_exact_search(tmp_path, part):
-    vectors = vectors_of(30_000, size=256)
+    vectors = vectors_of(20_000, size=256)
     store = Vectors(tmp_path, 256, 0)
     for start in range(0, len(vectors), 7000):
         store.add(vectors[start : start + 7000])
