@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.core.discover import Filters
+from limner.core.errors import LimnerError
 from limner.store.search.index import Damaged, SearchIndex
 from limner.store.search.table import ImageSettings, IndexedPrompt
 from limner.store.search.vectors import Vectors
@@ -145,6 +146,28 @@ def test_accounts_see_their_own_prompts_and_shared_ones(index):
     added(index, *prompts("a fox of ben", library="ben", owner="ben"))
     libraries = lambda owner: {hit.library for hit in index.search("fox", vector(1), Filters(), owner, 9)}  # noqa: E731
     assert libraries("") == {"mine"} and libraries("ann") == {"mine", "ann"} and libraries("carl") == {"mine"}
+
+
+@pytest.mark.parametrize("column", ["owner", "library"])
+def test_more_names_than_fit_make_no_prompt_shared(index, monkeypatch, column):
+    monkeypatch.setattr("limner.store.search.table.MOST_NAMES", 2)
+    added(index, IndexedPrompt("one", 1, "a fox", "ann"), IndexedPrompt("two", 1, "a red fox", "ben"))
+    last = {"library": "one", "owner": "ben"} | {column: "carl"}
+    with pytest.raises(LimnerError, match=f"the search index has 2 names of column '{column}'"):
+        added(index, IndexedPrompt(prompt=2, text="a blue fox", **last))
+    assert len(index) == 2 and numbers(index, "fox", owner="dora") == []
+    found = index.search("fox", vector(1), Filters(), "ann", 9)
+    assert [hit.library for hit in found] == ["one"]
+
+
+def test_more_settings_than_fit_are_left_out(index, monkeypatch):
+    monkeypatch.setattr("limner.store.search.table.MOST_NAMES", 1)
+    models = [(ImageSettings(name),) for name in ("flux", "sdxl")]
+    added(
+        index, IndexedPrompt("mine", 1, "a fox", images=models[0]), IndexedPrompt("mine", 2, "a cat", images=models[1])
+    )
+    assert numbers(index, model="flux") == [1] and numbers(index, model="sdxl") == []
+    assert len(numbers(index)) == 2
 
 
 def test_unsafe_prompts_are_hidden_and_libraries_are_chosen(index):
