@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.core import phrase_starts
@@ -141,6 +141,7 @@ def test_the_judgement_is_that_of_the_whole_search(seed: int) -> None:
     assert refused >= 30, "the texts have phrases"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=8).map(" ".join))
 def test_any_text_is_judged_as_by_the_whole_search(text: str) -> None:
     for judge, whole in PAIRS[:3]:
@@ -189,5 +190,5 @@ def test_kept_tokens_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(phrase_starts, "MOST", 50)
     starts = PhraseStarts([[pattern_of("corgi")]])
     for number in range(200):
-        starts.may_be_in(f"a {number}x{'y' * 100} {number}cats")
+        starts.may_be_in(f"{number}cats {number}x{'y' * 100}")
     assert starts._facts.cache_info().currsize == 50

@@ -111,7 +111,7 @@ def test_more_words_for_a_class_can_be_given() -> None:
 
 
 @given(prompts, st.sampled_from(PARTS))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_other_pieces_stay(prompt: str, part: str) -> None:
     new = replaced(prompt, part, "XX")
     assert "XX" in new
@@ -123,7 +123,7 @@ def test_other_pieces_stay(prompt: str, part: str) -> None:
 
 
 @given(prompts, st.sampled_from(PARTS))
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 def test_replaced_pieces_alone_change(prompt: str, part: str) -> None:
     """With one piece of a part, all characters before and after it stay."""
     pieces = [piece for piece in structure_of(prompt).pieces if piece.part == part]

@@ -195,7 +195,7 @@ def test_british_and_american_spelling_mean_the_same() -> None:
 
 
 @given(prompts)
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 def test_pieces_are_in_order_inside_the_text_and_apart(prompt: str) -> None:
     end = 0
     for piece in structure_of(prompt).pieces:

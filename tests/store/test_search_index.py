@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.core.discover import Filters
@@ -272,6 +272,7 @@ def test_a_program_that_is_killed_while_it_adds_leaves_the_index_whole(index):
         before = count
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300) | st.text(alphabet='"()[]{}+-*:^~\\/ANDORT \u200b\ud800é猫', max_size=80))
 def test_no_text_makes_a_search_fail(tmp_path_factory, text):
     index = SHARED.setdefault("index", SearchIndex(tmp_path_factory.mktemp("index"), "test", SIZE))

@@ -52,7 +52,7 @@ def found(studio: Studio, text: str) -> list[str]:
 
 
 @given(text=TEXTS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_finds_all_prompts(studio: Studio, text: str) -> None:
     assert len(found(studio, text)) == 4, "each is near in meaning, or any fits"
 
