@@ -195,7 +195,7 @@ def test_values_nested_deeply_are_not_printed():
         nested = nested.pop()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["prompt", "p", "image", "sampler", "created", "nsfw", *LIMITS]) | st.text(), VALUES

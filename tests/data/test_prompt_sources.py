@@ -414,7 +414,7 @@ def test_a_stamp_changes_with_a_file(tmp_path):
     assert stamps(path) != first, "by its time"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a cat", "", '"', "a,b", '"a dog"', "\0", "é", "x" * 30])), st.integers(0, 12))
 def test_reading_goes_on_after_any_row(tmp_path_factory, lines, after):
     folder = tmp_path_factory.mktemp("source")
