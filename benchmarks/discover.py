@@ -1,12 +1,13 @@
-"""Discovery of prompts: rows per second and peak memory of an import, with the time of each step.
+"""Discovery of prompts: rows per second and peak memory of an import that is killed midway and resumed.
 
     python benchmarks/discover.py import --json discover.json
     python benchmarks/discover.py import --rows 1000000
 
-It makes tables of prompts with `data/prompts/grammar.py`, as JSON lines and as parquet, and imports each in a process
-of its own. `reading` is all until the library is complete, with moderation in it; `indexing` is what the search index
-adds. One row in five has a prompt that came before. Memory is resident; each process that judges prompts takes
-40 MB more.
+It makes tables of prompts with `data/prompts/grammar.py`, as JSON lines and as parquet. A process imports a table and
+is killed when half of the rows are read; another one goes on. Together they must have read each row once, and the
+library must have each prompt. `reading` is all until the library is complete, with moderation in it; `indexing` is what
+the search index adds; `processor` is the processor time of both. One row in five has a prompt that came before. Memory
+is resident; each process that judges prompts takes 40 MB more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,10 @@ import pyarrow.parquet as pq
 
 from figures import machine, print_table, write_json
 from limner.core.accounts import Caller
-from limner.core.events import Event, Stage
+from limner.core.events import Event, Progress, Stage
 from limner.core.prompt_records import LibraryFacts
 from limner.data.prompts.grammar import made_prompts
+from limner.store.search.index import text_hash
 from limner.studio.studio import Studio
 
 REPEATED = 0.2
@@ -64,61 +67,118 @@ def made_rows(count: int) -> Iterator[dict[str, Any]]:
         }
 
 
-def make_tables(folder: Path, count: int) -> None:
-    """Write the same rows in each format."""
-    rows, writer = made_rows(count), None
+def make_tables(folder: Path, count: int) -> int:
+    """Write the same rows in each format; returns how many different prompts they have."""
+    rows, writer, different = made_rows(count), None, set[int]()
     with (folder / "prompts.jsonl").open("w", encoding="utf-8") as file:
         for _ in range(0, count, GROUP):
             some = [row for _, row in zip(range(GROUP), rows, strict=False)]
             file.writelines(json.dumps(row) + "\n" for row in some)
+            different.update(text_hash(row["prompt"]) for row in some)
             table = pa.Table.from_pylist(some)
             writer = writer or pq.ParquetWriter(folder / "prompts.parquet", table.schema)
             writer.write_table(table)
     if writer is not None:
         writer.close()
+    return len(different)
 
 
-def measure_import(source: Path, home: Path, answer: Any) -> None:
-    """Import a table into an empty home, and send seconds by step, numbers and peak memory."""
-    begun = dict[str, float]()
+def import_table(source: Path, home: Path, answer: Any) -> None:
+    """Import a table into a home; sends rows that are stored, with the seconds that took, and at the end figures."""
+    studio, begun, stage = Studio(home), dict[str, float](), "reading"
+    start = time.perf_counter()
 
     def emit(event: Event) -> None:
+        nonlocal stage
         if isinstance(event, Stage):
-            begun[event.name.split()[0]] = time.perf_counter()
+            stage = event.name.split()[0]
+            begun[stage] = time.perf_counter() - start
+        elif isinstance(event, Progress) and stage == "reading":
+            answer.send({"stored": event.done, "seconds": time.perf_counter() - start})
 
-    studio = Studio(home)
-    emit(Stage(name="reading"))
     done = studio.discover.add(Caller(), LibraryFacts("benchmark", str(source)), emit)
-    end = time.perf_counter()
+    end = time.perf_counter() - start
     studio.store.close()
     answer.send(
         {
             "rows": done.rows,
             "prompts": done.facts.prompts,
-            "reading_seconds": begun["indexing"] - begun["reading"],
+            "reading_seconds": begun["indexing"],
             "indexing_seconds": end - begun["indexing"],
-            "rows_per_second": done.rows / (end - begun["reading"]),
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "library_mb": sum(path.stat().st_size for path in (home / "libraries").rglob("*") if path.is_file()) / 1e6,
-            "index_mb": sum(path.stat().st_size for path in (home / "index").rglob("*") if path.is_file()) / 1e6,
         }
     )
 
 
+def measure_import(source: Path, home: Path, count: int, prompts: int) -> dict[str, float]:
+    """Figures of an import that is killed once. Raises RuntimeError if a row or a prompt is lost or read twice."""
+    used = processor_seconds()
+    first, answers = started(source, home)
+    stored = answers.recv()
+    while stored["stored"] < count // 2:
+        stored = answers.recv()
+    peak = peak_mb(first.pid)
+    first.kill()
+    first.join()
+    while answers.poll():
+        with suppress(EOFError):
+            stored = answers.recv()
+            continue
+        break
+    second, answers = started(source, home)
+    while "rows" not in (figures := answers.recv()):
+        peak = max(peak, peak_mb(second.pid))
+    second.join()
+    if figures["rows"] + stored["stored"] != count or figures["prompts"] != prompts:
+        raise RuntimeError(f"{count} rows have {prompts} prompts; {stored} was read, then {figures}")
+    figures["reading_seconds"] += stored["seconds"]
+    seconds = figures["reading_seconds"] + figures["indexing_seconds"]
+    sizes = {
+        f"{name}_mb": sum(path.stat().st_size for path in (home / folder).rglob("*") if path.is_file()) / 1e6
+        for name, folder in (("library", "libraries"), ("index", "index"))
+    }
+    return {
+        "rows": count,
+        "prompts": prompts,
+        "killed_at": stored["stored"],
+        "rows_resumed": figures["rows"],
+        "reading_seconds": figures["reading_seconds"],
+        "indexing_seconds": figures["indexing_seconds"],
+        "rows_per_second": count / seconds,
+        "processor_seconds": processor_seconds() - used,
+        "peak_mb": peak,
+        **sizes,
+    }
+
+
+def started(source: Path, home: Path) -> tuple[Any, Any]:
+    """A process that imports a table, and what it sends."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=import_table, args=(source, home, theirs))
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def processor_seconds() -> float:
+    """Of all processes that this one started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_mb(process: int | None) -> float:
+    """The most resident memory of a process so far, in MB."""
+    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
 def imports(count: int, formats: list[str]) -> dict[str, Any]:
     """Figures of an import by the format of its table."""
-    found = dict[str, Any]()
     with tempfile.TemporaryDirectory() as folder:
-        make_tables(Path(folder), count)
-        for suffix in formats:
-            ours, theirs = multiprocessing.Pipe()
-            given = Path(folder, f"prompts.{suffix}"), Path(folder, f"home-{suffix}"), theirs
-            process = multiprocessing.get_context("spawn").Process(target=measure_import, args=given)
-            process.start()
-            theirs.close()
-            found[suffix] = ours.recv()
-            process.join()
-    return found
+        prompts = make_tables(Path(folder), count)
+        return {
+            suffix: measure_import(Path(folder, f"prompts.{suffix}"), Path(folder, f"home-{suffix}"), count, prompts)
+            for suffix in formats
+        }
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hostile import within
@@ -195,6 +195,7 @@ def test_values_nested_deeply_are_not_printed():
         nested = nested.pop()
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["prompt", "p", "image", "sampler", "created", "nsfw", *LIMITS]) | st.text(), VALUES

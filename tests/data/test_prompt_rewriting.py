@@ -111,7 +111,7 @@ def test_more_words_for_a_class_can_be_given() -> None:
 
 
 @given(prompts, st.sampled_from(PARTS))
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 def test_other_pieces_stay(prompt: str, part: str) -> None:
     new = replaced(prompt, part, "XX")
     assert "XX" in new
@@ -123,7 +123,7 @@ def test_other_pieces_stay(prompt: str, part: str) -> None:
 
 
 @given(prompts, st.sampled_from(PARTS))
-@settings(max_examples=200)
+@settings(max_examples=100, deadline=None)
 def test_replaced_pieces_alone_change(prompt: str, part: str) -> None:
     """With one piece of a part, all characters before and after it stay."""
     pieces = [piece for piece in structure_of(prompt).pieces if piece.part == part]
@@ -138,7 +138,7 @@ def test_no_prompt_raises_an_error(prompt: str) -> None:
 
 
 def test_a_removed_part_is_gone() -> None:
-    for made in made_prompts(200, seed=2):
+    for made in made_prompts(80, seed=2):
         for part in ("lighting", "style", "composition", "setting", "colour", "quality", "artist"):
             without = replaced(made.text, part, "")
             assert len(without) <= len(made.text) and "  " not in without and ", ," not in without
@@ -147,6 +147,6 @@ def test_a_removed_part_is_gone() -> None:
 
 
 def test_long_prompts_are_rewritten() -> None:
-    prompt = "a dog, soft light, " * 5000
+    prompt = "a dog, soft light, " * 1500
     assert replaced(prompt, "lighting", "fog").count("fog") == 1
     assert style_of(prompt).count("{}") == 1

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -268,7 +268,7 @@ def test_names_of_very_many_files_take_little_memory(tmp_path, monkeypatch):
 
     class Listing:
         def __init__(self, folder: Path) -> None:
-            self.entries = (Entry(f"{number:07}.png") for number in range(200_000))
+            self.entries = (Entry(f"{number:07}.png") for number in range(20_000))
 
         __enter__ = lambda self: self.entries  # noqa: E731
         __exit__ = lambda *_: None  # noqa: E731
@@ -276,8 +276,8 @@ def test_names_of_very_many_files_take_little_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", Listing)
     tracemalloc.start()
     try:
-        assert sum(1 for _ in files_module._walk(tmp_path)) == 200_000
-        assert tracemalloc.get_traced_memory()[1] < 200 * 200_000
+        assert sum(1 for _ in files_module._walk(tmp_path)) == 20_000
+        assert tracemalloc.get_traced_memory()[1] < 200 * 20_000
     finally:
         tracemalloc.stop()
 
@@ -336,12 +336,12 @@ def test_malformed_lines(tmp_path, line, expected):
 
 
 def test_an_unclosed_quote_loses_no_more_than_its_cell_may_hold(tmp_path):
-    lines = [f"a cat {number}" for number in range(100_000)]
+    lines = [f"a cat {number} {'on a sofa ' * 9}".strip() for number in range(13_000)]
     lines[1000] = '"a dog'
     path = put(tmp_path / "a.csv", "prompt\n" + "\n".join(lines))
     assert path.stat().st_size > 2**20
     found = within(prompts, path)
-    assert len(found) > 80_000 and found[:1000] == lines[:1000] and found[-1] == lines[-1]
+    assert 1000 < len(found) < 12_999 and found[:1000] == lines[:1000] and found[-1] == lines[-1]
     (line,) = problems(path)
     assert line.startswith("a.csv: line ") and line.endswith("close all quotes")
 
@@ -359,8 +359,9 @@ def test_damaged_parquet(tmp_path):
     assert len(prompts(tmp_path)) == 5000
 
 
-def test_parquet_that_unpacks_to_very_much(tmp_path):
-    bomb = pa.table({"prompt": pa.array(["x" * 2**28])})
+def test_parquet_that_unpacks_to_very_much(tmp_path, monkeypatch):
+    monkeypatch.setattr("limner.data.entries.image_tables.SAMPLE_BYTES", 2**22)
+    bomb = pa.table({"prompt": pa.array(["x" * 2**24])})
     pq.write_table(bomb, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
     assert (tmp_path / "a.parquet").stat().st_size < 2**20
     (line,) = problems(tmp_path / "a.parquet")
@@ -413,6 +414,7 @@ def test_a_stamp_changes_with_a_file(tmp_path):
     assert stamps(path) != first, "by its time"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["a cat", "", '"', "a,b", '"a dog"', "\0", "é", "x" * 30])), st.integers(0, 12))
 def test_reading_goes_on_after_any_row(tmp_path_factory, lines, after):
     folder = tmp_path_factory.mktemp("source")

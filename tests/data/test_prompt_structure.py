@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hostile import within
 from limner.data.prompts.grammar import made_prompts
 from limner.data.prompts.structure import Structure, structure_of
 from limner.data.prompts.words import PARTS
@@ -17,9 +17,8 @@ from limner.data.prompts.words import PARTS
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 MEAN = 0.88
 """Mean F1 of the parts on all labelled prompts that the recogniser must keep."""
-SECONDS = 10
-"""For a prompt of 100 kB, on a machine that does other work too; it takes about one second."""
-LONG = 100_000
+LONG = 40_000
+"""Characters of a hostile prompt, which may take a second of processor time."""
 
 EXAMPLES = [
     ("subject", "a fluffy corgi running on the beach, oil painting", ["a fluffy corgi running"]),
@@ -196,7 +195,7 @@ def test_british_and_american_spelling_mean_the_same() -> None:
 
 
 @given(prompts)
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 def test_pieces_are_in_order_inside_the_text_and_apart(prompt: str) -> None:
     end = 0
     for piece in structure_of(prompt).pieces:
@@ -207,11 +206,15 @@ def test_pieces_are_in_order_inside_the_text_and_apart(prompt: str) -> None:
         end = piece.end
 
 
-@pytest.mark.parametrize("prompt", HOSTILE.values(), ids=HOSTILE)
+QUICK = ("nested", "pieces", "spaces", "weights", "quotes", "one word", "refusals", "dotted capital I")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [pytest.param(text, marks=[] if name in QUICK else pytest.mark.slow, id=name) for name, text in HOSTILE.items()],
+)
 def test_long_prompts_are_read_fast(prompt: str) -> None:
-    start = time.perf_counter()
-    structure_of(prompt)
-    assert time.perf_counter() - start < SECONDS
+    within(structure_of, prompt)
 
 
 def test_prompts_of_the_grammar_are_recognised() -> None:

@@ -88,54 +88,55 @@ def test_images_of_the_command_line_have_neither_url_nor_path(studio: Studio, cl
     assert (image["url"], image["name"], image["model"]) == (None, "", "mine") and "/srv" not in reply.text
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ({"size": "portrait"}, {CORGI}),
-        ({"size": "512x768"}, {CORGI}),
-        ({"size": "square", "steps": "10-20"}, {RECORDS[1].prompt}),
-        ({"steps": "20-40"}, {CORGI, RECORDS[1].prompt}),
-        ({"guidance": "7-8"}, {CORGI}),
-        ({"stars": 4}, {CORGI}),
-        ({"stars": 5}, set()),
-        ({"model": "MY"}, {CORGI}),
-        ({"sampler": "ddim"}, {CORGI}),
-        ({"library": "history"}, {"of mine"}),
-        ({"library": ["history", "collected"], "size": "portrait"}, {CORGI}),
-        ({"unsafe": True}, {CORGI, RECORDS[1].prompt, "a naked corgi", "of mine"}),
-        ({"since": "2999-01-01"}, set()),
-        ({"size": "", "steps": " "}, {CORGI, RECORDS[1].prompt, "of mine"}),
-    ],
-)
-def test_filters(studio: Studio, client: TestClient, query: dict[str, Any], expected: set[str]) -> None:
+FILTERED: list[tuple[dict[str, Any], set[str]]] = [
+    ({"size": "portrait"}, {CORGI}),
+    ({"size": "512x768"}, {CORGI}),
+    ({"size": "square", "steps": "10-20"}, {RECORDS[1].prompt}),
+    ({"steps": "20-40"}, {CORGI, RECORDS[1].prompt}),
+    ({"guidance": "7-8"}, {CORGI}),
+    ({"stars": 4}, {CORGI}),
+    ({"stars": 5}, set()),
+    ({"model": "MY"}, {CORGI}),
+    ({"sampler": "ddim"}, {CORGI}),
+    ({"library": "history"}, {"of mine"}),
+    ({"library": ["history", "collected"], "size": "portrait"}, {CORGI}),
+    ({"unsafe": True}, {CORGI, RECORDS[1].prompt, "a naked corgi", "of mine"}),
+    ({"since": "2999-01-01"}, set()),
+    ({"size": "", "steps": " "}, {CORGI, RECORDS[1].prompt, "of mine"}),
+]
+
+
+def test_filters(studio: Studio, client: TestClient) -> None:
     add_library(studio, "collected", *RECORDS)
     add_image(studio, "of mine")
-    assert set(texts(client, **query)) == expected
+    for query, expected in FILTERED:
+        assert set(texts(client, **query)) == expected, query
 
 
-@pytest.mark.parametrize(
-    ("query", "pointer"),
-    [
-        ("steps=x", "steps"),
-        ("steps=40-20", "steps"),
-        ("guidance=-", "guidance"),
-        ("size=round", "size"),
-        ("since=yesterday", "since"),
-        ("until=2026-02-31", "until"),
-        ("stars=6", "stars"),
-        ("unsafe=maybe", "unsafe"),
-        (f"limit={MOST_HITS + 1}", "limit"),
-        ("limit=0", "limit"),
-        (f"offset={FARTHEST + 1}", "offset"),
-        ("shade=red", "shade"),
-        ("colour=reddish", "colour"),
-        (f"q={'a' * 10_001}", "q"),
-        (f"model={'a' * 201}", "model"),
-    ],
-)
-def test_a_wrong_filter_is_named(client: TestClient, query: str, pointer: str) -> None:
-    reply = client.get(f"/v1/discover?{query}")
-    assert reply.status_code == 422 and [each["pointer"] for each in reply.json()["errors"]] == [f"/query/{pointer}"]
+WRONG = [
+    ("steps=x", "steps"),
+    ("steps=40-20", "steps"),
+    ("guidance=-", "guidance"),
+    ("size=round", "size"),
+    ("since=yesterday", "since"),
+    ("until=2026-02-31", "until"),
+    ("stars=6", "stars"),
+    ("unsafe=maybe", "unsafe"),
+    (f"limit={MOST_HITS + 1}", "limit"),
+    ("limit=0", "limit"),
+    (f"offset={FARTHEST + 1}", "offset"),
+    ("shade=red", "shade"),
+    ("colour=reddish", "colour"),
+    (f"q={'a' * 10_001}", "q"),
+    (f"model={'a' * 201}", "model"),
+]
+
+
+def test_a_wrong_filter_is_named(client: TestClient) -> None:
+    for query, pointer in WRONG:
+        reply = client.get(f"/v1/discover?{query}")
+        assert reply.status_code == 422, query[:40]
+        assert [each["pointer"] for each in reply.json()["errors"]] == [f"/query/{pointer}"]
 
 
 def test_an_unknown_library_is_refused(client: TestClient) -> None:
@@ -157,11 +158,16 @@ def test_pages_hold_every_prompt_once(studio: Studio, client: TestClient, query:
     assert texts(client, q=query, limit=100) == found, "the order does not depend on the length of a page"
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_hostile_searches_find_something_or_are_refused(studio: Studio, client: TestClient, query: str) -> None:
+def test_hostile_searches_find_something(studio: Studio, client: TestClient) -> None:
     add_library(studio, "collected", *RECORDS, HOSTILE)
-    reply = client.get("/v1/discover", params={"q": query})
-    assert reply.status_code == 200, reply.text
+    for query in QUERIES:
+        reply = client.get("/v1/discover", params={"q": query})
+        assert reply.status_code == 200 and reply.json()["hits"], (query[:40], reply.text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", QUERIES)
+def test_hostile_prompts_are_changed(client: TestClient, query: str) -> None:
     assert client.get("/v1/discover/structure", params={"prompt": query}).status_code == 200
     replace = {"part": "lighting", "text": query[:2000]}
     for change in (replace, {"do": "style", "text": "x"}, {"do": "subject", "identifier": "sks"}):
@@ -169,7 +175,10 @@ def test_hostile_searches_find_something_or_are_refused(studio: Studio, client: 
         assert reply.status_code == 200, reply.text
 
 
-@pytest.mark.parametrize("name", ["model", "adapter", "sampler", "library", "size", "steps", "guidance", "since"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("adapter", "sampler", "steps", "guidance")]
+
+
+@pytest.mark.parametrize("name", ["model", "library", "size", "since", *SLOW])
 def test_hostile_filters_are_used_or_refused(client: TestClient, name: str) -> None:
     for value in QUERIES:
         reply = client.get("/v1/discover", params={name: value})
@@ -200,25 +209,25 @@ def test_a_prompt_is_changed(client: TestClient, asked: dict[str, str], expected
     assert reply.json() == {"prompt": expected}
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        {"prompt": CORGI},
-        {"prompt": CORGI, "part": "smell", "text": "x"},
-        {"prompt": CORGI, "do": "style", "text": " "},
-        {"prompt": CORGI, "do": "subject"},
-        {"prompt": CORGI, "do": "sing"},
-        {"prompt": "", "part": "style"},
-        {"prompt": "a" * 20_001, "part": "style"},
-        {"prompt": CORGI, "part": "style", "text": "a" * 2001},
-        {"prompt": "\ud800", "part": "style"},
-        {"part": "style"},
-    ],
-)
-def test_a_wrong_change_is_refused(client: TestClient, asked: dict[str, str]) -> None:
-    headers = {"Content-Type": "application/json"}
-    reply = client.post("/v1/discover/rewrite", content=json.dumps(asked), headers=headers)
-    assert reply.status_code == 422 and reply.json()["detail"]
+WRONG_CHANGES = [
+    {"prompt": CORGI},
+    {"prompt": CORGI, "part": "smell", "text": "x"},
+    {"prompt": CORGI, "do": "style", "text": " "},
+    {"prompt": CORGI, "do": "subject"},
+    {"prompt": CORGI, "do": "sing"},
+    {"prompt": "", "part": "style"},
+    {"prompt": "a" * 20_001, "part": "style"},
+    {"prompt": CORGI, "part": "style", "text": "a" * 2001},
+    {"prompt": "\ud800", "part": "style"},
+    {"part": "style"},
+]
+
+
+def test_a_wrong_change_is_refused(client: TestClient) -> None:
+    for asked in WRONG_CHANGES:
+        headers = {"Content-Type": "application/json"}
+        reply = client.post("/v1/discover/rewrite", content=json.dumps(asked), headers=headers)
+        assert reply.status_code == 422 and reply.json()["detail"], asked
 
 
 def test_a_prompt_that_was_found_is_changed_and_generated_with_a_subject(studio: Studio, client: TestClient) -> None:

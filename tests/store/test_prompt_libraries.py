@@ -271,7 +271,7 @@ CONTENTS = st.dictionaries(st.sampled_from(["1", "2", "3"]), st.lists(RECORDS, m
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=4))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_after_any_changes_it_is_as_if_it_were_new(tmp_path_factory, contents):
     """A source is imported in several states; each file that changed is read anew, in any number of transactions."""
     folder = tmp_path_factory.mktemp("libraries")

@@ -1,21 +1,20 @@
 """The search index over prompts: words, meaning, filters, and what survives a killed program."""
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
+import warnings
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.core.discover import Filters
+from limner.core.errors import LimnerError
 from limner.store.search.index import Damaged, SearchIndex
 from limner.store.search.table import ImageSettings, IndexedPrompt
 from limner.store.search.vectors import Vectors
@@ -54,9 +53,9 @@ def numbers(index: SearchIndex, text: str = "", near=None, owner: str = "", limi
     return [hit.prompt for hit in index.search(text, near, Filters(**filters), owner, limit)]
 
 
-@pytest.mark.parametrize("part", [1.0, 0.5, 0.01])
+@pytest.mark.parametrize("part", [1.0, pytest.param(0.5, marks=pytest.mark.slow), 0.01])
 def test_the_nearest_vectors_are_those_of_an_exact_search(tmp_path, part):
-    vectors = vectors_of(30_000, size=256)
+    vectors = vectors_of(20_000, size=256)
     store = Vectors(tmp_path, 256, 0)
     for start in range(0, len(vectors), 7000):
         store.add(vectors[start : start + 7000])
@@ -149,6 +148,28 @@ def test_accounts_see_their_own_prompts_and_shared_ones(index):
     assert libraries("") == {"mine"} and libraries("ann") == {"mine", "ann"} and libraries("carl") == {"mine"}
 
 
+@pytest.mark.parametrize("column", ["owner", "library"])
+def test_more_names_than_fit_make_no_prompt_shared(index, monkeypatch, column):
+    monkeypatch.setattr("limner.store.search.table.MOST_NAMES", 2)
+    added(index, IndexedPrompt("one", 1, "a fox", "ann"), IndexedPrompt("two", 1, "a red fox", "ben"))
+    last = {"library": "one", "owner": "ben"} | {column: "carl"}
+    with pytest.raises(LimnerError, match=f"the search index has 2 names of column '{column}'"):
+        added(index, IndexedPrompt(prompt=2, text="a blue fox", **last))
+    assert len(index) == 2 and numbers(index, "fox", owner="dora") == []
+    found = index.search("fox", vector(1), Filters(), "ann", 9)
+    assert [hit.library for hit in found] == ["one"]
+
+
+def test_more_settings_than_fit_are_left_out(index, monkeypatch):
+    monkeypatch.setattr("limner.store.search.table.MOST_NAMES", 1)
+    models = [(ImageSettings(name),) for name in ("flux", "sdxl")]
+    added(
+        index, IndexedPrompt("mine", 1, "a fox", images=models[0]), IndexedPrompt("mine", 2, "a cat", images=models[1])
+    )
+    assert numbers(index, model="flux") == [1] and numbers(index, model="sdxl") == []
+    assert len(numbers(index)) == 2
+
+
 def test_unsafe_prompts_are_hidden_and_libraries_are_chosen(index):
     added(index, *prompts("a fox", library="one"), *prompts("a red fox", library="two", unsafe=True))
     found = [hit.library for hit in index.search("fox", None, Filters(), "", 9)]
@@ -223,30 +244,27 @@ def test_it_is_searched_while_prompts_are_added(index):
     assert failures == [] and len(index) == 1500
 
 
-ADDING = """
-import sys; from pathlib import Path; import numpy as np
-sys.path.insert(0, {tests!r})
-from store.test_search_index import SIZE, added, prompts
-from limner.store.search.index import SearchIndex
-index = SearchIndex(Path({folder!r}), "test", SIZE)
-while True:
-    first = len(index) + 1
-    added(index, *prompts(*(f"fox number {{first + each}}" for each in range(5)), first=first))
-"""
+def add_for_ever(folder: Path) -> None:
+    index = SearchIndex(folder, "test", SIZE)
+    while True:
+        first = len(index) + 1
+        added(index, *prompts(*(f"fox number {first + each}" for each in range(5)), first=first))
 
 
 @pytest.mark.slow
 def test_a_program_that_is_killed_while_it_adds_leaves_the_index_whole(index):
     chance, before = random.Random(3), 0
-    code = ADDING.format(tests=str(Path(__file__).parents[1]), folder=str(index.folder))
     for _ in range(100):
-        adding = subprocess.Popen([sys.executable, "-c", code])
+        adding = get_context("fork").Process(target=add_for_ever, args=(index.folder,))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns where other threads run
+            adding.start()
         until = time.monotonic() + 30
         while len(SearchIndex(index.folder, "test", SIZE)) == before and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep(chance.uniform(0, 0.05))
-        os.kill(adding.pid, signal.SIGKILL)
-        adding.wait()
+        adding.join(chance.uniform(0, 0.05))
+        adding.kill()
+        adding.join()
         opened = SearchIndex(index.folder, "test", SIZE)
         count = len(opened)
         assert count > before and count % 5 == 0 and opened.indexed == {"mine": count}
@@ -254,6 +272,7 @@ def test_a_program_that_is_killed_while_it_adds_leaves_the_index_whole(index):
         before = count
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300) | st.text(alphabet='"()[]{}+-*:^~\\/ANDORT \u200b\ud800é猫', max_size=80))
 def test_no_text_makes_a_search_fail(tmp_path_factory, text):
     index = SHARED.setdefault("index", SearchIndex(tmp_path_factory.mktemp("index"), "test", SIZE))

@@ -177,21 +177,21 @@ def test_filters_narrow_and_are_left_out_one_by_one(site):
     assert "Nothing fits" in text_of(nothing) and action(nothing, "Search without filters") == "/discover?q=castle"
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ("steps=x", "steps"), ("steps=9-2", "steps"), ("size=round", "size"), ("stars=9", "stars"),
-        ("unsafe=perhaps", "unsafe"), ("library=nosuch", "library"), (f"q={'a' * 10_001}", "q"),
-    ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_filter_stands_at_its_field(site, query, field):
+WRONG = {
+    "steps=x": "steps", "steps=9-2": "steps", "size=round": "size", "stars=9": "stars", "unsafe=perhaps": "unsafe",
+    "library=nosuch": "library", f"q={'a' * 10_001}": "q",
+}  # fmt: skip
+
+
+def test_what_is_wrong_with_a_filter_stands_at_its_field(site):
     of_library(site)
-    response = site.client.get(f"/discover?{query}")
-    page = tree(response)
-    (error,) = page.xpath("//*[@role='alert'][text()]")
-    assert response.status_code == 422 and error.get("id") == f"discover-{field}-error" and text_of(error)
-    assert page.xpath("//details[contains(@class, 'filters')]/@open"), "the message is seen"
-    assert prompts(page) == [CORGI] or field == "library"
+    for query, field in WRONG.items():
+        response = site.client.get(f"/discover?{query}")
+        page = tree(response)
+        (error,) = page.xpath("//*[@role='alert'][text()]")
+        assert response.status_code == 422 and error.get("id") == f"discover-{field}-error" and text_of(error), query
+        assert page.xpath("//details[contains(@class, 'filters')]/@open"), "the message is seen"
+        assert prompts(page) == [CORGI] or field == "library"
 
 
 def test_a_missing_package_is_named_on_the_page(site, monkeypatch):
@@ -261,15 +261,14 @@ def test_images_beside_a_table_are_shown(site, tmp_path):
     assert site.client.get(place).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "image",
-    [
-        "../secret.png", "more/../../secret.png", "{parent}/secret.png", "link.png", "folder/secret.png", "a\0.png",
-        "https://example.com/1.png", "http://127.0.0.1/1.png", "//example.com/1.png", "file:///etc/passwd",
-        "/etc/passwd", "notes.txt", "broken.png", "large.png", "more", "no.png", "~/1.png", "x" * 4000 + ".png",
-    ],
-)  # fmt: skip
-def test_no_other_file_or_address_is_read(site, tmp_path, monkeypatch, image):
+PLACES = [
+    "../secret.png", "more/../../secret.png", "{parent}/secret.png", "link.png", "folder/secret.png", "a\0.png",
+    "https://example.com/1.png", "http://127.0.0.1/1.png", "//example.com/1.png", "file:///etc/passwd",
+    "/etc/passwd", "notes.txt", "broken.png", "large.png", "more", "no.png", "~/1.png", "x" * 4000 + ".png",
+]  # fmt: skip
+
+
+def test_no_other_file_or_address_is_read(site, tmp_path, monkeypatch):
     source = folder_of(tmp_path)
     (source / "link.png").symlink_to(tmp_path / "secret.png")
     (source / "folder").symlink_to(tmp_path)
@@ -277,25 +276,31 @@ def test_no_other_file_or_address_is_read(site, tmp_path, monkeypatch, image):
     (source / "broken.png").write_bytes(b"\x89PNG broken")
     (source / "large.png").write_bytes(png("white", (400, 400)))
     monkeypatch.setattr(library_images, "LARGEST", 900)
-    of_library(site, "collected", PromptRecord("one", image=image.replace("{parent}", str(tmp_path))), source=source)
-    page = site.page("/discover")
-    assert not page.xpath("//main//img") or image == "broken.png"
-    response = site.client.get("/discover/images/collected/1/0.webp")
-    assert response.status_code == 404 and str(tmp_path) not in response.text
+    images = [image.replace("{parent}", str(tmp_path)) for image in PLACES]
+    of_library(
+        site, "collected", *(PromptRecord(f"a {at}", image=image) for at, image in enumerate(images)), source=source
+    )
+    shown = [text_of(card.xpath(".//h2")[0]) for card in cards(site.page("/discover")) if card.xpath(".//img")]
+    assert shown in ([], [f"a {PLACES.index('broken.png')}"])
+    for number, image in enumerate(images, 1):
+        response = site.client.get(f"/discover/images/collected/{number}/0.webp")
+        assert response.status_code == 404 and str(tmp_path) not in response.text, image
     assert not list(site.studio.home.rglob("*.webp"))
 
 
-@pytest.mark.parametrize(
-    "source", ["made by Limner", "owner/name", "", "relative", "/nosuch/folder", "https://example.com/"]
-)
-def test_a_library_without_a_folder_shows_no_images(site, source, tmp_path, monkeypatch):
+def test_a_library_without_a_folder_shows_no_images(site, tmp_path, monkeypatch):
     folder_of(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "relative").mkdir()
     (tmp_path / "relative" / "1.png").write_bytes(png())
-    of_library(site, "collected", PromptRecord("one", image="1.png"), source=source)
-    assert not site.page("/discover").xpath("//main//img")
-    for place in ("collected/1/0", "collected/1/7", "collected/2/0", "nosuch/1/0", "history/1/0"):
+    sources = ["made by Limner", "owner/name", "", "relative", "/nosuch/folder", "https://example.com/"]
+    for number, source in enumerate(sources):
+        of_library(site, f"of-{number}", PromptRecord(f"a {number}", image="1.png"), source=source)
+        for place in ("1/0", "1/7", "2/0"):
+            assert site.client.get(f"/discover/images/of-{number}/{place}.webp").status_code == 404, source
+    page = site.page("/discover")
+    assert len(cards(page)) == len(sources) and not page.xpath("//main//img")
+    for place in ("nosuch/1/0", "history/1/0"):
         assert site.client.get(f"/discover/images/{place}.webp").status_code == 404
 
 
@@ -388,6 +393,7 @@ def test_my_subject_takes_the_place_of_the_subject_with_its_adapter(site):
         assert refused.status_code == 422 and "no subject is chosen" in text_of(tree(refused))
 
 
+@pytest.mark.slow
 def test_a_prompt_too_long_for_an_address_is_copied(site):
     long = ", ".join(f"a lamp number {number}" for number in range(1000))[:19_000]
     of_library(site, "collected", long)
@@ -400,7 +406,10 @@ def test_a_prompt_too_long_for_an_address_is_copied(site):
     assert refused.status_code in (303, 422)
 
 
-@pytest.mark.parametrize("field", ["prompt", "negative", "model", "sampler", "adapter", "licence", "query"])
+FIELDS = [pytest.param(name, marks=pytest.mark.slow) for name in ("negative", "model", "sampler", "adapter", "licence")]
+
+
+@pytest.mark.parametrize("field", ["prompt", "query", *FIELDS])
 def test_hostile_texts_are_shown_as_text(site, field):
     facts = {field: HOSTILE} if field in ("negative", "model", "sampler", "adapter") else {}
     prompt = HOSTILE if field == "prompt" else "a corgi"
@@ -417,26 +426,36 @@ def test_hostile_texts_are_shown_as_text(site, field):
         assert query_of(action(cards(page)[0], "Use this prompt"))["prompt"] == HOSTILE
 
 
-@pytest.mark.parametrize("back", ["//example.com", "https://example.com", "javascript:alert(1)", "?q=" + "a" * 5000])
-def test_the_way_back_leads_to_the_search_only(site, back):
+def test_the_way_back_leads_to_the_search_only(site):
     of_library(site)
-    page = site.page(PLACE, params={"back": back})
-    assert page.xpath("//a[@data-key='Escape']/@href") == ["/discover"]
+    for back in ("//example.com", "https://example.com", "javascript:alert(1)", "?q=" + "a" * 5000):
+        page = site.page(PLACE, params={"back": back})
+        assert page.xpath("//a[@data-key='Escape']/@href") == ["/discover"], back
     page = site.page(PLACE, params={"back": "?q=cat"})
     assert page.xpath("//a[@data-key='Escape']/@href") == ["/discover?q=cat"]
 
 
+@pytest.mark.slow
 def test_a_long_search_is_not_repeated_in_every_link(site):
     of_library(site, "collected", *(f"a lamp number {number}" for number in range(SHOWN)))
     assert len(site.client.get(f"/discover?q={'lamp ' * 1900}").text) < 200_000
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_hostile_searches_show_a_page(site, query):
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("model", "steps", "library", "start", "unsafe")]
+
+
+@pytest.mark.parametrize("name", ["q", *SLOW])
+def test_hostile_searches_show_a_page(site, name):
     of_library(site, "collected", RECORD, HOSTILE)
-    for name in ("q", "model", "steps", "library", "start", "unsafe"):
+    for query in QUERIES:
         response = site.client.get("/discover", params={name: query})
-        assert response.status_code in (200, 422) and len(tree(response).xpath("//h1")) == 1, name
+        assert response.status_code in (200, 422) and len(tree(response).xpath("//h1")) == 1, query[:40]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("query", QUERIES)
+def test_hostile_pieces_are_shown(site, query):
+    of_library(site, "collected", RECORD, HOSTILE)
     response = site.client.post(
         f"{PLACE}?at=0", data={"piece-0": query, "subject": query, "do": "change"}, headers=PART
     )

@@ -53,12 +53,12 @@ class BulkJudge:
                 asked.append((process, part))
             except (OSError, ValueError):
                 own += part
-        found = refused_texts(self._moderator, own)
+        found = self._moderator.refused(own)
         for process, part in asked:
             try:
                 found |= {part[place] for place in _read(process)}
             except (OSError, ValueError, TypeError, IndexError):  # it was killed
-                found |= refused_texts(self._moderator, part)
+                found |= self._moderator.refused(part)
         return found
 
     def _started(self) -> list[subprocess.Popen[str]]:
@@ -82,18 +82,6 @@ class BulkJudge:
                     stream.close()
         process.kill()
         process.wait()
-
-
-def refused_texts(moderator: Moderator, texts: Sequence[str]) -> set[str]:
-    """Those of the texts that a moderator refuses. Raises CheckUnavailable where a required check cannot judge."""
-    found = set[str]()
-    for text in texts:
-        refusal = moderator.judge_texts([text], "").refusal
-        if isinstance(refusal, CheckUnavailable):
-            raise refusal
-        if refusal is not None:
-            found.add(text)
-    return found
 
 
 def _cores() -> int:
@@ -134,7 +122,7 @@ def _main() -> None:
     for line in sys.stdin:
         texts = json.loads(line)
         try:
-            found = refused_texts(moderator, texts)
+            found = moderator.refused(texts)
             answer = [place for place, text in enumerate(texts) if text in found]
         except CheckUnavailable:
             answer = None

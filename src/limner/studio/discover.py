@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -36,6 +35,7 @@ from limner.store.images import ImageIndex, Viewer, mark_of
 from limner.store.locks import Locked, library_lock, waiting_lock
 from limner.store.prompt_imports import fill
 from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checked_name
+from limner.store.removal import discard
 from limner.store.runs import Store
 from limner.store.search.index import ANY, Appearance, Damaged, Found, KnownLooks, SearchIndex
 from limner.store.search.looks import IndexedLook
@@ -439,7 +439,7 @@ class StudioDiscover:
         self.look(LOOK_SECONDS)
 
     def _empty_index(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        discard(self._folder, self._store.home)
         self._opened = None
 
     def _is_behind(self, indexed: Mapping[str, int]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limner.core.discover import Filters, Shape
+from limner.core.errors import LimnerError
 
 ROW = np.dtype([("library", "u2"), ("owner", "u2"), ("prompt", "u8"), ("text", "u8"), ("mark", "u8"), ("unsafe", "?")])
 """A prompt. library: 0 once it was erased. text: the first bytes of the SHA-256 of its text, equal in all libraries."""
@@ -31,6 +32,8 @@ PICTURE = np.dtype(
 """Settings of an image of a prompt; 0 where they are unknown. day: days since 1970."""
 NAMES = ("library", "owner", "model", "adapter", "sampler")
 """Columns that hold the number of a name."""
+MOST_NAMES = 65_535
+"""Names of a column; their numbers have 16 bits."""
 SQUARE = 1.05
 """Up to this ratio of its sides an image counts as square."""
 
@@ -85,10 +88,16 @@ class Numbers:
     names: dict[str, list[str]] = field(default_factory=lambda: {column: [""] for column in NAMES})
 
     def of(self, column: str, name: str) -> int:
-        """The number of a name, which is added if it is new; 0 once there are too many names."""
+        """The number of a name, which is added if it is new; 0 once there are too many names of settings.
+
+        Raises LimnerError for too many libraries or owners: a prompt with number 0 would be everybody's.
+        """
         known = self._known.setdefault(column, {each: number for number, each in enumerate(self.names[column])})
         if name not in known:
-            if len(self.names[column]) > np.iinfo(np.uint16).max:
+            if len(self.names[column]) > MOST_NAMES:
+                if column in ("library", "owner"):
+                    what = f"the search index has {MOST_NAMES:,} names of column {column!r}"
+                    raise LimnerError(what, "remove libraries, then run `limner discover rebuild`")
                 return 0
             known[name] = len(self.names[column])  # not of `known`: removed libraries may have one name
             self.names[column].append(name)
@@ -173,7 +182,8 @@ def matching(
     """Which prompts (n,) match: visible to the owner, and with an image that matches all settings of the filters."""
     mask = rows["library"] != 0
     if owner is not None:
-        mask &= np.isin(rows["owner"], [0, numbers.of("owner", owner)] if owner else [0])
+        owners = rows["owner"]
+        mask &= (owners == 0) | np.isin(owners, _named(numbers, "owner", owner)) if owner else owners == 0
     if filters.libraries:
         chosen = [number for name in filters.libraries for number in _named(numbers, "library", name)]
         mask &= np.isin(rows["library"], chosen)

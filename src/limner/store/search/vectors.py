@@ -19,6 +19,8 @@ from limner.store.search.table import clear
 
 CANDIDATES = 2000
 """Rows that the scan of the bits gives; these are compared by their 8-bit values."""
+SCANNED = 2**14
+"""Codes that are compared at once."""
 CODES, VALUES = "codes.u64", "values.i8"
 
 
@@ -113,9 +115,11 @@ class Vectors:
 
     def _distances(self, code: NDArray[np.uint64], codes: NDArray[np.uint64]) -> NDArray[np.uint16]:
         """Hamming distances between a code (words,) and codes (words, n)."""
-        found: NDArray[np.uint16] = np.asarray(np.bitwise_count(codes[0] ^ code[0]), np.uint16)
-        for word in range(1, self._words):
-            found += np.bitwise_count(codes[word] ^ code[word])
+        found = np.zeros(codes.shape[1], np.uint16)
+        for start in range(0, len(found), SCANNED):  # some at a time, which stay in the cache of the processor
+            part = found[start : start + SCANNED]
+            for word in range(self._words):
+                part += np.bitwise_count(codes[word, start : start + SCANNED] ^ code[word])
         return found
 
 
