@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.models.image_vectors import DIMENSIONS, image_vectors
+from limner.models import image_vectors as module
+from limner.models.image_vectors import DIMENSIONS, SINGLE_THREAD, image_vectors
 
 
 @pytest.mark.parametrize("size", [(128, 128), (300, 200), (97, 333), (1, 5)])
@@ -22,3 +23,19 @@ def test_the_vectors_are_those_of_transformers(starter, size):
 
 def test_no_images_have_no_vectors():
     assert image_vectors([]).shape == (0, DIMENSIONS)
+
+
+@pytest.mark.parametrize(("rows", "columns", "depth"), [(1, 192, 192), (65, 768, 192), (65, 192, 768), (500, 7, 999)])
+def test_products_are_divided_so_that_each_part_takes_one_thread(rows, columns, depth):
+    """Threads of OpenBLAS wait for each other on a machine that does other work."""
+    parts = list[int]()
+
+    class Counted(np.ndarray):
+        def __matmul__(self, other):
+            parts.append(self.shape[-2] * other.shape[-2] * other.shape[-1])
+            return np.asarray(self) @ np.asarray(other)
+
+    draws = np.random.default_rng(0)
+    states, weights = draws.standard_normal((rows, depth)), draws.standard_normal((columns, depth))
+    assert module._product(states.view(Counted), weights) == pytest.approx(states @ weights.T)
+    assert parts and max(parts) <= max(SINGLE_THREAD, rows * depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from limner.core.errors import LimnerError
 from limner.core.feedback import ImageQuery
 from limner.core.prompt_records import PromptRecord
 from limner.core.requests import GenerateRequest
-from limner.studio import discover
+from limner.studio import index_upkeep
 from limner.studio.images import Viewer
 from limner.studio.maintenance import EraseSelection
 from limner.studio.studio import Studio
@@ -69,7 +70,7 @@ def test_an_erased_image_is_gone_at_once_also_if_its_id_comes_again(studio):
     assert add_image(studio, "a blue moon", "blue") == last, "erased and made before the next search"
     assert found(studio, colour="blue") == ["a blue moon"] and "a yellow sun" not in found(studio)
     erase(studio, first)
-    assert sorted(found(studio)) == ["a blue moon", "a lime wall"] and len(studio.discover._index) == 2
+    assert sorted(found(studio)) == ["a blue moon", "a lime wall"] and len(studio.discover.upkeep.index) == 2
     assert found(studio, colour="red") == []
 
 
@@ -86,7 +87,7 @@ def test_whatever_is_made_and_erased_the_index_is_that_of_the_database(studio):
         if chance.random() < 0.5:
             assert sorted(found(studio)) == sorted(kept.values())
     assert sorted(found(studio)) == sorted(kept.values())
-    studio.discover.look()
+    studio.discover.upkeep.look()
     assert sorted([*found(studio, colour="red"), *found(studio, colour="blue")]) == sorted(kept.values())
 
 
@@ -139,8 +140,8 @@ def test_images_of_a_library_are_compared_if_they_are_files_of_its_folder(studio
         PromptRecord("none"),
     ]
     add_library(studio, "mine", *records, source=source)
-    studio.discover.refresh()
-    studio.discover.look()
+    studio.discover.upkeep.refresh()
+    studio.discover.upkeep.look()
     (hit,) = studio.discover.search(ME, "", Filters(), 24, studio.discover.appearance(ME, colour="teal"))
     assert (hit.text, hit.records[hit.place].image) == ("two", "1.png") and hit.colour > 0.9
     add_image(studio, "a teal wall", "teal")
@@ -152,26 +153,26 @@ def test_images_of_a_library_are_compared_if_they_are_files_of_its_folder(studio
 
 
 def test_looking_goes_on_where_it_was_stopped(studio, monkeypatch):
-    monkeypatch.setattr(discover, "LOOKS_AT_ONCE", 3)
+    monkeypatch.setattr(index_upkeep, "LOOKS_AT_ONCE", 3)
     run = add_run(studio, GenerateRequest(prompt="walls"))
     for _ in range(8):
         add_image(studio, colour="red", run=run)
-    studio.discover.refresh()
+    studio.discover.upkeep.refresh()
     stops = iter([False, True])
-    studio.discover.look(stop=lambda: next(stops))
-    assert 0 < studio.discover._index.looked["history"] < 8
+    studio.discover.upkeep.look(stop=lambda: next(stops))
+    assert 0 < studio.discover.upkeep.index.looked["history"] < 8
     other = Studio(studio.home)
-    other.discover.look()
+    other.discover.upkeep.look()
     other.close()
-    assert studio.discover._index.looked == {"history": 8}
-    rows = studio.discover._index._state().looks.records["row"].tolist()
+    assert studio.discover.upkeep.index.looked == {"history": 8}
+    rows = studio.discover.upkeep.index._state().looks.records["row"].tolist()
     assert sorted(rows) == [*range(8)], "each image once"
 
 
 def test_a_rebuild_keeps_looks_and_a_deleted_index_gets_them_anew(studio, monkeypatch):
     add_image(studio, "a cat", "tomato")
     add_image(studio, "a dog", "seagreen")
-    studio.discover.rebuild()
+    studio.discover.upkeep.rebuild()
     before = [
         hit.facts() for hit in studio.discover.search(ME, "", Filters(), 9, studio.discover.appearance(ME, "", "red"))
     ]
@@ -180,19 +181,19 @@ def test_a_rebuild_keeps_looks_and_a_deleted_index_gets_them_anew(studio, monkey
     monkeypatch.setattr(
         type(studio.discover._encoders), "images", lambda self, found: encoded.extend(found) or images(self, found)
     )
-    assert studio.discover.rebuild() == 2 and not encoded
+    assert studio.discover.upkeep.rebuild() == 2 and not encoded
     after = [
         hit.facts() for hit in studio.discover.search(ME, "", Filters(), 9, studio.discover.appearance(ME, "", "red"))
     ]
     assert after == before
-    discover.shutil.rmtree(studio.home / "index")
+    shutil.rmtree(studio.home / "index")
     assert found(studio, colour="seagreen") == ["a dog"] and len(encoded) == 2
 
 
 def test_an_image_that_is_missing_or_damaged_stops_nothing(studio):
     lost, kept = add_image(studio, "lost", "red"), add_image(studio, "kept", "red")
     studio.files.path(studio.images.get(Viewer(), lost).sha256).unlink()
-    assert found(studio, colour="red") == ["kept"] and kept == studio.discover._index.looked["history"]
+    assert found(studio, colour="red") == ["kept"] and kept == studio.discover.upkeep.index.looked["history"]
 
 
 def test_the_gallery_finds_the_closest_images_first(studio):
@@ -219,7 +220,7 @@ def test_encoders_by_name_take_the_place_of_those_that_come_with_limner(studio, 
     add_image(studio, "a photo of the cat", "blue")
     seen, read = networks.clip(tmp_path / "clip"), networks.sentences(tmp_path / "sentences")
     for meaning, looks in ((read, seen), (seen, networks.dino(tmp_path / "dino"))):
-        assert studio.discover.rebuild(meaning=str(meaning), looks=str(looks)) == 2
+        assert studio.discover.upkeep.rebuild(meaning=str(meaning), looks=str(looks)) == 2
         hits = studio.discover.search(ME, "a photo of the cat", Filters())
         assert hits[0].text == "a photo of the cat" and hits[0].meaning == pytest.approx(1, abs=0.02)
         query = tmp_path / "query.png"
@@ -227,8 +228,8 @@ def test_encoders_by_name_take_the_place_of_those_that_come_with_limner(studio, 
         (first, *_) = studio.discover.search(ME, "", Filters(), 9, studio.discover.appearance(ME, query))
         assert first.text == "a red car" and first.look == pytest.approx(1, abs=0.02)
     other = Studio(studio.home)
-    assert other.discover._index.looks == str(tmp_path / "dino"), "all programs of a home use the same ones"
-    other.discover.rebuild(meaning="wordllama", looks="starter")
+    assert other.discover.upkeep.index.looks == str(tmp_path / "dino"), "all programs of a home use the same ones"
+    other.discover.upkeep.rebuild(meaning="wordllama", looks="starter")
     assert found(studio, "automobile")[0] == "a red car", "a server that runs follows"
     other.close()
     for wrong in (
@@ -238,7 +239,7 @@ def test_encoders_by_name_take_the_place_of_those_that_come_with_limner(studio, 
         {"meaning": str(tmp_path / "dino")},
     ):
         with pytest.raises(LimnerError):
-            studio.discover.rebuild(**wrong)
+            studio.discover.upkeep.rebuild(**wrong)
     assert found(studio, colour="red") == ["a red car"], "the earlier ones are used"
 
 

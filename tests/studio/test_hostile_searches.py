@@ -82,7 +82,7 @@ def test_no_text_is_parsed_as_a_query() -> None:
 @pytest.mark.parametrize("text", [*QUERIES, " ".join(map(str, range(2000)))], ids=lambda text: ascii(text[:12]))
 def test_the_work_of_a_search_is_bounded(studio: Studio, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """However long a text is, at most 64 words are looked for, and 2,000 characters of it are encoded."""
-    index = studio.discover._index
+    index = studio.discover.upkeep.index
     assert len(index.terms(text[:LONGEST])) <= MAX_TERMS
     lengths, encoder = list[int](), text_vectors._encoder()
 

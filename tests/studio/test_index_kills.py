@@ -25,7 +25,7 @@ PROMPTS, MOST = 30, 3
 
 @pytest.fixture
 def studio(home: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("limner.studio.discover.BATCH", 20)
+    monkeypatch.setattr("limner.studio.index_upkeep.BATCH", 20)
     studio = Studio()
     yield studio
     studio.store.close()
@@ -47,11 +47,11 @@ def change(log: Path, round: int) -> None:
         os.write(out, f"{act} {name}\n".encode())
         if act == "add":
             add_library(studio, name, *prompts_of(name))
-            studio.discover.refresh()
+            studio.discover.upkeep.refresh()
         elif act == "remove":
             studio.discover.remove(Caller(), name)
         else:
-            studio.discover.rebuild()
+            studio.discover.upkeep.rebuild()
         os.write(out, b"done\n")
 
 
@@ -61,9 +61,9 @@ def last_line(log: Path) -> str:
 
 def indexed(studio: Studio) -> Counter[tuple[str, int]]:
     """The prompts in the index, by library and the hash of their texts."""
-    state = studio.discover._index._state()
+    state = studio.discover.upkeep.index._state()
     names = state.numbers.names["library"]
-    found = Counter((names[row[0]], row[3]) for row in state.rows.records.tolist())
+    found = Counter((names[row[0]], row[3]) for row in state.entries.records.tolist())
     return Counter({key: count for key, count in found.items() if not key[0].startswith("\0")})
 
 
@@ -98,7 +98,7 @@ def test_a_hundred_kills_lose_no_library(studio: Studio, home: Path, tmp_path: P
             studio.discover.remove(Caller(), name)
             del found[name]
         known = {*found}
-        studio.discover.refresh()
+        studio.discover.upkeep.refresh()
         rows = indexed(studio)
         assert Counter(library for library, _ in rows) == dict.fromkeys(known, PROMPTS)
         assert [*rows.values()] == [1] * len(rows), "nothing is indexed twice"

@@ -69,13 +69,13 @@ def add(studio: Studio, source: Path, name: str = "pets", **more: Any) -> Import
 
 def indexed(studio: Studio) -> Counter[Any]:
     """What the index has of libraries: their prompts, with their images, by texts."""
-    state = studio.discover._index._state()
+    state = studio.discover.upkeep.index._state()
     names = state.numbers.names
     images: dict[int, list[Any]] = {}
     for row, *values in state.pictures.records.tolist():
         images.setdefault(row, []).append(tuple(values))
     found: Counter[Any] = Counter()
-    for row, (library, owner, _, text, unsafe) in enumerate(state.rows.records.tolist()):
+    for row, (library, owner, _, text, _, unsafe) in enumerate(state.entries.records.tolist()):
         if not (name := names["library"][library]).startswith("\0"):
             found[name, names["owner"][owner], text, unsafe, tuple(sorted(images.get(row, ())))] += 1
     return found
@@ -105,7 +105,7 @@ def test_a_source_that_is_added_twice_adds_nothing(studio, source):
     before = indexed(studio)
     again = add(studio, source)
     assert (again.rows, again.skipped, again.facts) == (0, 0, done.facts) and again.facts.complete
-    assert indexed(studio) == before and len(studio.discover._index) == 4, "nothing is indexed again"
+    assert indexed(studio) == before and len(studio.discover.upkeep.index) == 4, "nothing is indexed again"
     assert search(studio, "a cat 1")["a cat 1"] == 2
 
 
@@ -213,8 +213,8 @@ def test_removing_a_library_leaves_nothing_and_frees_its_name(studio, source, tm
     assert search(studio, "a") == {} and studio.discover.list(Caller()) == []
     add(studio, other)
     assert search(studio, "a") == {"a dog": 1}
-    studio.discover.rebuild()
-    assert search(studio, "a") == {"a dog": 1} and len(studio.discover._index) == 1
+    studio.discover.upkeep.rebuild()
+    assert search(studio, "a") == {"a dog": 1} and len(studio.discover.upkeep.index) == 1
 
 
 def test_a_removal_that_was_killed_is_finished_by_the_next_search(studio, source, tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_search(studio, source
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(studio.discover._index, "remove", killed)
+        patch.setattr(studio.discover.upkeep.index, "remove", killed)
         studio.discover.remove(Caller(), "pets")
     assert search(studio, "a") == {"a dog": 1}
     assert {key[0] for key in indexed(studio)} == {"other"}
@@ -233,7 +233,7 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_search(studio, source
 
 def test_a_hit_whose_library_is_removed_meanwhile_is_left_out(studio, source, monkeypatch):
     add(studio, source)
-    monkeypatch.setattr(studio.discover, "refresh", lambda: studio.discover.libraries.remove("pets"))
+    monkeypatch.setattr(studio.discover.upkeep, "refresh", lambda: studio.discover.libraries.remove("pets"))
     assert search(studio, "a") == {}
 
 
@@ -310,18 +310,18 @@ def test_a_damaged_file_is_reported_once_also_where_it_is_read_in_parts(studio, 
 
 
 def test_indexing_is_stopped_and_goes_on(studio, source, monkeypatch):
-    monkeypatch.setattr("limner.studio.discover.BATCH", 3)
+    monkeypatch.setattr("limner.studio.index_upkeep.BATCH", 3)
     done = add(studio, source, stop=lambda: True)
     assert done.facts.complete and not done.indexed and len(indexed(studio)) == 3
     assert add(studio, source).indexed and len(indexed(studio)) == 4
-    studio.discover.rebuild()
+    studio.discover.upkeep.rebuild()
     add(studio, lines(source, {"prompt": "a dog"}))
     assert search(studio, "a") == {"a dog": 1}
 
 
 @pytest.mark.parametrize("step", ["begin_index", "prompts"])
 def test_an_index_that_was_killed_is_finished_by_the_next_search(studio, source, monkeypatch, step):
-    monkeypatch.setattr("limner.studio.discover.BATCH", 3)
+    monkeypatch.setattr("limner.studio.index_upkeep.BATCH", 3)
     add(studio, source)
     append(source, {"prompt": "a dog"}, {"prompt": "a cat 1"})
     library, calls = type(studio.discover.libraries.get("pets")), list[str]()
@@ -363,8 +363,8 @@ def test_a_damaged_index_is_built_again(studio, source, tmp_path, home):
 
 
 def test_an_import_while_another_program_indexes_for_long(studio, source, monkeypatch):
-    monkeypatch.setattr("limner.studio.discover.UPKEEP_SECONDS", 0)
-    with waiting_lock(studio.discover._upkeep):
+    monkeypatch.setattr("limner.studio.index_upkeep.UPKEEP_SECONDS", 0)
+    with waiting_lock(studio.discover.upkeep._lock):
         done = add(studio, source)
     assert done.facts.complete and not done.indexed and not indexed(studio)
     assert len(search(studio, "a")) == 4 and add(studio, source).indexed
@@ -373,7 +373,7 @@ def test_an_import_while_another_program_indexes_for_long(studio, source, monkey
 def test_a_search_does_not_wait_for_an_import(studio, source, tmp_path):
     add(studio, source)
     append(source, {"prompt": "a dog"})
-    with waiting_lock(studio.discover._upkeep):
+    with waiting_lock(studio.discover.upkeep._lock):
         library = studio.discover.libraries.get("pets")
         PromptImport(library, studio.gate.moderator, lambda event: None).read(lambda: False)
         before = time.monotonic()
@@ -480,7 +480,7 @@ def made_source(folder: Path, rows: int) -> Path:
 @pytest.mark.parametrize("kills", [3, pytest.param(30, marks=pytest.mark.slow)])
 def test_an_import_that_is_killed_again_and_again(studio, tmp_path, monkeypatch, kills):
     monkeypatch.setattr(prompt_imports, "BATCH", 60)
-    monkeypatch.setattr("limner.studio.discover.BATCH", 100)
+    monkeypatch.setattr("limner.studio.index_upkeep.BATCH", 100)
     source, chance = made_source(tmp_path / "set", 60 * kills), random.Random(kills)
     begun = time.monotonic()
     add(studio, source)

@@ -18,7 +18,7 @@ from limner.studio import library_images
 from limner.studio.prompts import words_of_part
 from limner.web.discover import MOST_PIECES
 from limner.web.pages.discover import SHOWN
-from pages import EXAMPLES, PART, teach, text_of, tree
+from pages import EXAMPLES, PART, site_of, teach, text_of, tree
 from prompt_libraries import HOSTILE, QUERIES, add_library
 
 CORGI = "a photo of a corgi on a beach, soft light"
@@ -541,7 +541,20 @@ def test_what_is_no_picture_is_an_error_beside_the_button(site, content, name):
     page = tree(response)
     assert response.status_code == 422 and text_of(page.xpath("//p[@id='looks-error']")[0])
     assert prompts(page) == ["a wall"] and not page.xpath("//script[contains(., 'alert')]")
-    assert sent(site, "/gallery/like", content, name).status_code == 422
+    response = sent(site, "/gallery", content, name, search="wall", order="oldest")
+    page = tree(response)
+    assert response.status_code == 422 and text_of(page.xpath("//p[@id='looks-error']")[0])
+    assert page.xpath("//input[@name='search']/@value") == ["wall"] and len(page.xpath("//virtual-gallery//a")) == 1
+
+
+@pytest.mark.parametrize("place", ["/discover", "/gallery"])
+def test_a_picture_that_is_too_large_is_an_error_beside_the_button(home, place):
+    small = site_of(home, upload_bytes=2**20)
+    add_image(small.studio, "a wall")
+    response = sent(small, place, bytes(3_000_000))
+    (problem,) = tree(response).xpath("//p[@id='looks-error']")
+    assert response.status_code == 422 and "larger than this service takes" in text_of(problem)
+    small.studio.close()
 
 
 @pytest.mark.parametrize(
@@ -556,7 +569,7 @@ def test_a_picture_or_colour_that_is_not_there_is_named(site, query):
 
 def test_the_gallery_is_searched_by_a_picture_and_a_colour(site, starter):
     red, blue = (add_image(site.studio, f"a {colour} wall", colour) for colour in ("red", "blue"))
-    response = sent(site, "/gallery/like", png("blue"), search="wall", order="newest")
+    response = sent(site, "/gallery", png("blue"), search="wall", order="newest")
     page = site.page(response.headers["location"])
     assert query_of(response.headers["location"])["search"] == "wall"
     assert page.xpath("//virtual-gallery//a/@href")[0].startswith(f"/gallery/{blue}?")

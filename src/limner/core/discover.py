@@ -13,6 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter
 from limner.core.prompt_records import PromptRecord
 from limner.core.requests import Frozen
 
+HISTORY = "history"
+"""The library of the user's own images, whose truth is the database."""
 LONGEST = 10_000
 """The most characters of a search."""
 MOST = 1e9

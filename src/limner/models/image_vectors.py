@@ -19,6 +19,8 @@ from PIL import Image
 from limner.models.loading import resolve
 
 ENCODER, DIMENSIONS = "starter", 192
+SINGLE_THREAD = 2**18
+"""Most multiplications of a product that OpenBLAS computes in one thread."""
 Array = NDArray[Any]
 
 
@@ -55,7 +57,7 @@ class VisionEncoder:
             hidden = self._linear(f"{name}.mlp.fc1", self._normed(f"{name}.layer_norm2", states))
             states = states + self._linear(f"{name}.mlp.fc2", hidden / (1 + np.exp(-1.702 * hidden)))  # quick GELU
         pooled = self._normed("vision_model.post_layernorm", states[:1])
-        features = pooled @ self._weights["visual_projection.weight"].T
+        features = _product(pooled, self._weights["visual_projection.weight"])
         return features / np.linalg.norm(features)
 
     def _pixels(self, image: Image.Image) -> Array:
@@ -75,7 +77,7 @@ class VisionEncoder:
         count = pixels.shape[1] // patch
         patches = pixels.reshape(3, count, patch, count, patch).transpose(1, 3, 0, 2, 4).reshape(count * count, -1)
         name = "vision_model.embeddings"
-        tokens = patches @ self._weights[f"{name}.patch_embedding.weight"].reshape(width, -1).T
+        tokens = _product(patches, self._weights[f"{name}.patch_embedding.weight"].reshape(width, -1))
         states = np.concatenate([self._weights[f"{name}.class_embedding"][None], tokens])
         return states + self._weights[f"{name}.position_embedding.weight"]
 
@@ -91,12 +93,26 @@ class VisionEncoder:
         return self._linear(f"{name}.out_proj", mixed.transpose(1, 0, 2).reshape(len(states), -1))
 
     def _linear(self, name: str, states: Array) -> Array:
-        return states @ self._weights[f"{name}.weight"].T + self._weights[f"{name}.bias"]
+        return _product(states, self._weights[f"{name}.weight"]) + self._weights[f"{name}.bias"]
 
     def _normed(self, name: str, states: Array) -> Array:
         centred = states - states.mean(-1, keepdims=True)
         deviation = np.sqrt((centred**2).mean(-1, keepdims=True) + np.float32(self._config["layer_norm_eps"]))
         return centred / deviation * self._weights[f"{name}.weight"] + self._weights[f"{name}.bias"]
+
+
+def _product(states: Array, weights: Array) -> Array:
+    """states (m, k) times the transpose of weights (n, k), some columns at a time.
+
+    Each part is too small for OpenBLAS to divide it among threads. Threads make products of this size slower, and ten
+    times as slow on a machine that does other work, as they wait for each other.
+    """
+    columns, depth = weights.shape
+    size = max(1, min(columns, SINGLE_THREAD // (len(states) * depth)))
+    while columns % size:
+        size -= 1
+    parts = states @ weights.reshape(columns // size, size, depth).transpose(0, 2, 1)
+    return parts.transpose(1, 0, 2).reshape(len(states), columns)
 
 
 def _json(path: Path) -> dict[str, Any]:

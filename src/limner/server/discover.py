@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from fastapi import Path as PathParameter
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from limner.core.discover import LONGEST, Filters, Hit, colour_of
+from limner.core.discover import HISTORY, LONGEST, Filters, Hit, colour_of
 from limner.core.prompt_records import LONGEST_PROMPT, LibraryFacts, PromptRecord
 from limner.core.requests import Frozen
 from limner.core.value_errors import describe_value_error
@@ -20,7 +20,6 @@ from limner.server.dependencies import StudioDep
 from limner.server.history import reference_of
 from limner.server.problems import http_status
 from limner.server.replies import url_of
-from limner.studio.discover import HISTORY
 from limner.studio.images import Viewer
 from limner.studio.prompts import PARTS, in_style_of, pieces_of, style_template, with_part, with_subject
 from limner.studio.studio import Studio

@@ -1,55 +1,45 @@
-"""Discovery of prompts: libraries, the search index over them and over the user's own images, and searches.
-
-How images look is indexed after their prompts, some images at a time, because it takes longer.
-"""
+"""Discovery of prompts: libraries of them, and searches in these and in the user's own images."""
 
 from __future__ import annotations
 
 import builtins
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from limner.core.accounts import Caller, Role
-from limner.core.discover import LONGEST, Filters, Hit, colour_of
+from limner.core.discover import HISTORY, LONGEST, Filters, Hit, colour_of
 from limner.core.errors import LimnerError, unknown
-from limner.core.events import Event, Progress, Stage
-from limner.core.feedback import GeneratedImage, ImageQuery
+from limner.core.events import Event
+from limner.core.feedback import ImageQuery
 from limner.core.files import read_file
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.data.prompts.grammar import MadePrompt, made_prompts
 from limner.data.prompts.records import COLUMNS
 from limner.imaging.decode import read_image
-from limner.imaging.palettes import lab_of, palette
+from limner.imaging.palettes import lab_of
 from limner.moderation.enforcement import Enforcer
-from limner.store.files import translate_disk_errors
-from limner.store.images import ImageIndex, Viewer, mark_of
-from limner.store.locks import Locked, library_lock, waiting_lock
+from limner.store.images import ImageIndex, Viewer
+from limner.store.locks import library_lock
 from limner.store.prompt_imports import fill
-from limner.store.prompt_libraries import PromptLibraries, PromptLibrary, checked_name
-from limner.store.removal import discard
+from limner.store.prompt_libraries import PromptLibraries, checked_name
 from limner.store.runs import Store
-from limner.store.search.index import ANY, Appearance, Damaged, Found, KnownLooks, SearchIndex
-from limner.store.search.looks import IndexedLook
-from limner.store.search.table import Current, ImageSettings, IndexedPrompt
+from limner.store.search.index import ANY, Appearance, Found, SearchIndex
+from limner.store.search.table import Current
 from limner.studio.files import REFERENCE, StudioFiles
 from limner.studio.images import decoding
-from limner.studio.library_images import file_mark, local_image, make_thumbnail
+from limner.studio.index_upkeep import LOOK_SECONDS, IndexUpkeep, library_files, own_record
+from limner.studio.library_images import local_image, make_thumbnail
 from limner.studio.prompt_imports import Import, PromptImport
 from limner.studio.search_encoders import SEEN_SIDE, SearchEncoders, seen
 
 STARTER = "starter"
 """The model, and the kind of prompts that are made for it."""
-HISTORY = "history"
-"""The library of the user's own images, whose truth is the database."""
 CLOSEST, FARTHEST = 300, 0.2
 """Most own images that a search by meaning finds, and the smallest cosine of one."""
 EXAMPLES, EXAMPLE_COUNT, LICENCE = "examples", 20_000, "apache-2.0"
@@ -62,18 +52,8 @@ UNTOLD = frozenset(
     ["a", "an", "and", "at", "by", "for", "from", "in", "is", "it", "of", "on", "or", "the", "to", "with"]
 )
 """Words that say nothing of why a prompt fits."""
-BATCH = 5000
-"""Prompts that are indexed at once."""
-LOOKED_AT = 12  # fewer than LOOKS_AT_ONCE
-"""Images of a prompt of a library that are compared with others."""
-LOOKS_AT_ONCE = 16
-"""Images whose looks are indexed at once."""
-LOOK_SECONDS = 0.25
-"""How long a search by an image or a colour looks at new images first."""
 LEAST_LOOK = 0.4
 """Cosine from which on the looks of own images count as similar."""
-UPKEEP_SECONDS = 60
-"""How long an import waits while another program indexes; after that, the next search or import indexes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,41 +64,14 @@ class Hits:
     following: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class ImageFile:
-    """An image that is compared with others. mark: of the file. path: where it is."""
-
-    prompt: int
-    place: int
-    mark: int
-    path: Path
-
-
-def _unheard(event: Event) -> None:
-    return None
-
-
 class StudioDiscover:
     """Libraries of prompts, and searches in them."""
 
     def __init__(self, store: Store, images: ImageIndex, files: StudioFiles, gate: Enforcer) -> None:
-        self._store, self._images, self._files, self._gate = store, images, files, gate
+        self._images, self._files, self._gate = images, files, gate
         self.libraries = PromptLibraries(store.home / "libraries")
         self._encoders = SearchEncoders(store.home)
-        self._folder = store.home / "index"
-        self._upkeep = store.home / "index-upkeep"
-        self._opened: SearchIndex | None = None
-        self._kept: KnownLooks | None = None
-
-    @property
-    def _index(self) -> SearchIndex:
-        """The index with the encoders that are chosen now, perhaps by another program."""
-        choice = self._encoders.choice
-        names = choice.meaning, choice.meaning_dimensions, choice.looks, choice.looks_dimensions
-        found = self._opened
-        if found is None or (found.encoder, found.dimensions, found.looks, found.look_dimensions) != names:
-            found = self._opened = SearchIndex(self._folder, *names)
-        return found
+        self.upkeep = IndexUpkeep(store, images, files, self.libraries, self._encoders)
 
     def search(
         self, caller: Caller, text: str, filters: Filters, limit: int = 24, like: Appearance = ANY
@@ -155,14 +108,14 @@ class StudioDiscover:
     def _look_of(self, caller: Caller, library: str, prompt: int, place: int) -> NDArray[np.float32]:
         """The vector of an image of a prompt that the caller sees."""
         hit = self.get(caller, library, prompt)
-        self.refresh()
-        if (found := self._index.look(library, prompt, place)) is not None:
+        self.upkeep.refresh()
+        if (found := self.upkeep.index.look(library, prompt, place)) is not None:
             return found
         if library == HISTORY:
             images = self._images.some(Viewer(caller.account, caller.scope), [prompt])
-            files = [file for image in images if (file := self._own_file(image)) is not None]
+            files = [file for image in images if (file := self.upkeep.own_file(image)) is not None]
         else:
-            files = [*_library_files(hit.source, prompt, hit.records)]
+            files = [*library_files(hit.source, prompt, hit.records)]
         if not files:
             raise LimnerError(f"prompt {prompt} of {library!r} has no image here", "use another one")
         return self._vector(next((file for file in files if file.place == place), files[0]).path)
@@ -190,14 +143,16 @@ class StudioDiscover:
         for name in filters.libraries:
             if name != HISTORY:
                 self._visible(caller, name)
-        self.refresh()
+        self.upkeep.refresh()
         if like:
-            self.look(LOOK_SECONDS)
+            self.upkeep.look(LOOK_SECONDS)
         vector = self._encoders.texts([text])[0] if text.strip() else None
         private = "" if caller.scope is None else HISTORY  # images of the command line belong to no account
         most = max(FOUND, offset + limit + 1)
         current = self._current(caller, filters)
-        found = self._index.search(text, vector, filters, caller.account, most, private, like=like, current=current)
+        found = self.upkeep.index.search(
+            text, vector, filters, caller.account, most, private, like=like, current=current
+        )
         terms, hits, place = self._terms(text), list[Hit](), offset
         while place < len(found) and len(hits) < limit:
             some = found[place : place + limit - len(hits)]
@@ -248,10 +203,10 @@ class StudioDiscover:
         if not text and not like:
             return query
         filters, vector = Filters(libraries=(HISTORY,)), self._encoders.texts([text])[0] if text else None
-        self.refresh()
+        self.upkeep.refresh()
         if like:
-            self.look(LOOK_SECONDS)
-        found = self._index.search(text, vector, filters, viewer.owner, CLOSEST, repeated=True, like=like)
+            self.upkeep.look(LOOK_SECONDS)
+        found = self.upkeep.index.search(text, vector, filters, viewer.owner, CLOSEST, repeated=True, like=like)
         close = [each.prompt for each in found if _is_close(each, like)]
         kept = set(close if query.among is None else query.among)
         among = tuple(image for image in close if image in kept)
@@ -293,22 +248,14 @@ class StudioDiscover:
                         self.libraries.remove(facts.name)  # so that the name is free for another try
                 raise
             if done.facts.complete:
-                is_indexed = False
-                with suppress(Locked), waiting_lock(self._upkeep, UPKEEP_SECONDS):
-                    try:
-                        is_indexed = self._index_library(library, emit, stop)
-                    except Damaged:
-                        self._empty_index()
-                        self._update(emit)
-                        is_indexed = True
-                done = replace(done, indexed=is_indexed)
+                done = replace(done, indexed=self.upkeep.index_library(library, emit, stop))
             return done
 
     def add_examples(self, caller: Caller) -> LibraryFacts:
         """Add the library of prompts that Limner makes itself."""
         library = self.libraries.create(LibraryFacts(EXAMPLES, "made by Limner", LICENCE))
         known = library.facts if library.facts.complete else fill(library, [*map(_made, made_prompts(EXAMPLE_COUNT))])
-        self.refresh()
+        self.upkeep.refresh()
         return known
 
     def remove(self, caller: Caller, name: str) -> None:
@@ -316,207 +263,15 @@ class StudioDiscover:
         facts = self._visible(caller, name)
         if caller.scope is not None and facts.owner != caller.account:
             raise LimnerError(f"library {name!r} is shared", "ask an admin to remove it")
-        with library_lock(self.libraries.folder / name), waiting_lock(self._upkeep):
-            self.libraries.remove(name)
-            with suppress(Damaged):  # the next search builds it again
-                self._index.remove(name)
-
-    def rebuild(
-        self,
-        emit: Callable[[Event], None] = _unheard,
-        meaning: str | None = None,
-        looks: str | None = None,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> int:
-        """Delete the index and build it again from the libraries and the database; returns its prompts.
-
-        meaning, looks: encoders of texts and of images by name; None for the present ones. Looks of images that the
-        index knows, by the same encoder, are kept. Raises LimnerError for an encoder that is none.
-        """
-        before = self._encoders.choice.looks
-        with waiting_lock(self._upkeep):
-            with suppress(Damaged):
-                self._kept = self._index.known_looks()
-            self._encoders.choose(meaning, looks)
-            if self._encoders.choice.looks != before:
-                self._kept = None
-            self._empty_index()
-            self._update(emit)
-        self.look(emit=emit, stop=stop)
-        self._kept = None
-        return len(self._index)
-
-    def look(
-        self,
-        seconds: float = float("inf"),
-        emit: Callable[[Event], None] = _unheard,
-        stop: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """Index how images look that were added since, for about so many seconds, unless another program writes."""
-        with suppress(Damaged, Locked):
-            if not self._unseen():
-                return
-            end, done = time.monotonic() + seconds, 0
-            emit(Stage(name="looking at images", unit="images"))
-            with waiting_lock(self._upkeep, 0), translate_disk_errors(self._folder):
-                for library, last in self._unseen():
-                    while (looked := self._index.looked.get(library, 0)) < last:
-                        files = [*islice(self._files_of(library, looked, last), LOOKS_AT_ONCE)]
-                        upto = _whole(files, last)
-                        looks = self._looks([each for each in files if each.prompt <= upto])
-                        self._index.add_looks(library, looks, upto)
-                        done += len(files)
-                        emit(Progress(done=done))
-                        if time.monotonic() > end or stop():
-                            return
-
-    def _unseen(self) -> builtins.list[tuple[str, int]]:
-        """Libraries with prompts whose images are not indexed yet, and the number of the last prompt of each."""
-        looked = self._index.looked
-        return [(name, last) for name, last in self._index.indexed.items() if looked.get(name, 0) < last]
-
-    def _files_of(self, library: str, after: int, last: int) -> Iterator[ImageFile]:
-        """The images of the prompts of a library after a number, up to another one."""
-        if library == HISTORY:
-            while images := self._images.after(after, LOOKS_AT_ONCE):
-                for image in images:
-                    if image.id <= last and (file := self._own_file(image)) is not None:
-                        yield file
-                after = images[-1].id
-            return
-        with suppress(LimnerError):  # it is removed meanwhile
-            found = self.libraries.get(library)
-            source = found.facts.source
-            while prompts := found.with_images(after, last, LOOKS_AT_ONCE):
-                for prompt, (records, _) in found.records(prompts).items():
-                    yield from _library_files(source, prompt, records)
-                after = prompts[-1]
-
-    def _own_file(self, image: GeneratedImage) -> ImageFile | None:
-        """The file of an own image; None where this machine has none."""
-        try:
-            stored = image.sha256 in self._files
-            path = self._files.path(image.sha256) if stored else Path(image.path)
-            there = stored or path.is_file()
-        except (LimnerError, OSError):
-            return None
-        return ImageFile(image.id, 0, int(image.sha256[:16], 16), path) if there else None
-
-    def _looks(self, files: Iterable[ImageFile]) -> builtins.list[IndexedLook]:
-        """How images look; those that cannot be decoded are left out."""
-        looks: builtins.list[IndexedLook] = []
-        images: builtins.list[tuple[ImageFile, Image.Image]] = []
-        for file in files:
-            if self._kept is not None and (known := self._kept.get(file.mark)) is not None:
-                looks.append(IndexedLook(file.prompt, file.place, file.mark, *known))
-                continue
-            with suppress(LimnerError), decoding:
-                data = read_file(file.path)
-                images.append((file, seen(read_image(data, file.path, least=(SEEN_SIDE, SEEN_SIDE)).image)))
-        vectors = self._encoders.images([image for _, image in images])
-        for (file, image), vector in zip(images, vectors, strict=True):
-            looks.append(IndexedLook(file.prompt, file.place, file.mark, palette(image), vector))
-        return looks
-
-    def refresh(self, emit: Callable[[Event], None] = _unheard) -> None:
-        """Index what was added since, images of finished runs and libraries, unless another program does it now."""
-        try:
-            if not self._is_behind(self._index.indexed):
-                return
-            seconds = 0
-        except Damaged:
-            seconds = 60
-        with suppress(Locked), waiting_lock(self._upkeep, seconds):
-            try:
-                self._update(emit)
-            except Damaged:
-                self._empty_index()
-                self._update(emit)
-
-    def keep_up(self) -> None:
-        """Index what was added since, and for a moment how new images look. For a server's background."""
-        self.refresh()
-        self.look(LOOK_SECONDS)
-
-    def _empty_index(self) -> None:
-        discard(self._folder, self._store.home)
-        self._opened = None
-
-    def _is_behind(self, indexed: Mapping[str, int]) -> bool:
-        """Whether the index lacks something, or has a library that is removed. indexed: of the index."""
-        if any(name != HISTORY and name not in self.libraries for name in indexed):
-            return True
-        if any(facts.complete and not each.is_indexed(indexed.get(facts.name, 0)) for each, facts in self._known()):
-            return True
-        last = indexed.get(HISTORY, 0)
-        return bool(self._images.after(last, 1)) or self._images.tally(last) != self._index.tally(HISTORY)
-
-    def _forget_erased(self) -> None:
-        """Take own images out of the index that were erased, also where another image has the id of one now."""
-        last = self._index.indexed.get(HISTORY, 0)
-        if self._images.tally(last) == self._index.tally(HISTORY):
-            return
-        indexed, there = self._index.marks(HISTORY), self._images.marks(last)
-        gone = {image for image, mark in indexed.items() if there.get(image) != mark}
-        last = max(indexed.keys() - gone, default=0)
-        self._index.drop(HISTORY, gone, last, sum(image <= last for image in there))
-
-    def _update(self, emit: Callable[[Event], None]) -> None:
-        """Bring the index up to date. The caller holds the lock."""
-        indexed = self._index.indexed
-        for name in indexed:
-            if name != HISTORY and name not in self.libraries:
-                self._index.remove(name)
-        self._forget_erased()
-        indexed = self._index.indexed
-        for prompts in self._own(indexed.get(HISTORY, 0)):
-            self._add(prompts)
-        for library, facts in self._known():
-            if facts.complete and not library.is_indexed(self._index.indexed.get(facts.name, 0)):
-                self._index_library(library, emit)
-
-    def _known(self) -> Iterator[tuple[PromptLibrary, LibraryFacts]]:
-        """The libraries; not one that is removed meanwhile."""
-        for library in self.libraries:
-            with suppress(LimnerError):
-                yield library, library.facts
-
-    def _index_library(
-        self, library: PromptLibrary, emit: Callable[[Event], None], stop: Callable[[], bool] = lambda: False
-    ) -> bool:
-        """Index what the index lacks of a library; False where it was stopped."""
-        facts, done = library.facts, 0
-        if library.is_indexed(self._index.indexed.get(facts.name, 0)):
-            return True
-        emit(Stage(name=f"indexing {facts.name}", total=facts.prompts, unit="prompts"))
-        with translate_disk_errors(self._folder):
-            if library.is_stale:
-                self._index.remove(facts.name)
-                library.begin_index()
-            after = self._index.indexed.get(facts.name, 0)
-            while prompts := library.prompts(after, BATCH, facts.owner):
-                self._add(prompts)
-                after, done = prompts[-1].prompt, done + len(prompts)
-                emit(Progress(done=done))
-                if stop():
-                    return library.is_indexed(after)
-        return True
-
-    def _add(self, prompts: builtins.list[IndexedPrompt]) -> None:
-        self._index.add(prompts, self._encoders.texts([prompt.text for prompt in prompts]))
-
-    def _own(self, after: int) -> Iterator[builtins.list[IndexedPrompt]]:
-        """The images of the database after an id, some at a time."""
-        while images := self._images.after(after, BATCH):
-            yield [*map(_own_prompt, images)]
-            after = images[-1].id
+        with library_lock(self.libraries.folder / name):
+            self.upkeep.remove(name)
 
     def _terms(self, text: str) -> dict[str, str]:
         """The words of a text by what the index compares."""
         found: dict[str, str] = {}
         for word in re.findall(r"\w+", text.casefold()):
             if word not in UNTOLD:
-                found |= {term: word for term in self._index.terms(word) if term not in found}
+                found |= {term: word for term in self.upkeep.index.terms(word) if term not in found}
             if len(found) >= MOST_WORDS:
                 break
         return found
@@ -537,7 +292,7 @@ class StudioDiscover:
             if name == HISTORY:
                 facts = LibraryFacts(HISTORY, "your own images")
                 own = self._images.some(view or Viewer(caller.account, caller.scope), prompts)
-                records = {image.id: ([_record(image)], 1) for image in own}
+                records = {image.id: ([own_record(image)], 1) for image in own}
             else:
                 try:
                     library = self.libraries.get(name)
@@ -547,7 +302,7 @@ class StudioDiscover:
                         raise
                     continue  # it is removed meanwhile
             read |= {(name, prompt): (*known, facts) for prompt, known in records.items()}
-        index = self._index
+        index = self.upkeep.index
         return [
             _hit(index, each, terms, *known)
             for each in found
@@ -588,26 +343,6 @@ def _made(prompt: MadePrompt) -> PromptRecord:
     return PromptRecord(prompt.text, prompt.negative, model=prompt.world if prompt.world == STARTER else "")
 
 
-def _record(image: GeneratedImage) -> PromptRecord:
-    """An own image as a record; its image is its id."""
-    request = image.request
-    return PromptRecord(
-        request.prompt,
-        request.negative_prompt,
-        str(image.id),
-        request.model,
-        "",
-        str(image.fact("scheduler") or ""),
-        image.fact("width"),
-        image.fact("height"),
-        image.fact("steps"),
-        image.fact("guidance"),
-        image.fact("seed"),
-        round(image.mean) if image.mean else None,
-        image.created,
-    )
-
-
 def _no_prompt(source: str, done: Import) -> LimnerError:
     what = f"{Path(source).name or source!r} has no prompt that can be used"
     if not done.problems:
@@ -619,38 +354,6 @@ def _no_prompt(source: str, done: Import) -> LimnerError:
 
 def _sees(caller: Caller, facts: LibraryFacts) -> bool:
     return caller.scope is None or facts.owner in ("", caller.account)
-
-
-def _own_prompt(image: GeneratedImage) -> IndexedPrompt:
-    record = _record(image)
-    settings = ImageSettings(
-        record.model,
-        "",
-        record.sampler,
-        record.width or 0,
-        record.height or 0,
-        record.steps or 0,
-        record.guidance or 0.0,
-        image.created.date(),
-        record.stars or 0,
-    )
-    mark = mark_of(image.run, image.sha256)
-    return IndexedPrompt(HISTORY, image.id, record.prompt, image.owner, images=(settings,), mark=mark)
-
-
-def _library_files(source: str, prompt: int, records: Iterable[PromptRecord]) -> Iterator[ImageFile]:
-    """The first images of a prompt that are files in the folder of a library's source. Each has its place."""
-    for place, record in enumerate(islice(records, LOOKED_AT)):
-        if (path := local_image(source, record.image)) is not None:
-            with suppress(OSError):
-                yield ImageFile(prompt, place, file_mark(path), path)
-
-
-def _whole(files: builtins.list[ImageFile], last: int) -> int:
-    """The number of the last prompt all of whose images are among these; `last` where there are no more."""
-    if len(files) < LOOKS_AT_ONCE:
-        return last
-    return max(file.prompt for file in files if file.prompt < files[-1].prompt)
 
 
 def _is_close(found: Found, like: Appearance) -> bool:

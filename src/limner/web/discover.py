@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from limner.core.discover import LONGEST, Filters, Hit
+from limner.core.discover import HISTORY, LONGEST, Filters, Hit
 from limner.core.feedback import GeneratedImage
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.core.requests import GenerateRequest
@@ -18,7 +18,6 @@ from limner.core.value_errors import describe_value_error
 from limner.server.discover import FARTHEST, public_name
 from limner.server.replies import url_of
 from limner.studio.choices import choices
-from limner.studio.discover import HISTORY
 from limner.studio.prompts import ARTIST, NEGATIVE, PromptPiece, pieces_of
 from limner.studio.studio import Studio
 from limner.web.cards import LONGEST_QUERY, VARIATIONS

@@ -20,6 +20,6 @@ def index_images(app: FastAPI) -> None:
     def index() -> None:
         if time.monotonic() - begun > QUIET_SECONDS:
             state: ServerState = app.state.server
-            state.studio.discover.keep_up()
+            state.studio.discover.upkeep.keep_up()
 
     repeat(app, "index images", index)

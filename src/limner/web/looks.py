@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limner.core.accounts import Caller, Role
-from limner.core.discover import colour_of
+from limner.core.discover import HISTORY, colour_of
 from limner.server.replies import url_of
-from limner.studio.discover import HISTORY
 from limner.studio.files import REFERENCE
 from limner.studio.images import Viewer
 from limner.studio.studio import Studio

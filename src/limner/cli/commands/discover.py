@@ -49,8 +49,8 @@ def search(
     like_it = discover.appearance(Caller(), "" if like is None else expand_home(str(like)), wanted)
     if like_it:
         with Screen() as screen, stop_on_signal(screen.note) as stop:
-            discover.refresh(screen.show)
-            discover.look(emit=screen.show, stop=stop)
+            discover.upkeep.refresh(screen.show)
+            discover.upkeep.look(emit=screen.show, stop=stop)
     hits = discover.search(Caller(), text, filters, count, like_it)
     if json_lines:
         for hit in hits:
@@ -132,7 +132,7 @@ def rebuild(
 
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("rebuild")
-        indexed = Studio().discover.rebuild(screen.show, meaning, looks, stop)
+        indexed = Studio().discover.upkeep.rebuild(screen.show, meaning, looks, stop)
     print_line(f"indexed {indexed:,} prompts")
 
 

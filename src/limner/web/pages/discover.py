@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from limner.core.accounts import Caller, Role
-from limner.core.discover import Hit
+from limner.core.discover import HISTORY, Hit
 from limner.core.errors import LimnerError, Unavailable
 from limner.core.feedback import GeneratedImage
 from limner.server.auth import AdminDep, CallerDep
@@ -20,7 +20,7 @@ from limner.server.dependencies import StateDep, StudioDep
 from limner.server.discover import LONGEST_WORDS
 from limner.server.files import SANDBOX, IfNoneMatch, matches
 from limner.server.problems import HTTPError, http_status
-from limner.studio.discover import HISTORY, Hits
+from limner.studio.discover import Hits
 from limner.studio.images import SIDES, Viewer
 from limner.studio.prompts import ARTIST, artists_in, in_style_of, style_template, with_part, with_pieces, with_subject
 from limner.studio.prompts import words_of_part as find_words

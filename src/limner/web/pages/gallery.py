@@ -83,15 +83,24 @@ def show_gallery(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, query: QueryDep
 ) -> HTMLResponse:
     """Show the images of a query; scripts make one endless page of it."""
-    ids = studio.images.ids(view, conditions_of(studio, view, query), query.start, SHOWN + 1)
+    return _show(request, studio, view, caller, query)
+
+
+def _show(
+    request: Request, studio: Studio, view: Viewer, caller: Caller, query: GalleryQuery, error: str = ""
+) -> HTMLResponse:
+    """The page of a query. error: what is wrong with an image that was sent to search by it."""
+    conditions = conditions_of(studio, view, query)
+    ids = studio.images.ids(view, conditions, query.start, SHOWN + 1)
     collections = studio.collections.list(view)
     collection = next((each for each in collections if each.id == query.collection), None)
-    facets = studio.images.facets(view, conditions_of(studio, view, query))
+    facets = studio.images.facets(view, conditions)
     recorded = studio.maintenance.erasures
     names = adapter_names(studio, caller.scope) if facets.adapters or query.adapter else {}
     return page(
         request,
         "gallery.html",
+        HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         query=query,
         total=facets.total,
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
@@ -107,6 +116,7 @@ def show_gallery(
             (query.like or "", query.colour or ""),
             lambda **changed: query.text(**{name: value or None for name, value in changed.items()}),
             query.kept(LIKE, "start"),
+            error,
         ),
         favourites=facets.favourites,
         collections=collections,
@@ -117,22 +127,25 @@ def show_gallery(
     )
 
 
-@router.post("/like")
-async def search_by_image(request: Request, state: StateDep, caller: CallerDep) -> Response:
-    """Store an image that is sent, and show the images that look like it. Raises LimnerError for what is no image."""
+@router.post("")
+async def search_by_image(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Store an image that is sent, and show the images that look like it."""
     texts, errors = await submitted(request, state, caller)
     fields: Form = {}
     for name, value in texts:
         if name in GalleryQuery.model_fields:
             fields.setdefault(name, []).append(value)
-    if errors or not fields.get(LIKE):
-        raise LimnerError(errors.get(LIKE) or errors.get("") or "no image was sent; choose one")
+    error = errors.get(LIKE) or errors.get("") or ("" if fields.get(LIKE) else "choose an image first")
+    if error:
+        fields.pop(LIKE, None)
     try:
         query = GalleryQuery.model_validate(
             {**{name: _last(fields, name) for name in fields}, "tag": fields.get("tag", [])}
         )
-    except ValidationError as error:
-        raise invalid(error) from error
+    except ValidationError as problem:
+        raise invalid(problem) from problem
+    if error:
+        return await run_sync(_show, request, state.studio, view, caller, query, error)
     return _to_gallery(request, query)
 
 
