@@ -431,10 +431,13 @@ def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colour
     terminal.print_models([model])
     terminal.print_verdict(Path(HOSTILE), verdict)
     record = PromptRecord(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    for by_look in (False, True):
+        terminal.print_hits([], by_look)
     terminal.print_hits([Hit(HOSTILE, 1, HOSTILE, HOSTILE, (record,), 1, (HOSTILE,), 0.5, HOSTILE, HOSTILE)])
     terminal.print_libraries([LibraryFacts(HOSTILE, HOSTILE, HOSTILE)])
     output.print_line(f"{HOSTILE}\n")
     shown = capsys.readouterr()
+    assert "no prompt fits" in shown.out and "no image fits; use another image or colour" in shown.out
     printed = {name for name in vars(terminal) if name.startswith("print_")} - {"print_line", "print_table"}
     shown_here = ("runs", "run", "images", "collections", "keys", "queue", "ranking", "models", "verdict")
     shown_here += ("hits", "libraries")

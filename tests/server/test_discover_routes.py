@@ -259,7 +259,7 @@ def test_libraries_are_listed_and_removed(studio: Studio, client: TestClient) ->
     add_library(studio, "collected", *RECORDS, source="owner/name", licence="CC0-1.0")
     (library,) = client.get("/v1/discover/libraries").json()
     assert library == {
-        "name": "collected", "source": "owner/name", "licence": "CC0-1.0", "shared": True, "prompts": 3, "images": 3,
+        "name": "collected", "source": "owner/name", "licence": "CC0-1.0", "shared": True, "prompts": 3, "images": 1,
         "unsafe": 1, "skipped": 0, "complete": True,
     }  # fmt: skip
     assert texts(client, q="corgi")

@@ -78,6 +78,15 @@ def test_words_rank_by_rarity_and_match_in_other_forms(index):
     assert numbers(index, "CAFE") == [4] and numbers(index, "zebra") == []
 
 
+@pytest.mark.parametrize("text", ["sks cat", "SKS", "a cat of sks"])
+def test_the_prompt_with_every_word_is_first_even_if_others_are_nearer_in_meaning(index, text):
+    texts = [f"a siamese cat in barn {number}" for number in range(30)] + ["a film photograph of sks cat at a window"]
+    near = [vector(1, number / 100) for number in range(30)] + [vector(0, 0, 1)]
+    index.add(prompts(*texts), np.stack(near))
+    assert numbers(index, text, vector(1))[0] == 31
+    assert numbers(index, "kitten", vector(1))[0] == 1, "meaning alone finds as before"
+
+
 def test_without_words_any_prompt_fits_in_an_order_that_stays(index):
     texts = [f"a lamp {number}" for number in range(300)]
     added(index, *prompts(*texts[:150]))

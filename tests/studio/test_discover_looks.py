@@ -203,6 +203,8 @@ def test_the_gallery_finds_the_closest_images_first(studio):
     alike = studio.discover.resolved(Viewer(), ImageQuery(like=f"history/{ids[0]}", search="wall"))
     assert alike.among[0] == ids[3] and ids[0] not in alike.among and alike.search == "wall"
     assert studio.discover.resolved(Viewer(), ImageQuery(colour="lime")).among == ()
+    unlike = studio.discover.resolved(Viewer(), ImageQuery(like=f"history/{ids[0]}", colour="blue"))
+    assert set(unlike.among) <= set(alike.among), "one more condition finds no more images"
 
 
 @pytest.mark.parametrize(
@@ -213,6 +215,7 @@ def test_what_is_no_image_is_an_error(studio, like):
         found(studio, like=like)
 
 
+@pytest.mark.slow  # it loads transformers
 def test_encoders_by_name_take_the_place_of_those_that_come_with_limner(studio, tmp_path):
     import networks
 

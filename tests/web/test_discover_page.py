@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,13 +11,14 @@ import pytest
 from PIL import Image
 
 from gallery import add_image, png
+from limner.cli.terminal import print_hits
 from limner.core.accounts import Caller, Role
-from limner.core.discover import Filters
+from limner.core.discover import Filters, Hit
 from limner.core.errors import LimnerError
 from limner.core.prompt_records import PromptRecord
 from limner.studio import library_images
 from limner.studio.prompts import words_of_part
-from limner.web.discover import MOST_PIECES
+from limner.web.discover import MOST_PIECES, why
 from limner.web.pages.discover import SHOWN
 from pages import EXAMPLES, PART, site_of, teach, text_of, tree
 from prompt_libraries import HOSTILE, QUERIES, add_library
@@ -344,6 +346,14 @@ def test_words_for_a_part_are_those_of_prompts_found(site):
     assert found == []
 
 
+def test_suggested_words_are_written_as_those_that_they_replace(site):
+    texts = ("A red fox on a hill, soft light", "a red fox on a hill, soft light", "The Beatles on a street, fog")
+    of_library(site, "collected", *texts)
+    words = words_of_part(site.studio.discover, Caller(), "subject", "a red cat")
+    assert "a red fox" in words and "the Beatles" in words and "A red fox" not in words
+    assert "A red fox" in words_of_part(site.studio.discover, Caller(), "subject", "A red cat")
+
+
 def test_names_of_artists_are_flagged_and_can_be_left_out(site):
     of_library(site, "collected", "a photo of a corgi, soft light, by Greg Rutkowski")
     page = site.page(PLACE)
@@ -518,6 +528,16 @@ def test_a_picture_that_is_sent_finds_prompts_whose_pictures_look_like_it(site, 
     assert prompts(alike) == ["a red wall"]
 
 
+@pytest.mark.parametrize(("look", "reason"), [(None, ""), (-0.2, ""), (0.004, ""), (0.62, "looks 62% alike")])
+def test_looks_that_are_not_alike_are_no_reason(look, reason, capsys):
+    hit = Hit("history", 7, CORGI, "", (RECORD,), 1, (), None, "", "", look)
+    assert why(hit) == reason
+    print_hits([replace(hit, records=(replace(RECORD, image="7"),))])
+    shown = capsys.readouterr().out
+    assert ("alike" in shown) == bool(reason) and "guidance 7.5" in shown
+    assert "\u00b7 7 \u00b7" not in shown, "the number of an own image names nothing to a reader"
+
+
 def test_a_colour_is_chosen_and_left_out_again(site, starter):
     add_image(site.studio, "a red wall", "#d32f2f")
     add_image(site.studio, "a blue wall", "blue")
@@ -544,14 +564,16 @@ def test_what_is_no_picture_is_an_error_beside_the_button(site, content, name):
     response = sent(site, "/gallery", content, name, search="wall", order="oldest")
     page = tree(response)
     assert response.status_code == 422 and text_of(page.xpath("//p[@id='looks-error']")[0])
-    assert page.xpath("//input[@name='search']/@value") == ["wall"] and len(page.xpath("//virtual-gallery//a")) == 1
+    assert page.xpath("//input[@type='search']/@value") == ["wall"] and len(page.xpath("//virtual-gallery//a")) == 1
 
 
 @pytest.mark.parametrize("place", ["/discover", "/gallery"])
-def test_a_picture_that_is_too_large_is_an_error_beside_the_button(home, place):
-    small = site_of(home, upload_bytes=2**20)
+def test_photos_of_megabytes_are_sent_and_larger_ones_are_an_error_beside_the_button(home, starter, place):
+    small = site_of(home, upload_bytes=3 * 2**20)
     add_image(small.studio, "a wall")
-    response = sent(small, place, bytes(3_000_000))
+    photo = png("blue", (16, 16)) + bytes(2**21)  # what follows the last chunk is no part of the image
+    assert sent(small, place, photo).status_code == 303
+    response = sent(small, place, bytes(2**22))
     (problem,) = tree(response).xpath("//p[@id='looks-error']")
     assert response.status_code == 422 and "larger than this service takes" in text_of(problem)
     small.studio.close()

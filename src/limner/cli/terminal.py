@@ -28,7 +28,7 @@ from rich.segment import Segment
 
 from limner.cli.output import print_line
 from limner.core.accounts import Key
-from limner.core.discover import Hit
+from limner.core.discover import HISTORY, LEAST_TOLD, Hit
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
 from limner.core.events import Event as RunEvent
@@ -350,9 +350,17 @@ def print_collections(collections: Sequence[Collection]) -> None:
     print_table(("id", "name", "images", "created"), (), rows)
 
 
-def print_hits(hits: Sequence[Hit]) -> None:
-    """Print prompts that were found: the prompt, then why it was found, its settings, and where it is from."""
-    if not hits:
+def print_hits(hits: Sequence[Hit], by_look: bool = False) -> None:
+    """Print prompts that were found: the prompt, then why it was found, its settings, and where it is from.
+
+    by_look: whether the search was for images that look like something.
+    """
+    if not hits and by_look:
+        print_line(
+            "no image fits; use another image or colour, or fewer conditions. Your own images are searched, and those "
+            "of libraries that are files here; `limner discover list` lists the libraries"
+        )
+    elif not hits:
         print_line("no prompt fits; use other words, or fewer conditions. `limner discover list` lists the libraries")
     console = Terminal(soft_wrap=True, highlight=False)
     for hit in hits:
@@ -364,15 +372,16 @@ def print_hits(hits: Sequence[Hit]) -> None:
             "model": first.model,
             "sampler": first.sampler,
             "steps": first.steps,
-            "guidance": first.guidance,
+            "guidance": None if first.guidance is None else f"{first.guidance:g}",
             "size": f"{first.width}x{first.height}" if first.width and first.height else None,
         }
         shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in (None, ""))
         because = f"words: {', '.join(hit.words)}" if hit.words else ""
         meaning = "" if hit.meaning is None else f"meaning: {hit.meaning:.0%}"
-        look = "" if hit.look is None else f"looks {hit.look:.0%} alike"
+        look = "" if hit.look is None or hit.look < LEAST_TOLD else f"looks {hit.look:.0%} alike"
         colour = "" if hit.colour is None else f"has the colour: {hit.colour:.0%}"
-        images = f"{hit.images:,} images" if hit.images > 1 else first.image
+        named = "" if hit.library == HISTORY else first.image  # of an own image this is a number
+        images = f"{hit.images:,} images" if hit.images > 1 else named
         origin = f"from {hit.library}" + (f" ({hit.licence})" if hit.licence else "")
         line = " · ".join(filter(None, (because, meaning, look, colour, shown, images, origin)))
         console.print(f"  [dim]{escape_text(line)}[/]")

@@ -15,6 +15,8 @@ from limner.core.requests import Frozen
 
 HISTORY = "history"
 """The library of the user's own images, whose truth is the database."""
+LEAST_TOLD = 0.01
+"""The smallest cosine of the looks of two images that is a reason for a hit."""
 LONGEST = 10_000
 """The most characters of a search."""
 MOST = 1e9

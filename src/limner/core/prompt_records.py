@@ -42,7 +42,8 @@ class PromptRecord:
 class LibraryFacts:
     """A library of prompts. source: where it is from. owner: the only account that sees it; "" for everybody.
 
-    licence: its name or address, "" where it is unknown. complete: whether all of its source was read.
+    licence: its name or address, "" where it is unknown. images: those that it names. complete: whether all of its
+    source was read.
     """
 
     name: str

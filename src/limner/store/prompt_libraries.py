@@ -59,8 +59,8 @@ class PromptLibrary:
         with self.connected() as database:
             prompts, unsafe = database.execute("select count(*), coalesce(sum(unsafe), 0) from prompts").fetchone()
             (images,) = database.execute(
-                "select (select count(*) from images where key is null) + "
-                "(select count(*) from (select distinct key, prompt from images where key is not null))"
+                "select (select count(*) from images where key is null and image != '') + "
+                "(select count(*) from (select distinct key, prompt from images where key is not null and image != ''))"
             ).fetchone()
             (skipped,) = database.execute("select coalesce(sum(skipped), 0) from files").fetchone()
         return replace(facts, prompts=prompts, images=images, unsafe=unsafe, skipped=skipped)
@@ -205,7 +205,7 @@ class PromptLibraries:
 def checked_name(name: str) -> str:
     """A name of a library. Raises LimnerError for any other text."""
     if not NAME.fullmatch(name):
-        raise LimnerError(f"{name[:80]!r} is no name of a library", "use up to 64 of a-z, 0-9, dots and hyphens")
+        raise LimnerError(f"{name[:80]!r} is no name of a library", "use up to 64 of a-z, 0-9, ., _ and -")
     return name
 
 

@@ -360,8 +360,9 @@ def _is_close(found: Found, like: Appearance) -> bool:
     """Whether an own image is close enough to what a search of the gallery says."""
     if like.colour is not None and found.colour is None:
         return False
-    by_look = (found.look or 0) >= LEAST_LOOK
-    return found.words is not None or (found.meaning or 0) >= FARTHEST or by_look or found.colour is not None
+    by_text = found.words is not None or (found.meaning or 0) >= FARTHEST
+    by_look = (found.look or 0) >= LEAST_LOOK if like.vector is not None else found.colour is not None
+    return by_text or by_look
 
 
 def _named_hit(text: str) -> tuple[str, int, int]:

@@ -95,4 +95,10 @@ def words_of_part(
             count, _, first, shown = counts.get(key, (0, 0, place, each))
             counts[key] = (count + 1, has, first, shown)
     best = sorted(counts.values(), key=lambda found: (-found[1], -found[0], found[2]))
-    return [shown for *_, shown in best[:limit]]
+    return [_within(shown, text) for *_, shown in best[:limit]]
+
+
+def _within(words: str, replaced: str) -> str:
+    """Words that may have begun a prompt, as they are written in place of others: "A cat" as "a cat"."""
+    article, space, rest = words.partition(" ")
+    return words if replaced[:1].isupper() or article not in ("A", "An", "The") else f"{article.lower()}{space}{rest}"

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from limner.core.discover import HISTORY, LONGEST, Filters, Hit
+from limner.core.discover import HISTORY, LEAST_TOLD, LONGEST, Filters, Hit
 from limner.core.feedback import GeneratedImage
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.core.requests import GenerateRequest
@@ -212,8 +212,8 @@ def found_prompt(studio: Studio, own: Mapping[int, GeneratedImage], hit: Hit) ->
 def why(hit: Hit) -> str:
     """Why a prompt fits a search, in plain words; empty where any prompt fits."""
     reasons: list[str] = []
-    if hit.look is not None:
-        reasons.append(f"looks {max(0.0, hit.look):.0%} alike")
+    if hit.look is not None and hit.look >= LEAST_TOLD:
+        reasons.append(f"looks {hit.look:.0%} alike")
     if hit.colour is not None:
         reasons.append(f"has this colour: {hit.colour:.0%}")
     if hit.words:

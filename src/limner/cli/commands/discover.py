@@ -56,7 +56,7 @@ def search(
         for hit in hits:
             print_line(json.dumps(hit.facts(), ensure_ascii=False))
     else:
-        print_hits(hits)
+        print_hits(hits, bool(like_it))
 
 
 @discover.command

@@ -40,8 +40,9 @@ VERSION = 2
 MANIFEST = "index.json"
 POOL = 100
 """Rows of each list that are fused."""
-FUSION, WORDS_WEIGHT, MEANING_WEIGHT, LOOK_WEIGHT, COLOUR_WEIGHT = 10, 1.0, 2.0, 2.0, 1.0
-"""Of the reciprocal rank fusion (Cormack et al. 2009): its constant, and the weights of the lists; those of words and
+FUSION, WORDS_WEIGHT, EVERY_WEIGHT, MEANING_WEIGHT, LOOK_WEIGHT, COLOUR_WEIGHT = 10, 1.0, 2.0, 2.0, 2.0, 1.0
+"""Of the reciprocal rank fusion (Cormack et al. 2009): its constant, and the weights of the lists. EVERY_WEIGHT: of the
+prompts that have every word, such as the name of a subject. Those of words and
 meaning are by measurement."""
 LEAST_COLOUR = 0.05
 """How much of an image must have a colour to be found by it."""
@@ -300,10 +301,11 @@ class SearchIndex:
             mask[[*colours]] = True
         looks = {} if like.vector is None else _by_look(state, like.vector, pool, mask)
         words = dict(_by_words(state.words, text, pool, mask)) if text.strip() else {}
+        complete = dict(_by_words(state.words, text, pool, mask, every=True)) if words else {}
         meaning = dict(state.vectors.nearest(vector, pool, mask)) if vector is not None and mask.any() else {}
         scores: dict[int, float] = {}
         lists: list[tuple[float, Collection[int]]] = [(WORDS_WEIGHT, words), (MEANING_WEIGHT, meaning)]
-        lists += [(LOOK_WEIGHT, looks), (COLOUR_WEIGHT, [*colours][:pool])]
+        lists += [(EVERY_WEIGHT, complete), (LOOK_WEIGHT, looks), (COLOUR_WEIGHT, [*colours][:pool])]
         for weight, found in lists:
             for rank, row in enumerate(found, 1):
                 scores[row] = scores.get(row, 0.0) + weight / (FUSION + rank)
@@ -395,13 +397,15 @@ def _by_hash(texts: NDArray[np.uint64], mask: NDArray[np.bool_], count: int) -> 
     return within[np.argsort(texts[within], kind="stable")].tolist()
 
 
-def _by_words(words: Words, text: str, pool: int, mask: NDArray[np.bool_]) -> list[tuple[int, float]]:
-    """Rows by their words, within a mask (n,)."""
+def _by_words(
+    words: Words, text: str, pool: int, mask: NDArray[np.bool_], every: bool = False
+) -> list[tuple[int, float]]:
+    """Rows by their words, within a mask (n,). every: as in `Words.find`."""
     within = int(np.count_nonzero(mask))
     if within <= FEW:
-        return words.find(text, pool, np.flatnonzero(mask).tolist()) if within else []
+        return words.find(text, pool, np.flatnonzero(mask).tolist(), every=every) if within else []
     limit = min(MOST_SCANNED, 2 * pool * len(mask) // within)
-    found = words.find(text, limit)
+    found = words.find(text, limit, every=every)
     return [(row, score) for row, score in found if row < len(mask) and mask[row]][:pool]
 
 

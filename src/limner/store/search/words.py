@@ -54,15 +54,19 @@ class Words:
             writer.wait_merging_threads()
         self._index.reload()
 
-    def find(self, text: str, limit: int, rows: Iterable[int] | None = None) -> list[tuple[int, float]]:
-        """The rows that match words of a text best, with their BM25 scores. rows: the only ones that count."""
-        terms = self.terms(text)
+    def find(
+        self, text: str, limit: int, rows: Iterable[int] | None = None, *, every: bool = False
+    ) -> list[tuple[int, float]]:
+        """The rows that match words of a text best, with their BM25 scores. rows: the only ones that count.
+
+        every: only those that have all of the words, besides those of less than three letters.
+        """
+        terms = [term for term in self.terms(text) if not every or len(term) > 2]
         if not terms:
             return []
         schema = self._index.schema
-        parts: list[Any] = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(schema, "text", term, "freq")) for term in terms
-        ]
+        occur = tantivy.Occur.Must if every else tantivy.Occur.Should
+        parts: list[Any] = [(occur, tantivy.Query.term_query(schema, "text", term, "freq")) for term in terms]
         query = tantivy.Query.boolean_query(parts)
         if rows is not None:
             among = tantivy.Query.const_score_query(tantivy.Query.term_set_query(schema, "row", [*rows]), 0.0)
