@@ -440,7 +440,7 @@ def test_ctrl_c(limner, source, monkeypatch):
     assert said.code == 0 and "stopping after this step" in said.out + said.err
     assert "library 'pets': 2 prompts, 0 images so far; repeat the command to go on" in said.out
     assert "not read to its end" in limner("discover", "list").out
-    assert "library 'pets': 4 prompts, 4 images\n" in limner("discover", "add", source).out
+    assert "library 'pets': 4 prompts, 0 images\n" in limner("discover", "add", source).out
 
 
 def test_the_command(limner, tmp_path):
