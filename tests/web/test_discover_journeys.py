@@ -96,7 +96,8 @@ def test_a_photographer_finds_a_prompt_and_puts_the_dog_in_it(home, library, ser
         assert page.locator(f"input[name=subject][value='{adapter}']").is_checked()
         page.locator("#create-steps").fill("2")
         page.locator("#create-submit").click()
-        page.locator("#results article[data-status=done] img").first.wait_for(timeout=60_000)
+        mine = "#results article[data-status=done] img[alt^='a photo of sks dog']"  # another image is there already
+        page.locator(mine).first.wait_for(timeout=120_000)
     with closing(Studio(home)) as studio:
         made = studio.runs.list(1)[0].request
         assert (made.prompt, made.negative_prompt) == (text, "text") and [each.path for each in made.adapter] == [
@@ -122,7 +123,7 @@ def test_without_javascript_too(library, served, browser):
     with opened(browser, served.call.address, java_script_enabled=False) as page:
         page.goto("/discover")
         page.get_by_label("Search prompts").fill("castle")
-        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Search", exact=True).click()
         page.locator(".hit h2 a", has_text="castle").first.click()
         page.locator(".part.artist input").fill("")
         page.get_by_role("button", name="Show the changed prompt").last.click()
