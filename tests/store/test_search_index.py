@@ -85,6 +85,7 @@ def test_the_prompt_with_every_word_is_first_even_if_others_are_nearer_in_meanin
     index.add(prompts(*texts), np.stack(near))
     assert numbers(index, text, vector(1))[0] == 31
     assert numbers(index, "kitten", vector(1))[0] == 1, "meaning alone finds as before"
+    assert numbers(index, "a siamese cat in barn 29", vector(1))[0] == 30, "numbers are words too"
 
 
 def test_without_words_any_prompt_fits_in_an_order_that_stays(index):

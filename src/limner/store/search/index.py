@@ -301,7 +301,8 @@ class SearchIndex:
             mask[[*colours]] = True
         looks = {} if like.vector is None else _by_look(state, like.vector, pool, mask)
         words = dict(_by_words(state.words, text, pool, mask)) if text.strip() else {}
-        complete = dict(_by_words(state.words, text, pool, mask, every=True)) if words else {}
+        every = dict(_by_words(state.words, text, pool, mask, every=True)) if words else {}
+        complete = [row for row in words if row in every]  # the best first by all words, short ones too
         meaning = dict(state.vectors.nearest(vector, pool, mask)) if vector is not None and mask.any() else {}
         scores: dict[int, float] = {}
         lists: list[tuple[float, Collection[int]]] = [(WORDS_WEIGHT, words), (MEANING_WEIGHT, meaning)]

@@ -59,9 +59,9 @@ class Words:
     ) -> list[tuple[int, float]]:
         """The rows that match words of a text best, with their BM25 scores. rows: the only ones that count.
 
-        every: only those that have all of the words, besides those of less than three letters.
+        every: only those that have all of the words, besides those of one or two letters.
         """
-        terms = [term for term in self.terms(text) if not every or len(term) > 2]
+        terms = [term for term in self.terms(text) if not every or len(term) > 2 or term.isdigit()]
         if not terms:
             return []
         schema = self._index.schema
