@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
+    BertConfig,
+    BertModel,
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
@@ -40,6 +43,18 @@ def clip(folder: Path) -> Path:
     PreTrainedTokenizerFast(
         tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", eos_token="[END]", model_max_length=16
     ).save_pretrained(folder)
+    return folder
+
+
+def sentences(folder: Path, first: bool = False) -> Path:
+    """A sentence encoder of 14 words. first: whether it takes the state of the first token."""
+    torch.manual_seed(6)
+    BertModel(BertConfig(**SMALL, vocab_size=len(WORDS), max_position_embeddings=18)).save_pretrained(folder)
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]").save_pretrained(folder)
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode_cls_token": first}))
     return folder
 
 

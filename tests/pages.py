@@ -25,6 +25,8 @@ from limner.studio.studio import Studio
 from limner.web.site import create_site
 from serving import parsed
 
+EXAMPLES = 200
+"""Prompts of the library of examples."""
 PART = {"HX-Request": "true", "Accept": "text/html"}
 
 

@@ -98,6 +98,7 @@ SCENES = (
     Scene("gallery", PLACES["gallery"]),
     Scene("image", PLACES["gallery"] + "/{image}"),
     Scene("compare", PLACES["gallery"] + "/compare?id={image}&id={other}"),
+    Scene("discover", PLACES["discover"] + "?q=corgi+on+the+beach"),
     Scene("queue", PLACES["queue"], Stage.WORKING),
     Scene("run", "/runs/{training}", Stage.WORKING),
     Scene("run-failed", "/runs/{failed}"),

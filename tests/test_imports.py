@@ -38,7 +38,7 @@ LAYERS = (
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 PARTS = {
     "engine": ("scoring", "generate", "train", "influence", "prepare", "sweep", "compare", "evaluate", "execute"),
-    "data": ("", "quality", "duplicates", "entries", "captions", "diversity", "sets"),
+    "data": ("", "quality", "duplicates", "entries", "prompts", "captions", "diversity", "sets"),
     "cli": ("output", "flags", "terminal", "recipes", "commands", "app", "", "__main__"),
 }
 """The parts of packages, likewise."""

@@ -142,7 +142,7 @@ OTHER_PROGRAMS = {
     "--rm --scale",  # docker compose
     "--dynamo_backend --mixed_precision --multi_gpu --num_machines --num_processes",  # accelerate
     "--anew --begin-with --grow --photographs --recipe --stage",  # python -m limner.starter.pretrain
-    "--json --threads",  # benchmarks
+    "--json --rows --threads",  # benchmarks
     "--no-dora",  # a recipe's, where the recipe turns DoRA on
     "--options.rank --options",  # named as what is not used
 }

@@ -21,10 +21,12 @@ from limner.cli import output, terminal
 from limner.cli.app import CHATTY
 from limner.core import logs
 from limner.core.accounts import Key, Limits, Role
+from limner.core.discover import Hit
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Progress, Stage
 from limner.core.execution import Execution
 from limner.core.feedback import GeneratedImage
+from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Artifact, Run
 from limner.core.text import printable
@@ -428,10 +430,17 @@ def test_nothing_that_is_shown_controls_the_terminal(monkeypatch, capsys, colour
     terminal.print_ranking([rank])
     terminal.print_models([model])
     terminal.print_verdict(Path(HOSTILE), verdict)
+    record = PromptRecord(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    for by_look in (False, True):
+        terminal.print_hits([], by_look)
+    terminal.print_hits([Hit(HOSTILE, 1, HOSTILE, HOSTILE, (record,), 1, (HOSTILE,), 0.5, HOSTILE, HOSTILE)])
+    terminal.print_libraries([LibraryFacts(HOSTILE, HOSTILE, HOSTILE)])
     output.print_line(f"{HOSTILE}\n")
     shown = capsys.readouterr()
+    assert "no prompt fits" in shown.out and "no image fits; use another image or colour" in shown.out
     printed = {name for name in vars(terminal) if name.startswith("print_")} - {"print_line", "print_table"}
     shown_here = ("runs", "run", "images", "collections", "keys", "queue", "ranking", "models", "verdict")
+    shown_here += ("hits", "libraries")
     assert printed == {f"print_{name}" for name in shown_here}
     assert controls_in(shown.out) == set() and "\x1b[2J" not in shown.err and "\x1b]0" not in shown.err
     assert colours or controls_in(shown.err) == set()  # the bars of a terminal move its cursor

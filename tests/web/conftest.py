@@ -9,7 +9,13 @@ import pytest
 
 import browsing
 import serving
-from pages import Site, site_of
+from pages import EXAMPLES, Site, site_of
+
+
+@pytest.fixture(autouse=True)
+def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small library of examples, which pages add: twenty thousand prompts take seconds."""
+    monkeypatch.setattr("limner.studio.discover.EXAMPLE_COUNT", EXAMPLES)
 
 
 @pytest.fixture

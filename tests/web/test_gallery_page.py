@@ -112,13 +112,41 @@ def test_tiles_are_described_by_their_ids_in_order(site):
     assert len(site.client.get("/gallery/tiles?ids=" + ",".join([str(one)] * (MOST_TILES + 5))).json()) == MOST_TILES
 
 
+def test_images_are_found_by_meaning_the_closest_first(site):
+    puppy = add_image(site.studio, "a young dog running along the beach")
+    boat = add_image(site.studio, "a sailing boat on the ocean")
+    tower = add_image(site.studio, "a skyscraper of glass and steel", model="sdxl")
+    assert ids_in(site.page("/gallery?search=puppy by the sea")) == []
+    offered = link(site.page("/gallery?search=puppy by the sea"), "Similar meaning too")
+    page = site.page(offered)
+    assert ids_in(page)[0] == puppy == all_ids(site, offered.removeprefix("/gallery"))[0]
+    assert tower not in ids_in(page) and page.xpath("//input[@type='search']/@name") == ["meaning"]
+    assert "search=puppy" in link(page, "These words only")
+    assert ids_in(site.page("/gallery?meaning=skyscraper&model=sdxl")) == [tower]
+    assert ids_in(site.page("/gallery?meaning=skyscraper&model=starter")) == []
+    assert ids_in(site.page("/gallery?meaning=boat&order=oldest"))[-1] == boat
+    late = add_image(site.studio, "a puppy at the sea shore")
+    assert late in ids_in(site.page("/gallery?meaning=puppy by the sea")), "what was made meanwhile is found"
+    found = site.client.get("/v1/pictures", params={"meaning": "puppy by the sea"}).json()
+    assert {found[0]["id"], found[1]["id"]} == {late, puppy}
+
+
+def test_a_search_by_meaning_finds_images_of_the_account_only(guarded):
+    ann = add_image(guarded.studio, "a young dog on the beach", owner="ann")
+    ben = add_image(guarded.studio, "a young dog on the beach", owner="ben")
+    for name, mine in (("ann", ann), ("ben", ben)):
+        _, key = guarded.studio.accounts.add_key(name, Role.MAKER)
+        page = tree(guarded.client.get("/gallery?meaning=puppy", headers={"Authorization": f"Bearer {key}"}))
+        assert ids_in(page) == [mine]
+
+
 def test_search_and_filters_combine_and_are_undone_one_by_one(site):
     tall = add_image(site.studio, "a black cat", size=(240, 320), model="starter")
     add_image(site.studio, "a white cat", size=(320, 240), model="starter")
     other = add_image(site.studio, "a black cat", size=(240, 320), model="sdxl")
     page = site.page("/gallery?search=BLACK")
     assert ids_in(page) == [other, tall] == all_ids(site, "?search=BLACK")
-    assert page.xpath("//input[@name='search']/@value") == ["BLACK"]
+    assert page.xpath("//input[@type='search']/@value") == ["BLACK"]
     narrower = site.page(link(page, "sdxl 1"))
     assert ids_in(narrower) == [other] and "search=BLACK" in link(page, "sdxl 1")
     assert ids_in(site.page(link(narrower, "sdxl 1"))) == [other, tall]
@@ -174,7 +202,7 @@ def test_stars_favourites_dates_and_orders(site):
     assert all_ids(site, f"?month={month}") == [three, two, one] and all_ids(site, "?month=1999-12") == []
 
 
-@pytest.mark.parametrize("query", ["?order=colour", "?month=2026-13", "?start=-1", "?at_least=9", "?colour=red"])
+@pytest.mark.parametrize("query", ["?order=colour", "?month=2026-13", "?start=-1", "?at_least=9", "?colour=reddish"])
 def test_an_invalid_address_is_an_error_page(site, query):
     response = site.client.get(f"/gallery{query}")
     assert response.status_code == 422 and tree(response).xpath("//*[@role='alert']")

@@ -23,6 +23,7 @@ from limner.store.queue import Queue
 from limner.web.partial_uploads import PartialUploads
 from limner.web.site import PAGES
 from pages import PART, finish_teaching, picture_folder
+from prompt_libraries import add_library
 
 ANN = Caller(account="ann")
 IGNORED = ("browser_sessions", "keys", "accounts")
@@ -75,6 +76,8 @@ def things(site) -> Things:
     erased = add_image(studio, owner="ann", prompt="going")
     assert site.client.post("/gallery/erase", data={"ids": str(erased)}).status_code == 303
     (erasure,) = studio.maintenance.erasures.list("ann", adapters=False)
+    add_library(studio, "library-of-ann", "the words of ann", owner="ann")
+    site.client.get("/discover")  # indexes all that is there
     part = "0" * 31 + "1"
     place = PartialUploads(studio.home, "ann").place(draft, part)
     place.write_bytes(picture[:20])
@@ -84,6 +87,7 @@ def things(site) -> Things:
             "waiting": second.id, "first": first.id, "failed": failed.id, "collection": collection,
             "erasure": erasure.id,
             "adapter": adapter, "reference": f"sha256:{sha256}", "upload": part, "image_run": run.id,
+            "library": "library-of-ann", "prompt": "1", "number": "0",
         },
         {
             "draft_id": "zzzzzzzzzzzz", "sha256": "f" * 64, "picture": "999999", "other": "999998",
@@ -92,6 +96,7 @@ def things(site) -> Things:
             "collection": "999999", "erasure": "abcdef" * 2 + "0000", "adapter": "folder:" + "e" * 64,
             "reference": "sha256:" + "f" * 64,
             "upload": "f" * 32, "image_run": f"{run.id[:-4]}wwww",
+            "library": "library-of-none", "prompt": "1", "number": "0",
         },
     )  # fmt: skip
 
@@ -192,6 +197,7 @@ FIELDS = [
     ("GET", "/gallery/ids", "run", ("image_run",)),
     ("GET", "/gallery", "adapter", ("adapter",)),
     ("GET", "/gallery/newer", "collection", ("collection",)),
+    ("GET", "/discover", "library", ("library",)),
     ("GET", "/queue", "before", ("waiting",)),
     ("GET", "/queue", "stopped", ("waiting",)),
     ("GET", "/library", "before", ("run_id",)),

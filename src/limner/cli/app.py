@@ -67,6 +67,18 @@ COMMANDS = {
             "pets --species cat --style watercolour --count 4",
         ),
     ),
+    "discover": Command(
+        "discover:discover",
+        "Search prompts of libraries and of your own images, by words and by meaning; add and remove libraries.",
+        CommandGroup.START,
+        ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait'),
+        {
+            "add": ("discover add prompts.csv", "discover add metadata.parquet --name diffusiondb --licence CC0-1.0"),
+            "list": ("discover list",),
+            "remove": ("discover remove diffusiondb",),
+            "rebuild": ("discover rebuild",),
+        },
+    ),
     "rank": Command(
         "votes:rank",
         "Rank the contestants of a comparison by the votes saved on its blind page.",
@@ -288,7 +300,9 @@ def _name_arguments(app: App, arguments: Sequence[str]) -> None:
     names = [_usage_of(argument) for argument in collection if argument.index is not None and not argument.required]
     usage = format_usage(app, chain).plain.strip()
     usage = re.sub(r"\[ARGS(\.\.\.)?\]", lambda _: " ".join(names), usage)
-    shown.usage = "Usage: " + usage.replace(" COMMAND", " [COMMAND]")
+    if " COMMAND" in usage:  # it may stand alone; beside arguments, it stands in their place
+        usage = f"{usage.replace(' COMMAND', '', 1)}{' |' if names else ''} [COMMAND]"
+    shown.usage = f"Usage: {usage}"
 
 
 def _usage_of(argument: Argument) -> str:

@@ -28,12 +28,14 @@ from rich.segment import Segment
 
 from limner.cli.output import print_line
 from limner.core.accounts import Key
+from limner.core.discover import HISTORY, LEAST_TOLD, Hit
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Notice, Stage
 from limner.core.events import Event as RunEvent
 from limner.core.events import Progress as Done
 from limner.core.execution import body_of
 from limner.core.feedback import Collection, GeneratedImage
+from limner.core.prompt_records import LibraryFacts
 from limner.core.requests.parsing import join_weight
 from limner.core.runs import Artifact, Run
 from limner.core.text import clean_line, printable
@@ -346,6 +348,62 @@ def print_collections(collections: Sequence[Collection]) -> None:
         return
     rows = ((str(each.id), each.name, str(each.pictures), _time(each.created)) for each in collections)
     print_table(("id", "name", "images", "created"), (), rows)
+
+
+def print_hits(hits: Sequence[Hit], by_look: bool = False) -> None:
+    """Print prompts that were found: the prompt, then why it was found, its settings, and where it is from.
+
+    by_look: whether the search was for images that look like something.
+    """
+    if not hits and by_look:
+        print_line(
+            "no image fits; use another image or colour, or fewer conditions. Your own images are searched, and those "
+            "of libraries that are files here; `limner discover list` lists the libraries"
+        )
+    elif not hits:
+        print_line("no prompt fits; use other words, or fewer conditions. `limner discover list` lists the libraries")
+    console = Terminal(soft_wrap=True, highlight=False)
+    for hit in hits:
+        console.print(f"[bold]{escape_text(hit.text)}[/]")
+        if hit.negative:
+            console.print(f"  without: {escape_text(hit.negative)}")
+        first = hit.records[hit.place]
+        settings = {
+            "model": first.model,
+            "sampler": first.sampler,
+            "steps": first.steps,
+            "guidance": None if first.guidance is None else f"{first.guidance:g}",
+            "size": f"{first.width}x{first.height}" if first.width and first.height else None,
+        }
+        shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value not in (None, ""))
+        because = f"words: {', '.join(hit.words)}" if hit.words else ""
+        meaning = "" if hit.meaning is None else f"meaning: {hit.meaning:.0%}"
+        look = "" if hit.look is None or hit.look < LEAST_TOLD else f"looks {hit.look:.0%} alike"
+        colour = "" if hit.colour is None else f"has the colour: {hit.colour:.0%}"
+        named = "" if hit.library == HISTORY else first.image  # of an own image this is a number
+        images = f"{hit.images:,} images" if hit.images > 1 else named
+        origin = f"from {hit.library}" + (f" ({hit.licence})" if hit.licence else "")
+        line = " · ".join(filter(None, (because, meaning, look, colour, shown, images, origin)))
+        console.print(f"  [dim]{escape_text(line)}[/]")
+
+
+def print_libraries(libraries: Sequence[LibraryFacts]) -> None:
+    """Print a table of libraries of prompts."""
+    if not libraries:
+        print_line("there is no library; add one: limner discover add SOURCE")
+        return
+    rows = (
+        (
+            each.name,
+            f"{each.prompts:,}",
+            f"{each.images:,}",
+            each.licence or "unknown",
+            "complete" if each.complete else "not read to its end",
+            each.source,
+        )
+        for each in libraries
+    )
+    print_table(("name", "prompts", "images", "licence", "state", "source"), (), rows)
 
 
 def print_verdict(picture: Path, verdict: Any) -> None:

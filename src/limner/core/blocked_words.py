@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
+from itertools import pairwise
 
 from limner.core.doubled_letters import DOUBLED_LETTERS
 from limner.core.look_alikes import DIGITS, I_OR_L, LOOK_ALIKES
@@ -15,6 +17,8 @@ _BLANKS = re.compile("[\u115f\u1160\u3164\uffa0\u2800]")
 _INVISIBLE = ("Mn", "Me", "Cf", "Cc")
 _CONTROLS = {code: None for code in (*range(32), 127) if not chr(code).isspace()}
 _FIGURES = str.maketrans(dict(zip("023456789@$€+", "ozeasgtbgaset", strict=True)) | dict.fromkeys("1!|", I_OR_L))
+_FIGURE = re.compile(r"[0-9@$€+!|]")
+_FIGURES_ALONE = re.compile(r"[0-9@$€+!|]+")
 _LETTER = re.compile(r"[^\W\d_]")
 _FIGURE_WORDS = re.compile(r"(?<!\S)[0-9@$€+!|]+(?: [0-9@$€+!|]+)+(?![^\s.,;:?])")
 _GLUE = "\u017f"
@@ -33,7 +37,7 @@ def fold(text: str) -> str:
     and look-alikes of Latin letters.
     """
     if text.isascii():
-        return text.lower().translate(_CONTROLS)
+        return text.lower() if text.isprintable() else text.lower().translate(_CONTROLS)
     # Capitals are replaced first: the small letter of a look-alike may look like another letter.
     text = _DIGIT_IN_WORD.sub(lambda found: DIGITS[found[0]], text).translate(_LOOK_ALIKE)
     parts = _BLANKS.sub("", unicodedata.normalize("NFKD", text))
@@ -54,21 +58,64 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", fold(text)).split())
 
 
+def unweighted(text: str) -> str:
+    """The folded text without the numbers of prompt weights."""
+    folded = fold(text)
+    return _WEIGHT.sub("", folded) if ":" in folded else folded
+
+
 def variants(text: str) -> tuple[str, ...]:
-    """The texts that this one may stand for, the most literal first; `pattern_of` finds words in them.
+    """The texts that this one may stand for, the most literal first; `pattern_of` finds words in them."""
+    return variants_of(unweighted(text))
+
+
+def variants_of(base: str) -> tuple[str, ...]:
+    """The `variants` of a text that is `unweighted`.
 
     They undo, one or two at a time: digits for letters (h3llo), signs inside words (he-llo), spaced letters
     (h e l l o), digits at the end (hello2) and prompt weights. The doubled letter of an English word that is another
     word without it is a capital in them ("rapping"), so that only other words may be read with fewer letters.
     """
-    base = _WEIGHT.sub("", fold(text))
     found: dict[str, None] = {}
-    for form in dict.fromkeys((base, *_replace_figures(base), _without_digits(base))):
+    figures = (*_replace_figures(base), _without_digits(base)) if _FIGURE.search(base) else ()
+    for form in dict.fromkeys((base, *figures)):
         apart = re.sub(r"[\W_]", " ", form)
         joined = re.sub(r"[^\w\s]+|_+", "", form)
         for read in dict.fromkeys(" ".join(each.split()) for each in (apart, joined, *_join_spelt(apart))):
             found[_mark_doubled(read)] = None
     return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWords:
+    """The words of a token, which has no spaces, in the `variants` of any text that has it.
+
+    first, last: whether its first or last word may be a single character, which is joined with those beside it.
+    solid: whether it has a word in every variant.
+    """
+
+    words: frozenset[str]
+    first: bool
+    last: bool
+    solid: bool
+
+
+def token_words(token: str) -> TokenWords | None:
+    """The words of a token of an `unweighted` text; None where they depend on the tokens beside it."""
+    if not token.isascii() or _FIGURES_ALONE.fullmatch(token):
+        return None
+    forms = {token}
+    if _FIGURE.search(token):
+        forms |= {each.translate(_FIGURES) for each in (token, token.rstrip(_ENDS))} | {token.translate(_DIGITS)}
+    words, first, last, solid = set[str](), False, False, True
+    for form in forms:
+        apart = re.sub(r"[\W_]", " ", form).split()
+        single = [len(word) == 1 for word in apart]
+        if any(one and other for one, other in pairwise(single)):
+            return None
+        words.update(map(_mark_doubled, (*apart, re.sub(r"[^\w\s]+|_+", "", form))))
+        first, last, solid = first or single[:1] == [True], last or single[-1:] == [True], solid and bool(apart)
+    return TokenWords(frozenset(words), first, last, solid)
 
 
 def pattern_of(words: str) -> str:

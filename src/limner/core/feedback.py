@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from limner.core.discover import colour_of
 from limner.core.execution import Execution
 from limner.core.requests import Flag, Frozen, GenerateRequest
 
@@ -173,6 +174,23 @@ class ImageQuery(Frozen):
         max_length=1000,
         description='Words in the prompt, in any order; "in quotes" side by side. Case does not matter.',
     )
+    meaning: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="What the prompt should mean, in any words: the closest 300 images, the closest first.",
+    )
+    like: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Image that they should look like: history/ID, or the sha256:HASH of an uploaded one; the closest "
+        "first.",
+    )
+    colour: str | None = Field(
+        default=None, max_length=40, description="Colour that they should have, such as #d04020 or tomato; most first."
+    )
+    among: tuple[Annotated[int, Field(ge=1, lt=2**31)], ...] | None = Field(
+        default=None, max_length=1000, description="Only images with these ids."
+    )
     negative: str | None = Field(default=None, max_length=1000, description="Text in the negative prompt.")
     model: str | None = Field(default=None, max_length=4096, description="Model, as the request names it.")
     adapter: str | None = Field(default=None, max_length=4096, description="Adapter, by its reference or hash.")
@@ -203,9 +221,10 @@ class ImageQuery(Frozen):
     )
     width: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this width in pixels.")
     height: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this height in pixels.")
-    order: Literal["newest", "oldest", "best", "favourites"] = Field(
+    order: Literal["newest", "oldest", "best", "favourites", "listed"] = Field(
         default="newest",
-        description="Order: newest first, oldest first, best (highest mean rating) first, or your favourites first.",
+        description="Order: newest first, oldest first, best (highest mean rating) first, your favourites first, or as "
+        "listed in `among`.",
     )
     before: int | None = Field(
         default=None, ge=1, lt=2**31, description="Id of an image; lists the images that follow it in this order."
@@ -217,6 +236,11 @@ class ImageQuery(Frozen):
         """Name and value of each tag."""
         pairs = (each.partition("=") for each in self.tag)
         return tuple((name.strip(), value.strip()) for name, _, value in pairs)
+
+    @field_validator("colour")
+    @classmethod
+    def _check_colour(cls, value: str | None) -> str | None:
+        return None if value is None or not value.strip() else colour_of(value)
 
     @field_validator("tag")
     @classmethod

@@ -14,6 +14,7 @@ from limner.core.moderation import (
     CheckStage,
     CheckUnavailable,
     CheckUse,
+    Finding,
     JudgeFunction,
     Policy,
     RequestRefused,
@@ -78,10 +79,8 @@ class Moderator:
         judgement = Judgement()
         for use in self.policy.uses(stage):
             fields: dict[str, Any] = {"stage": stage, "subject": sha256, "check": use.check}
-            try:
-                found = self._judge_of(stage, use)(subject)
-            except Exception:
-                log.warning("the check %r failed", use.check, exc_info=True)
+            found = self._ask(stage, use, subject)
+            if found is None:
                 verdict = Verdict(**fields, allowed=not use.required, skipped=True)
                 judgement.refusal = CheckUnavailable(use.check) if use.required else None
             else:
@@ -91,6 +90,29 @@ class Moderator:
             if judgement.refusal:
                 break
         return judgement
+
+    def refused(self, texts: Iterable[str]) -> set[str]:
+        """Those of many texts that are refused, without verdicts. Raises CheckUnavailable where a required check cannot
+        judge.
+        """
+        uses, found = self.policy.uses(CheckStage.PROMPT), set[str]()
+        for text in texts:
+            for use in uses:
+                finding = self._ask(CheckStage.PROMPT, use, text)
+                if finding is None and use.required:
+                    raise CheckUnavailable(use.check)
+                if finding is not None and finding.category is not None:
+                    found.add(text)
+                    break
+        return found
+
+    def _ask(self, stage: CheckStage, use: CheckUse, subject: Any) -> Finding | None:
+        """What a check finds; None where it cannot judge."""
+        try:
+            return self._judge_of(stage, use)(subject)
+        except Exception:
+            log.warning("the check %r failed", use.check, exc_info=True)
+            return None
 
     def _judge_of(self, stage: CheckStage, use: CheckUse) -> JudgeFunction:
         key = use.model_dump_json(include={"check", "options"})

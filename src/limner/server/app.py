@@ -13,6 +13,7 @@ from fastapi_offline import FastAPIOffline
 from limner.core.version import version
 from limner.server import (
     account,
+    discover,
     erasure,
     feedback,
     files,
@@ -50,6 +51,7 @@ ROUTERS = (
     erasure.router,
     history.router,
     feedback.router,
+    discover.router,
     account.router,
     webhooks.router,
     moderation.router,

@@ -76,7 +76,7 @@ def reference_of(picture: GeneratedImage) -> str:
 @router.get("/pictures")
 def list_images(studio: StudioDep, query: Annotated[ImageQuery, Query()], view: ViewDep) -> list[ImageReply]:
     """List images that meet all conditions. For the next page, set `before` to the last image's id."""
-    return [ImageReply.of(picture) for picture in studio.images.list(view, query)]
+    return [ImageReply.of(picture) for picture in studio.images.list(view, studio.discover.resolved(view, query))]
 
 
 @router.get("/pictures/{picture}", responses={404: {}})

@@ -33,7 +33,7 @@ UPLOAD_PATHS = (
     "/v1/images/edits",
 )
 """Paths that take files. All others parse the body as JSON, whatever its media type."""
-PAGE_UPLOADS = re.compile(r"/create(/copy|/files)?|/teach/[a-z0-9]+/images(/parts/[0-9a-f]+)?")
+PAGE_UPLOADS = re.compile(r"/create(/copy|/files)?|/discover|/gallery|/teach/[a-z0-9]+/images(/parts/[0-9a-f]+)?")
 """Paths of pages that take files."""
 UPLOAD_TYPES = ("application/octet-stream", "application/zip", "multipart/form-data")
 """Media types of uploads, besides those of images."""

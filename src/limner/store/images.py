@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
 import re
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, case, exists, or_, select, true, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true, tuple_, update
 from sqlalchemy.orm import Session, aliased
 
 from limner.core.errors import LimnerError
@@ -121,11 +122,61 @@ class ImageIndex:
             known = set(seen)
             return _images(session, viewer, [id for id in ids if id in known])
 
+    def after(self, image: int, limit: int) -> builtins.list[GeneratedImage]:
+        """All images after an id, of every account, in the order of generation. For the search index."""
+        with self.database.session() as session:
+            query = select(ImageIndexRow.id).where(ImageIndexRow.id > image).order_by(ImageIndexRow.id).limit(limit)
+            return _images(session, Viewer(), [*session.scalars(query)])
+
+    def tally(self, last: int) -> tuple[int, int]:
+        """How many images have ids up to one, and the mark of that one; 0 where it is gone. For the search index."""
+        with self.database.session() as session:
+            count = session.scalars(select(func.count()).where(ImageIndexRow.id <= last)).one()
+            row = session.execute(_files().where(ImageIndexRow.id == last)).one_or_none()
+            return count, 0 if row is None else mark_of(row.run, row.sha256)
+
+    def marks(self, last: int) -> dict[int, int]:
+        """The marks of the images with ids up to one, by their ids."""
+        with self.database.session() as session:
+            rows: Any = session.connection().execute(_files().where(ImageIndexRow.id <= last))
+            return {id: mark_of(run, sha256) for id, run, sha256 in rows}
+
+    def stars(self) -> dict[int, int]:
+        """The whole stars of all rated images, by their ids."""
+        with self.database.session() as session:
+            query = select(ImageIndexRow.id, ImageIndexRow.mean).where(ImageIndexRow.ratings > 0)
+            rows: Any = session.connection().execute(query)
+            return {id: round(mean) for id, mean in rows}
+
+    def adapted(self, owner: str | None, part: str) -> set[int]:
+        """The ids of all images that were made with an adapter whose name or reference contains a text, in any case.
+
+        owner: of the adapters whose names count; None for all.
+        """
+        wanted = fold_case(part)
+        with self.database.session() as session:
+            named = keys_of_name(session, owner, [wanted])[wanted]
+            reference = func.lower(ImageAdapterRow.reference).contains(wanted, autoescape=True)
+            query = select(ImageAdapterRow.picture).where(or_(ImageAdapterRow.key.in_(named), reference))
+            return {*session.scalars(query)}
+
     def of_run(self, viewer: Viewer, run: str) -> builtins.list[int]:
         """The ids of the images of a run, in the order of generation."""
         with self.database.session() as session:
             query = select(ImageIndexRow.id).where(viewer.sees(), ImageIndexRow.run == run).order_by(ImageIndexRow.id)
             return [*session.scalars(query)]
+
+
+def _files() -> Any:
+    """Ids, runs and hashes of the files of images."""
+    return select(ImageIndexRow.id, ImageIndexRow.run, ArtifactRow.sha256).join(
+        ArtifactRow, ArtifactRow.id == ImageIndexRow.id
+    )
+
+
+def mark_of(run: str, sha256: str) -> int:
+    """A number for an image of a run; another image that later gets the same id has another one."""
+    return int.from_bytes(hashlib.sha256(f"{run} {sha256}".encode()).digest()[:8], "big")
 
 
 def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
@@ -136,6 +187,9 @@ def _order(viewer: Viewer, query: ImageQuery) -> tuple[tuple[Any, ...], bool]:
         return (ImageIndexRow.mean, ImageIndexRow.id), True
     if query.order == "favourites":
         return (case((is_favourite(viewer), 1), else_=0), ImageIndexRow.id), True
+    if query.order == "listed" and query.among:
+        places = {image: place for place, image in enumerate(query.among)}
+        return (case(places, value=ImageIndexRow.id, else_=len(places)), ImageIndexRow.id), False
     return (ImageIndexRow.id,), True
 
 
@@ -182,6 +236,8 @@ def image_conditions(session: Session, viewer: Viewer, query: ImageQuery) -> bui
         for term in terms:
             written = ImageIndexRow.words.contains(term, autoescape=True)
             found.append(written if not named[term] else or_(written, _made_with(named[term])))
+    if query.among is not None:
+        found.append(ImageIndexRow.id.in_(query.among))
     if query.negative is not None:
         found.append(ImageIndexRow.negative.contains(fold_case(query.negative), autoescape=True))
     for column in (ImageIndexRow.width, ImageIndexRow.height):

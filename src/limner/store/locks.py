@@ -1,4 +1,4 @@
-"""Locks between programs: on a run while it is executed, and on an output folder while it is written.
+"""Locks between programs: on a run, an output folder and a library of prompts while they are worked on.
 
 The operating system releases a lock when its program ends, however it ends.
 """
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Locked(LimnerError):
-    """Another program executes the run, or writes the folder."""
+    """Another program executes the run, writes the folder, or imports the library."""
 
 
 @contextmanager
@@ -51,6 +51,18 @@ def output_lock(folder: Path) -> Generator[None]:
             discard(lock, folder.parent)
 
 
+@contextmanager
+def library_lock(folder: Path) -> Generator[None]:
+    """Lock the folder of a library of prompts while it is imported or removed. Raises Locked if another program does.
+
+    The lock file lies beside the folder, whose name then is free again, and stays there.
+    """
+    make_folder(folder.parent)
+    problem = f"library {folder.name!r} is being imported by another program"
+    with _locked(folder.with_name(f".lock-{folder.name}"), Locked(problem, "wait until that ends, or stop it")):
+        yield
+
+
 def with_output_lock(write: Callable[Concatenate[Path, P], T]) -> Callable[Concatenate[Path, P], T]:
     """Decorate a function so that it holds the `output_lock` of the folder that is its first argument."""
 
@@ -63,8 +75,17 @@ def with_output_lock(write: Callable[Concatenate[Path, P], T]) -> Callable[Conca
 
 
 @contextmanager
-def _locked(file: Path, refusal: Locked) -> Generator[None]:
-    lock = FileLock(file, blocking=False, fallback_to_soft=False)
+def waiting_lock(folder: Path, seconds: float = 60) -> Generator[None]:
+    """Lock a folder for a short time, and wait while another program holds it. Raises Locked after so many seconds."""
+    make_folder(folder)
+    problem = f"{str(folder)!r} is being written by another program"
+    with _locked(folder / "lock", Locked(problem, "try again when that ends"), seconds):
+        yield
+
+
+@contextmanager
+def _locked(file: Path, refusal: Locked, seconds: float = 0) -> Generator[None]:
+    lock = FileLock(file, timeout=seconds, fallback_to_soft=False)
     with translate_disk_errors(file.parent):
         try:
             lock.acquire()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SIDES", "StudioImages", "Viewer", "examine"]
 DECODED_AT_ONCE = 2
 """Images that a process decodes at the same time for thumbnails: a large one takes much memory."""
-_decoding = threading.BoundedSemaphore(DECODED_AT_ONCE)
+decoding = threading.BoundedSemaphore(DECODED_AT_ONCE)
 
 
 class StudioImages(ImageIndex):
@@ -65,7 +65,7 @@ class StudioImages(ImageIndex):
         """
         place = self._files.thumbnail_path(sha256, side)
         if not place.exists():
-            with _decoding:
+            with decoding:
                 if not place.exists():
                     self._make_thumbnails(sha256)
         return place

@@ -30,6 +30,7 @@ from limner.store.grants import Grants
 from limner.store.paths import cache_folder, home
 from limner.store.queue import Queue
 from limner.store.runs import Admission, Store
+from limner.studio.discover import StudioDiscover
 from limner.studio.drafts import StudioDrafts
 from limner.studio.execution import execute_here
 from limner.studio.feedback import StudioFeedback
@@ -62,7 +63,8 @@ def _never() -> bool:
 class Studio:
     """Submits requests, and executes or queues them. Its parts give access to everything else:
 
-    runs, images, feedback, files, library, maintenance, accounts, collections, verdicts, webhooks, drafts, training.
+    runs, images, feedback, files, library, maintenance, accounts, collections, verdicts, webhooks, drafts, training,
+    discover.
 
     folder: the home, with runs, artifacts and caches; by default $LIMNER_HOME, or the user's data folder.
     files: where files are stored by content, a folder or a URL; by default $LIMNER_FILES, or a folder of the home.
@@ -98,6 +100,7 @@ class Studio:
         self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue)
         self.training = StudioTraining(self.store, self.files, self.runs)
         self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
+        self.discover = StudioDiscover(self.store, self.images, self.files, self.gate)
 
     def submit(
         self,

@@ -61,6 +61,16 @@ class GalleryQuery(ImageQuery):
         return bool(self.model_dump(exclude_defaults=True, exclude={"after", "start", "order", "limit", "before"}))
 
     @property
+    def closest_first(self) -> bool:
+        """Whether the images are in the order in which they fit, and not in one of time."""
+        return self.order == "newest" and bool(self.meaning or self.like or self.colour)
+
+    @property
+    def by_day(self) -> bool:
+        """Whether images of one day are beside each other."""
+        return self.order in ("newest", "oldest") and not self.closest_first
+
+    @property
     def fields(self) -> dict[str, Any]:
         """The fields of its address."""
         values = self.model_dump(mode="json", exclude_defaults=True, exclude={"after", "before", "limit"})
@@ -69,7 +79,11 @@ class GalleryQuery(ImageQuery):
     @property
     def others(self) -> list[tuple[str, Any]]:
         """The fields that a new search keeps."""
-        kept = [(name, value) for name, value in self.fields.items() if name not in ("search", "start")]
+        return self.kept("search", "meaning", "start")
+
+    def kept(self, *without: str) -> list[tuple[str, Any]]:
+        """The fields of its address, besides some."""
+        kept = [(name, value) for name, value in self.fields.items() if name not in without]
         return [(name, each) for name, value in kept for each in (value if isinstance(value, list) else [value])]
 
     def text(self, **changes: Any) -> str:
@@ -90,6 +104,7 @@ class GalleryQuery(ImageQuery):
                 found.append((label, self.text(**defaults)))
 
         add(f"“{self.search}”", "search")
+        add(f"Means “{self.meaning}”", "meaning")
         add("Favourites", "favourite")
         add(f"Collection {collection}", "collection")
         add(names.get(self.adapter or "") or short_name(self.adapter or ""), "adapter")
@@ -228,7 +243,9 @@ def month_name(month: str) -> str:
 
 def orders(query: GalleryQuery) -> Filter:
     """The orders as choices."""
-    choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in ORDERS.items())
+    first = {"newest": "Closest"} if query.meaning or query.like or query.colour else {}
+    labels = {**ORDERS, **first}
+    choices = (Choice(label, None, query.text(order=key), query.order == key) for key, label in labels.items())
     return Filter("order", "Order", tuple(choices))
 
 

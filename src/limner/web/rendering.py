@@ -22,6 +22,7 @@ NAVIGATION = (
     ("create", "/create", "Create"),
     ("teach", "/teach", "Teach"),
     ("gallery", "/gallery", "Gallery"),
+    ("discover", "/discover", "Discover"),
     ("queue", "/queue", "Queue"),
     ("library", "/library", "Library"),
 )

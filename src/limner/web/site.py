@@ -19,8 +19,10 @@ from limner.web.assets import FOREVER, STATIC, content_hash
 from limner.web.downloads import Downloads
 from limner.web.erasures import ErasureWorker, carry_out_erasures
 from limner.web.followers import follow_drafts
+from limner.web.indexing import index_images
 from limner.web.pages import (
     create,
+    discover,
     gallery,
     home,
     library,
@@ -44,6 +46,7 @@ PAGES = (
     marketing.router,
     gallery.router,
     thumbnails.router,
+    discover.router,
     teach.router,
     teach_images.router,
     teach_training.router,
@@ -64,6 +67,7 @@ def create_site(studio: Studio, settings: Settings, profile: Profile | None = No
     app.state.erasures = ErasureWorker(studio.maintenance.erasures)
     follow_drafts(app)
     carry_out_erasures(app)
+    index_images(app)
     app.add_middleware(ErrorPagesMiddleware)
     app.add_middleware(PageHeadersMiddleware)
     return app

@@ -17,7 +17,7 @@ from limner.core.blocked_words import plain, variants
 from limner.core.doubled_letters import DOUBLED_LETTERS
 from limner.core.errors import LimnerError
 from limner.core.look_alikes import I_OR_L, LOOK_ALIKES
-from limner.plugins.checks.words import ADDED, LIST, Category, compile_phrases, plugin, shipped_categories
+from limner.plugins.checks.words import ADDED, LIST, compile_phrases, make_category, plugin, shipped_categories
 from limner.starter.painter import vocabulary
 
 INNOCENT = (Path(__file__).with_name("innocent.txt")).read_text(encoding="utf-8").splitlines()
@@ -329,7 +329,7 @@ def test_the_category_of_the_list_is_named_before_that_of_the_policy() -> None:
 
 
 def test_words_around_an_ignored_phrase_do_not_make_a_phrase() -> None:
-    category = Category("cars", ((compile_phrases(["red car"]),),), compile_phrases(["toy", "猫"]), False)
+    category = make_category("cars", [[["red car"]]], ["toy", "猫"])
     assert category.matches("a red car", None)
     assert not category.matches("a red toy car", None) and not category.matches("a red猫car", None)
     assert not category.matches("red old car", compile_phrases(["old"]))

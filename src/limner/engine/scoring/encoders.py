@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,15 @@ from limner.core.metrics import Encoder
 from limner.imaging.decode import open_image
 from limner.models import loading
 from limner.models.cache import MODELS
+from limner.models.features import check_reads_text
 from limner.models.hub import hub_errors, is_repository, on_disk
 from limner.plugins.registry import aliases
 
 BATCH = 32
 CACHED_FEATURES = 100_000
 """Images whose features an encoder keeps: some 300 MB at 768 numbers each."""
+LONGEST_TEXT = 512
+"""Most tokens of a text that a sentence encoder reads."""
 CPU = torch.device("cpu")
 
 
@@ -91,6 +95,81 @@ def open_encoder(name: str, device: torch.device = CPU) -> Encoder:
         return encoder, list(encoder._modules)
 
     return MODELS.encoder((name, str(device)), load, lambda: loading.memory_budget(device))
+
+
+def open_text_encoder(name: str, device: torch.device = CPU) -> Encoder:
+    """The encoder of texts of a name, on a device: that of an encoder of images and texts, or a sentence encoder.
+
+    name: as in `open_encoder`, or a folder or Hugging Face id of a sentence encoder. Raises LimnerError where there is
+    none.
+    """
+    location = loading.resolve(name).location if name in aliases() else name
+    place = on_disk(location)
+    if (place is not None and (place / "image_encoder").is_dir()) or _has_images(name, location):
+        encoder = open_encoder(name, device)
+        check_reads_text(encoder)
+        return encoder
+
+    def load() -> tuple[NetworkEncoder, list[torch.nn.Module]]:
+        encoder = _sentence_encoder(name, location, device)
+        return encoder, list(encoder._modules)
+
+    return MODELS.encoder((f"{name} (texts)", str(device)), load, lambda: loading.memory_budget(device))
+
+
+def _has_images(name: str, location: str) -> bool:
+    """Whether a model of transformers has an encoder of images."""
+    from transformers import AutoConfig
+
+    if on_disk(location) is None and not is_repository(location):
+        raise LimnerError(
+            f"there is no encoder {name!r}", "give an alias, a folder, or OWNER/NAME of the Hugging Face hub"
+        )
+    with hub_errors(name, "encoder"):
+        config: Any = AutoConfig.from_pretrained(location)
+    return hasattr(config, "vision_config")
+
+
+def _sentence_encoder(name: str, location: str, device: torch.device) -> NetworkEncoder:
+    """A text model of transformers, whose states are averaged, or of which the first counts where it says so (Reimers
+    and Gurevych 2019, arXiv 1908.10084).
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    with hub_errors(name, "encoder"):
+        model: Any = AutoModel.from_pretrained(location, dtype=torch.float32, use_safetensors=True).eval()
+        tokenizer: Any = AutoTokenizer.from_pretrained(location)
+        first = _pools_first(location)
+    if model.main_input_name != "input_ids":
+        raise LimnerError(f"{name!r} has no text encoder", "use a sentence encoder, or a CLIP")
+    model.to(device)
+
+    def encode_texts(texts: Sequence[str]) -> torch.Tensor:
+        tokens = tokenizer(list(texts), padding=True, truncation=True, max_length=_longest(model), return_tensors="pt")
+        tokens = tokens.to(device)
+        states = model(**tokens).last_hidden_state
+        if first:
+            return states[:, 0]
+        counted = tokens["attention_mask"].unsqueeze(-1).to(states.dtype)
+        return (states * counted).sum(1) / counted.sum(1).clamp(min=1)
+
+    def encode_images(images: Sequence[Image.Image]) -> torch.Tensor:
+        raise LimnerError(f"{name!r} has no image encoder", "use a CLIP, a DINO or another vision network")
+
+    return NetworkEncoder(name, encode_images, encode_texts, (model,))
+
+
+def _pools_first(location: str) -> bool:
+    """Whether a sentence encoder takes the state of the first token, by its own file."""
+    from transformers.utils import cached_file
+
+    found = cached_file(location, "1_Pooling/config.json", _raise_exceptions_for_missing_entries=False)
+    return found is not None and bool(json.loads(Path(found).read_text("utf-8")).get("pooling_mode_cls_token"))
+
+
+def _longest(model: Any) -> int:
+    """Most tokens of a text."""
+    return min(LONGEST_TEXT, getattr(model.config, "max_position_embeddings", LONGEST_TEXT) - 2)
 
 
 def _load(name: str, device: torch.device) -> NetworkEncoder:

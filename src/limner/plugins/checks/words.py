@@ -6,8 +6,10 @@ It stops careless users, not determined ones.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,9 +17,10 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from limner.core.blocked_words import fold, pattern_of, plain, variants
+from limner.core.blocked_words import fold, pattern_of, plain, unweighted, variants, variants_of
 from limner.core.errors import LimnerError
 from limner.core.moderation import Finding, JudgeFunction
+from limner.core.phrase_starts import NEVER, PhraseStarts
 from limner.core.requests import Frozen, Name
 
 LIST = Path(__file__).with_name("words.yaml")
@@ -46,13 +49,14 @@ class Category:
     """Words of one category.
 
     lists: groups of word lists; a prompt matches where it has a word of every list of a group. unless: phrases to
-    ignore. locked: a policy cannot allow exceptions.
+    ignore. locked: a policy cannot allow exceptions. starts: of the phrases of `lists`, see `PhraseStarts`.
     """
 
     name: str
     lists: tuple[tuple[re.Pattern[str], ...], ...]
     unless: re.Pattern[str] | None
     locked: bool
+    starts: tuple[tuple[str, ...], ...]
 
     def matches(self, text: str, allowed: re.Pattern[str] | None) -> bool:
         """Return whether a normalised text has words of this category outside the phrases to ignore."""
@@ -61,7 +65,7 @@ class Category:
         return any(all(words.search(text) for words in needed) for needed in self.lists)
 
 
-def compile_phrases(phrases: list[str] | tuple[str, ...]) -> re.Pattern[str]:
+def compile_phrases(phrases: Sequence[str]) -> re.Pattern[str]:
     """Return a pattern that finds any of these phrases, as whole words, in a normalised text."""
     inside: list[str] = []
     whole: list[str] = []
@@ -73,18 +77,37 @@ def compile_phrases(phrases: list[str] | tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join([*words, *inside]))
 
 
+def starts_of(phrases: Sequence[str]) -> str:
+    """Return a pattern of all that the first word of any of these phrases can be where spaces may be missing."""
+    found: dict[str, None] = {}
+    for words in map(_normalised, phrases):
+        if not _NO_SPACES.search(words):
+            found |= dict.fromkeys(accumulate(map(_word_pattern, words.split(" "))))
+    return "|".join(found) or NEVER
+
+
 def _phrase_pattern(phrase: str) -> tuple[str, bool]:
     """Return the pattern of a phrase, and whether its script puts spaces between words."""
+    text = _normalised(phrase)
+    if _NO_SPACES.search(text):
+        return re.escape(text.replace("*", "")).replace(r"\ ", " "), False
+    return pattern_of(" ").join(map(_word_pattern, text.split(" "))), True
+
+
+def _normalised(phrase: str) -> str:
+    """Return the folded words of a phrase of a list, with its wildcards. Raises LimnerError for no words."""
     parts = [part if part == "{age}" else plain(part) for part in re.split(r"(\{age\}|\*)", phrase)]
     if not any(re.search(r"\w", part) for part in parts if part != "{age}"):
         raise LimnerError(f"{phrase!r} is not a word", "use letters and digits, and * for any letters")
     text = re.sub(r"\s+", " ", re.sub(r"[^\w*{}]|_", " ", fold(phrase))).strip()
     if re.search(r"[^\s*]\*+[^\s*]|\*\*", text):  # a search with it could be slow
         raise LimnerError(f"{phrase!r} has * inside a word", "put it at the beginning or end of the word")
-    if _NO_SPACES.search(text):
-        return re.escape(text.replace("*", "")).replace(r"\ ", " "), False
+    return text
+
+
+def _word_pattern(word: str) -> str:
     parts = {"{age}": _AGE, "*": r"\w*"}
-    return "".join(parts.get(part) or pattern_of(part) for part in re.split(r"(\{age\}|\*)", text)), True
+    return "".join(parts.get(part) or pattern_of(part) for part in re.split(r"(\{age\}|\*)", word))
 
 
 @cache
@@ -101,9 +124,17 @@ def _category(
     unless: list[str] | None = None,
     locked: bool = False,
 ) -> Category:
-    lists: list[tuple[re.Pattern[str], ...]] = [(compile_phrases(phrases),)]
-    lists += [tuple(map(compile_phrases, together))] if together else []
-    return Category(name, tuple(lists), compile_phrases(unless) if unless else None, locked)
+    lists = [[phrases], *([together] if together else [])]
+    return make_category(name, lists, unless or (), locked)
+
+
+def make_category(
+    name: str, lists: Sequence[Sequence[Sequence[str]]], unless: Sequence[str] = (), locked: bool = False
+) -> Category:
+    """Return the category of groups of lists of phrases."""
+    patterns = tuple(tuple(map(compile_phrases, group)) for group in lists)
+    starts = tuple(tuple(map(starts_of, group)) for group in lists)
+    return Category(name, patterns, compile_phrases(unless) if unless else None, locked, starts)
 
 
 class WordList:
@@ -112,16 +143,21 @@ class WordList:
 
     def ready(self, options: Any) -> JudgeFunction:
         allowed = compile_phrases(options.allow) if options.allow else None
-        own = (Category(ADDED, ((compile_phrases(options.add),),), None, locked=True),) if options.add else ()
+        own = (make_category(ADDED, [[options.add]], locked=True),) if options.add else ()
         categories = (*shipped_categories(), *own)
         for phrase in options.allow:
             for category in categories:
                 if category.locked and any(category.matches(text, None) for text in variants(phrase)):
                     raise LimnerError(f"{phrase!r} cannot be allowed: {category.name}", "remove it")
 
+        starts = PhraseStarts([group for category in categories for group in category.starts])
+
         def judge(text: str) -> Finding:
             with _LOCK:
-                texts = variants(text)
+                base = unweighted(text)
+                if not starts.may_be_in(base):
+                    return Finding(None)
+                texts = variants_of(base)
                 found = (category.name for category in categories if any(category.matches(t, allowed) for t in texts))
                 return Finding(next(found, None))
 

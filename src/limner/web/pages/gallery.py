@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, invalid
-from limner.core.feedback import Collection, CollectionRequest, GeneratedImage
+from limner.core.feedback import Collection, CollectionRequest, GeneratedImage, ImageQuery
 from limner.server.archives import zip_stream
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ImageId, StateDep, StudioDep, ViewDep, image_named
@@ -41,8 +41,10 @@ from limner.web.gallery import (
     settings_texts,
     tiles,
 )
+from limner.web.looks import LIKE, looks_of
 from limner.web.own_adapters import adapter_names, subjects_of_label
 from limner.web.rendering import came_from, go, page, part, root_of, wants_part
+from limner.web.uploads import submitted
 
 SHOWN = 60
 """Images of a page without JavaScript."""
@@ -58,6 +60,13 @@ TINY = 128
 MOST_FIELDS = 500
 router = APIRouter(prefix="/gallery")
 QueryDep = Annotated[GalleryQuery, Query()]
+
+
+def conditions_of(studio: Studio, view: Viewer, query: GalleryQuery) -> ImageQuery:
+    """The conditions of a query; a meaning is replaced by the images that are close to it."""
+    return studio.discover.resolved(view, query.conditions)
+
+
 Form = dict[str, list[str]]
 
 
@@ -74,15 +83,24 @@ def show_gallery(
     request: Request, studio: StudioDep, view: ViewDep, caller: CallerDep, query: QueryDep
 ) -> HTMLResponse:
     """Show the images of a query; scripts make one endless page of it."""
-    ids = studio.images.ids(view, query.conditions, query.start, SHOWN + 1)
+    return _show(request, studio, view, caller, query)
+
+
+def _show(
+    request: Request, studio: Studio, view: Viewer, caller: Caller, query: GalleryQuery, error: str = ""
+) -> HTMLResponse:
+    """The page of a query. error: what is wrong with an image that was sent to search by it."""
+    conditions = conditions_of(studio, view, query)
+    ids = studio.images.ids(view, conditions, query.start, SHOWN + 1)
     collections = studio.collections.list(view)
     collection = next((each for each in collections if each.id == query.collection), None)
-    facets = studio.images.facets(view, query.conditions)
+    facets = studio.images.facets(view, conditions)
     recorded = studio.maintenance.erasures
     names = adapter_names(studio, caller.scope) if facets.adapters or query.adapter else {}
     return page(
         request,
         "gallery.html",
+        HTTPStatus.UNPROCESSABLE_ENTITY if error else HTTPStatus.OK,
         query=query,
         total=facets.total,
         tiles=tiles(studio.images.some(view, ids[:SHOWN])),
@@ -91,6 +109,15 @@ def show_gallery(
         filters=filters(query, facets, collections, names),
         chosen=query.chosen(names, collection.name if collection else str(query.collection)),
         order=orders(query),
+        looks=looks_of(
+            studio,
+            caller,
+            "/gallery",
+            (query.like or "", query.colour or ""),
+            lambda **changed: query.text(**{name: value or None for name, value in changed.items()}),
+            query.kept(LIKE, "start"),
+            error,
+        ),
         favourites=facets.favourites,
         collections=collections,
         collection=collection,
@@ -100,13 +127,35 @@ def show_gallery(
     )
 
 
+@router.post("")
+async def search_by_image(request: Request, state: StateDep, caller: CallerDep, view: ViewDep) -> Response:
+    """Store an image that is sent, and show the images that look like it."""
+    texts, errors = await submitted(request, state, caller)
+    fields: Form = {}
+    for name, value in texts:
+        if name in GalleryQuery.model_fields:
+            fields.setdefault(name, []).append(value)
+    error = errors.get(LIKE) or errors.get("") or ("" if fields.get(LIKE) else "choose an image first")
+    if error:
+        fields.pop(LIKE, None)
+    try:
+        query = GalleryQuery.model_validate(
+            {**{name: _last(fields, name) for name in fields}, "tag": fields.get("tag", [])}
+        )
+    except ValidationError as problem:
+        raise invalid(problem) from problem
+    if error:
+        return await run_sync(_show, request, state.studio, view, caller, query, error)
+    return _to_gallery(request, query)
+
+
 @router.get("/ids")
 def list_ids(
     studio: StudioDep, view: ViewDep, query: QueryDep, accept_encoding: Annotated[str, Header()] = ""
 ) -> Response:
     """List all images of a query: their ids as differences, and three hexadecimal digits of each mean colour."""
     last, steps, colours = 0, list[int](), list[str]()
-    for id, colour in studio.images.colours(view, query.conditions):
+    for id, colour in studio.images.colours(view, conditions_of(studio, view, query)):
         steps.append(id - last)
         colours.append("---" if colour is None else colour[::2])
         last = id
@@ -120,7 +169,7 @@ def list_ids(
 @router.get("/newer")
 def count_newer(studio: StudioDep, view: ViewDep, query: QueryDep) -> Response:
     """Count the images of a query that are newer than the image `after`, up to a page of them."""
-    newest = query.conditions.model_copy(update={"order": "newest"})
+    newest = conditions_of(studio, view, query).model_copy(update={"order": "newest"})
     count = sum(id > (query.after or 0) for id in studio.images.ids(view, newest, 0, SHOWN))
     return Response(json.dumps(count), headers={"Cache-Control": "no-store"}, media_type="application/json")
 
@@ -202,7 +251,7 @@ def create_collection(request: Request, studio: StudioDep, view: ViewDep, form: 
 def delete_collection(request: Request, studio: StudioDep, view: ViewDep, collection: CollectionDep) -> HTMLResponse:
     """Delete a collection; its images stay."""
     inside = GalleryQuery(collection=collection.id)
-    ids = studio.images.ids(view, inside.conditions, 0, MOST_CHOSEN + 1)
+    ids = studio.images.ids(view, conditions_of(studio, view, inside), 0, MOST_CHOSEN + 1)
     studio.collections.remove(view, collection.id)
     undo = (("name", collection.name), ("ids", " ".join(map(str, ids)))) if len(ids) <= MOST_CHOSEN else ()
     notice = Notice(f"The collection “{collection.name}” is deleted. Its images stay in the gallery.", (), undo)
@@ -286,7 +335,7 @@ def show_details(
 def _details(
     studio: Studio, view: Viewer, caller: Caller, image: GeneratedImage, query: GalleryQuery
 ) -> dict[str, Any]:
-    before, after = studio.images.neighbours(view, query.conditions, image.id)
+    before, after = studio.images.neighbours(view, conditions_of(studio, view, query), image.id)
     reference, details = reference_of(image), show_image(studio, image)
     return {
         "image": image,

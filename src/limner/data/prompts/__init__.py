@@ -1,0 +1,1 @@
+"""Prompts as data: their parts, and a grammar that makes them."""
