@@ -573,3 +573,10 @@ def test_pictures_are_sent_by_those_who_may_store_them(guarded):
     assert not guarded.page("/discover", headers=viewer).xpath("//input[@type='file']")
     assert guarded.page("/discover", headers=maker).xpath("//input[@type='file']")
     assert sent(guarded, "/discover", png(), headers=viewer).status_code == 403
+
+
+def test_the_picture_of_a_search_is_seen_while_filters_are_folded(site, starter):
+    add_image(site.studio, "a blue wall", "blue")
+    for place, form in (("/discover", "/discover"), ("/gallery", "/gallery/like")):
+        page = site.page(sent(site, form, png("blue")).headers["location"])
+        assert len(page.xpath("//p[@class='sample']")) == 1 and not page.xpath("//details//p[@class='sample']"), place
