@@ -86,7 +86,7 @@ def test_without_a_library_own_images_are_searched_and_a_library_is_offered(site
 def test_only_admins_add_examples(guarded):
     assert guarded.client.post("/discover/examples", headers=key_of(guarded, "ann")).status_code == 403
     page = guarded.page("/discover", headers=key_of(guarded, "bob"))
-    assert "Ask who runs this studio" in text_of(page) and not page.xpath("//main//form")
+    assert "Ask the person who runs this studio" in text_of(page) and not page.xpath("//main//form")
 
 
 def test_a_card_shows_why_it_fits_its_settings_and_its_origin(site):
@@ -528,7 +528,8 @@ def test_a_colour_is_chosen_and_left_out_again(site, starter):
     assert len(prompts(site.page(chosen))) == 2
     own = site.page("/discover?colour=blue&q=wall")
     assert prompts(own) == ["a blue wall"] and own.xpath("//div[@class='looks']//circle[@fill='#0000ff']")
-    assert site.page("/discover?colour=%2300ff00").xpath("//*[text()='Nothing fits']")
+    nothing = site.page("/discover?colour=%2300ff00")
+    assert nothing.xpath("//*[text()='Nothing fits']") and "only prompts that have pictures" in text_of(nothing)
 
 
 @pytest.mark.parametrize(
