@@ -119,6 +119,25 @@ def test_more_prompts_join_the_list_and_the_first_of_them_has_the_focus(library,
         assert len(texts) == len(set(texts)) == 61
 
 
+@pytest.mark.parametrize(("place", "name"), [("/discover", "q"), ("/gallery", "search")])
+def test_words_that_are_typed_are_kept_when_a_picture_or_a_colour_is_chosen(library, served, browser, place, name):
+    with opened(browser, served.call.address) as page:
+        page.goto(f"{place}?{name}=castle")
+        words = page.locator("input[type=search]")
+        words.fill("husky")
+        page.get_by_role("link", name="blue", exact=True).click()
+        page.wait_for_url("**colour=*")
+        assert words.input_value() == "husky"
+        words.fill("snow")
+        page.locator("#looks-file").set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": png("teal")})
+        page.wait_for_url("**like=*")
+        assert words.input_value() == "snow" and "colour=" in page.url
+        words.fill("")
+        page.get_by_role("link", name="Without the picture").click()
+        page.wait_for_url(lambda address: "like=" not in address)
+        assert words.input_value() == "" and "colour=" in page.url
+
+
 def test_without_javascript_too(library, served, browser):
     with opened(browser, served.call.address, java_script_enabled=False) as page:
         page.goto("/discover")

@@ -88,7 +88,7 @@ def test_without_a_library_own_images_are_searched_and_a_library_is_offered(site
 def test_only_admins_add_examples(guarded):
     assert guarded.client.post("/discover/examples", headers=key_of(guarded, "ann")).status_code == 403
     page = guarded.page("/discover", headers=key_of(guarded, "bob"))
-    assert "Ask who runs this studio" in text_of(page) and not page.xpath("//main//form")
+    assert "Ask the person who runs this studio" in text_of(page) and not page.xpath("//main//form")
 
 
 def test_a_card_shows_why_it_fits_its_settings_and_its_origin(site):
@@ -546,7 +546,8 @@ def test_a_colour_is_chosen_and_left_out_again(site, starter):
     assert len(prompts(site.page(chosen))) == 2
     own = site.page("/discover?colour=blue&q=wall")
     assert prompts(own) == ["a blue wall"] and own.xpath("//div[@class='looks']//circle[@fill='#0000ff']")
-    assert site.page("/discover?colour=%2300ff00").xpath("//*[text()='Nothing fits']")
+    nothing = site.page("/discover?colour=%2300ff00")
+    assert nothing.xpath("//*[text()='Nothing fits']") and "only prompts that have pictures" in text_of(nothing)
 
 
 NO_PICTURES = {"": b"", "x.png": b"no image", "x.svg": b"<svg onload=alert(1)>", HOSTILE[:60]: b"\x89PNG\r\n\x1a\n"}
@@ -607,3 +608,10 @@ def test_pictures_are_sent_by_those_who_may_store_them(guarded):
     assert not guarded.page("/discover", headers=viewer).xpath("//input[@type='file']")
     assert guarded.page("/discover", headers=maker).xpath("//input[@type='file']")
     assert sent(guarded, "/discover", png(), headers=viewer).status_code == 403
+
+
+def test_the_picture_of_a_search_is_seen_while_filters_are_folded(site, starter):
+    add_image(site.studio, "a blue wall", "blue")
+    for place, form in (("/discover", "/discover"), ("/gallery", "/gallery/like")):
+        page = site.page(sent(site, form, png("blue")).headers["location"])
+        assert len(page.xpath("//p[@class='sample']")) == 1 and not page.xpath("//details//p[@class='sample']"), place

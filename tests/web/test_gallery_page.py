@@ -388,7 +388,11 @@ def test_the_filters_fold_behind_one_button_with_the_number_of_active_ones(site)
     titles = {text_of(each) for each in page.xpath(".//details/summary")}
     assert {"New collection", "Breed", "Date"} <= titles and page.xpath(".//a[contains(., 'Favourites')]")
     assert text_of(page.xpath("summary")[0]) == "Filter"
-    for query, count in (("?search=cat", ""), ("?favourite=true&search=cat&tag=breed%3Dtabby", " 2 active")):
+    for query, count in (
+        ("?search=cat", ""),
+        ("?colour=tomato", " 1 active"),
+        ("?favourite=true&search=cat&tag=breed%3Dtabby", " 2 active"),
+    ):
         assert text_of(folded(query).xpath("summary")[0]) == f"Filter{count}"
 
 
