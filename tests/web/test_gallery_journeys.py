@@ -19,9 +19,10 @@ WHOLLY_SHOWN = """[...document.querySelectorAll('.virtual .cell')].find(cell => 
     const box = cell.getBoundingClientRect();
     return box.top > 200 && box.bottom < innerHeight - 100;
 }).getAttribute('aria-posinset')"""
+# 44 pixels, which a position between two pixels makes a fraction smaller
 SMALL_TARGETS = """[...document.querySelectorAll('main :is(a, button, summary, select, input, .pick)')].filter(each =>
     !each.matches('.pick input, .away, [type=hidden]') && each.checkVisibility()
-    && each.getBoundingClientRect().height < 44
+    && each.getBoundingClientRect().height < 43.9
 ).map(each => each.outerHTML)"""
 PROMPTS = ("a black cat", "a white cat", "a red mug on a table")
 
