@@ -42,7 +42,7 @@ from limner.engine.train.batches import generator_for
 from limner.engine.train.plan import make_plan
 from limner.models.adapters import open_adapter
 from limner.models.logging import quiet_libraries
-from limner.starter.exam.personalise import FACING, IDENTIFIER
+from limner.starter.exam.personalise import IDENTIFIER
 from limner.starter.exam.planted import PLACES, POSES
 from limner.starter.painter import CHARACTERS, caption, paint, portraits
 from limner.stats.intervals import rank_correlation
@@ -74,7 +74,7 @@ class Bench:
         for index, where in enumerate(zip(PLACES, POSES, strict=True)):
             who = OTHER if index in planted else CHARACTER
             scene = portraits(who, random.Random(f"{who}/{index}"), *((one,) for one in where))[0]
-            drawn.append((paint(scene), FACING.sub("", caption(scene, identifier=IDENTIFIER))))
+            drawn.append((paint(scene), caption(scene, identifier=IDENTIFIER)))
         if not place.exists():
             write_album(place, drawn)
         return sorted(place.glob("*.png"))
@@ -84,7 +84,7 @@ class Bench:
         place, rng = self.folder / "unseen", random.Random("unseen")
         if not place.exists():
             scenes = portraits(CHARACTER, rng, PLACES[:UNSEEN], POSES[:UNSEEN])
-            write_album(place, ((paint(s), FACING.sub("", caption(s, identifier=IDENTIFIER))) for s in scenes))
+            write_album(place, ((paint(s), caption(s, identifier=IDENTIFIER)) for s in scenes))
         return read_queries(str(place), None)
 
     def some(self, name: str, pictures: Sequence[Path], kept: Sequence[int]) -> Path:
@@ -102,7 +102,7 @@ class Bench:
         out = self.folder / "adapters" / name
         if not out.exists():
             request = TrainRequest(
-                data=str(data), class_word=CHARACTERS[CHARACTER].species, steps=self.steps, batch=4, flip=False,
+                data=str(data), class_word=CHARACTERS[CHARACTER].species, steps=self.steps, batch=4,
                 prior=False, held_out=0, checkpoint_every=100_000,
             )  # fmt: skip
             self.studio.run(request, out)

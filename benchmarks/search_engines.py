@@ -126,7 +126,7 @@ class Sqlite(Engine):
         return [row for (row,) in self.database.execute(query, (match,))]
 
     def meaning(self, vector: np.ndarray, filtered: bool) -> Rows:
-        from usearch.index import MetricKind, search
+        from usearch.index import MetricKind, search  # pyright: ignore[reportMissingImports]
 
         values = self.kept_values if filtered else self.values
         asked = np.round(vector * 127).astype(np.int8)
@@ -138,7 +138,7 @@ class Graph(Sqlite):
     """SQLite's FTS5, and usearch's HNSW graph."""
 
     def build(self, texts: Sequence[str], vectors: np.ndarray) -> None:
-        from usearch.index import Index
+        from usearch.index import Index  # pyright: ignore[reportMissingImports]
 
         self.graph = Index(ndim=DIMENSIONS, metric="cos", dtype="i8", expansion_search=200)
         super().build(texts, vectors)
@@ -156,7 +156,7 @@ class Lance(Engine):
     """LanceDB: words, vectors (IVF with HNSW and 8-bit numbers) and filters in one table."""
 
     def build(self, texts: Sequence[str], vectors: np.ndarray) -> None:
-        import lancedb
+        import lancedb  # pyright: ignore[reportMissingImports]
         import pyarrow as pa
 
         self.pa = pa

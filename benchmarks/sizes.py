@@ -271,7 +271,6 @@ def main() -> None:
                     "batch": chosen.batch,
                     "resolution": side,
                     "prior": False,
-                    "flip": False,
                     "held_out": 0,
                     "gradient_checkpointing": not chosen.keep,
                     "options": {"rank": chosen.rank},

@@ -74,7 +74,7 @@ class Bench:
             "--prior-target": "pictures", "--checkpoint-every": 1_000_000, "--device": o.device,
             "--out": self.scratch / "adapter",
         }  # fmt: skip
-        return [sys.executable, "-m", "limner.cli", "train", str(self.pictures), "--no-flip", *spelt(flags)]
+        return [sys.executable, "-m", "limner.cli", "train", str(self.pictures), *spelt(flags)]
 
     def peer(self, steps: int, *best: str) -> list[str]:
         o = self.options
