@@ -198,7 +198,7 @@ def test_folders_of_images(tmp_path):
     assert "object at" not in "".join(lines)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+@pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may read everywhere")
 def test_what_may_not_be_read(tmp_path):
     put(tmp_path / "closed/a.csv", "prompt\nno\n")
     put(tmp_path / "b.csv", "prompt\na cat\n")

@@ -75,7 +75,7 @@ def test_an_unknown_image(call: Client, name: str) -> None:
     ("path", "pointer"),
     [
         ("/v1/pictures/no-such", "/path/picture"),
-        ("/v1/pictures?colour=red", "/query/colour"),
+        ("/v1/pictures?colour=reddish", "/query/colour"),
         ("/v1/pictures?limit=1001", "/query/limit"),
         ("/v1/pictures?since=0001-01-01T00:00:00%2B14:00", "/query/since"),
         ("/v1/pictures?collection=99999999999999999999", "/query/collection"),

@@ -39,6 +39,7 @@ def found(tmp_path_factory, starter):
     return [line for case in CASES for line in measure_case(case(writer, 4))]
 
 
+@pytest.mark.slow
 def test_every_metric_agrees_with_a_truth_on_few_images(tmp_path, starter):
     writer = ImageWriter(tmp_path)
     sizes = {case: 4 if case is cases.mixed_sets else 2 for case in CASES}  # FID needs 16 images

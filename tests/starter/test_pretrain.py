@@ -127,6 +127,7 @@ def test_the_whole_recipe_makes_a_stock_model(whole):
     assert len(scores["sha256"]) == 5 and all(name in readme for name in scores["sha256"])
 
 
+@pytest.mark.slow
 def test_a_finished_starter_is_trained_further(recipe_run, whole):
     first, more = whole / "starter", TOY.model_copy(update={"seed": 2})
     second = recipe_run("second", recipe=more, stages=("denoiser", "export"), begin_with=first) / "starter"

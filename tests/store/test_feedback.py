@@ -395,7 +395,7 @@ def test_the_migration_indexes_existing_images(store: Store, tmp_path: Path, dat
         (Comparison, {"better": 1, "worse": 1}),
         (ImageQuery, {"unrated": True, "at_least": 3}),
         (ImageQuery, {"limit": 0}),
-        (ImageQuery, {"colour": "red"}),
+        (ImageQuery, {"colour": "reddish"}),
     ],
 )
 def test_invalid_feedback_and_queries(model: type[Rating], body: dict[str, object]) -> None:

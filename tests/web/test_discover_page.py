@@ -612,6 +612,6 @@ def test_pictures_are_sent_by_those_who_may_store_them(guarded):
 
 def test_the_picture_of_a_search_is_seen_while_filters_are_folded(site, starter):
     add_image(site.studio, "a blue wall", "blue")
-    for place, form in (("/discover", "/discover"), ("/gallery", "/gallery/like")):
+    for place, form in (("/discover", "/discover"), ("/gallery", "/gallery")):
         page = site.page(sent(site, form, png("blue")).headers["location"])
         assert len(page.xpath("//p[@class='sample']")) == 1 and not page.xpath("//details//p[@class='sample']"), place
