@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-EXPECTED = ("the photographs", "the administrator may", "the starter's weights are not in")
+EXPECTED = ("the photographs", "the administrator may write everywhere", "the starter's weights are not in")
 """How the reasons begin."""
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
+from gallery import add_image
 from limner.cli.app import COMMANDS, application
 from limner.cli.flags import flag_of, headings_of
 from limner.cli.recipes import read_recipe, shipped_recipes
@@ -15,6 +18,7 @@ from limner.core.execution import body_model
 from limner.core.kinds import KINDS, CommandGroup
 from limner.core.requests import Heading
 from limner.server.settings import Settings
+from limner.studio.studio import Studio
 
 ALL = {**KINDS, **COMMANDS}
 
@@ -190,3 +194,14 @@ def test_help_may_come_before_the_command(limner):
         before, behind = limner("--help", *typed), limner(*typed, "-h")
         assert before.code == behind.code == 0 and before.err == behind.err == ""
         assert re.findall(r"[\w-]+", before.out) == re.findall(r"[\w-]+", behind.out)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["discover", "--json", "--filter", "size=square"]])
+def test_nobody_reads_the_output_any_more(home, words):
+    with closing(Studio(home)) as studio:
+        add_image(studio, "a cat", size=(64, 64))
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-m", "limner.cli", *words], stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")

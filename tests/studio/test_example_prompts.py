@@ -9,7 +9,17 @@ from limner.models import loading
 from limner.models.known_words import known_words
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
+from limner.studio import discover
 from limner.studio.discover import EXAMPLE_COUNT
+
+
+def test_a_command_adds_them_once(limner, monkeypatch):
+    monkeypatch.setattr(discover, "EXAMPLE_COUNT", 30)
+    for _ in range(2):
+        assert limner("discover", "examples").out == "library 'examples': 30 prompts\n"
+    assert "examples" in limner("discover", "list").out
+    first = next(iter(made_prompts(30))).text
+    assert first in " ".join(limner("discover", first).out.split())
 
 
 @pytest.fixture(scope="module")

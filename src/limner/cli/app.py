@@ -69,11 +69,12 @@ COMMANDS = {
     ),
     "discover": Command(
         "discover:discover",
-        "Search prompts of libraries and of your own images, by words and by meaning; add and remove libraries.",
+        "Search prompts of libraries and of your own images, by words, meaning, a picture or a colour; add libraries.",
         CommandGroup.START,
         ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait'),
         {
             "add": ("discover add prompts.csv", "discover add metadata.parquet --name diffusiondb --licence CC0-1.0"),
+            "examples": ("discover examples",),
             "list": ("discover list",),
             "remove": ("discover remove diffusiondb",),
             "rebuild": ("discover rebuild",),
@@ -422,7 +423,9 @@ def _expected(hint: Any) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point. Exit codes: 0 done, 1 a condition is not met, 2 an error that the user can fix, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 a condition is not met, or nobody reads the output, 2 an error that the user
+    can fix, 130 interrupted.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     # Threads that spin while they wait for each other cost several times the time of the work if the machine is busy.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -435,6 +438,10 @@ def main(arguments: list[str] | None = None) -> None:
         with collection_paused():
             commands = application(arguments)
         commands(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except BrokenPipeError:  # as with `| head`; the rich library does the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the interpreter flushes the rest
+        sys.exit(1)
     except CycloptsError as error:
         _fail(str(LimnerError(_parse_error(error))))
     except LimnerError as error:

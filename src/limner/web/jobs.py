@@ -191,14 +191,7 @@ def job_view(
     replies = [ArtifactReply.of(each, queued=queued) for each in made[:SHOWN_IMAGES]]
     images = [image_view(reply, title) for reply in replies if reply.url is not None]
     working = name in ("running", "stopping", "silent")
-    progress = run.progress if working else None
-    done, total = progress.done if progress else 0, progress.total if progress else None
-    left, at = "", "working" if working else ""
-    if stage is not None and working:
-        at, total = stage[0].name, total or stage[0].total
-        if (several := images_in_stage(run, stage[0], artifacts)) is not None:
-            at, done, total = GENERATING, *several
-        left = time_left(stage[1], done, total) if name == "running" else ""
+    at, done, total, left = _progress(run, name, stage, artifacts) if working else ("", 0, None, "")
     previews = [each for each in artifacts if each.kind == ArtifactKind.PREVIEW] if working else []
     shown = ArtifactReply.of(previews[0], queued=queued) if previews else None
     return JobView(
@@ -231,6 +224,19 @@ def job_view(
         first=place == 0,
         last=place is not None and place + 1 >= count,
     )
+
+
+def _progress(
+    run: Run, name: str, stage: tuple[Stage, datetime] | None, artifacts: Sequence[Artifact]
+) -> tuple[str, int, int | None, str]:
+    """Stage of a run that is worked on, what is done of how much, and the time left. name: of its state."""
+    done, total = (run.progress.done, run.progress.total) if run.progress else (0, None)
+    if stage is None:
+        return "working", done, total, ""
+    at, total = stage[0].name, total or stage[0].total
+    if (several := images_in_stage(run, stage[0], artifacts)) is not None:
+        at, done, total = GENERATING, *several
+    return at, done, total, time_left(stage[1], done, total) if name == "running" else ""
 
 
 def change_path(run: Run) -> str:

@@ -96,6 +96,16 @@ def add(
     print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{unsafe}, {facts.images:,} images{state}")
 
 
+@discover.command
+def examples() -> None:
+    """Add the library of 20,000 prompts that comes with Limner."""
+    from limner.core.accounts import Caller
+    from limner.studio.studio import Studio
+
+    facts = Studio().discover.add_examples(Caller())
+    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts")
+
+
 @discover.command(name="list")
 def list_libraries() -> None:
     """List the libraries with their sources and licences."""

@@ -286,14 +286,9 @@ class SearchIndex:
         with self._guard:
             state = self._state()
         rows, numbers = state.entries.records, state.numbers
-        mask = matching(filters, owner, rows, state.pictures.records, numbers, current)
+        mask = _seen(state, filters, owner, private, current)
         if like.without is not None:
             mask[state.rows(like.without[0], [like.without[1]])] = False
-        removed = [number for number, name in enumerate(numbers.names["library"]) if name.startswith("\0")]
-        if removed:
-            mask &= ~np.isin(rows["library"], removed)
-        if private in numbers.names["library"][1:]:
-            mask &= (rows["library"] != numbers.names["library"].index(private)) | (rows["owner"] != 0)
         pool = max(POOL, 2 * limit)
         colours = {} if like.colour is None else _by_colour(state.looks.records, like.colour, mask)
         if like.colour is not None:
@@ -304,12 +299,9 @@ class SearchIndex:
         every = dict(_by_words(state.words, text, pool, mask, every=True)) if words else {}
         complete = [row for row in words if row in every]  # the best first by all words, short ones too
         meaning = dict(state.vectors.nearest(vector, pool, mask)) if vector is not None and mask.any() else {}
-        scores: dict[int, float] = {}
         lists: list[tuple[float, Collection[int]]] = [(WORDS_WEIGHT, words), (MEANING_WEIGHT, meaning)]
         lists += [(EVERY_WEIGHT, complete), (LOOK_WEIGHT, looks), (COLOUR_WEIGHT, [*colours][:pool])]
-        for weight, found in lists:
-            for rank, row in enumerate(found, 1):
-                scores[row] = scores.get(row, 0.0) + weight / (FUSION + rank)
+        scores = _fused(lists)
         if vector is None and not text.strip() and not like:
             scores = {row: 1 / (1 + place) for place, row in enumerate(_by_hash(rows["text"], mask, pool))}
         hits: dict[int, Found] = {}
@@ -388,6 +380,29 @@ def text_hash(text: str) -> int:
     """A number of 64 bits for a text, equal for equal texts apart from case and spaces."""
     same = " ".join(text.casefold().split())
     return int.from_bytes(hashlib.sha256(same.encode("utf-8", "replace")).digest()[:8], "big")
+
+
+def _seen(
+    state: _State, filters: Filters, owner: str | None, private: str, current: Current | None
+) -> NDArray[np.bool_]:
+    """Which rows a search may find; the arguments are those of `SearchIndex.search`."""
+    rows, names = state.entries.records, state.numbers.names["library"]
+    mask = matching(filters, owner, rows, state.pictures.records, state.numbers, current)
+    removed = [number for number, name in enumerate(names) if name.startswith("\0")]
+    if removed:
+        mask &= ~np.isin(rows["library"], removed)
+    if private in names[1:]:
+        mask &= (rows["library"] != names.index(private)) | (rows["owner"] != 0)
+    return mask
+
+
+def _fused(lists: Sequence[tuple[float, Collection[int]]]) -> dict[int, float]:
+    """Scores of rows by reciprocal rank fusion (Cormack et al. 2009) of lists, best first, with their weights."""
+    scores: dict[int, float] = {}
+    for weight, found in lists:
+        for rank, row in enumerate(found, 1):
+            scores[row] = scores.get(row, 0.0) + weight / (FUSION + rank)
+    return scores
 
 
 def _by_hash(texts: NDArray[np.uint64], mask: NDArray[np.bool_], count: int) -> list[int]:
