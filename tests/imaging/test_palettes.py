@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from limner.imaging.palettes import COLOURS, Swatch, lab_of, palette, shares_of
+from limner.imaging.cielab import lab_of
+from limner.imaging.palettes import COLOURS, Swatch, palette, shares_of
 
 
 def painted(*parts: tuple[str, int], side: int = 200) -> Image.Image:
@@ -24,7 +25,7 @@ def share(image: Image.Image, colour: str) -> float:
     labs, shares = np.zeros((1, COLOURS, 3), np.float32), np.zeros((1, COLOURS), np.float32)
     for at, swatch in enumerate(palette(image)):
         labs[0, at], shares[0, at] = swatch.lab, swatch.share
-    lab = lab_of([Image.new("RGB", (1, 1), colour).getpixel((0, 0))])[0]
+    lab = lab_of(np.array(Image.new("RGB", (1, 1), colour).getpixel((0, 0))))
     return float(shares_of(lab, labs, shares)[0])
 
 
@@ -39,7 +40,7 @@ def share(image: Image.Image, colour: str) -> float:
     ],
 )
 def test_lab_is_that_of_srgb(colour, lab):
-    assert lab_of([colour])[0] == pytest.approx(lab, abs=0.02)
+    assert lab_of(np.array(colour)) == pytest.approx(lab, abs=0.02)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "1", "P"])

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from limner.imaging.cielab import lab_of
+
 COLOURS = 5
 """Most colours of a palette."""
 SIDE, FINE = 64, 16
@@ -18,11 +20,6 @@ SAME = 12.0
 SPREAD, FARTHEST = 7.0, 12.0
 """Distances at which a colour of an image counts as 60% of a wanted one, and from which on it does not."""
 Array = NDArray[np.float32]
-_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
-)
-_WHITE = np.array([0.95047, 1.0, 1.08883])
-"""The white of sRGB, D65."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +50,6 @@ def palette(image: Image.Image) -> list[Swatch]:
             found[near] = (lab * share + colours[at] * shares[at]) / total, total
     found.sort(key=lambda each: -each[1])
     return [Swatch((float(lab[0]), float(lab[1]), float(lab[2])), share) for lab, share in found[:COLOURS]]
-
-
-def lab_of(colours: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """sRGB colours (n, 3) from 0 to 255 -> L, a, b (n, 3)."""
-    values = np.asarray(colours, np.float64) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    scaled = linear @ _TO_XYZ.T / _WHITE
-    bent = np.where(scaled > (6 / 29) ** 3, np.cbrt(scaled), scaled / (3 * (6 / 29) ** 2) + 4 / 29)
-    x, y, z = bent.T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
 
 
 def shares_of(colour: Sequence[float], labs: Array, shares: Array) -> Array:

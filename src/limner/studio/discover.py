@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ImageColor
 
 from limner.core.accounts import Caller, Role
 from limner.core.discover import HISTORY, LONGEST, Filters, Hit, colour_of
@@ -21,8 +22,8 @@ from limner.core.files import read_file
 from limner.core.prompt_records import LibraryFacts, PromptRecord
 from limner.data.prompts.grammar import MadePrompt, made_prompts
 from limner.data.prompts.records import COLUMNS
+from limner.imaging.cielab import lab_of
 from limner.imaging.decode import read_image
-from limner.imaging.palettes import lab_of
 from limner.moderation.enforcement import Enforcer
 from limner.store.images import ImageIndex, Viewer
 from limner.store.locks import library_lock
@@ -91,8 +92,7 @@ class StudioDiscover:
         """
         lab = None
         if colour.strip():
-            digits = colour_of(colour)
-            lab = tuple(lab_of([[int(digits[at : at + 2], 16) for at in (1, 3, 5)]])[0].tolist())
+            lab = tuple(lab_of(np.array(ImageColor.getrgb(colour_of(colour)))).tolist())
         if isinstance(like, Path):
             return Appearance(self._vector(like), lab)
         if not like:

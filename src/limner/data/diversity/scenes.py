@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from limner.imaging.cielab import lab_of_light, linear_light
 from limner.imaging.luminance import WEIGHTS, otsu
 
 SIDE = 128
@@ -98,7 +99,7 @@ def describe_scene(image: Image.Image, where: np.ndarray | None = None) -> Scene
     if outside.mean() < LEAST_OUTSIDE:
         outside = 1 - _centre(size)
     linear = _LINEAR[pixels]
-    lab, luma = _lab(linear), pixels.astype(np.float32) @ np.array(WEIGHTS, dtype=np.float32)
+    lab, luma = lab_of_light(linear), pixels.astype(np.float32) @ np.array(WEIGHTS, dtype=np.float32)
     background = np.concatenate([_colours(lab, outside), _texture(luma, outside), _layout(lab, outside)])
     return SceneDescription(
         background.astype(np.float32),
@@ -122,24 +123,8 @@ def _resized(where: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BILINEAR)), 0, 1)
 
 
-def _linear() -> np.ndarray:
-    """Linear light, 0 to 1, of each sRGB byte (IEC 61966-2-1)."""
-    values = np.arange(256) / 255
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-_LINEAR = _linear()
-
-
-def _lab(linear: np.ndarray) -> np.ndarray:
-    """CIELAB under D65 of linear sRGB (..., 3)."""
-    to_xyz = np.array(
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-    )
-    xyz = linear @ (to_xyz / to_xyz.sum(axis=1, keepdims=True)).T.astype(np.float32)
-    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
-    x, y, z = f[..., 0], f[..., 1], f[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+_LINEAR = linear_light(np.arange(256) / 255).astype(np.float32)
+"""Linear light of each sRGB byte."""
 
 
 def _soft_bins(values: np.ndarray, middles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,7 +197,7 @@ def _layout(lab: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _light(linear: np.ndarray, luma: np.ndarray) -> Light:
     """The light; its colour by Shades of Gray: the Minkowski mean with p = 6 is grey (Finlayson and Trezzi 2004)."""
     mean = (linear.reshape(-1, 3).astype(np.float64) ** 6).mean(axis=0) ** (1 / 6)
-    warmth = _lab((mean / max(float(mean.max()), 1e-6)).astype(np.float32))[2]
+    warmth = lab_of_light((mean / max(float(mean.max()), 1e-6)).astype(np.float32))[2]
     middle = luma.shape[1] // 2
     side = float(luma[:, -middle:].mean() - luma[:, :middle].mean()) / 255
     return Light(float(luma.mean()) / 255, float(luma.std()) / 255, float(warmth), side)
