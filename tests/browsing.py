@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True}
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+PATIENCE = 60  # seconds: a machine that tests and trains at once is slow
 REPORT = """addEventListener("securitypolicyviolation", event =>
 console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`))"""
+
+expect.set_options(timeout=1000 * PATIENCE)
 
 
 @contextmanager
@@ -47,7 +51,7 @@ def _opened(browser: Browser, address: str, allowed: str | tuple[str, ...], **op
     page.add_init_script(REPORT)
     page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
     page.on("console", lambda line: faults.append(line.text) if line.type == "error" else None)
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(1000 * PATIENCE)
     try:
         yield page
         parts = (allowed,) if isinstance(allowed, str) else allowed
@@ -79,11 +83,10 @@ def until(page, script, value=True):
     """Wait until a script returns a value. The policy of the pages forbids Playwright's own way, which evaluates text
     in the page.
     """
-    for _ in range(200):
-        if (found := page.evaluate(script)) == value:
-            return
+    end = time.monotonic() + PATIENCE
+    while (found := page.evaluate(script)) != value:
+        assert time.monotonic() < end, f"{script} is {found!r} after {PATIENCE} s"
         page.wait_for_timeout(50)
-    raise AssertionError(f"{script} is {found!r}")
 
 
 def listen(page):

@@ -25,7 +25,7 @@ def test_a_pet_is_chosen_by_pictures_and_created(served, home, browser):
         page.locator("#copy").get_by_text("limner pets").wait_for()
         page.get_by_text("Portrait").click()
         page.locator("#pets .primary").click()
-        page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
+        page.locator("#results article[data-status=done] .result").wait_for()
         request = newest(home).request
         assert request.height > request.width and "corgi" in request.prompt
         page.locator("[id$=-favourite]").focus()
@@ -40,7 +40,7 @@ def test_a_pet_is_chosen_by_pictures_and_created(served, home, browser):
         page.go_back()
         page.wait_for_url("**/create/pets*")
         assert page.locator("#results article").count() == 2, "jobs are there after a return"
-        page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
+        page.locator("#results article[data-status=done]").nth(1).wait_for()
 
 
 def test_choices_that_cannot_be_copied_say_why(idle, browser):

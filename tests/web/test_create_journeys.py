@@ -30,7 +30,7 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         page.keyboard.type("2")
         focus_by_tab(page, "#create-submit")
         page.keyboard.press("Enter")
-        page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
+        page.locator("#results article[data-status=done] .result").wait_for()
         assert page.evaluate("document.activeElement.id") == "create-submit", "the focus stays"
         assert page.locator("#create-prompt").input_value() == "a photo of a cat"
         focus_by_tab(page, "[id$=-favourite]")
@@ -43,7 +43,7 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         focus_by_tab(page, "[id$=-variations]")
         page.keyboard.press("Enter")
         page.locator("#results article").nth(1).wait_for()
-        page.locator("#results article[data-status=done]").nth(1).wait_for(timeout=60_000)
+        page.locator("#results article[data-status=done]").nth(1).wait_for()
         assert page.locator("#results .result").count() == 5
         until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
 
@@ -87,7 +87,7 @@ def test_a_preview_appears_before_the_image(served, browser):
         page.get_by_text("All other settings").click()
         page.locator("#create-submit").click()
         preview = page.locator("#results .preview")
-        preview.wait_for(timeout=60_000)
+        preview.wait_for()
         until(page, "document.querySelector('#results .preview').naturalWidth > 0")
         assert page.locator("#results article").get_attribute("data-status") == "running"
         assert page.locator("#create-scheduler").is_visible(), "the drawer stays open"
@@ -96,7 +96,7 @@ def test_a_preview_appears_before_the_image(served, browser):
         page.go_back()
         page.wait_for_url("**/create")
         page.locator("#results article").wait_for()
-        page.locator("#results article[data-status=done] .result").wait_for(timeout=60_000)
+        page.locator("#results article[data-status=done] .result").wait_for()
         assert preview.count() == 0
 
 

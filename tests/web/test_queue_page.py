@@ -597,7 +597,7 @@ def test_a_script_that_comes_late_does_not_keep_the_page_from_its_stream(home, b
             route.continue_()
 
         page.route("**/hx-sse.min.js", late)
-        with page.expect_request("**/queue/events", timeout=10_000):
+        with page.expect_request("**/queue/events"):
             page.goto("/queue")
 
 

@@ -58,7 +58,8 @@ def test_an_upload_survives_a_broken_connection(served, browser, tmp_path):
         page.goto("/teach")
         page.get_by_role("button", name="Begin with your photos").click()
         page.route(re.compile("/images/parts/"), drop)
-        page.locator("#files").set_input_files(tmp_path / "dog.png")
+        with page.expect_event("requestfailed"):
+            page.locator("#files").set_input_files(tmp_path / "dog.png")
         heard(page, "connection lost, trying again")
         expect(tiles(page)).to_have_count(1)
         expect(page.locator("#uploads li")).to_have_count(0)
