@@ -27,7 +27,7 @@ from limner.store.locks import Locked, output_lock
 
 @pytest.fixture(autouse=True)
 def few_images_for_the_judge(monkeypatch):
-    monkeypatch.setattr(exam, "measure_judge", lambda judge: judge_accuracy.measure_judge(judge, 16))
+    monkeypatch.setattr(exam, "measure_judge", lambda judge, vae: judge_accuracy.measure_judge(judge, vae, 16))
 
 
 def test_the_exam_command(starter, limner, tmp_path):
@@ -169,7 +169,7 @@ def painter_under_test(monkeypatch):
     monkeypatch.setattr(exam.ModelUnderTest, "load", lambda options, listener, stop: model)
     figures = {"attributes": {"subject": 0.987, "marks there": 0.5}, "calibration error": 0.0123}
     judged = {"whole": figures, "blur, 1 px": figures, "shuffled tiles": {"subject named": 0.0625}}
-    monkeypatch.setattr(exam, "measure_judge", lambda judge: judged)
+    monkeypatch.setattr(exam, "measure_judge", lambda judge, vae: judged)
     return model
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import limner.starter
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
 from limner.starter.judge.attributes import NONE, attribute_of_mark
 from limner.starter.judge.degrade import add_blotches, add_noise, blur, degrade, shuffle_tiles
@@ -16,7 +18,11 @@ from limner.starter.painter import CHARACTERS, Scene, paint, random_scene
 from limner.starter.painter.animals.random_look import COATS, random_look
 from limner.starter.painter.scene import Placement
 from limner.starter.pretrain import judge as judge_training
+from limner.starter.pretrain.autoencoder import to_tensor
 from limner.starter.pretrain.judge import UNKNOWN, accuracy, calibrate, judging_loss, label
+from limner.starter.pretrain.parts import StarterParts
+
+WEIGHTS = Path(limner.starter.__file__).parent / "weights"
 
 
 def test_truth_is_the_scene():
@@ -72,6 +78,17 @@ def test_degraded_images_have_the_same_shape_and_shuffled_ones_the_same_pixels()
     shuffled = shuffle_tiles(images, rng)
     assert not torch.equal(shuffled, images)
     assert torch.equal(shuffled.flatten().sort().values, images.flatten().sort().values)
+
+
+def test_half_of_the_worse_images_are_reconstructed_with_noise_on_their_latents(monkeypatch):
+    monkeypatch.setattr(judge_training, "degrade", lambda images, rng: images)
+    vae = StarterParts.load(WEIGHTS).vae
+    shown = to_tensor(np.stack([np.asarray(paint(Scene(subject="dog", breed="corgi", seed=1)))] * 6))
+    worse = judge_training.worsened(shown, vae, torch.Generator().manual_seed(1))
+    assert torch.equal(worse[3:], shown[3:]) and worse.abs().max() <= 1
+    errors = (worse[:3] - shown[:3]).square().mean((1, 2, 3))
+    assert 0.001 < errors.min() < errors.max() < 0.05 and len(set(errors.tolist())) == 3, "noise of different strength"
+    assert torch.equal(judge_training.worsened(shown, None, torch.Generator()), shown)
 
 
 def labels_of(scenes):

@@ -1356,8 +1356,8 @@ def stages(monkeypatch, tmp_path):
 def test_each_stage_trains_on_what_the_earlier_ones_made(stages, tmp_path):
     found = stages(*pretrain.STAGES, photographs=tmp_path / "p", note="a note")
     recipe, tokenizer = RECIPE, ("tokenizer", 7, 48)
-    assert list(found) == ["judge", "pictures", "text", "photographs", "vae", "image", "unet", "export"]
-    assert found["judge"] == (recipe, tmp_path, "meta", None)
+    assert list(found) == ["pictures", "text", "photographs", "vae", "judge", "image", "unet", "export"]
+    assert found["judge"] == (recipe, tmp_path, "meta", None, "trained vae")
     assert found["pictures"][:2] == (tmp_path / "pictures", recipe)
     assert found["text"] == (recipe, tokenizer, tmp_path, "meta", None)
     assert found["photographs"] == (tmp_path / "p", HELD_OUT_PHOTOGRAPHS)
@@ -1375,8 +1375,8 @@ def test_each_stage_trains_on_what_the_earlier_ones_made(stages, tmp_path):
 def test_on_a_gpu_training_begins_while_images_are_drawn(stages):
     order = stages(*pretrain.STAGES)
     trained = list(order).index("unet") + 1
-    assert order["pictures"][-1] == [(pretrain.EARLY_SHARE, 2), (1.0, trained), "closed"], "all before the export"
-    assert stages(*pretrain.STAGES, device="cpu")["pictures"][-1] == [(1, 2), (1.0, trained), "closed"]
+    assert order["pictures"][-1] == [(pretrain.EARLY_SHARE, 1), (1.0, trained), "closed"], "all before the export"
+    assert stages(*pretrain.STAGES, device="cpu")["pictures"][-1] == [(1, 1), (1.0, trained), "closed"]
     assert stages("pictures")["pictures"][-1] == [(pretrain.EARLY_SHARE, 1), "closed"], "which waits for all"
 
 
@@ -1384,11 +1384,11 @@ def test_a_single_stage_needs_only_what_it_is_made_from(stages):
     def trained(*names):
         return [name for name in stages(*names) if name != "photographs"]
 
-    assert trained("judge") == ["judge"] and trained("text") == ["text"]
+    assert trained("judge") == ["vae", "judge"] and trained("text") == ["text"]
     assert trained("image") == ["text", "image"] and trained("autoencoder") == ["vae"]
     assert trained("denoiser") == ["text", "vae", "unet"]
-    assert trained("export") == ["judge", "text", "vae", "image", "unet", "export"]
-    assert "photographs" not in stages("judge", "pictures", "text") and "photographs" in stages("autoencoder")
+    assert trained("export") == ["text", "vae", "judge", "image", "unet", "export"]
+    assert "photographs" not in stages("pictures", "text") and "photographs" in stages("autoencoder")
 
 
 def test_a_finished_starters_other_parts_are_left_as_they_are(stages, monkeypatch, tmp_path):
@@ -1399,7 +1399,7 @@ def test_a_finished_starters_other_parts_are_left_as_they_are(stages, monkeypatc
     assert found["vae"][-1] == "finished vae" and found["unet"][2].folder == tmp_path / "b"
     assert found["export"][-2] == ["autoencoder", "denoiser"]
     found = stages("judge", "text", begin_with=tmp_path / "b")
-    assert (found["judge"][-1], found["text"][-1]) == ("finished judge", "finished text")
+    assert (found["judge"][-2:], found["text"][-1]) == (("finished judge", "finished vae"), "finished text")
 
 
 @pytest.fixture

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
+import limner.starter
 from limner.starter.exam.exam import judge_table
 from limner.starter.exam.judge_accuracy import calibration_error, measure_judge
 from limner.starter.exam.prompts import ExamPrompt, exam_prompts
@@ -15,7 +18,9 @@ from limner.starter.exam.subject_scores import SubjectScores, total_scores
 from limner.starter.exam.subject_scores import rows as subject_rows
 from limner.starter.judge import Judge
 from limner.starter.painter import Scene, paint
+from limner.starter.pretrain.parts import StarterParts
 
+WEIGHTS = Path(limner.starter.__file__).parent / "weights"
 MUG = Scene(subject="mug", colour="red", place="park")
 PROMPTS = (
     ExamPrompt("one", "a red mug", {"subject": "mug", "colour": "red"}, MUG),
@@ -63,10 +68,11 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
 
 
 def test_the_accuracy_of_the_judge():
-    measured = measure_judge(Judge.load(), 40)
-    assert set(measured) >= {"whole", "blur, 1 px", "noise, 10%", "shuffled tiles"}
+    measured = measure_judge(Judge.load(), StarterParts.load(WEIGHTS).vae, 40)
+    assert set(measured) >= {"whole", "blur, 1 px", "noise, 10%", "reconstructed", "shuffled tiles"}
     assert measured["whole"]["attributes"]["subject"] > 0.9
     assert measured["noise, 10%"]["attributes"]["subject"] <= measured["whole"]["attributes"]["subject"] + 0.05
+    assert measured["reconstructed"] != measured["whole"]
     columns, lines = judge_table(measured)
     assert columns[0] == "whole" and lines[-1][0] == "calibration error" and len(lines[0][1]) == len(columns)
 

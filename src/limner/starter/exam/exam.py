@@ -56,7 +56,7 @@ def run_exam(out: Path, options: ExamOptions, listener: Listener, stop: Stop) ->
         "questions": len(prompts),
         "seed": SEED,
         "results": {name: result.as_json() for name, result in results.items()},
-        "judge": measure_judge(judge),
+        "judge": measure_judge(judge, model.components.vae),
     }
     write_report(out, "exam", report, _page(report, results))
     return results

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from limner.starter.exam.scoring import Proportion
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
 from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 from limner.starter.painter import CHARACTERS, paint, random_scene
+from limner.starter.pretrain.autoencoder import decode, encode
 
 IMAGES = 1200
 CHARACTER_SHARE = 0.3
@@ -33,8 +35,8 @@ def draw_samples(count: int = IMAGES) -> tuple[torch.Tensor, list[dict[str, str 
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1, truths
 
 
-def measure_judge(judge: Judge, count: int = IMAGES) -> dict[str, dict[str, Any]]:
-    """The accuracy of the judge on unchanged images and on each degradation.
+def measure_judge(judge: Judge, vae: AutoencoderKL, count: int = IMAGES) -> dict[str, dict[str, Any]]:
+    """The accuracy of the judge on unchanged images, on each degradation, and on those that `vae` decodes.
 
     For each: the proportion read correctly of every attribute, of marks that are there, and of marks that are not
     there; and the calibration error over all attributes. Last, how often the judge names a subject in images with
@@ -48,11 +50,19 @@ def measure_judge(judge: Judge, count: int = IMAGES) -> dict[str, dict[str, Any]
         "blur, 2 px": blur(images, 2.0),
         "noise, 10%": add_noise(images, 0.2, rng),
         "blotches, 10%": add_blotches(images, 0.2, rng),
+        "reconstructed": reconstructed(vae, images),
     }
     measured = {name: _accuracy(judge, version, truths) for name, version in versions.items()}
     readings = judge.read(_pixels(shuffle_tiles(images, rng)))
     sure = readings.values["subject"].max(1) > 0.5
     return measured | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
+
+
+@torch.no_grad()
+def reconstructed(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
+    """Images that an autoencoder decodes from their latents."""
+    parts = [decode(vae, encode(vae, part.to(vae.device)).mode()) for part in images.split(50)]
+    return torch.cat(parts).clamp(-1, 1).cpu()
 
 
 def _pixels(images: torch.Tensor) -> np.ndarray:

@@ -22,13 +22,13 @@ from limner.starter.pretrain.tokenizer import build_tokenizer
 NEEDED_BY = {  # which stages need what each of them trains
     "judge": {"judge", "export"},
     "text": {"text", "image", "denoiser", "export"},
-    "autoencoder": {"autoencoder", "denoiser", "export"},
+    "autoencoder": {"autoencoder", "judge", "denoiser", "export"},
     "image": {"image", "export"},
     "denoiser": {"denoiser", "export"},
 }
 PARTS = {"judge": "judge", "text": "text", "autoencoder": "vae", "image": "image", "denoiser": "unet"}
 EARLY_SHARE = 0.1  # of the images, with which training on a GPU begins
-STAGES = ("judge", "pictures", "text", "autoencoder", "image", "denoiser", "export")
+STAGES = ("pictures", "text", "autoencoder", "judge", "image", "denoiser", "export")
 
 
 def main() -> None:
@@ -136,8 +136,6 @@ def run(
     if absent:
         remedy = "name a finished starter with --begin-with, without --anew for them, or give them steps"
         raise LimnerError(f"the recipe has no steps for what is needed: {', '.join(absent)}", remedy)
-    if due("judge"):
-        parts.judge = judge.train(recipe, folder, device, parts.judge)
     with ExitStack() as stack:
         drawing = None
         if "pictures" in stages:
@@ -145,12 +143,14 @@ def run(
             drawing.wait(1 if device == "cpu" else EARLY_SHARE)  # a GPU trains while the CPU draws
         if due("text"):
             parts.text = text_encoder.train(recipe, parts.tokenizer, folder, device, parts.text)
-        if not set(stages) - {"judge", "pictures", "text"}:
+        if not set(stages) - {"pictures", "text"}:
             return
         gallery = DrawnImages(folder / "pictures")
         photos = load_photographs(photographs, HELD_OUT_PHOTOGRAPHS)
         if due("autoencoder"):
             parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
+        if due("judge"):
+            parts.judge = judge.train(recipe, folder, device, parts.judge, parts.vae)
         if due("image"):
             parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
         if due("denoiser"):

@@ -1,4 +1,4 @@
-"""The judge, trained on drawn images, whole and degraded, and then calibrated on both."""
+"""The judge, trained on drawn images, whole, degraded and reconstructed, and then calibrated on all of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers import AutoencoderKL
 from rich.progress import track
 from torch import nn
 
@@ -22,7 +23,7 @@ from limner.starter.painter.animals import Look
 from limner.starter.painter.animals.random_look import random_look
 from limner.starter.painter.paint import look_of
 from limner.starter.painter.scene import Placement
-from limner.starter.pretrain.autoencoder import to_tensor
+from limner.starter.pretrain.autoencoder import decode, encode, to_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
@@ -31,6 +32,8 @@ SHARD = 500  # how many images a file holds
 ONE_UNSEEN_IN = 16  # the last images, which are not trained on
 UNKNOWN = -1
 EYES_WEIGHT = 20.0
+LATENT_NOISE = 0.3
+"""Greatest standard deviation of the noise on the latents of reconstructed images, which are like generated ones."""
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,36 @@ class JudgeWithEyes(nn.Module):
         return self.network.classify(pooled, average), self.eyes(pooled[:, list(ATTRIBUTES).index("eyes")])
 
 
-def train(recipe: Recipe, folder: Path, device: str, begin: JudgeNetwork | None = None) -> JudgeNetwork:
-    """Train and calibrate the judge."""
+@torch.no_grad()
+def reconstructed(vae: AutoencoderKL, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Images (n, 3, h, w) that the autoencoder decodes from their latents, each with some noise on these.
+
+    It smooths strokes and grain, as in every generated image; a judge that never saw that takes most reconstructed oil
+    paintings for illustrations.
+    """
+    device = vae.device
+    latents = encode(vae, images.to(device)).mode()
+    deviation = LATENT_NOISE * torch.rand(len(images), 1, 1, 1, generator=rng)
+    noise = deviation * torch.randn(latents.shape, generator=rng)
+    return decode(vae, latents + noise.to(device)).clamp(-1, 1).cpu()
+
+
+def worsened(images: torch.Tensor, vae: AutoencoderKL | None, rng: torch.Generator) -> torch.Tensor:
+    """Degraded images, half of them reconstructed first."""
+    if vae is not None:
+        half = len(images) // 2
+        images = torch.cat([reconstructed(vae, images[:half], rng), images[half:]])
+    return degrade(images, rng)
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    device: str,
+    begin: JudgeNetwork | None = None,
+    vae: AutoencoderKL | None = None,
+) -> JudgeNetwork:
+    """Train and calibrate the judge. vae: an autoencoder whose reconstructions it must read too."""
     torch.manual_seed(recipe.seed)
     data = JudgeImages(folder / "judge-pictures", recipe.judge_pictures, recipe.seed)
     learner = JudgeWithEyes(begin or JudgeNetwork()).to(device)
@@ -144,7 +175,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: JudgeNetwork | None 
         indices = torch.randint(trained, (batch,), generator=rng).tolist()
         images, labels = data.batch(indices), data.labels[indices].to(device)
         half = 2 * (batch - formless) // 3
-        parts = [images[:half], degrade(images[half:-formless], rng), shuffle_tiles(images[-formless:], rng)]
+        parts = [images[:half], worsened(images[half:-formless], vae, rng), shuffle_tiles(images[-formless:], rng)]
         with mixed(device):
             values, colours = learner(torch.cat(parts).to(device))
         known = data.eyes[indices].to(device).isfinite()
@@ -164,7 +195,7 @@ def train(recipe: Recipe, folder: Path, device: str, begin: JudgeNetwork | None 
     rng = torch.Generator().manual_seed(recipe.seed)
     rows = list(range(trained, len(data)))[:1000]
     whole, worse = data.batch(rows).tensor_split(2)
-    calibrate(network, torch.cat([whole, degrade(worse, rng)]), data.labels[rows])
+    calibrate(network, torch.cat([whole, worsened(worse, vae, rng)]), data.labels[rows])
     return network
 
 
