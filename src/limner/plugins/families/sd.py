@@ -59,7 +59,7 @@ class StableDiffusion:
             "package:limner.starter/weights",
             "apache-2.0",
             defaults={
-                "denoising_steps": 10,
+                "denoising_steps": 8,
                 "guidance": 3.0,
                 "guidance_rescale": 0.7,
                 "steps": 600,
