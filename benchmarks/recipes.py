@@ -43,7 +43,7 @@ from limner.starter.pretrain.recipe import Recipe, StageRecipe
 STARTER = Path(loading.resolve("starter").location)
 SHOWN = ("subject", "breed", "colour", "place", "extra", "style")
 STAGE = StageRecipe(steps=600, batch=16, learning_rate=1.5e-3, warmup=30, decay=0.6, ema=0.99)
-SMALL = Recipe(unet_channels=(32, 64, 96), denoiser=STAGE)
+SMALL = Recipe(unet_channels=(32, 32, 64, 96), denoiser=STAGE)
 
 
 def stage(**changes: object) -> dict[str, StageRecipe]:
@@ -55,7 +55,7 @@ class Variant:
     """The difference from SMALL: values of the recipe, or the number of latent channels and images that are used."""
 
     changes: Mapping[str, object] = field(default_factory=dict)
-    channels: int = 16
+    channels: int = SMALL.latent_channels
     pictures: int | None = None
 
 
@@ -65,9 +65,8 @@ VARIANTS = {
     "flow matching": Variant({"prediction": "flow_prediction"}),
     "no weighting by SNR": Variant({"snr_cap": None}),
     "SNR capped at 5": Variant({"snr_cap": 5.0}),
-    "first 8 latent channels": Variant(channels=8),
     "first 4 latent channels": Variant(channels=4),
-    "wider: 48, 96, 144": Variant({"unet_channels": (48, 96, 144)}),
+    "wider: 48, 48, 96, 144": Variant({"unet_channels": (48, 48, 96, 144)}),
     "deeper: 2 blocks a level": Variant({"unet_layers": 2}),
     "no caption dropout": Variant({"caption_dropout": 0.0}),
     "one caption a picture": Variant({"captions": 1}),
@@ -82,7 +81,7 @@ VARIANTS = {
 class FirstChannels(AutoencoderKL):
     """The same autoencoder with only its first latent channels; the others are zero."""
 
-    kept = 16
+    kept = SMALL.latent_channels
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput:
         found = cast(AutoencoderKLOutput, super().encode(x)).latent_dist.parameters

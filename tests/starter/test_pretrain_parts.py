@@ -37,11 +37,13 @@ from limner.starter.pretrain import (
 )
 from limner.starter.pretrain import training_set as latents_and_captions
 from limner.starter.pretrain.objective import objective
+from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import HELD_OUT_PHOTOGRAPHS, Recipe, StageRecipe
 from limner.starter.pretrain.training_captions import CAPTION_KINDS, accessory_caption, kind_caption, training_caption
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
+WEIGHTS = ROOT / "src" / "limner" / "starter" / "weights"
 
 
 class Gallery:
@@ -291,7 +293,7 @@ def test_the_recipe_holds_out_four_folders_and_predicts_velocity():
     recipe = Recipe()
     assert HELD_OUT_PHOTOGRAPHS == ("dog", "cat", "bear_plushie", "duck_toy")
     assert (recipe.prediction, recipe.size, recipe.caption_dropout, recipe.captions) == ("v_prediction", 128, 0.1, 8)
-    assert recipe.denoiser.optimiser == "muon" and (recipe.looks, recipe.alignment) == (0, 0)
+    assert recipe.denoiser.optimiser == "muon" and (recipe.looks, recipe.alignment) == (0.2, 0)
     for stage in ("autoencoder", "text", "image", "denoiser", "judge"):
         assert getattr(recipe, stage).minutes is None, "a recipe without limits gives the same weights everywhere"
 
@@ -310,15 +312,20 @@ def test_a_limit_of_no_minutes_is_refused(minutes):
         StageRecipe(steps=1, batch=1, learning_rate=1.0, minutes=minutes)
 
 
-def test_the_recipe_of_finer_latents_fits_together():
-    recipe = Recipe.model_validate_json((ROOT / "benchmarks" / "finer_latents.json").read_text(encoding="utf-8"))
-    with torch.device("meta"):
-        vae, unet = autoencoder.build(recipe), denoiser.build(recipe)
-        latents = autoencoder.encode(vae, torch.zeros(1, 3, recipe.size, recipe.size)).mode()
-        states = torch.zeros(1, recipe.tokens, recipe.text_width)
-        assert latents.shape == (1, recipe.latent_channels, recipe.latent_side, recipe.latent_side)
-        assert unet(latents, 1, states).sample.shape == latents.shape
-    assert Recipe().latent_side == 16 and recipe.latent_side == 32
+def test_the_recipes_sizes_fit_together_and_are_those_of_the_included_starter():
+    gpu = Recipe.model_validate_json((ROOT / "benchmarks" / "starter_on_gpu.json").read_text(encoding="utf-8"))
+    included = StarterParts.load(WEIGHTS)
+    for recipe in (Recipe(), gpu):
+        with torch.device("meta"):
+            vae, unet = autoencoder.build(recipe), denoiser.build(recipe)
+            latents = autoencoder.encode(vae, torch.zeros(1, 3, recipe.size, recipe.size)).mode()
+            states = torch.zeros(1, recipe.tokens, recipe.text_width)
+            assert latents.shape == (1, recipe.latent_channels, recipe.latent_side, recipe.latent_side)
+            assert unet(latents, 1, states).sample.shape == latents.shape
+        for built, shipped in ((vae, included.vae), (unet, included.unet)):
+            assert {k: v.shape for k, v in built.state_dict().items()} == {
+                k: v.shape for k, v in shipped.state_dict().items()
+            }
 
 
 def test_functions_are_compiled_for_a_gpu_only(monkeypatch):
@@ -705,7 +712,7 @@ def unet_stage(fitted, monkeypatch, tmp_path):
     """Starts the stage of the UNet with stubs, and returns what it trains with."""
 
     def start(**changes):
-        small = {"size": 32, "snr_cap": None, "centre_weight": 3.0, "denoiser": STAGE.model_copy(update={"batch": 4})}
+        small = {"size": 16, "snr_cap": None, "centre_weight": 3.0, "denoiser": STAGE.model_copy(update={"batch": 4})}
         recipe = Recipe().model_copy(update=small | changes)
         scenes = [random_scene(random.Random(number)) for number in range(640)]
         latents, made, weighed = torch.randn(640, 2, 4, 4).half(), [], []
@@ -1016,10 +1023,10 @@ def test_focused_images_have_files_of_their_own(drawn, tmp_path):
 
 
 def test_missing_images_are_drawn_in_whole_files(drawn, tmp_path):
-    with drawings.Drawing(tmp_path, Recipe(pictures=4, seed=5), 2):
+    with drawings.Drawing(tmp_path, Recipe(pictures=4, seed=5, focused_pictures=0), 2):
         assert NowPool.made[-1].workers == 2
     assert drawn == [(5, 0), (5, 1)], "leaving it waits for all"
-    with drawings.Drawing(tmp_path, Recipe(pictures=7, seed=5), 2):
+    with drawings.Drawing(tmp_path, Recipe(pictures=7, seed=5, focused_pictures=0), 2):
         pass
     assert drawn[2:] == [(5, 2)], "finished files are kept"
     gallery = drawings.DrawnImages(tmp_path)
@@ -1032,7 +1039,7 @@ def test_missing_images_are_drawn_in_whole_files(drawn, tmp_path):
 
 
 def test_training_may_begin_with_a_share_of_the_images(drawn, tmp_path):
-    with drawings.Drawing(tmp_path, Recipe(pictures=60), 1) as drawing:
+    with drawings.Drawing(tmp_path, Recipe(pictures=60, focused_pictures=0), 1) as drawing:
         drawing.wait(0.1)
         assert [index for _, index in drawn] == [0, 1]
         drawing.wait(0.2)
@@ -1046,13 +1053,13 @@ def test_training_may_begin_with_a_share_of_the_images(drawn, tmp_path):
 
 
 def test_the_first_share_is_more_than_what_is_held_out(drawn, tmp_path):
-    drawing = drawings.Drawing(tmp_path, Recipe(pictures=12), 1)
+    drawing = drawings.Drawing(tmp_path, Recipe(pictures=12, focused_pictures=0), 1)
     drawing.wait(0.1)
     assert [index for _, index in drawn] == [0, 1] and len(drawings.DrawnImages(tmp_path)) == 6
 
 
 def test_after_an_error_nothing_more_is_drawn(drawn, tmp_path):
-    with pytest.raises(Seen), drawings.Drawing(tmp_path, Recipe(pictures=12), 1):
+    with pytest.raises(Seen), drawings.Drawing(tmp_path, Recipe(pictures=12, focused_pictures=0), 1):
         raise Seen
     assert not drawn and NowPool.made[-1].cancelled
 
@@ -1440,7 +1447,7 @@ def test_a_part_that_nothing_trains_is_named_before_anything_is_done(stages, fin
 
 def test_with_alignment_the_unet_needs_the_judge(stages):
     found = stages("denoiser", recipe=RECIPE.model_copy(update={"alignment": 0.5}))
-    assert [name for name in found if name != "photographs"] == ["judge", "text", "vae", "unet"]
+    assert [name for name in found if name != "photographs"] == ["text", "vae", "judge", "unet"]
 
 
 def test_parts_that_are_trained_anew_begin_with_nothing(stages, finished, tmp_path):

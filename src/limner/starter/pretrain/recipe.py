@@ -51,10 +51,10 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pictures: int = 48_000
-    focused_pictures: int = Field(default=0, ge=0)
+    pictures: int = 40_000
+    focused_pictures: int = Field(default=12_000, ge=0)
     captions: int = Field(default=8, ge=1)
-    looks: float = Field(default=0.0, ge=0, le=1)
+    looks: float = Field(default=0.2, ge=0, le=1)
     seed: int = 1
     size: int = 128
     tokens: int = 48
@@ -62,14 +62,14 @@ class Recipe(BaseModel):
     text_layers: int = 4
     image_width: int = 192
     image_layers: int = 4
-    latent_channels: int = 16
-    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.15), (8, 0.25))
-    vae_channels: tuple[int, ...] = (32, 32, 64, 96)
+    latent_channels: int = 8
+    latent_groups: tuple[tuple[int, float], ...] = ((4, 0.25),)
+    vae_channels: tuple[int, ...] = (32, 64, 96)
     vae_crop: int = 64
     kl_weight: float = 1e-6
     shrink_weight: float = 0.5
     photograph_share: float = 0.15
-    unet_channels: tuple[int, ...] = (64, 128, 208)
+    unet_channels: tuple[int, ...] = (48, 64, 128, 208)
     unet_layers: int = 1
     prediction: Prediction = "v_prediction"
     caption_dropout: float = 0.1
@@ -83,7 +83,7 @@ class Recipe(BaseModel):
     image: StageRecipe = StageRecipe(
         steps=250, batch=128, learning_rate=1e-3, warmup=30, weight_decay=0.05, decay=0.6, ema=0.98
     )
-    denoiser: StageRecipe = StageRecipe(steps=8000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.6, ema=0.996)
+    denoiser: StageRecipe = StageRecipe(steps=12_000, batch=64, learning_rate=1.5e-3, warmup=100, decay=0.5, ema=0.996)
     judge_pictures: int = 48_000
     judge: StageRecipe = StageRecipe(
         steps=4000, batch=128, learning_rate=2e-3, warmup=100, decay=0.6, ema=0.99, weight_decay=0.02
