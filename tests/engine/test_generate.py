@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from limner.core.requests import ControlUse, reference_fields
 from limner.engine.generate import reproduce
 from limner.engine.generate.schedulers import SCHEDULERS
 from limner.models import loading
+from limner.models.adapters import Adapter, check_base
 from limner.models.options import LORA_FILE
 from limner.provenance.labels import read_label, write_png
 from limner.store.files import sha256_of
@@ -362,6 +364,27 @@ def test_other_weights_of_the_same_architecture_are_a_warning(paint, adapter, ti
     )
     _, events = paint(model=str(other), adapter=(AdapterUse(path=str(adapter)),))
     assert any("may not suit" in event.text for event in events if isinstance(event, Notice))
+
+
+@pytest.mark.parametrize(
+    ("reference", "refused"), [("starter", True), ("./earlier", False)], ids=["the starter", "a folder of mine"]
+)
+def test_an_adapter_for_an_earlier_version_of_the_starter_is_refused(tmp_path, reference, refused):
+    base = {"reference": reference, "architecture": "stable-diffusion-v1", "fingerprint": "0" * 64}
+    adapter = Adapter(tmp_path / "rex" / "adapter.safetensors", "1" * 64, {}, {"base": base}, "lora")
+    model, heard = loading.resolve("starter"), []
+    if refused:
+        with pytest.raises(LimnerError, match=r"trained on an earlier version of 'starter', .*; train it again"):
+            check_base(adapter, model, "stable-diffusion-v1", heard.append)
+    else:
+        check_base(adapter, model, "stable-diffusion-v1", heard.append)
+        assert "may not suit 'starter'" in heard[0].text
+    check_base(
+        replace(adapter, facts={"base": base | {"fingerprint": sorted(model.fingerprints())[0]}}),
+        model,
+        "stable-diffusion-v1",
+        pytest.fail,
+    )
 
 
 def test_defaults_of_the_model_are_in_the_label(paint, starter):

@@ -45,6 +45,11 @@ class Alias:
     domain: str | None = None
     side: int = 1024
 
+    @property
+    def packaged(self) -> bool:
+        """Whether its weights come with Limner. A new version of Limner may replace them."""
+        return self.reference.startswith("package:")
+
 
 class Domain(Protocol):
     """What a model knows that was trained on images of one kind only.

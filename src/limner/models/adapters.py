@@ -154,7 +154,9 @@ def _other_base(adapter: Adapter, model: Model, reference: Any, architecture: st
 
 
 def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) -> None:
-    """Refuse an adapter for another architecture; emit a warning if it was trained on other weights."""
+    """Refuse an adapter for another architecture or for earlier weights of the same packaged model; emit a warning if
+    it was trained on other weights.
+    """
     base = adapter.facts.get("base")
     if not isinstance(base, dict):
         return
@@ -163,6 +165,11 @@ def check_base(adapter: Adapter, model: Model, architecture: str, emit: Emit) ->
     if made_for and made_for != architecture:
         raise _other_base(adapter, model, trained_on, made_for)
     if base.get("fingerprint") not in (None, *model.fingerprints()):
+        if model.alias is not None and model.alias.packaged and trained_on == model.reference:
+            raise LimnerError(
+                f"adapter {adapter.name!r} was trained on an earlier version of {trained_on!r}, whose weights differ",
+                "train it again from the same images with `limner train`",
+            )
         emit(
             Notice(
                 text=f"adapter {adapter.name!r} was trained on {trained_on!r} and may not suit {model.reference!r}",
