@@ -418,7 +418,7 @@ def test_the_starter_inpaints_and_the_label_reproduces_the_image(starter, home, 
 
 
 def test_a_controlnet_of_another_model_is_refused(starter, paint, controlnet, photograph):
-    with pytest.raises(LimnerError, match=r"does not fit this model: its in_channels is 4, and the model's 16"):
+    with pytest.raises(LimnerError, match=r"does not fit this model: its in_channels is 4, and the model's 8"):
         paint(model="starter", control=(f"canny={photograph}",), control_model=(str(controlnet),))
     with pytest.raises(LimnerError, match="this model has no default ControlNet for 'canny'; name one"):
         paint(model="starter", control=(f"canny={photograph}",))

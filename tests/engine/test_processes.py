@@ -98,6 +98,7 @@ def test_two_processes_by_accelerates_launcher_learn_what_one_learns(launch, tmp
     assert_alike(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_and_go_on(launch, tmp_path, arguments):
     arguments = [10 if part == 6 else part for part in arguments] + ["--out", "rex"]
     run = launch(2, arguments)

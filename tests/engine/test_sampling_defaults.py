@@ -7,7 +7,7 @@ import pytest
 from limner.models.loading import resolve
 
 STEPS_AND_GUIDANCE = {
-    "starter": (10, 3.0, 0.7),
+    "starter": (8, 3.0, 0.7),
     "sd15": (30, 7.5, 0.0),
     "sd21": (30, 7.5, 0.0),
     "realistic-vision": (30, 7.5, 0.0),

@@ -32,7 +32,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (GENERATE | {"model": "flux-schnell", "scheduler": "ddim"}, "scheduler 'ddim' is not supported"),
     (GENERATE | {"width": 100}, "width 100 is not a multiple of 8"),
     (GENERATE | {"height": 100}, "height 100 is not a multiple of 8"),
-    (GENERATE | {"image": A, "strength": 0.01}, "strength (0.01) leaves none of 10 steps"),
+    (GENERATE | {"image": A, "strength": 0.01}, "strength (0.01) leaves none of 8 steps"),
     (GENERATE | {"control": [f"edges={A}"]}, "unknown control 'edges'"),
     (GENERATE | {"model": "startr"}, "'startr' is not a reference"),
     (GENERATE | {"adapter": ["nosuch"]}, "'nosuch' is not a reference"),

@@ -102,6 +102,7 @@ def test_altered_scenes_differ_in_the_given_number_of_attributes():
         assert sum(getattr(scene, name) != getattr(other, name) for name in names) == wrong
 
 
+@pytest.mark.slow
 def test_the_command(starter, limner, tmp_path, monkeypatch):
     monkeypatch.setattr(agreement, "SIZE", 1)
     monkeypatch.setattr(cases, "SETTINGS", ((1.5, 1), (3.0, 2)))

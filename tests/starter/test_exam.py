@@ -159,6 +159,7 @@ def painter_under_test(monkeypatch):
         def __init__(self):
             self.facts = {"steps": 5, "scheduler": "Euler", "precision": "float32"}
             self.calls = []
+            self.components = SimpleNamespace(vae="vae")
 
         def generate_cached(self, folder, stage, prompts, guidance):
             self.calls.append((folder, stage, prompts, guidance))

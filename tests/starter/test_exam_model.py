@@ -102,7 +102,7 @@ def test_a_report_names_the_model_and_its_settings(starter, home):
 
 def test_without_options_the_settings_are_the_models(starter, home):
     model = ModelUnderTest.load(ExamOptions(), lambda event: None, lambda: False)
-    assert (model.facts["reference"], model.facts["steps"], model.facts["guidance rescale"]) == ("starter", 10, 0.7)
+    assert (model.facts["reference"], model.facts["steps"], model.facts["guidance rescale"]) == ("starter", 8, 0.7)
     assert (model.facts["scheduler"], model.sampling["guidance"]) == ("UniPCMultistepScheduler", 3.0)
 
 

@@ -48,8 +48,8 @@ def test_the_starter_is_bundled_and_complete(starter):
 
 def test_the_card_has_scores_of_unseen_photographs(starter):
     scores = json.loads((starter / "scores.json").read_text())["scores"]
-    assert scores["photograph PSNR, held out, dB"] > 20
-    assert scores["painter PSNR, dB"] > 25
+    assert scores["photograph PSNR, held out, dB"] > 30
+    assert scores["painter PSNR, dB"] > 31
 
 
 def test_the_exam_in_the_card_is_of_these_weights(starter):

@@ -26,6 +26,7 @@ ROOT = Path(__file__).parents[2]
 PLACES = [place for _, place, _ in NAVIGATION] + ["/components"]
 
 
+@pytest.mark.slow
 def test_an_image_is_created_in_place(served, browser):
     with opened(browser, served.call.address) as page:
         page.goto("/create")

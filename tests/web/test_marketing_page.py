@@ -35,6 +35,7 @@ def test_the_form_lists_what_the_profile_has(site):
     assert len(page.xpath("//h1")) == 1
 
 
+@pytest.mark.slow
 def test_without_javascript_the_form_leads_to_the_job(site):
     run = run_of(site, site.client.post("/create/marketing", data=MUG))
     assert run.request.prompt == "a watercolour painting of a red mug, against an orange wall"

@@ -305,6 +305,7 @@ def test_a_training_is_told_in_plain_words_and_its_newest_preview_once(site, tmp
     assert len(site.page(f"/runs/{run.id}").xpath("//section[h2='Previews']//img")) == 2
 
 
+@pytest.mark.slow
 def test_a_job_that_was_put_back_waits_again(site):
     run = generate(site)
     _, lease = claim(site)

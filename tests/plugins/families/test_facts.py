@@ -46,7 +46,7 @@ def test_distilled_models_take_few_steps_and_no_guidance():
         "z-image-turbo": {"denoising_steps": 9, "guidance": 0.0},
     }
     assert starter == {
-        **{"denoising_steps": 10, "guidance": 3.0, "guidance_rescale": 0.7},
+        **{"denoising_steps": 8, "guidance": 3.0, "guidance_rescale": 0.7},
         **{"steps": 600, "batch": 4, "learning_rate": 1e-3, "rank": 16, "targets": "all"},
         **{"class_pictures": 48, "prior_target": "model", "prior_dropout": 0.5},
     }
