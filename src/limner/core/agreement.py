@@ -7,7 +7,9 @@ from typing import Any
 from limner.core.requests import Frozen
 
 AGREES = 0.3
-"""Rank correlation with the truth from which on a metric is a default and decides a verdict."""
+"""The rank correlation with the truth that a metric must have, with its whole interval, to be a default and to decide a
+verdict.
+"""
 FILE = "agreement.json"
 """The record's name in the folder of a model."""
 
@@ -50,10 +52,10 @@ class AgreementRecord(Frozen):
     agreement: tuple[Agreement, ...]
     differences: tuple[SmallestDifference, ...] = ()
 
-    def lowest(self, metric: str, network: str | None) -> float | None:
-        """The lowest correlation of a metric by a network with any truth; None if it was not measured."""
+    def lowest(self, metric: str, network: str | None) -> Agreement | None:
+        """The least certain agreement of a metric by a network with any truth; None if it was not measured."""
         those = (each for each in self.agreement if (each.metric, each.network) == (metric, network))
-        return min((each.correlation for each in those), default=None)
+        return min(those, key=lambda each: each.low, default=None)
 
     def smallest(self, metric: str, network: str | None) -> float | None:
         """The smallest difference of a metric by a network that matters; None if it was not measured."""

@@ -24,7 +24,7 @@ NEEDS: dict[Need, str] = {
 """What a metric may need besides images, in words."""
 DEFAULTS = ("subject_fidelity", "diversity", "memorisation", "sharpness", "saturation", "clipping")
 """Metrics of an evaluation that names none, if what they need is given. Each agrees with the truth wherever that is
-known, with a rank correlation of at least `agreement.AGREES` (`limner starter agreement`, docs/metrics.md).
+known, with a rank correlation of certainly `agreement.AGREES` or more (`limner starter agreement`, docs/metrics.md).
 """
 Unit = Literal["picture", "group", "set"]
 """What one value of a metric is about: an image, the images of one group, or all of them."""

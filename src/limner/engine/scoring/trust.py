@@ -33,8 +33,8 @@ def distrust(
         lowest = record and record.lowest(metric, network)
         if lowest is None:
             return f"it was not measured whether {shown} agrees with the truth on {original_name(model)}"
-        if lowest < AGREES:
-            figures = f"rank correlation {lowest:.2f}; {AGREES:g} is needed"
+        if lowest.low < AGREES:
+            figures = f"rank correlation {lowest.correlation:.2f}, at least {lowest.low:.2f}; {AGREES:g} is needed"
             return f"{shown} agrees too little with the truth on {original_name(model)} ({figures})"
     return None
 
