@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hostile import within
 from limner.data.prompts.grammar import made_prompts
+from limner.data.prompts.lexicon import lexicon
 from limner.data.prompts.structure import Structure, structure_of
 from limner.data.prompts.words import PARTS
 
@@ -141,6 +142,23 @@ prompts = st.one_of(st.text(), st.lists(st.sampled_from(TOKENS), max_size=40).ma
 
 def texts(structure: Structure, part: str) -> list[str]:
     return list(structure.of(part))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}, a man in a hat, 85mm", "portrait of a woman, {}", "portrait of a woman, giant {} camera left",
+        "a vase, {} setup", "a vase with a {}", "a vase, two {}s overhead", "A vase. A {} lights it from the left.", "{} portrait of a man",
+        "{} product photo of a vase",
+    ],
+)  # fmt: skip
+def test_a_lamp_is_lighting_and_never_the_subject(form):
+    for lamp in sorted(lexicon().words["lighting lamps"]):
+        found = structure_of(form.format(lamp))
+        assert any(lamp in piece for piece in found.of("lighting")), (form, lamp, found.pieces)
+        assert not any(lamp in piece for part in PARTS if part != "lighting" for piece in found.of(part))
+        subject = found.of("subject") or found.of("setting")
+        assert subject and any(word in piece for piece in subject for word in ("man", "vase")), (form, lamp)
 
 
 @pytest.mark.parametrize(("part", "prompt", "expected"), EXAMPLES)

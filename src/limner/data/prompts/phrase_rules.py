@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from limner.data.prompts.lexicon import LONGEST_HEAD, Hit, lexicon
+from limner.data.prompts.lexicon import LONGEST_HEAD, Hit, lexicon, singulars
 from limner.data.prompts.phrase_parts import ARTICLES, DECADE, after_articles, early_part, part_of_phrase
 from limner.data.prompts.phrases import (
     ARTIST,
@@ -33,7 +33,7 @@ GAP = "gap"
 """Part of words that are in no piece."""
 BACK = -1
 """Start of a mark that gives its part to the whole piece before."""
-LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR)
+LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR, LIGHTING)
 """Parts of words before a medium, as in "highly detailed photo", the strongest first."""
 STYLED = frozenset(["style", "styled", "inspired", "like", "esque", "aesthetic"])
 """Words after the name of an artist that are no part of the image."""
@@ -270,6 +270,8 @@ def _first(place: Place) -> Marks:
     text, start, end, part = place.text, place.phrase.start, place.phrase.end, place.part
     if _is_list(text, start, end):
         return tuple(_keywords(text, start, end))
+    if lamp := _lamp(text, start, end):
+        return lamp
     animate = any(text.is_animate(word) for word in range(start, end))
     moves = animate and any(word.endswith("ing") for word in text.words[start : end - 1])
     if part == MEDIUM and not moves:
@@ -293,6 +295,30 @@ def _first(place: Place) -> Marks:
     if _is_name(place):
         return place.whole(ARTIST)
     return _subject(text, start, end)
+
+
+def _lamp(text: Text, start: int, end: int) -> Marks:
+    """A lamp with where it stands, as in "giant softbox camera left", and a medium or a view after it."""
+    known, word = lexicon(), after_articles(text, start, end)
+    while word < end and text.words[word] in known.words["lighting lamp sizes"] and word not in text.hits:
+        word += 1
+    hit = text.hits.get(word)
+    if hit is None or hit.end > end or not _is_lamp(text, hit):
+        return ()
+    if hit.end == end:
+        if text.words[end : end + 1] == ["of"]:
+            return ()  # "a soft box of chocolates"
+        return (Mark(start, end, LIGHTING),)
+    last = text.ends.get(end)
+    part = last.part if last else known.head(text.words[max(hit.end, end - LONGEST_HEAD) : end])
+    if part in (COMPOSITION, MEDIUM) and text.words[end - 1] not in known.words["lighting lamp sizes"]:
+        return (Mark(start, hit.end, LIGHTING), Mark(hit.end, end, part))
+    return () if part in PLACES else (Mark(start, end, LIGHTING),)
+
+
+def _is_lamp(text: Text, hit: Hit) -> bool:
+    *before, last = text.words[hit.start : hit.end]
+    return any(" ".join((*before, form)) in lexicon().words["lighting lamps"] for form in singulars(last))
 
 
 def _subject(text: Text, start: int, end: int) -> Marks:
