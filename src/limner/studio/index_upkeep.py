@@ -283,7 +283,7 @@ class IndexUpkeep:
             return
         with suppress(LimnerError):  # it is removed meanwhile
             found = self._libraries.get(library)
-            source = found.facts.source
+            source = self._libraries.image_root(library, found.facts.source)
             while prompts := found.with_images(after, last, LOOKS_AT_ONCE):
                 for prompt, (records, _) in found.records(prompts).items():
                     yield from library_files(source, prompt, records)

@@ -103,13 +103,24 @@ def add(
 
 
 @discover.command
-def examples() -> None:
-    """Add the library of 20,000 prompts that comes with Limner."""
+def examples(
+    *,
+    images: Annotated[
+        int, Parameter(help="Generate images until so many of the prompts for the starter have one.")
+    ] = 0,
+) -> None:
+    """Add the library of 20,000 prompts that comes with Limner. Repeat the command to resume making images."""
+    from limner.cli.terminal import Screen
     from limner.core.accounts import Caller
     from limner.studio.studio import Studio
 
-    facts = Studio().discover.add_examples(Caller())
-    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts")
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        facts = Studio().discover.add_examples(Caller(), images, screen.show, stop)
+        is_stopped = stop()
+    more = f", {facts.images:,} images" if facts.images else ""
+    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{more}")
+    if is_stopped and facts.images < images:
+        raise Interrupted("stopped; the same command makes the images that are left")
 
 
 @discover.command(name="list")
