@@ -27,7 +27,7 @@ from limner.provenance.labels import Label, write_png
 from limner.provenance.verify import verify
 from limner.provenance.xmp import is_fully_generated
 from limner.studio import example_images
-from limner.studio.example_images import ARCHIVE, as_webp, generated, main, starter_numbers
+from limner.studio.example_images import ARCHIVE, ExampleImages, as_webp, generated, main, starter_numbers
 from limner.studio.studio import Studio
 from pages import site_of
 
@@ -144,6 +144,13 @@ def test_more_images_are_made_once_and_signed(limner, home, archive, made):
         assert (settings["prompt"], settings["seed"]) == (PROMPTS[int(name[:5])].text, str(int(name[:5])))
         report = verify(home / "libraries" / "examples" / "images" / name, home)
         assert report.good == (int(name[:5]) not in NUMBERS[:3]), (name, report.message)
+
+
+def test_what_is_there_is_never_made_again(home, made):
+    own = ExampleImages(home / "images", home)
+    for _ in range(2):
+        own.make(NUMBERS[:2], PROMPTS, lambda event: None, lambda: False)
+    assert made == NUMBERS[:2] and sorted(own.names()) == NUMBERS[:2]
 
 
 @pytest.mark.parametrize("wanted", [-1, len(NUMBERS) + 1])

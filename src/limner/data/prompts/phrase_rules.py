@@ -58,10 +58,16 @@ BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
 """Last words of phrases that are never the subject."""
 MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
 """Colours of the whole image, which leave the subject that they stand before."""
+FORMS_OF = frozenset(
+    f"{done} as" for done in ("rendered", "done", "drawn", "painted", "presented", "depicted", "shown", "executed")
+) | {"in the form of", "in the medium of"}
+"""Openers after which a thing is what the image is made as: "rendered as a Delft tile"."""
 KEYWORDS = 3
 """Known terms of as many parts without a preposition between them are a list of keywords without commas."""
-ADJECTIVE = re.compile(r"\w{3,}(?:ic|ical|ish|ive|esque)")
+ADJECTIVE = re.compile(r"\w{3,}(?:ic|ical|ish|ive|esque|ian|ean|ional|ural|mental|ary)")
 """What most adjectives look like that are a segment of their own, as in "a bridge, nostalgic"."""
+BETWEEN = frozenset(("and", "but", "yet", "very", "slightly", "quite", "somewhat", "rather", "subtly", "deeply"))
+"""Words beside such adjectives."""
 LOOKED_AT = 100
 """Words in which such terms are counted."""
 LONGEST_MEASURE = 3
@@ -230,6 +236,9 @@ def _credited(place: Place) -> Marks:
 
 
 def _with(place: Place) -> Marks:
+    opener = " ".join(place.text.words[place.phrase.start : place.phrase.inner])
+    if opener in FORMS_OF and place.part in ("", *PLACES):
+        return (Mark(after_articles(place.text, place.phrase.inner, place.phrase.end), place.phrase.end, MEDIUM),)
     if place.part in PLACES:
         return () if place.before else place.inner(SETTING)
     if place.part:
@@ -276,6 +285,9 @@ def _first(place: Place) -> Marks:
     moves = animate and any(word.endswith("ing") for word in text.words[start : end - 1])
     if part == MEDIUM and not moves:
         return _medium(place)
+    noun = after_articles(text, start, end)
+    if noun > start and place.seen.last and text.words[noun] in BACKGROUNDS:
+        return place.whole(SETTING)
     if place.opener in POSSESSIVES and part != LIGHTING and place.seen.has_subject:
         return place.whole(SUBJECT)
     if place.seen.has_subject and place.begins and not animate and part in (*PLACES, ""):
@@ -288,8 +300,8 @@ def _first(place: Place) -> Marks:
         return (Mark(start, name, ARTIST),)
     if part == COMPOSITION:
         return (Mark(after_articles(text, start, end), end, COMPOSITION),)
-    if not part and place.seen.last and len(text.words) == 1 and _is_adjective(text.words[start]):
-        part = STYLE
+    if not part and place.seen.last and start == 0 and _are_adjectives(text.words):
+        return place.whole(STYLE)
     if part in (STYLE, ARTIST) or (part not in ("", SURFACE, MEDIUM) and not animate):
         return place.whole(part)
     if _is_name(place):
@@ -391,8 +403,19 @@ def _styled_name(place: Place) -> int:
     return name if styled else 0
 
 
+def _are_adjectives(words: Sequence[str]) -> bool:
+    """Whether the words of a segment are adjectives alone, as in "tense" and "very tense and lonely"."""
+    if len(words) > LONGEST_CREDIT or words[-1] in BETWEEN:
+        return False
+    return all(word in BETWEEN or _is_adjective(word) for word in words)
+
+
 def _is_adjective(word: str) -> bool:
-    return bool(ADJECTIVE.fullmatch(word)) and word not in lexicon().words["style nouns"]
+    known = lexicon()
+    if word in known.words["style alone"]:
+        return True
+    is_noun = word in known.words["style nouns"] or known.holds("animate", word)
+    return bool(ADJECTIVE.fullmatch(word)) and not is_noun
 
 
 def _is_name(place: Place) -> bool:
