@@ -20,7 +20,7 @@ GOOD = {"engine": "limner", "prompts": 1_000_000, "both p95 ms": 50.0, "memory M
     ],
 )
 def test_each_aim_is_judged(monkeypatch, changes, missed):
-    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
     from search_engines import AIMS, judged
 
     verdicts = judged(GOOD | changes)
@@ -28,3 +28,4 @@ def test_each_aim_is_judged(monkeypatch, changes, missed):
     found = [text for text, met in verdicts if not met]
     assert len(found) == len(missed) and all(text.startswith(each) for text, each in zip(found, missed, strict=True))
     assert judged(GOOD | changes | {"engine": "lancedb"}) == judged(GOOD | changes | {"prompts": 10_000}) == []
+    sys.modules.pop("search_engines")
