@@ -309,6 +309,15 @@ def test_names_of_very_many_files_take_little_memory(tmp_path, monkeypatch):
         ("a.csv", "prompt,prompt\na,b\n", [], "a.csv: 'a.csv' has two columns 'prompt'; rename one of them"),
         ("a.csv", '"prompt\na cat\n', [], "a.csv: the first line of 'a.csv' has an unclosed quote; close it"),
         ("a.csv", "x" * (LINE_CAP + 9), [], "a.csv: the first line of 'a.csv' is too long; name the columns in it"),
+        ("a.csv", "x" * (LINE_CAP - 9), [], "a.csv: the first line of 'a.csv' is too long; name the columns in it"),
+        *(
+            (name, content, [], f"{where} holds NUL bytes, so it is no text in UTF-8; save it as UTF-8, or copy")
+            for content in (b"\0", b"\n\0\0", b"\0" * 200_000, b"\0" * (LINE_CAP + 9), "prompt\n".encode("utf-16"))
+            for name, where in (("a.csv", "a.csv: 'a.csv'"), ("a.tsv", "a.tsv: 'a.tsv'"))
+        ),
+        ("a.jsonl", b"\0", [], "line 1 of a.jsonl: it holds NUL bytes, so it is no text in UTF-8; save it as UTF-8"),
+        ("a.jsonl", b"\0" * 200_000, [], "line 1 of a.jsonl: it holds NUL bytes"),
+        ("a.csv", b"prompt\na\n" + b"\0" * 200_000, ["a"], "a.csv: line 3 of 'a.csv' holds NUL bytes"),
         ("a.csv", "prompt,seed\na,1\nb,2,3\nc,3\n", ["a", "c"], "a.csv: line 3 of 'a.csv' has 3 cells for 2 columns"),
         ("a.csv", "prompt,seed\na\nb,2\n,\n,5\n", ["a", "b"], "line 5 of a.csv: there is no prompt; fill it in"),
         ("a.csv", b"prompt\na\n\xff\xfe\nc\n", ["a", "c"], "line 3 of a.csv: prompt has bytes that are no text"),

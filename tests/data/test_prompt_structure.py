@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hostile import within
 from limner.data.prompts.grammar import made_prompts
+from limner.data.prompts.lexicon import lexicon
 from limner.data.prompts.structure import Structure, structure_of
 from limner.data.prompts.words import PARTS
 
@@ -66,6 +67,15 @@ EXAMPLES = [
         "masterpiece, a bowl, insanely detailed, 8K, 300dpi",
         ["masterpiece", "insanely detailed", "8K", "300dpi"],
     ),
+    ("subject", "In the garden the roses bloom.", ["the roses bloom"]),
+    ("subject", "It shows a tiger. The scene takes place in a cave.", ["a tiger"]),
+    ("setting", "Inside a tent a fortune teller shuffles cards.", ["Inside a tent"]),
+    ("setting", "a bee, the background a smooth blur", ["the background a smooth blur"]),
+    ("medium", "a dragon, rendered as a Delft tile", ["Delft tile"]),
+    ("style", "a bridge, tense and lonely, very ornamental, musician", ["tense and lonely", "very ornamental"]),
+    ("style", "a bridge, steampunk charm, noir thriller, old money", ["steampunk charm", "noir thriller", "old money"]),
+    ("lighting", "a bridge, searchlights, flashlight beam", ["searchlights", "flashlight beam"]),
+    ("setting", "a bridge, in a brewery, at a birthday party", ["in a brewery", "at a birthday party"]),
     ("artist", "a bowl by Orla Venn and Ilmari Destang", ["Orla Venn", "Ilmari Destang"]),
     ("artist", "a harbour in the manner of J. M. W. Turner, etching", ["J. M. W. Turner"]),
     ("artist", "a bowl, Ilmari Destang, Mucha, oil", ["Ilmari Destang", "Mucha"]),
@@ -141,6 +151,24 @@ prompts = st.one_of(st.text(), st.lists(st.sampled_from(TOKENS), max_size=40).ma
 
 def texts(structure: Structure, part: str) -> list[str]:
     return list(structure.of(part))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}, a man in a hat, 85mm", "portrait of a woman, {}", "portrait of a woman, giant {} camera left",
+        "a vase, {} setup", "a vase with a {}", "a vase, two {}s overhead",
+        "A vase. A {} lights it from the left.", "{} portrait of a man",
+        "{} product photo of a vase",
+    ],
+)  # fmt: skip
+def test_a_lamp_is_lighting_and_never_the_subject(form):
+    for lamp in sorted(lexicon().words["lighting lamps"]):
+        found = structure_of(form.format(lamp))
+        assert any(lamp in piece for piece in found.of("lighting")), (form, lamp, found.pieces)
+        assert not any(lamp in piece for part in PARTS if part != "lighting" for piece in found.of(part))
+        subject = found.of("subject") or found.of("setting")
+        assert subject and any(word in piece for piece in subject for word in ("man", "vase")), (form, lamp)
 
 
 @pytest.mark.parametrize(("part", "prompt", "expected"), EXAMPLES)

@@ -9,12 +9,13 @@ from limner.models import loading
 from limner.models.known_words import known_words
 from limner.moderation.moderator import Moderator
 from limner.moderation.policy import read_policy
-from limner.studio import discover
-from limner.studio.discover import EXAMPLE_COUNT
+from limner.studio import discover, example_images
+from limner.studio.example_images import EXAMPLE_COUNT
 
 
-def test_a_command_adds_them_once(limner, monkeypatch):
+def test_a_command_adds_them_once(limner, monkeypatch, tmp_path):
     monkeypatch.setattr(discover, "EXAMPLE_COUNT", 30)
+    monkeypatch.setattr(example_images, "ARCHIVE", tmp_path / "none.zip")
     for _ in range(2):
         assert limner("discover", "examples").out == "library 'examples': 30 prompts\n"
     assert "examples" in limner("discover", "list").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ from pages import EXAMPLES, Site, site_of
 def few_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """A small library of examples, which pages add: twenty thousand prompts take seconds."""
     monkeypatch.setattr("limner.studio.discover.EXAMPLE_COUNT", EXAMPLES)
+    monkeypatch.setattr("limner.studio.example_images.ARCHIVE", Path("none.zip"))
 
 
 @pytest.fixture

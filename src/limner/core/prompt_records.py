@@ -14,8 +14,8 @@ class PromptRecord:
     """One image of a prompt. Numbers are None where they are unknown.
 
     image: the absolute path of a file in the folder of its source, or a URL, which can be shown; the bare name of an
-    image that is not there; "" for none. unsafe: whether its source says that prompt or image is not safe for work.
-    stars: 1 to 5.
+    image that the library itself holds, or that is not there; "" for none. unsafe: whether its source says that prompt
+    or image is not safe for work. stars: 1 to 5.
     """
 
     prompt: str

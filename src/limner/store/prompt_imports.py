@@ -190,10 +190,18 @@ def _stored_value(value: Any) -> Any:
     return signed(value) if isinstance(value, int) else value
 
 
-def fill(library: PromptLibrary, records: Sequence[PromptRecord]) -> LibraryFacts:
-    """Fill a library with records that are of no file, and mark it as complete; returns what is known of it then."""
+def fill(library: PromptLibrary, records: Sequence[PromptRecord], stamp: str | None = None) -> LibraryFacts:
+    """Fill a library with records that are of no file, and mark it as complete; returns what is known of it then.
+
+    stamp: of what the records are. They replace those of another stamp, and are not written again with the same one.
+    Without it, they are added.
+    """
     with writing(library) as writer:
-        writer.save([FileRows("", "", False, len(records), complete=True, records=[*records])], ())
+        known = writer.file("")
+        if known is None or stamp is None or known.stamp != stamp:
+            anew = known is not None and stamp is not None
+            writer.save([FileRows("", stamp or "", anew, len(records), complete=True, records=[*records])], ())
+            writer.drop_unused()
     facts = replace(library.counted(library.facts), complete=True)
     library.save(facts)
     return facts

@@ -6,6 +6,7 @@ They are the truth of the search index, which can be built again from them.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -24,7 +25,7 @@ from limner.store.removal import remove
 from limner.store.search.table import ImageSettings, IndexedPrompt
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-FACTS, DATABASE = "library.json", "prompts.sqlite"
+FACTS, DATABASE, IMAGES = "library.json", "prompts.sqlite", "images"
 SHOWN_IMAGES = 100
 """Most images of a prompt that are read at once."""
 
@@ -158,6 +159,10 @@ class PromptLibraries:
         """The libraries by name."""
         found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
         return (PromptLibrary(each) for each in found if (each / FACTS).is_file())
+
+    def image_root(self, name: str, source: str) -> str:
+        """The file or folder in whose folder the images of a library lie: its source, or a folder of its own."""
+        return source if os.path.isabs(source) else str(self.folder / name / IMAGES)
 
     def __contains__(self, name: str) -> bool:
         return NAME.fullmatch(name) is not None and (self.folder / name / FACTS).is_file()

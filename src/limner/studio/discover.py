@@ -20,7 +20,7 @@ from limner.core.events import Event
 from limner.core.feedback import ImageQuery
 from limner.core.files import read_file
 from limner.core.prompt_records import LibraryFacts, PromptRecord
-from limner.data.prompts.grammar import MadePrompt, made_prompts
+from limner.data.prompts.grammar import made_prompts
 from limner.data.prompts.records import COLUMNS
 from limner.imaging.cielab import lab_of
 from limner.imaging.decode import read_image
@@ -28,10 +28,11 @@ from limner.moderation.enforcement import Enforcer
 from limner.store.images import ImageIndex, Viewer
 from limner.store.locks import library_lock
 from limner.store.prompt_imports import fill
-from limner.store.prompt_libraries import PromptLibraries, checked_name
+from limner.store.prompt_libraries import IMAGES, PromptLibraries, checked_name
 from limner.store.runs import Store
 from limner.store.search.index import ANY, Appearance, Found, SearchIndex
 from limner.store.search.table import Current
+from limner.studio.example_images import EXAMPLE_COUNT, ExampleImages, starter_numbers
 from limner.studio.files import REFERENCE, StudioFiles
 from limner.studio.images import decoding
 from limner.studio.index_upkeep import LOOK_SECONDS, IndexUpkeep, library_files, own_record
@@ -39,12 +40,10 @@ from limner.studio.library_images import local_image, make_thumbnail
 from limner.studio.prompt_imports import Import, PromptImport
 from limner.studio.search_encoders import SEEN_SIDE, SearchEncoders, seen
 
-STARTER = "starter"
-"""The model, and the kind of prompts that are made for it."""
 CLOSEST, FARTHEST = 300, 0.2
 """Most own images that a search by meaning finds, and the smallest cosine of one."""
-EXAMPLES, EXAMPLE_COUNT, LICENCE = "examples", 20_000, "apache-2.0"
-"""The library of prompts that Limner makes by a grammar, how many it has, and its licence."""
+EXAMPLES, LICENCE = "examples", "apache-2.0"
+"""The library of prompts that Limner makes by a grammar, and its licence."""
 FOUND = 240
 """Prompts that are ranked for a search. A later page of a search ranks the same ones, so that none comes twice."""
 MOST_WORDS = 64
@@ -55,6 +54,10 @@ UNTOLD = frozenset(
 """Words that say nothing of why a prompt fits."""
 LEAST_LOOK = 0.4
 """Cosine from which on the looks of own images count as similar."""
+
+
+def _unheard(event: Event) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class StudioDiscover:
     """Libraries of prompts, and searches in them."""
 
     def __init__(self, store: Store, images: ImageIndex, files: StudioFiles, gate: Enforcer) -> None:
-        self._images, self._files, self._gate = images, files, gate
+        self._home, self._images, self._files, self._gate = store.home, images, files, gate
         self.libraries = PromptLibraries(store.home / "libraries")
         self._encoders = SearchEncoders(store.home)
         self.upkeep = IndexUpkeep(store, images, files, self.libraries, self._encoders)
@@ -115,7 +118,7 @@ class StudioDiscover:
             images = self._images.some(Viewer(caller.account, caller.scope), [prompt])
             files = [file for image in images if (file := self.upkeep.own_file(image)) is not None]
         else:
-            files = [*library_files(hit.source, prompt, hit.records)]
+            files = [*library_files(self.libraries.image_root(library, hit.source), prompt, hit.records)]
         if not files:
             raise LimnerError(f"prompt {prompt} of {library!r} has no image here", "use another one")
         return self._vector(next((file for file in files if file.place == place), files[0]).path)
@@ -179,8 +182,11 @@ class StudioDiscover:
         return hits[0]
 
     def has_thumbnail(self, hit: Hit, number: int) -> bool:
-        """Whether an image of a prompt of a library, by its place, is a file in the folder of the library's source."""
-        return hit.library != HISTORY and local_image(hit.source, hit.records[number].image) is not None
+        """Whether an image of a prompt of a library, by its place, is a file in the folder of the library's source, or
+        in that of the library.
+        """
+        root = self.libraries.image_root(hit.library, hit.source)
+        return hit.library != HISTORY and local_image(root, hit.records[number].image) is not None
 
     def thumbnail(self, caller: Caller, library: str, prompt: int, number: int, side: int) -> Path:
         """The WebP of an image of a library, by its place among those of its prompt; its longest side is one of SIDES.
@@ -190,7 +196,10 @@ class StudioDiscover:
         hit = self.get(caller, library, prompt)
         if library == HISTORY or not number < len(hit.records):
             raise LimnerError(f"prompt {prompt} of library {library!r} has no image {number}", "search again")
-        return make_thumbnail(hit.source, hit.records[number].image, self.libraries.get(library).folder, side)
+        root, image = self.libraries.image_root(library, hit.source), hit.records[number].image
+        if root != hit.source and (own := local_image(root, image)) is not None:
+            return own  # it is small, and says in itself how it was made
+        return make_thumbnail(root, image, self.libraries.get(library).folder, side)
 
     def resolved(self, viewer: Viewer, query: ImageQuery) -> ImageQuery:
         """A query of images whose `meaning`, `like` and `colour` are replaced by the closest images, in their order.
@@ -251,10 +260,34 @@ class StudioDiscover:
                 done = replace(done, indexed=self.upkeep.index_library(library, emit, stop))
             return done
 
-    def add_examples(self, caller: Caller) -> LibraryFacts:
-        """Add the library of prompts that Limner makes itself."""
-        library = self.libraries.create(LibraryFacts(EXAMPLES, "made by Limner", LICENCE))
-        known = library.facts if library.facts.complete else fill(library, [*map(_made, made_prompts(EXAMPLE_COUNT))])
+    def add_examples(
+        self,
+        caller: Caller,
+        images: int = 0,
+        emit: Callable[[Event], None] = _unheard,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> LibraryFacts:
+        """Add the library of prompts that Limner makes itself, with the images that come with Limner.
+
+        images: generate more until so many of the prompts for the starter have one; what an earlier call made is kept.
+        Raises LimnerError for more than there are, and while another program adds them.
+        """
+        prompts = [*made_prompts(EXAMPLE_COUNT)]
+        numbers = starter_numbers(prompts)
+        if not 0 <= images <= len(numbers):
+            raise LimnerError(
+                f"--images is {images}", f"use 0 to {len(numbers)}, the number of prompts for the starter"
+            )
+        with library_lock(self.libraries.folder / EXAMPLES):
+            library = self.libraries.create(LibraryFacts(EXAMPLES, "made by Limner", LICENCE))
+            own = ExampleImages(library.folder / IMAGES, self._home)
+            own.unpack(prompts)
+            try:
+                there = own.names()
+                left = [number for number in numbers if number not in there]
+                own.make(left[: max(0, images - len(there))], prompts, emit, stop)
+            finally:
+                known = fill(library, *own.records(prompts))
         self.upkeep.refresh()
         return known
 
@@ -296,7 +329,10 @@ class StudioDiscover:
             else:
                 try:
                     library = self.libraries.get(name)
-                    records, facts = library.records(prompts), library.facts
+                    facts = library.facts
+                    records = library.records(prompts)
+                    if (root := self.libraries.image_root(name, facts.source)) != facts.source:
+                        records = _with_paths(records, Path(root))
                 except LimnerError:
                     if name in self.libraries:
                         raise
@@ -339,8 +375,16 @@ def _hit(
     )
 
 
-def _made(prompt: MadePrompt) -> PromptRecord:
-    return PromptRecord(prompt.text, prompt.negative, model=prompt.world if prompt.world == STARTER else "")
+def _with_paths(
+    records: dict[int, tuple[list[PromptRecord], int]], folder: Path
+) -> dict[int, tuple[list[PromptRecord], int]]:
+    """The records of prompts with the paths of images that the library itself holds. folder: with its images."""
+    if not folder.is_dir():
+        return records
+    return {
+        prompt: ([replace(each, image=str(folder / each.image)) if each.image else each for each in some], count)
+        for prompt, (some, count) in records.items()
+    }
 
 
 def _no_prompt(source: str, done: Import) -> LimnerError:

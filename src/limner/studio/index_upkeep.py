@@ -154,8 +154,9 @@ class IndexUpkeep:
             if self._encoders.choice.looks != before:
                 self._kept = None
             self._empty_index()
-            self._update(emit)
-        self.look(emit=emit, stop=stop)
+            self._update(emit, stop)
+        if not stop():
+            self.look(emit=emit, stop=stop)
         self._kept = None
         return len(self.index)
 
@@ -198,8 +199,8 @@ class IndexUpkeep:
         last = indexed.get(HISTORY, 0)
         return bool(self._images.after(last, 1)) or self._images.tally(last) != self.index.tally(HISTORY)
 
-    def _update(self, emit: Callable[[Event], None]) -> None:
-        """Bring the index up to date. The caller holds the lock."""
+    def _update(self, emit: Callable[[Event], None], stop: Callable[[], bool] = lambda: False) -> None:
+        """Bring the index up to date, or a part of it where it is stopped. The caller holds the lock."""
         indexed = self.index.indexed
         for name in indexed:
             if name != HISTORY and name not in self._libraries:
@@ -208,9 +209,13 @@ class IndexUpkeep:
         indexed = self.index.indexed
         for prompts in self._own(indexed.get(HISTORY, 0)):
             self._add(prompts)
+            if stop():
+                return
         for library, facts in self._known():
             if facts.complete and not library.is_indexed(self.index.indexed.get(facts.name, 0)):
-                self._index_library(library, emit)
+                self._index_library(library, emit, stop)
+            if stop():
+                return
 
     def _forget_erased(self) -> None:
         """Take own images out of the index that were erased, also where another image has the id of one now."""
@@ -278,7 +283,7 @@ class IndexUpkeep:
             return
         with suppress(LimnerError):  # it is removed meanwhile
             found = self._libraries.get(library)
-            source = found.facts.source
+            source = self._libraries.image_root(library, found.facts.source)
             while prompts := found.with_images(after, last, LOOKS_AT_ONCE):
                 for prompt, (records, _) in found.records(prompts).items():
                     yield from library_files(source, prompt, records)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from limner.cli.commands.shared import stop_on_signal
 from limner.cli.output import print_line
 from limner.core.discover import Filters, colour_of
-from limner.core.errors import LimnerError, invalid, unknown
+from limner.core.errors import Interrupted, LimnerError, invalid, unknown
 from limner.core.files import expand_home
 from limner.core.prompt_records import PromptRecord
 
@@ -51,6 +51,8 @@ def search(
         with Screen() as screen, stop_on_signal(screen.note) as stop:
             discover.upkeep.refresh(screen.show)
             discover.upkeep.look(emit=screen.show, stop=stop)
+            if stop():
+                raise Interrupted("stopped; the same command goes on with the images that are left")
     hits = discover.search(Caller(), text, filters, count, like_it)
     if json_lines:
         for hit in hits:
@@ -86,24 +88,39 @@ def add(
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("add", source)
         done = Studio().discover.add(Caller(), facts, screen.show, stop)
+        is_stopped = stop()
     for where, problem in done.problems[:20]:
         print_line(f"left out: {where}: {problem}")
     if done.skipped > 20:
         print_line(f"left out: {done.skipped - 20:,} more rows")
     facts = done.facts
-    state = "" if facts.complete and done.indexed else " so far; repeat the command to go on"
+    whole = facts.complete and done.indexed
+    state = "" if whole else " so far; repeat the command to go on"
     unsafe = f", {facts.unsafe:,} of them marked as unsafe" if facts.unsafe else ""
     print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{unsafe}, {facts.images:,} images{state}")
+    if is_stopped and not whole:
+        raise Interrupted("stopped")
 
 
 @discover.command
-def examples() -> None:
-    """Add the library of 20,000 prompts that comes with Limner."""
+def examples(
+    *,
+    images: Annotated[
+        int, Parameter(help="Generate images until so many of the prompts for the starter have one.")
+    ] = 0,
+) -> None:
+    """Add the library of 20,000 prompts that comes with Limner. Repeat the command to resume making images."""
+    from limner.cli.terminal import Screen
     from limner.core.accounts import Caller
     from limner.studio.studio import Studio
 
-    facts = Studio().discover.add_examples(Caller())
-    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts")
+    with Screen() as screen, stop_on_signal(screen.note) as stop:
+        facts = Studio().discover.add_examples(Caller(), images, screen.show, stop)
+        is_stopped = stop()
+    more = f", {facts.images:,} images" if facts.images else ""
+    print_line(f"library {facts.name!r}: {facts.prompts:,} prompts{more}")
+    if is_stopped and facts.images < images:
+        raise Interrupted("stopped; the same command makes the images that are left")
 
 
 @discover.command(name="list")
@@ -143,6 +160,8 @@ def rebuild(
     with Screen() as screen, stop_on_signal(screen.note) as stop:
         screen.begin("rebuild")
         indexed = Studio().discover.upkeep.rebuild(screen.show, meaning, looks, stop)
+        if stop():
+            raise Interrupted("stopped; the next search goes on")
     print_line(f"indexed {indexed:,} prompts")
 
 

@@ -67,6 +67,11 @@ def read_lines(file: BinaryIO | BytesIO) -> Iterator[tuple[int, str | None]]:
             yield number, (piece.removeprefix(_BOM) if number == 1 else piece).decode("utf-8", "surrogateescape")
 
 
+def no_text(where: str) -> LimnerError:
+    """The error for NUL bytes, which a disk that was full or a copy that broke off leaves, and UTF-16 has."""
+    return LimnerError(f"{where} holds NUL bytes, so it is no text in UTF-8", "save it as UTF-8, or copy it again")
+
+
 def read_field_table(path: Path) -> FieldTable:
     """The table in a CSV, TSV or JSONL file, whose first column names images or folders.
 
@@ -118,11 +123,14 @@ def _json_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | Limne
 def _separated_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | LimnerError]:
     """Rows of a CSV or TSV table, whose first row names the columns."""
     overlong: list[int] = []
+    zeroed = False
 
     def texts() -> Iterator[str]:
+        nonlocal zeroed
         for number, line in read_lines(file):
             if line is None:
                 overlong.append(number)
+            zeroed = zeroed or "\0" in (line or "")
             yield line or "\n"
 
     source = texts()
@@ -132,11 +140,12 @@ def _separated_rows(file: BinaryIO | BytesIO, name: str) -> Iterator[TableRow | 
         try:
             row = next(read, None)
         except csv.Error as error:
-            yield LimnerError(
-                f"line {read.line_num} of {quoted(name)} is not a valid row ({short_line(str(error))})",
-                "close all quotes",
-            )
+            where = f"line {read.line_num} of {quoted(name)}"
+            problem = f"{where} is not a valid row ({short_line(str(error))})"
+            yield no_text(where) if zeroed else LimnerError(problem, "close all quotes")
+            zeroed = False
             continue
+        zeroed = False
         while overlong:
             yield LimnerError(
                 f"line {overlong.pop()} of {quoted(name)} is too long", f"keep it under {LINE_CAP:,} bytes"

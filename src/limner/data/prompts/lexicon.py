@@ -84,7 +84,8 @@ class Lexicon:
             ):
                 return Hit(place, end, part)
         for form in singulars(words[place]):
-            if part := self.joined.get(form):
+            alone = next((part for term, part in self.terms.get(form, ()) if len(term) == 1), "")
+            if part := alone or self.joined.get(form, ""):
                 return Hit(place, place + 1, part)
         return None
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from limner.data.prompts.lexicon import LONGEST_HEAD, Hit, lexicon
+from limner.data.prompts.lexicon import LONGEST_HEAD, Hit, lexicon, singulars
 from limner.data.prompts.phrase_parts import ARTICLES, DECADE, after_articles, early_part, part_of_phrase
 from limner.data.prompts.phrases import (
     ARTIST,
@@ -33,7 +33,7 @@ GAP = "gap"
 """Part of words that are in no piece."""
 BACK = -1
 """Start of a mark that gives its part to the whole piece before."""
-LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR)
+LEADING = (STYLE, COMPOSITION, QUALITY, COLOUR, LIGHTING)
 """Parts of words before a medium, as in "highly detailed photo", the strongest first."""
 STYLED = frozenset(["style", "styled", "inspired", "like", "esque", "aesthetic"])
 """Words after the name of an artist that are no part of the image."""
@@ -58,10 +58,16 @@ BACKGROUNDS = frozenset(("background", "backdrop", "weather", "backgrounds"))
 """Last words of phrases that are never the subject."""
 MONOCHROME = frozenset(("monochrome", "monochromatic", "grayscale", "sepia"))
 """Colours of the whole image, which leave the subject that they stand before."""
+FORMS_OF = frozenset(
+    f"{done} as" for done in ("rendered", "done", "drawn", "painted", "presented", "depicted", "shown", "executed")
+) | {"in the form of", "in the medium of"}
+"""Openers after which a thing is what the image is made as: "rendered as a Delft tile"."""
 KEYWORDS = 3
 """Known terms of as many parts without a preposition between them are a list of keywords without commas."""
-ADJECTIVE = re.compile(r"\w{3,}(?:ic|ical|ish|ive|esque)")
+ADJECTIVE = re.compile(r"\w{3,}(?:ic|ical|ish|ive|esque|ian|ean|ional|ural|mental|ary)")
 """What most adjectives look like that are a segment of their own, as in "a bridge, nostalgic"."""
+BETWEEN = frozenset(("and", "but", "yet", "very", "slightly", "quite", "somewhat", "rather", "subtly", "deeply"))
+"""Words beside such adjectives."""
 LOOKED_AT = 100
 """Words in which such terms are counted."""
 LONGEST_MEASURE = 3
@@ -230,6 +236,9 @@ def _credited(place: Place) -> Marks:
 
 
 def _with(place: Place) -> Marks:
+    opener = " ".join(place.text.words[place.phrase.start : place.phrase.inner])
+    if opener in FORMS_OF and place.part in ("", *PLACES):
+        return (Mark(after_articles(place.text, place.phrase.inner, place.phrase.end), place.phrase.end, MEDIUM),)
     if place.part in PLACES:
         return () if place.before else place.inner(SETTING)
     if place.part:
@@ -270,10 +279,15 @@ def _first(place: Place) -> Marks:
     text, start, end, part = place.text, place.phrase.start, place.phrase.end, place.part
     if _is_list(text, start, end):
         return tuple(_keywords(text, start, end))
+    if lamp := _lamp(text, start, end):
+        return lamp
     animate = any(text.is_animate(word) for word in range(start, end))
     moves = animate and any(word.endswith("ing") for word in text.words[start : end - 1])
     if part == MEDIUM and not moves:
         return _medium(place)
+    noun = after_articles(text, start, end)
+    if noun > start and place.seen.last and text.words[noun] in BACKGROUNDS:
+        return place.whole(SETTING)
     if place.opener in POSSESSIVES and part != LIGHTING and place.seen.has_subject:
         return place.whole(SUBJECT)
     if place.seen.has_subject and place.begins and not animate and part in (*PLACES, ""):
@@ -286,13 +300,37 @@ def _first(place: Place) -> Marks:
         return (Mark(start, name, ARTIST),)
     if part == COMPOSITION:
         return (Mark(after_articles(text, start, end), end, COMPOSITION),)
-    if not part and place.seen.last and len(text.words) == 1 and _is_adjective(text.words[start]):
-        part = STYLE
+    if not part and place.seen.last and start == 0 and _are_adjectives(text.words):
+        return place.whole(STYLE)
     if part in (STYLE, ARTIST) or (part not in ("", SURFACE, MEDIUM) and not animate):
         return place.whole(part)
     if _is_name(place):
         return place.whole(ARTIST)
     return _subject(text, start, end)
+
+
+def _lamp(text: Text, start: int, end: int) -> Marks:
+    """A lamp with where it stands, as in "giant softbox camera left", and a medium or a view after it."""
+    known, word = lexicon(), after_articles(text, start, end)
+    while word < end and text.words[word] in known.words["lighting lamp sizes"] and word not in text.hits:
+        word += 1
+    hit = text.hits.get(word)
+    if hit is None or hit.end > end or not _is_lamp(text, hit):
+        return ()
+    if hit.end == end:
+        if text.words[end : end + 1] == ["of"]:
+            return ()  # "a soft box of chocolates"
+        return (Mark(start, end, LIGHTING),)
+    last = text.ends.get(end)
+    part = last.part if last else known.head(text.words[max(hit.end, end - LONGEST_HEAD) : end])
+    if part in (COMPOSITION, MEDIUM) and text.words[end - 1] not in known.words["lighting lamp sizes"]:
+        return (Mark(start, hit.end, LIGHTING), Mark(hit.end, end, part))
+    return () if part in PLACES else (Mark(start, end, LIGHTING),)
+
+
+def _is_lamp(text: Text, hit: Hit) -> bool:
+    *before, last = text.words[hit.start : hit.end]
+    return any(" ".join((*before, form)) in lexicon().words["lighting lamps"] for form in singulars(last))
 
 
 def _subject(text: Text, start: int, end: int) -> Marks:
@@ -365,8 +403,19 @@ def _styled_name(place: Place) -> int:
     return name if styled else 0
 
 
+def _are_adjectives(words: Sequence[str]) -> bool:
+    """Whether the words of a segment are adjectives alone, as in "tense" and "very tense and lonely"."""
+    if len(words) > LONGEST_CREDIT or words[-1] in BETWEEN:
+        return False
+    return all(word in BETWEEN or _is_adjective(word) for word in words)
+
+
 def _is_adjective(word: str) -> bool:
-    return bool(ADJECTIVE.fullmatch(word)) and word not in lexicon().words["style nouns"]
+    known = lexicon()
+    if word in known.words["style alone"]:
+        return True
+    is_noun = word in known.words["style nouns"] or known.holds("animate", word)
+    return bool(ADJECTIVE.fullmatch(word)) and not is_noun
 
 
 def _is_name(place: Place) -> bool:

@@ -55,6 +55,8 @@ PERSON = re.compile(r"\w{4,}(?:ner|cher|ker|ter|der|ger|per|ist|man|woman|smith)
 """What most words for people look like, such as "cleaner"."""
 NEAR = 4
 """Words in which its noun is."""
+BEFORE_ARTICLES = frozenset(("all", "both", "half", "such", "like", "quite", "many", "what", "of", "as", "than"))
+"""Words before an article that begins no clause."""
 FIRST, TERM, REST = "", "term", "rest"
 """Kinds of phrases without an opener: at the beginning, a known term, and what comes after a term or a name."""
 
@@ -134,9 +136,14 @@ def phrases(text: Text, first: int, has_case: bool) -> Iterator[Phrase]:
 
 
 def _begins_clause(text: Text, place: int, first: int, start: int) -> bool:
-    """Whether a person or an animal comes after a setting without a comma: "at night a cleaner mops the floor"."""
+    """Whether a clause begins after a setting without a comma: "at night a cleaner mops the floor".
+
+    A person or an animal follows, or an article after a noun that has one: "in the garden the roses bloom".
+    """
     if start > first + NEAR or text.words[place] not in COUNTED:
         return False
+    if start == first and text.words[place] in ("a", "an", "the") and text.words[place - 1] not in BEFORE_ARTICLES:
+        return any(word in COUNTED for word in text.words[start : place - 1])
     near = range(place + 1, min(place + NEAR, len(text.words)))
     return any(text.is_animate(word) or PERSON.fullmatch(text.words[word]) for word in near)
 

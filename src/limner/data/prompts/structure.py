@@ -35,6 +35,7 @@ REQUEST = re.compile(
     r"(?:(?:please|can you|could you|would you|kindly|hi|hello|hey)\s){0,2}(?:"
     r"(?:keep|make|give) (?:it|everything|the (?:look|style|image|whole thing))"
     r"|(?:it should look like|it should be|it looks like|there (?:is|are)|(?:we|i|you)(?: can)? see|you are looking at)"
+    r"|(?:(?:it|the (?:image|picture|photo|scene)) (?:shows|depicts|takes place))"
     r"|(?:i(?:['\u2019]m| am) looking for)"
     r"|(?:i want|i need|i would like|i['\u2019]d like|give me|show me|imagine|here is|this is|this shows|it['\u2019]s)"
     r"|(?:create|generate|make|draw|paint|render|design|produce|illustrate|sketch|visuali[sz]e|compose|depict)"

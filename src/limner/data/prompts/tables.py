@@ -12,7 +12,7 @@ from typing import Any
 from limner.core.errors import LimnerError
 from limner.core.files import open_file, quoted, read_file
 from limner.data.entries.image_tables import ImageTable
-from limner.data.entries.text_tables import LINE_CAP, TABLES, read_lines, read_rows
+from limner.data.entries.text_tables import LINE_CAP, TABLES, no_text, read_lines, read_rows
 from limner.data.prompts.records import check_columns, used_columns
 
 PART = "part-"
@@ -62,6 +62,9 @@ def _json_lines(path: Path) -> Iterator[Row]:
             if line is None:
                 yield where, LimnerError("it is too long", f"keep it under {LINE_CAP:,} bytes")
                 continue
+            if "\0" in line:
+                yield where, no_text("it")
+                continue
             try:
                 found = json.loads(line)
             except (ValueError, RecursionError):
@@ -83,7 +86,10 @@ def _header(path: Path) -> list[str]:
     """The names in the first line of a table that has text, as `read_rows` takes them."""
     with open_file(path) as file:
         line = next((line for _, line in read_lines(file) if line is None or line.strip()), "")
-        if line is None:
+        file.seek(0)
+        if b"\0" in file.read(LINE_CAP).lstrip().partition(b"\n")[0]:
+            raise no_text(quoted(path))
+        if line is None or max(map(len, line.split('"'))) > csv.field_size_limit():
             raise LimnerError(f"the first line of {quoted(path)} is too long", "name the columns in it")
         file.seek(0)
         first = next((line or "" for _, line in read_lines(file)), "")
