@@ -437,7 +437,7 @@ def test_ctrl_c(limner, source, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(PromptImport, "_save", interrupted)
         said = limner("discover", "add", source)
-    assert said.code == 0 and "stopping after this step" in said.out + said.err
+    assert said.code == 130 and "stopping after this step" in said.out + said.err
     assert "library 'pets': 2 prompts, 0 images so far; repeat the command to go on" in said.out
     assert "not read to its end" in limner("discover", "list").out
     assert "library 'pets': 4 prompts, 0 images\n" in limner("discover", "add", source).out
