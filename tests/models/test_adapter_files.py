@@ -24,7 +24,7 @@ def adapter(name="rex", method="lora", **base):
 
 def warnings_for(each, architecture="sd1", prints=("a",)):
     events = []
-    model = SimpleNamespace(reference="mine", fingerprints=lambda: set(prints))
+    model = SimpleNamespace(reference="mine", alias=None, fingerprints=lambda: set(prints))
     check_base(each, model, architecture, events.append)
     return [event.level for event in events]
 

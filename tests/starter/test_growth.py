@@ -11,7 +11,7 @@ from limner.starter.pretrain import denoiser, growth
 from limner.starter.pretrain.parts import StarterParts
 from limner.starter.pretrain.recipe import Recipe
 
-INNER = Recipe(unet_channels=(32, 48, 64), latent_channels=4, text_width=16)
+INNER = Recipe(unet_channels=(32, 48, 64), vae_channels=(32, 32, 64, 96), latent_channels=4, text_width=16)
 FINER = INNER.model_copy(update={"unet_channels": (16, 32, 48, 64), "vae_channels": (32, 32, 64)})
 
 

@@ -34,6 +34,8 @@ TOY = Recipe(
     vae_crop=32,
     unet_channels=(16, 16, 32),
     pictures=2 * SHARD,
+    focused_pictures=0,
+    looks=0.0,
     autoencoder=StageRecipe(steps=4, batch=2, learning_rate=1e-3, warmup=2),
     text=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
     image=StageRecipe(steps=4, batch=4, learning_rate=1e-3, warmup=2),
@@ -102,7 +104,7 @@ def test_shards_are_the_same_every_time(monkeypatch):
     assert rows == again and np.array_equal(pixels, same) and pixels.shape == (4, 128, 128, 3)
     assert drawings._render_shard(recipe, 1)[0] != rows
     assert [len(row["captions"]) for row in rows] == [8] * 4
-    usual, plain = drawings._render_shard(Recipe(captions=3), 0)
+    usual, plain = drawings._render_shard(Recipe(captions=3, looks=0.0), 0)
     assert [row["scene"] for row in usual] == [row["scene"] for row in rows], "whatever the looks"
     assert [len(row["captions"]) for row in usual] == [3] * 4 and not any(row["unusual"] for row in usual)
     looks = [row["unusual"] for row in rows]
