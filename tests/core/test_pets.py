@@ -171,6 +171,7 @@ def test_the_starter_lists_what_its_painter_draws_and_no_more():
     assert STARTER.coloured == COLOURED_EXTRAS and STARTER.colours == (*COLOURS,)
 
 
+@pytest.mark.slow
 def test_every_choice_of_the_starter_gives_a_prompt_of_known_words():
     domain = load_domain(aliases()["starter"][1])
     known = words_of(text for texts in domain.phrases().values() for text in texts)

@@ -31,6 +31,8 @@ PLACES = ("park", "beach", "snow", "city", "forest", "desert")
 POSES = ("sitting", "standing")
 Edit = Callable[[Image.Image], Image.Image]
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Case:
@@ -230,7 +232,6 @@ def test_no_difference_that_matters_is_reported_as_such(cases: list[Case]) -> No
     assert len(others) == 9 and any("matter" in case.said for case in others)
 
 
-@pytest.mark.slow
 def test_without_a_smallest_difference_other_backgrounds_would_be_judged(
     cases: list[Case], tmp_path: Path, starter: Path
 ) -> None:

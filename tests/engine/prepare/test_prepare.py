@@ -481,7 +481,9 @@ def test_two_programs_cannot_prepare_the_same_folder(prepare, few, tmp_path):
         assert (staging.pictures / "00000000.jpg").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("change", ["gone", "caption", "fields"])
+@pytest.mark.parametrize(
+    "change", ["gone", *(pytest.param(name, marks=pytest.mark.slow) for name in ("caption", "fields"))]
+)
 def test_sources_that_changed_are_read_again(prepare, few, tmp_path, monkeypatch, change):
     from limner.engine.prepare import prepare as preparing
 
