@@ -193,6 +193,7 @@ def test_pages_fit_and_have_no_serious_finding(library, idle, browser, device, s
             assert page.evaluate(SMALL_TARGETS) == [], place
         page.goto("/discover?q=castle+golden+hour")
         page.locator(".hit h2 a", has_text="castle").first.click()
+        page.wait_for_url("**/discover/prompts/**", wait_until="load")  # the words are asked for by a script
         page.locator(".part.lighting input").focus()
         page.locator(".part.lighting .words button").first.wait_for()
         assert overflow(page) == 0 and serious_findings(page) == [] and page.evaluate(SMALL_TARGETS) == []

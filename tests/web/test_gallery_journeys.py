@@ -234,7 +234,9 @@ def test_filters_are_folded_on_a_phone_and_open_on_a_desktop(filled, browser, op
         page.goto("/gallery")
         button = page.locator(".folded > summary")
         assert not page.get_by_text("Favourites").first.is_visible()
-        assert page.locator(".cell").nth(2).bounding_box()["y"] < 500, "two rows of images are on the first screen"
+        third = page.locator(".cell").nth(2)
+        third.wait_for()
+        assert third.bounding_box()["y"] < 500, "two rows of images are on the first screen"
         button.tap()
         page.locator(".folded summary", has_text="Date").tap()
         page.locator(".folded a", has_text="7 days").tap()
