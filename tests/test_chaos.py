@@ -40,7 +40,7 @@ def at_work(studio: Studio) -> set[int]:
     ("database", "runs", "kills"),
     [
         ("sqlite", 40, 2),
-        pytest.param("postgres", 24, 1, marks=pytest.mark.slow),
+        ("postgres", 24, 1),
         pytest.param("sqlite", 300, 10, marks=pytest.mark.slow),
         pytest.param("postgres", 300, 10, marks=pytest.mark.slow),
     ],
