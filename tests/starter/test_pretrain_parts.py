@@ -460,6 +460,7 @@ def test_whitened_latents_have_mean_0_and_deviation_1_and_decode_as_before(vae):
 
 def test_psnr_is_of_clamped_images_from_0_to_1(monkeypatch):
     stub = nn.Linear(1, 1)
+    stub.device = torch.device("cpu")  # as an AutoencoderKL has it
     monkeypatch.setattr(autoencoder, "encode", lambda vae, images: SimpleNamespace(mode=lambda: images))
     monkeypatch.setattr(autoencoder, "decode", lambda vae, latents: torch.full_like(latents, 5.0))
     pixels = np.stack([np.full((4, 4, 3), level, np.uint8) for level in (0, 204, *[204] * 16)])
@@ -1364,7 +1365,7 @@ def test_each_stage_trains_on_what_the_earlier_ones_made(stages, tmp_path):
     found = stages(*pretrain.STAGES, photographs=tmp_path / "p", note="a note")
     recipe, tokenizer = RECIPE, ("tokenizer", 7, 48)
     assert list(found) == ["pictures", "text", "photographs", "vae", "judge", "image", "unet", "export"]
-    assert found["judge"] == (recipe, tmp_path, "meta", None, "trained vae")
+    assert found["judge"] == (recipe, tmp_path, "meta", "trained vae", None)
     assert found["pictures"][:2] == (tmp_path / "pictures", recipe)
     assert found["text"] == (recipe, tokenizer, tmp_path, "meta", None)
     assert found["photographs"] == (tmp_path / "p", HELD_OUT_PHOTOGRAPHS)
@@ -1406,7 +1407,7 @@ def test_a_finished_starters_other_parts_are_left_as_they_are(stages, monkeypatc
     assert found["vae"][-1] == "finished vae" and found["unet"][2].folder == tmp_path / "b"
     assert found["export"][-2] == ["autoencoder", "denoiser"]
     found = stages("judge", "text", begin_with=tmp_path / "b")
-    assert (found["judge"][-2:], found["text"][-1]) == (("finished judge", "finished vae"), "finished text")
+    assert (found["judge"][-2:], found["text"][-1]) == (("finished vae", "finished judge"), "finished text")
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ COMMANDS = {
         ('discover "corgi at sunset"', 'discover "portrait by a window" --filter size=portrait'),
         {
             "add": ("discover add prompts.csv", "discover add metadata.parquet --name diffusiondb --licence CC0-1.0"),
-            "examples": ("discover examples",),
+            "examples": ("discover examples", "discover examples --images 2000"),
             "list": ("discover list",),
             "remove": ("discover remove diffusiondb",),
             "rebuild": ("discover rebuild",),

@@ -13,7 +13,7 @@ from limner.starter.exam.scoring import Proportion
 from limner.starter.judge import ATTRIBUTES, MARKINGS, Judge, truth
 from limner.starter.judge.degrade import add_blotches, add_noise, blur, shuffle_tiles
 from limner.starter.painter import CHARACTERS, paint, random_scene
-from limner.starter.pretrain.autoencoder import decode, encode
+from limner.starter.pretrain.autoencoder import reconstructed
 
 IMAGES = 1200
 CHARACTER_SHARE = 0.3
@@ -50,19 +50,12 @@ def measure_judge(judge: Judge, vae: AutoencoderKL, count: int = IMAGES) -> dict
         "blur, 2 px": blur(images, 2.0),
         "noise, 10%": add_noise(images, 0.2, rng),
         "blotches, 10%": add_blotches(images, 0.2, rng),
-        "reconstructed": reconstructed(vae, images),
+        "reconstructed": torch.cat([reconstructed(vae, part).cpu() for part in images.split(50)]),
     }
     measured = {name: _accuracy(judge, version, truths) for name, version in versions.items()}
     readings = judge.read(_pixels(shuffle_tiles(images, rng)))
     sure = readings.values["subject"].max(1) > 0.5
     return measured | {"shuffled tiles": {"subject named": round(float(sure.mean()), 4)}}
-
-
-@torch.no_grad()
-def reconstructed(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
-    """Images that an autoencoder decodes from their latents."""
-    parts = [decode(vae, encode(vae, part.to(vae.device)).mode()) for part in images.split(50)]
-    return torch.cat(parts).clamp(-1, 1).cpu()
 
 
 def _pixels(images: torch.Tensor) -> np.ndarray:

@@ -150,7 +150,8 @@ def run(
         if due("autoencoder"):
             parts.vae = autoencoder.train(recipe, gallery, photos["train"], folder, device, parts.vae)
         if due("judge"):
-            parts.judge = judge.train(recipe, folder, device, parts.judge, parts.vae)
+            assert parts.vae is not None
+            parts.judge = judge.train(recipe, folder, device, parts.vae, parts.judge)
         if due("image"):
             parts.image = image_encoder.train(recipe, gallery, parts, folder, device)
         if due("denoiser"):

@@ -58,6 +58,21 @@ def decode(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     return cast(DecoderOutput, vae.decode(latents)).sample  # pyright: ignore[reportArgumentType]
 
 
+@torch.no_grad()
+def reconstructed(
+    vae: AutoencoderKL, images: torch.Tensor, noise: float = 0.0, rng: torch.Generator | None = None
+) -> torch.Tensor:
+    """Images (n, 3, h, w) from -1 to 1 that the autoencoder decodes from their latents, on its device.
+
+    noise: the greatest standard deviation of noise on the latents; each image has another one, from 0 to this.
+    """
+    latents = encode(vae, images.to(vae.device)).mode()
+    if noise:
+        deviation = noise * torch.rand(len(images), 1, 1, 1, generator=rng)
+        latents = latents + (deviation * torch.randn(latents.shape, generator=rng)).to(latents)
+    return decode(vae, latents).clamp(-1, 1)
+
+
 def edges(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Differences between neighbouring pixels, horizontal and vertical."""
     return images[..., 1:] - images[..., :-1], images[..., 1:, :] - images[..., :-1, :]
@@ -105,8 +120,7 @@ def psnr(vae: AutoencoderKL, pixels: np.ndarray, batch: int = 16) -> float:
     values = []
     for start in range(0, len(pixels), batch):
         images = to_tensor(pixels[start : start + batch]).to(device)
-        result = decode(vae, encode(vae, images).mode()).clamp(-1, 1)
-        error = ((result - images) / 2).square().mean((1, 2, 3))
+        error = ((reconstructed(vae, images) - images) / 2).square().mean((1, 2, 3))
         values.append(-10 * error.log10())
     return torch.cat(values).mean().item()
 

@@ -23,7 +23,7 @@ from limner.starter.painter.animals import Look
 from limner.starter.painter.animals.random_look import random_look
 from limner.starter.painter.paint import look_of
 from limner.starter.painter.scene import Placement
-from limner.starter.pretrain.autoencoder import decode, encode, to_tensor
+from limner.starter.pretrain.autoencoder import reconstructed, to_tensor
 from limner.starter.pretrain.loop import fit
 from limner.starter.pretrain.precision import mixed
 from limner.starter.pretrain.recipe import Recipe
@@ -135,34 +135,23 @@ class JudgeWithEyes(nn.Module):
         return self.network.classify(pooled, average), self.eyes(pooled[:, list(ATTRIBUTES).index("eyes")])
 
 
-@torch.no_grad()
-def reconstructed(vae: AutoencoderKL, images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Images (n, 3, h, w) that the autoencoder decodes from their latents, each with some noise on these.
+def worsened(images: torch.Tensor, vae: AutoencoderKL, rng: torch.Generator) -> torch.Tensor:
+    """Degraded images, half of them reconstructed first.
 
-    It smooths strokes and grain, as in every generated image; a judge that never saw that takes most reconstructed oil
-    paintings for illustrations.
+    An autoencoder smooths strokes and grain, as in every generated image; a judge that never saw that takes most
+    reconstructed oil paintings for illustrations.
     """
-    device = vae.device
-    latents = encode(vae, images.to(device)).mode()
-    deviation = LATENT_NOISE * torch.rand(len(images), 1, 1, 1, generator=rng)
-    noise = deviation * torch.randn(latents.shape, generator=rng)
-    return decode(vae, latents + noise.to(device)).clamp(-1, 1).cpu()
-
-
-def worsened(images: torch.Tensor, vae: AutoencoderKL | None, rng: torch.Generator) -> torch.Tensor:
-    """Degraded images, half of them reconstructed first."""
-    if vae is not None:
-        half = len(images) // 2
-        images = torch.cat([reconstructed(vae, images[:half], rng), images[half:]])
-    return degrade(images, rng)
+    half = len(images) // 2
+    decoded = reconstructed(vae, images[:half], LATENT_NOISE, rng).cpu()
+    return degrade(torch.cat([decoded, images[half:]]), rng)
 
 
 def train(
     recipe: Recipe,
     folder: Path,
     device: str,
+    vae: AutoencoderKL,
     begin: JudgeNetwork | None = None,
-    vae: AutoencoderKL | None = None,
 ) -> JudgeNetwork:
     """Train and calibrate the judge. vae: an autoencoder whose reconstructions it must read too."""
     torch.manual_seed(recipe.seed)
