@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
 from pages import newest, picture
@@ -32,14 +33,15 @@ def test_a_pet_is_chosen_by_pictures_and_created(served, home, browser):
         page.keyboard.press("4")
         page.locator("[id$=-star4][aria-pressed=true]").wait_for()
         page.keyboard.press("c")
-        assert page.locator("[id$=-compare]").is_checked() and page.locator("#compare button").is_visible()
+        assert page.locator("[id$=-compare]").is_checked()
+        expect(page.locator("#compare button")).to_be_visible()
         page.locator("[id$=-variations]").click()
         page.locator("#results article").nth(1).wait_for()
         assert page.locator("[id$=-compare]").count() >= 1 and "species" in newest(home).tags
         page.goto("/")
         page.go_back()
         page.wait_for_url("**/create/pets*")
-        assert page.locator("#results article").count() == 2, "jobs are there after a return"
+        expect(page.locator("#results article"), "jobs are there after a return").to_have_count(2)
         page.locator("#results article[data-status=done]").nth(1).wait_for()
 
 
@@ -49,7 +51,8 @@ def test_choices_that_cannot_be_copied_say_why(idle, browser):
         page.locator("#pets-count").fill("0")
         page.get_by_role("button", name="Copy as code").click()
         page.locator("[data-field=count] .error").wait_for()
-        assert page.locator("#pets").count() == 1 and page.locator("#pets-count").input_value() == "0"
+        expect(page.locator("#pets")).to_have_count(1)
+        assert page.locator("#pets-count").input_value() == "0"
         page.locator("#pets-count").fill("3")
         page.locator("#pets .primary").click()
         page.locator("#results article").wait_for()
@@ -81,10 +84,10 @@ def test_marketing_keeps_what_was_typed_through_bad_files_and_a_broken_connectio
         page.unroute("**/create/files")
         page.locator("#marketing-base_image_url").set_input_files(picture(tmp_path))
         page.locator(".chosen img").wait_for()
-        assert message.is_hidden()
+        expect(message).to_be_hidden()
         page.reload()
         assert page.get_by_label("Prompt").input_value() == "a red mug"
-        assert page.locator(".chosen img").is_visible()
+        expect(page.locator(".chosen img")).to_be_visible()
         page.locator("#marketing .primary").click()
         page.locator("#results article").wait_for()
         run = newest(home)
@@ -92,7 +95,7 @@ def test_marketing_keeps_what_was_typed_through_bad_files_and_a_broken_connectio
         page.locator("#marketing-count").fill("99")
         page.locator("#marketing .primary").click()
         page.locator("[data-field=count] .error").wait_for()
-        assert page.locator(".chosen img").is_visible(), "the picture stays"
+        expect(page.locator(".chosen img"), "the picture stays").to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from browsing import PHONE, opened, overflow, until
 from gallery import add_image
@@ -69,9 +70,9 @@ def test_a_refused_picture_stands_until_it_is_left_out(home, idle, browser, tmp_
         until(page, f"document.activeElement.id === '{field}'")
         page.reload()
         message.filter(has_text="notes.png").wait_for()
-        assert not page.locator("#results article").count()
+        expect(page.locator("#results article")).to_have_count(0)
         page.get_by_role("button", name="Go on without it").first.click()
-        assert message.is_hidden()
+        expect(message).to_be_hidden()
         page.locator("form.panel .primary").click()
         page.locator("#results article").wait_for()
         assert newest(home).request.image is None
@@ -132,7 +133,7 @@ def test_a_job_of_a_result_is_shown_and_a_comparison_of_one_stays(home, idle, br
         page.locator("#results article[data-status=queued]").wait_for()
         until(page, "document.querySelector('#results article').getBoundingClientRect().y > 0")
         assert visible(page, "#results article header")
-        assert page.locator(".toast").inner_text() == "Variations are being made."
+        expect(page.locator(".toast")).to_have_text("Variations are being made.")
         assert page.evaluate("document.activeElement.id") == "results"
         page.locator(".toast").wait_for(state="hidden")
         boxes = page.locator("#results [id$=-compare]")
@@ -177,7 +178,8 @@ def test_a_mask_is_not_lost_when_its_picture_changes(home, idle, browser, tmp_pa
         assert page.evaluate(PAINTED) == 0
         assert page.locator("mask-canvas [role=status]").inner_text().startswith("You painted the mask on the picture")
         offer.click()
-        assert page.evaluate(PAINTED) == 50 and offer.is_hidden()
+        assert page.evaluate(PAINTED) == 50
+        expect(offer).to_be_hidden()
         page.locator("#create-submit").click()
         page.locator("#results article").wait_for()
         with Image.open(Studio(home).files.local_path(newest(home).request.mask)) as mask:
@@ -196,7 +198,7 @@ def test_a_mask_file_that_does_not_fit_is_refused_until_it_is_left_out(home, idl
         with page.expect_response(lambda response: response.status == 422):
             page.locator("#create-submit").click()
         page.locator("#create-mask-error").filter(has_text="20 x 20 px").wait_for()
-        assert not page.locator("#results article").count()
+        expect(page.locator("#results article")).to_have_count(0)
         page.locator("mask-canvas [data-tool=without]").click()
         page.locator("#create-submit").click()
         page.locator("#results article").wait_for()

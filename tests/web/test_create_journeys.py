@@ -7,6 +7,7 @@ import io
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
 from gallery import add_image
@@ -44,7 +45,7 @@ def test_keyboard_alone_creates_rates_and_varies(served, browser):
         page.keyboard.press("Enter")
         page.locator("#results article").nth(1).wait_for()
         page.locator("#results article[data-status=done]").nth(1).wait_for()
-        assert page.locator("#results .result").count() == 5
+        expect(page.locator("#results .result")).to_have_count(5)
         until(page, "document.getElementById('live').hasAttribute('hx-sse:connect')", False)
 
 
@@ -90,14 +91,14 @@ def test_a_preview_appears_before_the_image(served, browser):
         preview.wait_for()
         until(page, "document.querySelector('#results .preview').naturalWidth > 0")
         assert page.locator("#results article").get_attribute("data-status") == "running"
-        assert page.locator("#create-scheduler").is_visible(), "the drawer stays open"
-        assert "generating" in page.locator("#results .progress").inner_text()
+        expect(page.locator("#create-scheduler"), "the drawer stays open").to_be_visible()
+        expect(page.locator("#results .progress")).to_contain_text("generating")
         page.goto("/")
         page.go_back()
         page.wait_for_url("**/create")
         page.locator("#results article").wait_for()
         page.locator("#results article[data-status=done] .result").wait_for()
-        assert preview.count() == 0
+        expect(preview).to_have_count(0)
 
 
 def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
@@ -125,7 +126,7 @@ def test_a_stream_that_cannot_open_is_tried_again(home, idle, browser):
         page.locator("#live:empty").wait_for(state="attached")
         page.wait_for_timeout(6000)
         assert len(asked) == 2, "an ended stream is not opened again"
-        assert page.locator("#wrong").count() == 0
+        expect(page.locator("#wrong")).to_have_count(0)
     studio.close()
 
 
@@ -143,7 +144,7 @@ def test_a_mask_is_painted_on_an_image(home, idle, browser, tmp_path):
         page.goto("/create")
         page.get_by_label("What to show").fill("a red hat")
         page.get_by_text("Start from an image").click()
-        assert not page.locator("#create-strength").is_visible(), "it means nothing without an image"
+        expect(page.locator("#create-strength"), "it means nothing without an image").to_be_hidden()
         page.locator("#create-image").set_input_files(picture(tmp_path))
         page.locator("#create-strength").wait_for()
         canvas = page.locator("mask-canvas canvas")
@@ -249,7 +250,7 @@ def test_what_was_typed_survives_a_reload(idle, browser, tmp_path):
         assert page.get_by_label("What to show").input_value() == "a cat in a hat"
         assert page.locator("#shape-portrait").is_checked()
         assert page.locator("#create-strength").input_value() == "0.3"
-        assert page.locator(".chosen img").is_visible()
+        expect(page.locator(".chosen img")).to_be_visible()
         page.goto("/create?prompt=a+dog")
         assert page.get_by_label("What to show").input_value() == "a dog", "an address with settings goes first"
 
@@ -274,7 +275,7 @@ def test_a_picture_is_dropped_and_pasted(idle, browser):
             page.locator("#create-start").evaluate("each => { each.open = true; }")
             page.get_by_role("button", name="Remove").click()
             assert page.locator("input[name=image]").input_value() == ""
-            assert not page.locator("#create-strength").is_visible()
+            expect(page.locator("#create-strength")).to_be_hidden()
 
 
 def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
@@ -293,8 +294,8 @@ def test_bad_files_are_named_next_to_their_field(idle, browser, tmp_path):
         for place, wanted in ((large, "200 MB"), (text, "notes.png"), (heic, "IMG_1.heic")):
             page.locator("#create-image").set_input_files(place)
             message.filter(has_text=wanted).wait_for()
-            assert message.is_visible()
-        assert page.locator(".chosen img").is_visible(), "the first one stays"
+            expect(message).to_be_visible()
+        expect(page.locator(".chosen img"), "the first one stays").to_be_visible()
         wrong = picture(tmp_path, (10, 10), "mask.png")
         page.locator("mask-canvas input[type=file]").set_input_files(wrong)
         page.get_by_text("The mask is 10 x 10 px, and the image 300 x 200").wait_for()
@@ -309,7 +310,7 @@ def test_the_prompt_offers_the_words_of_chosen_subjects(home, idle, browser):
         page.goto("/create")
         prompt = page.get_by_label("What to show")
         prompt.fill("a painting of sk")
-        assert page.get_by_role("button", name="sks cat").count() == 0
+        expect(page.get_by_role("button", name="sks cat")).to_have_count(0)
         page.get_by_text("sks cat").click()
         prompt.focus()
         prompt.press("End")
@@ -320,11 +321,12 @@ def test_the_prompt_offers_the_words_of_chosen_subjects(home, idle, browser):
         prompt.fill("a painting of")
         page.get_by_role("button", name="sks cat").click()
         assert prompt.input_value() == "a painting of sks cat"
-        assert page.get_by_role("button", name="sks cat").count() == 0, "it is there already"
+        expect(page.get_by_role("button", name="sks cat"), "it is there already").to_have_count(0)
         prompt.press("Control+Enter")
         page.locator("#results article").wait_for()
         (use,) = newest(home).request.adapter
-        assert use.weight == 1.0 and page.locator("#subjects input:checked").count() == 1
+        assert use.weight == 1.0
+        expect(page.locator("#subjects input:checked")).to_have_count(1)
 
 
 def test_an_adapter_is_added_by_upload(idle, browser, tmp_path):
@@ -336,7 +338,7 @@ def test_an_adapter_is_added_by_upload(idle, browser, tmp_path):
         page.get_by_text("'photo.png' is not an adapter").wait_for()
         page.locator("#create-adapter").set_input_files(file)
         page.locator(".chip").get_by_text("Rex").wait_for()
-        assert page.locator(".chip input:checked").count() == 1
+        expect(page.locator(".chip input:checked")).to_have_count(1)
         page.get_by_role("button", name="rex dog").click()
         assert page.get_by_label("What to show").input_value() == "rex dog"
 
@@ -346,9 +348,10 @@ def test_the_filter_hides_other_settings(idle, browser):
         page.goto("/create")
         page.get_by_text("All other settings").click()
         page.get_by_label("Find a setting").fill("scheduler")
-        assert page.locator("#create-scheduler").is_visible() and not page.locator("#create-precision").is_visible()
+        expect(page.locator("#create-scheduler")).to_be_visible()
+        expect(page.locator("#create-precision")).to_be_hidden()
         page.get_by_label("Find a setting").press("Escape")
-        assert page.locator("#create-precision").is_visible()
+        expect(page.locator("#create-precision")).to_be_visible()
 
 
 def test_a_browser_leaves_no_loop_running(idle, browser):

@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 
 import pytest
+from playwright.sync_api import expect
 
 from browsing import PHONE, focus_by_tab, opened, overflow, serious_findings, until
 from gallery import add_image, png
@@ -108,10 +109,11 @@ def test_a_photographer_finds_a_prompt_and_puts_the_dog_in_it(home, library, ser
 def test_more_prompts_join_the_list_and_the_first_of_them_has_the_focus(library, served, browser):
     with opened(browser, served.call.address) as page:
         page.goto("/discover")
-        assert page.locator(".hit").count() == 24
+        expect(page.locator(".hit")).to_have_count(24)
         page.locator("#following").click()
         page.locator(".hit").nth(47).wait_for()
-        assert page.locator(".hit").count() == 48 and page.url.endswith("/discover")
+        expect(page.locator(".hit")).to_have_count(48)
+        page.wait_for_url("**/discover")
         until(page, "document.activeElement.closest('.hit') === document.querySelectorAll('.hit')[24]")
         page.locator("#following").click()
         page.locator("#following", has_text="These are all.").wait_for()
@@ -146,10 +148,10 @@ def test_without_javascript_too(library, served, browser):
         page.locator(".hit h2 a", has_text="castle").first.click()
         page.locator(".part.artist input").fill("")
         page.get_by_role("button", name="Show the changed prompt").last.click()
-        assert page.locator(".prompt-text").inner_text() == "a photo of a castle, golden hour"
+        expect(page.locator(".prompt-text")).to_have_text("a photo of a castle, golden hour")
         page.get_by_label("What should it show instead?").fill("a red mug")
         page.locator("#style").get_by_role("button", name="Open in Create").click()
-        assert "/create?" in page.url
+        page.wait_for_url("**/create?*")
         assert page.locator("#create-prompt").input_value() == "a photo of a red mug, golden hour"
 
 

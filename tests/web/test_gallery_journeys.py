@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 
 import pytest
+from playwright.sync_api import expect
 
 from browsing import PHONE, opened, overflow, serious_findings
 from gallery import COLOURS, add_image
@@ -66,7 +67,7 @@ def test_images_are_found_compared_rated_and_exported(filled, browser, tmp_path)
         for place in (1, 2):
             cell(page, place).hover()
             cell(page, place).locator("input").click()
-        assert page.locator(".chosen-count").inner_text() == "2 selected"
+        expect(page.locator(".chosen-count")).to_have_text("2 selected")
         page.get_by_role("button", name="Compare").click()
         page.wait_for_url("**/gallery/compare?*")
         slider = page.get_by_role("slider")
@@ -90,7 +91,7 @@ def test_images_are_found_compared_rated_and_exported(filled, browser, tmp_path)
         page.keyboard.press("Escape")
         page.wait_for_url("**/gallery?search=CAT")
         page.locator("virtual-gallery[data-ready]").wait_for()
-        assert cell(page, 1).locator(".marks").inner_text() == "♥ ★4"
+        expect(cell(page, 1).locator(".marks")).to_have_text("♥ ★4")
         found = studio.images.get(VIEW, cats[0])
         assert (found.mine.stars, found.favourite) == (4, True)
         for place in (1, 3):
@@ -111,7 +112,8 @@ def test_many_are_chosen_with_shift_marked_at_once_and_undone(filled, browser):
         cell(page, 2).hover()
         cell(page, 2).locator("input").click()
         cell(page, 6).locator("a").click(modifiers=["Shift"])
-        assert page.locator(".chosen-count").inner_text() == "5 selected" and page.url.endswith("/gallery")
+        expect(page.locator(".chosen-count")).to_have_text("5 selected")
+        assert page.url.endswith("/gallery")
         page.get_by_role("button", name="♥ Favourite").click()
         page.locator("#notice").get_by_text("5 images are added to your favourites.").wait_for()
         cell(page, 4).locator(".marks", has_text="♥").wait_for()
@@ -121,7 +123,7 @@ def test_many_are_chosen_with_shift_marked_at_once_and_undone(filled, browser):
         cell(page, 4).locator(".marks").wait_for(state="hidden")
         assert not studio.images.list(VIEW, ImageQuery(favourite=True))
         page.keyboard.press("Escape")
-        assert page.locator(".chosen").is_hidden()
+        expect(page.locator(".chosen")).to_be_hidden()
 
 
 def test_the_keyboard_alone_goes_chooses_rates_and_opens(filled, browser):
@@ -146,10 +148,10 @@ def test_the_keyboard_alone_goes_chooses_rates_and_opens(filled, browser):
         page.keyboard.press("Space")
         page.keyboard.press("Shift+ArrowRight")
         page.keyboard.press("Shift+ArrowRight")
-        assert page.locator(".chosen-count").inner_text() == "3 selected"
+        expect(page.locator(".chosen-count")).to_have_text("3 selected")
         page.keyboard.press("c")
         page.wait_for_url("**/gallery/compare?*")
-        assert page.locator("figure").count() == 3
+        expect(page.locator("figure")).to_have_count(3)
         page.go_back()
         page.locator("virtual-gallery[data-ready]").wait_for()
         page.locator(".virtual a[tabindex='0']").focus()
@@ -180,7 +182,7 @@ def test_new_images_are_announced_and_not_inserted(filled, browser):
     with opened(browser, address) as page:
         ready(page)
         page.evaluate("document.querySelector('virtual-gallery').look()")
-        assert page.locator("#fresh a").count() == 0
+        expect(page.locator("#fresh a")).to_have_count(0)
         add_image(studio)
         page.evaluate("document.querySelector('virtual-gallery').look()")
         assert cell(page, 1).get_attribute("aria-setsize") == str(len(ids))
@@ -195,18 +197,20 @@ def test_without_javascript_images_are_chosen_and_marked(filled, browser):
         page.locator(".cell input").nth(0).check()
         page.locator(".cell input").nth(3).check()
         page.get_by_role("button", name="♥ Favourite").click()
-        assert page.get_by_text("2 images are added to your favourites.").is_visible()
+        expect(page.get_by_text("2 images are added to your favourites.")).to_be_visible()
         page.get_by_role("link", name="Back to the gallery").click()
         page.get_by_role("link", name="♥ Favourites 2").click()
-        assert page.locator(".cell").count() == 2
+        expect(page.locator(".cell")).to_have_count(2)
         page.locator(".cell a").first.click()
         page.get_by_role("button", name="5 stars").click()
         assert studio.images.get(VIEW, ids[0]).mine.stars == 5
         page.get_by_role("button", name="Erase").click()
-        assert page.url.endswith("/gallery?favourite=true") and page.locator(".cell").count() == 1
+        page.wait_for_url("**/gallery?favourite=true")
+        expect(page.locator(".cell")).to_have_count(1)
         page.get_by_role("button", name="Undo").click()
         page.locator(".cell").nth(1).wait_for()
-        assert page.locator(".cell").count() == 2 and len(studio.images.list(VIEW, ImageQuery())) == 36
+        expect(page.locator(".cell")).to_have_count(2)
+        assert len(studio.images.list(VIEW, ImageQuery())) == 36
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -217,7 +221,7 @@ def test_each_page_of_the_gallery_fits_and_has_no_serious_finding(filled, browse
         ready(page)
         cell(page, 1).locator("input").dispatch_event("click")
         cell(page, 2).locator("input").dispatch_event("click")
-        assert page.locator(".chosen").is_visible()
+        expect(page.locator(".chosen")).to_be_visible()
         page.locator(".menu summary").first.click()
         small = page.evaluate(SMALL_TARGETS)
         assert small == []
@@ -233,7 +237,7 @@ def test_filters_are_folded_on_a_phone_and_open_on_a_desktop(filled, browser, op
     with opened(browser, address, **options) as page:
         page.goto("/gallery")
         button = page.locator(".folded > summary")
-        assert not page.get_by_text("Favourites").first.is_visible()
+        expect(page.get_by_text("Favourites").first).to_be_hidden()
         third = page.locator(".cell").nth(2)
         third.wait_for()
         assert third.bounding_box()["y"] < 500, "two rows of images are on the first screen"
@@ -242,12 +246,12 @@ def test_filters_are_folded_on_a_phone_and_open_on_a_desktop(filled, browser, op
         page.locator(".folded a", has_text="7 days").tap()
         page.wait_for_url("**days=7**")
         assert button.inner_text().split()[:2] == ["Filter", "1"]
-        assert not page.get_by_text("Favourites").first.is_visible()
+        expect(page.get_by_text("Favourites").first).to_be_hidden()
     with opened(browser, address) as page:
         page.goto("/gallery")
-        assert not page.locator(".folded > summary").is_visible()
+        expect(page.locator(".folded > summary")).to_be_hidden()
         page.locator(".folded summary", has_text="Date").click()
-        assert page.locator(".folded a", has_text="7 days").is_visible()
+        expect(page.locator(".folded a", has_text="7 days")).to_be_visible()
 
 
 def test_a_frame_selects_images_that_are_erased_and_come_back(filled, browser):
@@ -264,7 +268,7 @@ def test_a_frame_selects_images_that_are_erased_and_come_back(filled, browser):
             page.mouse.down()
             page.mouse.move((x + to_x) / 2, (y + to_y) / 2)
             page.mouse.move(to_x, to_y)
-            assert page.locator(".frame").count() == 1
+            expect(page.locator(".frame")).to_have_count(1)
             page.mouse.up()
             if key:
                 page.keyboard.up(key)
@@ -286,5 +290,5 @@ def test_a_frame_selects_images_that_are_erased_and_come_back(filled, browser):
         assert not serious_findings(page)
         page.get_by_role("button", name="Undo").click()
         page.locator(".cell[aria-setsize='36']").first.wait_for()
-        assert page.get_by_text("were erased").count() == 0
+        expect(page.get_by_text("were erased")).to_have_count(0)
     assert len(studio.images.list(VIEW, ImageQuery())) == 36

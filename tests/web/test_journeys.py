@@ -34,7 +34,7 @@ def test_an_image_is_created_in_place(served, browser):
         page.get_by_role("button", name="Create", exact=True).click()
         page.locator("#results article[data-status=done] img").first.wait_for()
         assert page.url.endswith("/create"), "the page stays"
-        assert page.locator("#results article").first.get_by_text("done").is_visible()
+        expect(page.locator("#results article").first.get_by_text("done")).to_be_visible()
 
 
 @pytest.mark.slow
@@ -42,7 +42,7 @@ def test_without_javascript_too(served, browser):
     with opened(browser, served.call.address, java_script_enabled=False) as page:
         page.goto("/")
         page.get_by_role("button", name="Make").click()
-        assert "/runs/" in page.url
+        page.wait_for_url("**/runs/*")
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ def test_open_pages_recover_from_a_killed_server(home, starter, browser):
             first.process.wait()
             for page in pages:
                 page.locator("#away", has_text="The server does not answer").wait_for()
-                assert page.locator("h1").is_visible()
+                expect(page.locator("h1")).to_be_visible()
             assert studio.runs.get(training.id).status is Status.RUNNING, "nobody was left to record that it stopped"
             die(SimpleNamespace(studio=studio), training.id)
             second = serving.start(home, port=port)

@@ -89,7 +89,8 @@ def test_bad_files_get_a_line_each_and_good_ones_are_kept(served, browser, tmp_p
         expect(lines).to_have_count(2)
         page.locator("#files").set_input_files(tmp_path / "good.png")
         page.wait_for_load_state("networkidle")
-        assert len(sent) == 2 and tiles(page).count() == 1, "what is stored is not sent again"
+        assert len(sent) == 2, "what is stored is not sent again"
+        expect(tiles(page), "what is stored is not sent again").to_have_count(1)
 
 
 def test_hashes_are_right_without_the_browsers_own(served, browser):
@@ -192,7 +193,8 @@ def test_every_step_fits_and_has_no_serious_finding(draft, served, browser, devi
     with opened(browser, served.call.address, color_scheme=scheme, **device) as page:
         for step in ("images", "subject", "recipe", "train"):
             page.goto(f"{draft}/{step}")
-            assert overflow(page) == 0 and page.locator("h1").count() == 1, step
+            assert overflow(page) == 0, step
+            expect(page.locator("h1"), step).to_have_count(1)
             assert serious_findings(page) == [] and page.evaluate(SMALL) == [], step
 
 
@@ -254,7 +256,7 @@ def test_a_character_is_taught(served, browser, tmp_path: Path):
     with opened(browser, served.call.address) as page:  # the browser was closed
         page.goto("/teach")
         page.get_by_role("link", name="zorvik").click()
-        assert page.url.endswith("/subject"), "where it was left"
+        page.wait_for_url("**/subject")
         assert page.get_by_label("What do you call it?").input_value() == "zorvik"
         page.get_by_role("button", name="Next: Recipe").click()
         page.locator("[name=steps]").fill("20")
@@ -262,14 +264,15 @@ def test_a_character_is_taught(served, browser, tmp_path: Path):
         for name, value in (("checkpoint_every", "10"), ("preview_every", "10"), ("class_pictures", "4")):
             page.locator(f"[name={name}]").fill(value)
         page.get_by_role("button", name="Next: Train").click()
-        assert "zorvik cat" in page.locator(".facts").inner_text()
+        expect(page.locator(".facts")).to_contain_text("zorvik cat")
         page.get_by_role("button", name="Start training").click()
         page.locator("#progress").wait_for()
     with opened(browser, served.call.address) as page:  # closed again, while it works
         page.goto("/teach")
         page.get_by_role("link", name="zorvik").click()
         page.get_by_role("link", name="Try it").wait_for(timeout=300_000)
-        assert page.locator(".checkpoints img").count() == 2 and page.locator("svg.chart .smooth").count() == 1
+        expect(page.locator(".checkpoints img")).to_have_count(2)
+        expect(page.locator("svg.chart .smooth")).to_have_count(1)
         page.get_by_role("link", name="Try it").click()
         assert "zorvik cat" in page.get_by_label("What to show").input_value()
         assert page.locator("[name=subject]:checked").first.input_value().startswith("folder:")

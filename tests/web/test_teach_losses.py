@@ -346,7 +346,7 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         reach("Next: Train", "Tab", 200)
         page.keyboard.press("Enter")
         page.wait_for_url("**/train#step")
-        assert "zorvik cat" in page.locator(".facts").inner_text()
+        expect(page.locator(".facts")).to_contain_text("zorvik cat")
         reach("Start training")
         page.keyboard.press("Enter")
         page.locator("#progress").wait_for()
