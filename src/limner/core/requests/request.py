@@ -88,6 +88,7 @@ class Heading(StrEnum):
     MASKS = "Masks"
     FAULTS = "Faults"
     BALANCE = "Duplicates, balance and splits"
+    FEEDBACK = "Feedback"
     RIGHTS = "Rights"
     FILES = "Files"
     NETWORK = "Network"
