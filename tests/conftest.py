@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's library is impor
 os.environ["OMP_NUM_THREADS"] = "1"  # here and in what tests start: the models are so small that a second only waits
 QUIET = {"TRANSFORMERS_VERBOSITY": "error", "DIFFUSERS_VERBOSITY": "error"}
 os.environ.update(QUIET)  # while tests are collected, which imports both; what tests start is as loud as it is
+
+MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
+if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)  # a disk takes as long as the tests of the store themselves
 
 ROOT = Path(__file__).parents[1]
 WEIGHTS = ROOT / "src/limner/starter/weights"

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from gallery import add_image, png
 from limner.core.accounts import Role
+from limner.core.discover import colour_of
 from limner.core.prompt_records import PromptRecord
 from limner.core.requests import GenerateRequest
 from limner.server.app import create_app
@@ -322,7 +323,7 @@ def test_paths_of_this_machine_lose_their_folders(name: str, shown: str) -> None
 
 
 def test_a_picture_and_a_colour_are_searched_for(studio: Studio, client: TestClient, starter: Path) -> None:
-    red, blue = add_image(studio, "a red wall", "red"), add_image(studio, "a blue wall", "blue")
+    red, blue = add_image(studio, "a red wall", colour_of("red")), add_image(studio, "a blue wall", "blue")
     (hit,) = client.get("/v1/discover?colour=red").json()["hits"]
     assert (hit["prompt"], hit["words"], hit["meaning"], hit["look"]) == (red, [], None, None) and hit["colour"] > 0.9
     sent = client.post("/v1/files", content=png("blue"), headers={"Content-Type": "image/png"})

@@ -66,6 +66,15 @@ def test_most_of_a_colour_comes_first_and_what_has_none_of_it_is_no_hit(index):
     assert find(index, "no image", colour=RED) == [(2, 0), (1, 0)], "a colour is a condition, besides a rank"
 
 
+def test_without_words_prompts_with_and_without_an_image_come_in_turns(index):
+    add(index, *(f"prompt {number}" for number in range(9)))
+    index.add_looks("mine", [look(2), look(5), look(7)], 10)
+    found = [prompt for prompt, _ in find(index)]
+    assert set(found[:6:2]) == {2, 5, 7} and len(found) == 9
+    index.add([IndexedPrompt("other", 1, "another", mark=1)], np.stack([vector(1.0)]))
+    assert [prompt for prompt, _ in find(index)][:6:2] == found[:6:2]
+
+
 def test_words_and_looks_are_fused(index):
     add(index, "corgi", "corgi", "cat", "dog")
     index.add_looks("mine", [look(1, (0, 1)), look(2, (1,)), look(3, (1, 0.2)), look(4, (-1,))], 4)

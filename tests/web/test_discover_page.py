@@ -13,7 +13,7 @@ from PIL import Image
 from gallery import add_image, png
 from limner.cli.terminal import print_hits
 from limner.core.accounts import Caller, Role
-from limner.core.discover import Filters, Hit
+from limner.core.discover import Filters, Hit, colour_of
 from limner.core.errors import LimnerError
 from limner.core.prompt_records import PromptRecord
 from limner.studio import library_images
@@ -537,15 +537,15 @@ def test_looks_that_are_not_alike_are_no_reason(look, reason, capsys):
 
 
 def test_a_colour_is_chosen_and_left_out_again(site, starter):
-    add_image(site.studio, "a red wall", "#d32f2f")
-    add_image(site.studio, "a blue wall", "blue")
+    add_image(site.studio, "a red wall", colour_of("red"))
+    add_image(site.studio, "a blue wall", colour_of("blue"))
     (red,) = site.page("/discover").xpath("//a[@class='tint'][@aria-label='red']/@href")
     page = site.page(red)
     assert prompts(page) == ["a red wall"] and "has this colour: 100%" in text_of(cards(page)[0])
     (chosen,) = page.xpath("//a[@class='tint'][@aria-current]/@href")
     assert len(prompts(site.page(chosen))) == 2
     own = site.page("/discover?colour=blue&q=wall")
-    assert prompts(own) == ["a blue wall"] and own.xpath("//div[@class='looks']//circle[@fill='#0000ff']")
+    assert prompts(own) == ["a blue wall"] and own.xpath("//div[@class='looks']//circle[@fill='#1e62d0']")
     nothing = site.page("/discover?colour=%2300ff00")
     assert nothing.xpath("//*[text()='Nothing fits']") and "only prompts that have pictures" in text_of(nothing)
 

@@ -59,8 +59,25 @@ def _ordered(value: tuple[float, float] | None) -> tuple[float, float] | None:
     return value
 
 
+COLOURS = {
+    "red": "#d32f2f",
+    "orange": "#f57c00",
+    "yellow": "#fdd835",
+    "green": "#43a047",
+    "turquoise": "#00acc1",
+    "blue": "#1e62d0",
+    "violet": "#7b3fb5",
+    "pink": "#ec6aa0",
+    "brown": "#795548",
+    "white": "#f7f7f5",
+    "grey": "#8a8d91",
+    "black": "#17181a",
+}
+"""Colours of pictures by their everyday names. The pure ones that CSS means by some of these occur in few pictures."""
+
+
 def colour_of(text: str) -> str:
-    """A colour as # and six hexadecimal digits. text: such as "#aabbcc", "abc" or "tomato", a name of CSS.
+    """A colour as # and six hexadecimal digits. text: such as "#aabbcc", "abc", "blue", or "tomato", a name of CSS.
 
     Raises ValueError for what is none.
     """
@@ -70,6 +87,8 @@ def colour_of(text: str) -> str:
     digits = wanted.removeprefix("#")
     if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", digits):
         return "#" + (digits if len(digits) == 6 else "".join(2 * each for each in digits))
+    if wanted in COLOURS:
+        return COLOURS[wanted]
     if wanted in colormap:
         return "#{:02x}{:02x}{:02x}".format(*getrgb(wanted))
     raise ValueError(f"{text[:40]!r} is no colour; write one such as #d04020 or tomato")

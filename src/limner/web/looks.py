@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limner.core.accounts import Caller, Role
-from limner.core.discover import HISTORY, colour_of
+from limner.core.discover import COLOURS, HISTORY, colour_of
 from limner.server.replies import url_of
 from limner.studio.files import REFERENCE
 from limner.studio.images import Viewer
@@ -17,21 +17,6 @@ from limner.web.views import small_url
 LIKE = "like"
 """The field that names an image; of a form, the file of one that is sent."""
 LONGEST_LIKE = 200
-TINTS = (
-    ("red", "#d32f2f"),
-    ("orange", "#f57c00"),
-    ("yellow", "#fdd835"),
-    ("green", "#43a047"),
-    ("turquoise", "#00acc1"),
-    ("blue", "#1e62d0"),
-    ("violet", "#7b3fb5"),
-    ("pink", "#ec6aa0"),
-    ("brown", "#795548"),
-    ("white", "#f7f7f5"),
-    ("grey", "#8a8d91"),
-    ("black", "#17181a"),
-)
-"""Colours that are offered."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +70,8 @@ def looks_of(
     """
     like, colour = values
     tints = tuple(
-        Tint(name, value, text(colour="" if value == colour else value), value == colour) for name, value in TINTS
+        Tint(name, value, text(colour="" if value == colour else value), value == colour)
+        for name, value in COLOURS.items()
     )
     image = image_url(studio, caller, like) if like and not error else ""
     return Looks(

@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +282,8 @@ class SearchIndex:
         have is found more than once. like: what their images look like. current: what is known now of the
         images of a library.
 
-        Without words any prompt fits: in the order of the hashes of their texts, which is random and always the same.
+        Without words any prompt fits: one with an image and one without in turns, in the order of the hashes of their
+        texts, which is random and always the same.
         """
         with self._guard:
             state = self._state()
@@ -303,7 +305,7 @@ class SearchIndex:
         lists += [(EVERY_WEIGHT, complete), (LOOK_WEIGHT, looks), (COLOUR_WEIGHT, [*colours][:pool])]
         scores = _fused(lists)
         if vector is None and not text.strip() and not like:
-            scores = {row: 1 / (1 + place) for place, row in enumerate(_by_hash(rows["text"], mask, pool))}
+            scores = {row: 1 / (1 + place) for place, row in enumerate(_any(state, mask, pool))}
         hits: dict[int, Found] = {}
         for row in sorted(scores, key=lambda each: (-scores[each], each)):
             record = rows[row]
@@ -403,6 +405,15 @@ def _fused(lists: Sequence[tuple[float, Collection[int]]]) -> dict[int, float]:
         for rank, row in enumerate(found, 1):
             scores[row] = scores.get(row, 0.0) + weight / (FUSION + rank)
     return scores
+
+
+def _any(state: _State, mask: NDArray[np.bool_], count: int) -> list[int]:
+    """Rows within a mask (n,), one with an image and one without in turns, as far as there are both."""
+    shown = np.zeros_like(mask)
+    shown[state.looks.records["row"]] = True
+    texts = state.entries.records["text"]
+    turns = zip_longest(*(_by_hash(texts, mask & with_image, count) for with_image in (shown, ~shown)))
+    return [row for turn in turns for row in turn if row is not None]
 
 
 def _by_hash(texts: NDArray[np.uint64], mask: NDArray[np.bool_], count: int) -> list[int]:
