@@ -3,7 +3,6 @@
 import random
 import threading
 import time
-import warnings
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -264,11 +263,11 @@ def add_for_ever(folder: Path) -> None:
 @pytest.mark.slow
 def test_a_program_that_is_killed_while_it_adds_leaves_the_index_whole(index):
     chance, before = random.Random(3), 0
+    fresh = get_context("forkserver")  # a fork of this process would inherit locks that its threads hold
+    fresh.set_forkserver_preload([__name__])
     for _ in range(100):
-        adding = get_context("fork").Process(target=add_for_ever, args=(index.folder,))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns where other threads run
-            adding.start()
+        adding = fresh.Process(target=add_for_ever, args=(index.folder,))
+        adding.start()
         until = time.monotonic() + 30
         while len(SearchIndex(index.folder, "test", SIZE)) == before and time.monotonic() < until:
             time.sleep(0.01)

@@ -40,7 +40,8 @@ def to_image(pixels: np.ndarray) -> Image.Image:
 
 
 def luminance(pixels: np.ndarray) -> np.ndarray:
-    return pixels @ np.array([0.299, 0.587, 0.114], np.float32)
+    weighted = pixels * np.array([0.299, 0.587, 0.114], np.float32)  # not `@`, whose last bit differs between machines
+    return weighted[..., 0] + weighted[..., 1] + weighted[..., 2]
 
 
 def brightest(pixels: np.ndarray) -> np.ndarray:
