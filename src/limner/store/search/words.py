@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +32,26 @@ class Words:
 
     def add(self, first: int, texts: Sequence[str]) -> None:
         """Add texts as rows from a number on. Rows from there on that are in the index already are replaced."""
-        writer = self._index.writer(heap_size=HEAP, num_threads=THREADS)
-        try:
+        with self._writing() as writer:
             writer.delete_documents_by_query(self._from(first))
             for row, text in enumerate(texts, first):
                 document = tantivy.Document()
                 document.add_unsigned("row", row)
                 document.add_text("text", folded(text))
                 writer.add_document(document)
-            writer.commit()
-        finally:
-            writer.wait_merging_threads()
-        self._index.reload()
 
     def remove(self, rows: Iterable[int]) -> None:
         """Take rows out of the index."""
+        with self._writing() as writer:
+            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "row", [*rows]))
+
+    @contextmanager
+    def _writing(self) -> Iterator[Any]:
+        """A writer, whose changes are committed when the block ends."""
         writer = self._index.writer(heap_size=HEAP, num_threads=THREADS)
         try:
-            writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "row", [*rows]))
+            writer.garbage_collect_files()  # a program that was killed left files that this writer would name alike
+            yield writer
             writer.commit()
         finally:
             writer.wait_merging_threads()
