@@ -126,12 +126,14 @@ def test_stars_on_the_same_prompt_are_pairs_too(image: Any) -> None:
 
 
 def test_an_untrusted_rater_is_left_out(image: Any) -> None:
-    one, two = image(1), image(2)
-    coin = [pair(one, two, "eve") if n % 2 else pair(two, one, "eve") for n in range(200)]
-    found = learn(*coin, *(pair(image(2 * n), image(2 * n + 1)) for n in range(2, 5)), rating(one, 5, "eve"))
-    assert {each.pair.rater for each in found.pairs} == {"ann"} and found.ratings == ()
+    ends = [(image(f"{n}a"), image(f"{n}b")) for n in range(12)]
+    honest = [pair(*each, rater) for rater in ("ann", "bob", "cat") for each in ends]
+    honest += [pair(image("x"), image(f"y{rater}"), rater) for rater in ("ann", "bob", "cat")]
+    found = learn(*honest, *(pair(*each[::-1], "eve") for each in ends), rating(image("z"), 5, "eve"))
+    assert {each.pair.rater for each in found.pairs} == {"ann", "bob", "cat"} and found.ratings == ()
     eve = next(each for each in found.trust.raters if each.rater == "eve")
-    assert eve.weight == 0 and "1 rating: its rater is not trusted" in found.left_out
+    assert eve.weight == 0 and eve.why == ("opposes the majority of the others in 12 of 12 answers",)
+    assert found.left_out == ("12 pairs: its rater is not trusted", "1 rating: its rater is not trusted")
 
 
 def test_no_feedback_is_an_error_that_says_why(image: Any) -> None:
