@@ -15,7 +15,7 @@ def test_lines_name_number_kind_reason_and_an_example() -> None:
     found.add("rating", "the image is gone", count=2)
     found.add("rating", "never", count=0)
     assert found.lines == (
-        "1,200 ratings: stars are no number ('first [2J " + "x" * 68 + "…')",
+        "1,200 ratings: stars are no number ('first [2J " + "x" * 69 + "…')",
         "2 ratings: the image is gone",
         "1 pair: the images belong to two prompts",
     )
