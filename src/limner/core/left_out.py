@@ -8,7 +8,7 @@ from limner.core.text import clean_line
 
 
 class LeftOut:
-    """How often something was left out, for each kind of thing and each reason, with the first example that was given."""
+    """How often something was left out, for each kind of thing and each reason, with the first given example."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
