@@ -201,15 +201,18 @@ def test_the_digest_is_of_the_feedback_that_is_used(image: Any) -> None:
     assert learn(*given, rating(image(5, gone=True), 5)).digest == digest
     moved = [pair(image(1), image(2, location=image(9).location)), *given[1:]]
     assert learn(*moved).digest == digest, "files may lie elsewhere"
+    dated = [each.model_copy(update={"created": datetime(2026, 1, 9 - n)}) for n, each in enumerate(given)]
+    assert learn(*dated).digest == digest, "when it was given does not matter"
     others = [
         given[:2],  # without the feedback of an account
         [pair(image(2), image(1)), *given[1:]],
         [pair(image(1), image(2), reasons=["blurred"]), *given[1:]],
         [pair(image(1), image(2), "bob"), *given[1:]],
         [given[0], rating(image(3), 5), given[2]],
+        [given[0], rating(image(3), 4, "bob"), given[2]],
         [given[0], rating(image(3, "a cat"), 4), given[2]],
     ]
-    assert len({digest, *(learn(*each).digest for each in others)}) == 7
+    assert len({digest, *(learn(*each).digest for each in others)}) == 8
 
 
 def test_the_order_of_feedback_changes_nothing(image: Any) -> None:

@@ -17,7 +17,8 @@ from limner.engine.improve.target_images import (
     names_of_model,
 )
 from limner.provenance.labels import Label, write_png
-from limner.store.files import sha256_of
+from limner.store.blobs import Blobs
+from limner.store.files import MARKER, sha256_of
 
 ADAPTER = TargetImages("rex", frozenset({"a" * 64}), frozenset({"starter"}))
 MODEL = TargetImages("starter", models=frozenset({"starter"}))
@@ -66,10 +67,13 @@ def test_an_adapter_is_known_by_its_file_its_folder_and_its_checkpoints(tmp_path
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(name)
+    (folder / MARKER).touch()
     found = images_of_adapter("rex", folder / "adapter.safetensors", "starter")
     files = {hashlib.sha256(name.encode()).hexdigest() for name in ("adapter.safetensors",)}
     files |= {hashlib.sha256(b"checkpoints/9/adapter.safetensors").hexdigest()}
-    assert found.adapters == files | {sha256_of(folder), sha256_of(folder / "checkpoints/9")}
+    stored = Blobs((tmp_path / "store").as_uri(), tmp_path / "cache")
+    references = {stored.save(place).removeprefix("folder:") for place in (folder, folder / "checkpoints/9")}
+    assert found.adapters == files | references and len(references) == 2
     assert found.name == "rex" and "starter" in found.models
     single = tmp_path / "many" / "x.safetensors"
     single.parent.mkdir()
