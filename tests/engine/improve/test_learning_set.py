@@ -209,7 +209,7 @@ def test_the_digest_is_of_the_feedback_that_is_used(image: Any) -> None:
         [pair(image(1), image(2), reasons=["blurred"]), *given[1:]],
         [pair(image(1), image(2), "bob"), *given[1:]],
         [given[0], rating(image(3), 5), given[2]],
-        [given[0], rating(image(3), 4, "bob"), given[2]],
+        [given[0], rating(image(3), 4, "cat"), given[2]],
         [given[0], rating(image(3, "a cat"), 4), given[2]],
     ]
     assert len({digest, *(learn(*each).digest for each in others)}) == 8
