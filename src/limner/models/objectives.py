@@ -130,8 +130,8 @@ class Flow:
     def beta(self) -> float:
         """BETA times the mean of (1 - sigma)^2 for uniform sigma, 1/3.
 
-        At a share of noise sigma, the error of the noise is 1 - sigma times that of the flow. So on average, a deviation
-        from the reference model costs as much as that of a model which predicts the noise.
+        At a share of noise sigma, the error of the noise is 1 - sigma times that of the flow. So on average, a
+        deviation from the reference model costs as much as that of a model which predicts the noise.
         """
         return BETA / 3
 

@@ -80,9 +80,9 @@ class LessonEncoder:
         found = [liked(_sorted_ratings(each)) for each in (learning.ratings, learning.held_out_ratings)]
         held_out = list(learning.held_out_pairs)
         images = self.encoder.encode([*self._of_pairs(held_out), *self._of_ratings([*found[0], *found[1]])])
-        liked, tested = (tuple(self._liked_sets(each, images)) for each in found)
+        shown, tested = (tuple(self._liked_sets(each, images)) for each in found)
         encoded = self._held_out(held_out, images)
-        return replace(encoded, liked=liked, held_out_liked=tested, photographs=self._photographs())
+        return replace(encoded, liked=shown, held_out_liked=tested, photographs=self._photographs())
 
     def _photographs(self) -> tuple[Examples, ...]:
         job = self.job

@@ -79,8 +79,8 @@ class LoopSettings:
 def train_lesson(job: ImproveJob, learning: LearningSet, emit: Emit) -> TrainedAdapter:
     """Train a lesson on a learning set, and write the adapter to the run's own folder.
 
-    A run that was interrupted goes on from its last checkpoint, and ends with the same bits. If its feedback has changed
-    since, it starts again. Raises LimnerError where there is no feedback for the lesson.
+    A run that was interrupted goes on from its last checkpoint, and ends with the same bits. If its feedback has
+    changed since, it starts again. Raises LimnerError where there is no feedback for the lesson.
     """
     _check_enough(job.settings.lesson, learning)
     if (known := _finished(job, learning)) is not None:
@@ -111,7 +111,7 @@ def load_base(job: ImproveJob) -> Components:
 
 
 def lesson_plan(job: ImproveJob, side: int) -> TrainPlan:
-    """The plan of a lesson: the original's, with the lesson's own length, batch and learning rate. side: the model's."""
+    """The plan of a lesson: the original's, with the lesson's length and learning rate. side: the model's, in pixels."""
     return make_plan(_lesson_request(job), job.photographs or Scan(()), job.facts, side)
 
 
