@@ -120,7 +120,7 @@ def test_margins_are_in_order_and_the_same_every_time():
     # on a number n, the error fell by (1 - n)^2 - (2 - n)^2 = 2 n - 3
     assert found == pytest.approx([*[2.0 * n for n in range(count)], 6.0])
     assert each.margins(sets) == found
-    assert len({t for n, _, t in model.seen if n == 4.0}) == ROUNDS
+    assert len({t for n, _, t in model.seen if n == 5.0}) == ROUNDS
     assert accuracy([0.5, -0.1, 0.0, 2.0]) == 0.5
 
 
