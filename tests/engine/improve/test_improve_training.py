@@ -15,7 +15,7 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Stage
 from limner.data.sets.folder import scan
 from limner.engine.improve.job import LessonSettings, adapter_job, model_job
-from limner.engine.improve.training import TrainedAdapter, train_lesson
+from limner.engine.improve.training import TrainedAdapter, pair_margins, train_lesson
 from limner.engine.train.checkpoint import checkpoints
 from limner.engine.train.continuation import training_of
 from limner.models.adapters import open_adapter
@@ -39,7 +39,13 @@ def test_it_writes_an_adapter_like_the_original(improve, original, lesson):
     assert trained.file == trained.folder / LORA_FILE and trained.sha256 == open_adapter(str(trained.folder)).sha256
     assert weights(trained.folder).keys() == weights(original).keys() and weights(trained.folder) != weights(original)
     assert trained.steps == 4 and trained.loss > 0 and len(trained.margins) == 1 and trained.margins[0] != 0
-    assert [event.name for event in events if isinstance(event, Stage)] == ["loading", "encoding", "training"]
+    assert [event.name for event in events if isinstance(event, Stage)] == [
+        "loading", "encoding", "training", "held-out pairs",
+    ]  # fmt: skip
+    card = (trained.folder / "README.md").read_text()
+    assert card.startswith((original / "README.md").read_text()) and f"| Lesson | {lesson} |" in card
+    assert "| Feedback | 3 pairs, 6 ratings (SHA-256 `ffffffffffffffff`) |" in card
+    assert (trained.folder / "metrics.jsonl").read_text().count("held_out_loss") == 2
 
 
 def test_the_header_is_the_originals_with_what_it_was_improved_by(improve, original, learning):
@@ -124,19 +130,22 @@ def test_the_order_of_feedback_makes_no_difference(improve, learning):
         assert weights(one.folder) == weights(other.folder), lesson
 
 
-def test_margins_are_in_the_order_of_the_held_out_pairs(improve, learning):
+def test_margins_are_in_the_order_of_the_held_out_pairs(improve, original, learning, workspace):
     """Pairs of two sizes, which are encoded in sets of their own."""
     held_out = (learning.pairs[2], learning.held_out_pairs[0], learning.pairs[0])
     one, _ = improve("one", feedback=replace(learning, held_out_pairs=held_out))
     other, _ = improve("other", feedback=replace(learning, held_out_pairs=held_out[::-1]))
     assert one.margins == other.margins[::-1] and len(set(one.margins)) == 3
+    job = adapter_job(open_adapter(str(original)), LessonSettings("preference"), workspace())
+    assert pair_margins(job, one.file, held_out, lambda event: None) == pytest.approx(one.margins, rel=1e-3)
+    assert pair_margins(job, open_adapter(str(original)).file, held_out, lambda event: None) == (0.0, 0.0, 0.0)
 
 
 def test_a_lesson_on_pairs_prefers_what_people_preferred(improve, learning):
     pairs = tuple(replace(pair, weight=1.0, noise=(0.0, 1.0)) for pair in learning.pairs)
     same = replace(learning, pairs=pairs, held_out_pairs=pairs)
     trained, _ = improve(feedback=same, steps=60, checkpoint_every=60, learning_rate=1e-2, own_noise=False)
-    assert all(margin > 0 for margin in trained.margins)
+    assert all(margin > 0 for margin in trained.margins), trained.margins
 
 
 def test_photographs_keep_the_subject(improve, painted):
