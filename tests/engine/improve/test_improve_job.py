@@ -49,7 +49,7 @@ def test_a_new_adapter_has_no_subject(workspace):
 def test_what_the_device_cannot_do_is_said_before_loading(original, workspace, settings):
     device = "cpu" if settings.precision == "fp16" else "cuda:7"
     space = workspace(execution=Execution(device=device))
-    with pytest.raises(LimnerError, match="fp16|cuda"):
+    with pytest.raises(LimnerError, match=r"fp16|cuda"):
         adapter_job(open_adapter(str(original)), settings, space)
 
 

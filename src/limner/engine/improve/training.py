@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Notice, Stage
+from limner.core.events import Emit, Notice, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.protocols import Components, Trainable
 from limner.core.requests import TrainRequest
@@ -97,9 +97,8 @@ def train_lesson(job: ImproveJob, learning: LearningSet, emit: Emit) -> TrainedA
             encoded = LESSONS[job.settings.lesson].encode(LessonEncoder(job, plan, components), learning)
             loop, compared = _build_loop(job, plan, components, encoded, learning)
             loss = _run(job, loop, emit)
-            emit(Stage(name="held-out pairs"))
             with loop.evaluating():
-                margins = encoded.in_order(compared.margins(encoded.held_out_pairs))
+                margins = _measure(job, compared, encoded, emit)
             return _save(job, plan, components, loop, learning, loss, margins)
     finally:
         loading.unload_all()
@@ -116,15 +115,25 @@ def pair_margins(job: ImproveJob, improved: Path, pairs: Sequence[WeightedPair],
             emit(Stage(name="loading"))
             components = load_base(job)
             plan = lesson_plan(job, components.side)
-            emit(Stage(name="held-out pairs"))
             encoded = LessonEncoder(job, plan, components).held_out(pairs)
             strip(components, job.autocast, keep_text=job.trains_text)
             trainable = job.attach(components)
             compared = _compared(job, plan, components, trainable)
             job.method.restore(trainable, improved)
-            return encoded.in_order(compared.margins(encoded.held_out_pairs))
+            return _measure(job, compared, encoded, emit)
     finally:
         loading.unload_all()
+
+
+def _measure(job: ImproveJob, compared: PairErrors, encoded: EncodedFeedback, emit: Emit) -> tuple[float, ...]:
+    """The margins of the held-out pairs, in the order of the learning set. Raises Interrupted if the run should stop."""
+    emit(Stage(name="held-out pairs", total=sum(map(len, encoded.held_out_pairs))))
+
+    def on_done(done: int) -> None:
+        emit(Progress(done=done))
+        job.workspace.check()
+
+    return encoded.in_order(compared.margins(encoded.held_out_pairs, on_done))
 
 
 def _compared(job: ImproveJob, plan: TrainPlan, components: Components, trainable: Trainable) -> PairErrors:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -75,8 +75,11 @@ class PairErrors:
         return self.denoising.errors(groups).unflatten(0, (2, -1)), reference.unflatten(0, (2, -1))
 
     @torch.no_grad()
-    def margins(self, sets: Sequence[PairSet]) -> list[float]:
-        """The margin of each pair in order, the mean over timesteps and noise that are the same at every call."""
+    def margins(self, sets: Sequence[PairSet], on_done: Callable[[int], None] = lambda done: None) -> list[float]:
+        """The margin of each pair in order, the mean over timesteps and noise that are the same at every call.
+
+        on_done: called with the number of pairs that are measured.
+        """
         found: list[float] = []
         for pairs in sets:
             rng = generator_for(self.seed, "watch", 0)
@@ -84,6 +87,7 @@ class PairErrors:
             for start in range(0, len(pairs), self.together):
                 rows = list(range(len(pairs)))[start : start + self.together]
                 found += self._mean_margins(pairs, rows, draw).tolist()
+                on_done(len(found))
         return found
 
     def _mean_margins(self, pairs: PairSet, rows: list[int], draw: NoiseDraw) -> torch.Tensor:
