@@ -128,7 +128,7 @@ def test_the_preference_loss_of_a_model_that_predicts_the_velocity(family, loade
 def test_the_loss_on_rated_images_is_that_of_stock_parts(case):
     """Diffusion-KTO (arXiv 2404.04465): the sigmoid utility of the reward above the batch's mean."""
     signs, weights = torch.tensor([1.0, -1.0, 1.0]), torch.tensor([1.0, 0.5, 2.0])
-    rated = RatedSet(case.feedback, (3, 1, 0), signs, weights)
+    rated = RatedSet(case.feedback, (3, 1, 0), signs, weights, WHOLE[:1].expand(3, 2))
     lesson = KtoLesson(case.denoising, case.reference, [rated], (), SETTINGS, 3, SEED)
     rows, draw = order(3, 3, STEP, SEED), case.draw(3)
     places = [rated.rated[row] for row in rows]

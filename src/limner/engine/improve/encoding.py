@@ -129,7 +129,8 @@ class LessonEncoder:
         for shape, indices in _by_shape(ratings, lambda each: self._shape(each.rating.image)).items():
             places = tuple(images[shape].place(ratings[index].rating.image) for index in indices)
             signs = torch.tensor([_sign(ratings[index]) for index in indices])
-            yield RatedSet(images[shape], places, signs, torch.tensor([balanced[index] for index in indices]))
+            weights = torch.tensor([balanced[index] for index in indices])
+            yield RatedSet(images[shape], places, signs, weights, torch.tensor([ratings[i].noise for i in indices]))
 
     def _liked_sets(self, ratings: Sequence[WeightedRating], images: Images) -> Iterator[Examples]:
         """The rated images of each shape; an image that several people rated has the sum of their weights."""

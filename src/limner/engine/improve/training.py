@@ -126,7 +126,7 @@ def pair_margins(job: ImproveJob, improved: Path, pairs: Sequence[WeightedPair],
 
 
 def _measure(job: ImproveJob, compared: PairErrors, encoded: EncodedFeedback, emit: Emit) -> tuple[float, ...]:
-    """The margins of the held-out pairs, in the order of the learning set. Raises Interrupted if the run should stop."""
+    """The margins of the held-out pairs, in the order of the learning set; Interrupted if the run should stop."""
     emit(Stage(name="held-out pairs", total=sum(map(len, encoded.held_out_pairs))))
 
     def on_done(done: int) -> None:
