@@ -87,3 +87,17 @@ def test_at_most_sixteen_held_out_pairs_are_watched(encoder, monkeypatch, learni
     assert sum(map(len, found.pairs)) == 3 and found.held_out_order == tuple(range(40))
     assert torch.equal(found.held_out_pairs[0].weights, torch.tensor([each.weight for each in many]))
     assert found.in_order(list(map(float, range(40)))) == tuple(map(float, range(40)))
+
+
+def test_values_of_held_out_pairs_are_in_the_order_of_the_learning_set(encoder, monkeypatch, learning):
+    """Sets are in the order of their shapes: the second and the fourth pair are of the smaller one."""
+    first = learning.pairs[0]
+    better = [rating(5, image=name).rating.image for name in ("a16", "b8", "c16", "d8")]
+    pairs = [replace(first, pair=first.pair.model_copy(update={"better": image})) for image in better]
+    side = {"a16": 16, "b8": 8, "c16": 16, "d8": 8}
+    monkeypatch.setattr(encoding, "judged_shape", lambda size, *given: size)
+    monkeypatch.setattr(encoding, "file_of", lambda image: SimpleNamespace(size=(side[image.sha256], 8)))
+    places = SimpleNamespace(place=lambda image: 0)
+    monkeypatch.setattr(encoder.encoder, "encode", lambda images: dict.fromkeys([shape for _, shape in images], places))
+    found = encoder.held_out(pairs)
+    assert found.held_out_order == (1, 3, 0, 2) and found.in_order([1.0, 3.0, 0.0, 2.0]) == (0.0, 1.0, 2.0, 3.0)

@@ -15,11 +15,12 @@ from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import Notice, Stage
 from limner.data.sets.folder import scan
 from limner.engine.improve.job import LessonSettings, adapter_job, model_job
-from limner.engine.improve.training import TrainedAdapter, pair_margins, train_lesson
+from limner.engine.improve.training import RESULT, TrainedAdapter, finished, pair_margins, train_lesson
 from limner.engine.train.checkpoint import checkpoints
 from limner.engine.train.continuation import training_of
 from limner.models.adapters import open_adapter
 from limner.models.options import LORA_FILE
+from limner.store.files import sha256_of
 
 LESSONS = ("preference", "kto", "liked")
 
@@ -119,6 +120,20 @@ def test_a_finished_training_is_not_repeated(improve):
     first, _ = improve(steps=1)
     again, events = improve(steps=1)
     assert again == first and isinstance(again, TrainedAdapter) and events == []
+
+
+def test_a_result_is_known_by_what_it_depends_on_and_by_its_file(original, workspace, learning):
+    job = adapter_job(open_adapter(str(original)), LessonSettings("preference"), workspace())
+    folder = workspace().folder / "improved"
+    folder.mkdir()
+    (folder / "weights").write_bytes(b"weights")
+    facts = {"digest": job.digest(learning.digest), "file": "weights", "sha256": sha256_of(folder / "weights")}
+    facts |= {"loss": 0.5, "steps": 4, "margins": [0.25]}
+    for change in ({"digest": "other"}, {"sha256": "other"}, {"loss": "x"}):
+        (folder / RESULT).write_text(json.dumps(facts | change))
+        assert finished(job, learning) is None
+    (folder / RESULT).write_text(json.dumps(facts))
+    assert finished(job, learning).margins == (0.25,)
 
 
 @pytest.mark.slow

@@ -84,7 +84,7 @@ def train_lesson(job: ImproveJob, learning: LearningSet, emit: Emit) -> TrainedA
     changed since, it starts again. Raises LimnerError where there is no feedback for the lesson.
     """
     _check_enough(job.settings.lesson, learning)
-    if (known := _finished(job, learning)) is not None:
+    if (known := finished(job, learning)) is not None:
         return known
     try:
         with memory_errors(LESS_MEMORY):
@@ -328,7 +328,7 @@ def _no_base() -> Any:
     raise AssertionError("only adapters are improved")
 
 
-def _finished(job: ImproveJob, learning: LearningSet) -> TrainedAdapter | None:
+def finished(job: ImproveJob, learning: LearningSet) -> TrainedAdapter | None:
     """The adapter that an interrupted run has trained to the end already; None without one."""
     folder = result_folder(job)
     try:
