@@ -153,7 +153,6 @@ KINDS = {
                 "improve sks-dog --out better-dog",
                 "improve sks-dog --from pairs --since 2026-01-01",
             ),
-            check_values="improve.checks:check_values",
             resumed_by=("--resume",),
         ),
         RequestKind(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackSelection
 from limner.core.requests.parsing import find_repeated
 from limner.core.requests.request import Flag, Heading, Name, Precision, Prompt, Refers, Request
+from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant
 
 LessonName = Literal["preference", "kto", "liked"]
@@ -30,8 +32,8 @@ class ImproveRequest(Request, FeedbackSelection):
     )
     lesson: Annotated[Literal["auto", "preference", "kto", "liked"], Heading.BASICS] = Field(
         default="auto",
-        description="How to learn: preference from pairs (Diffusion-DPO), kto from good and bad ratings (Diffusion-KTO), "
-        "liked from the best rated images, or auto for the one that suits the feedback.",
+        description="How to learn: preference from pairs (Diffusion-DPO), kto from good and bad ratings "
+        "(Diffusion-KTO), liked from the best rated images, or auto for the one that suits the feedback.",
     )
     model: Annotated[Name | None, Refers("model"), Heading.BASICS] = Field(
         default=None, description="Base model of an adapter (default: the one it was trained on)."
@@ -42,7 +44,7 @@ class ImproveRequest(Request, FeedbackSelection):
         "are on this machine).",
     )
     steps: Annotated[int | None, Heading.LENGTH] = Field(
-        default=None, ge=1, le=1_000_000, description="Training steps (default: by the amount of feedback)."
+        default=None, ge=1, le=1_000_000, description="Training steps (default: recommended for the lesson)."
     )
     batch: int | None = Field(
         default=None, ge=1, le=1024, description="Pairs or images per step (default: recommended for the model)."
@@ -83,6 +85,9 @@ class ImproveRequest(Request, FeedbackSelection):
         default=24, ge=1, le=MAX_PROMPTS, description="Maximum number of held-out prompts to generate images of."
     )
     count: int = Field(default=4, ge=1, le=100, description="Number of images for each prompt, with consecutive seeds.")
+    encoder: Annotated[Name | None, Refers("model")] = Field(
+        default=None, description="Network that images are compared by (default: each metric's own)."
+    )
     tolerance: float = Field(
         default=0.03,
         ge=0,
@@ -102,6 +107,11 @@ class ImproveRequest(Request, FeedbackSelection):
         """Which recorded feedback is used."""
         fields = FeedbackSelection.model_fields
         return FeedbackSelection.model_construct(**{name: getattr(self, name) for name in fields})
+
+    def trial(self, prompts: Sequence[str]) -> TrialRequest:
+        """How images are generated for prompts, with the original and with the result alike."""
+        shared = {"count": self.count, "seed": self.seed, "precision": self.precision}
+        return TrialRequest.model_validate({"prompt": tuple(prompts), **shared})
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -129,7 +139,7 @@ class ImproveRequest(Request, FeedbackSelection):
         if len(value.adapter) > 1:
             raise ValueError(f"{str(value)[:80]!r} has {len(value.adapter)} adapters; improve one at a time")
         if any(use.weight != 1 for use in value.adapter):
-            raise ValueError(f"{str(value)[:80]!r} has a weight; an adapter is improved as it was trained, so leave it out")
+            raise ValueError(f"{str(value)[:80]!r} has a weight; leave it out, because an adapter is improved as it is")
         return value
 
     @field_validator("prompt")
