@@ -27,9 +27,9 @@ def embedded_only(feedback: Feedback, folder: Path) -> Feedback:
 
     ratings = tuple(each for each in feedback.ratings if embedded(each.image))
     pairs = tuple(each for each in feedback.pairs if embedded(each.better) and embedded(each.worse))
-    dropped = {"ratings": len(feedback.ratings) - len(ratings), "pairs": len(feedback.pairs) - len(pairs)}
+    dropped = {"rating": len(feedback.ratings) - len(ratings), "pair": len(feedback.pairs) - len(pairs)}
     lines = [
-        f"{count} {what}: their images are not in the file; embed them in a .parquet file"
+        f"{count} {what}{'s' if count > 1 else ''}: the image is not in the file; embed images in a .parquet file"
         for what, count in dropped.items()
         if count
     ]
