@@ -20,13 +20,14 @@ from limner.data.sets.folder import Scan
 from limner.engine.train import callbacks
 from limner.engine.train.batches import BucketSchedule, generator_for, order, uneven, weighted_pass
 from limner.engine.train.callbacks import Checkpoints, Previews, ProgressLog
+from limner.engine.train.denoising import joined
 from limner.engine.train.ema import EMA
 from limner.engine.train.examples import Examples
 from limner.engine.train.loop import Callback, Loop
 from limner.engine.train.optimisers import build_optimiser
 from limner.engine.train.plan import make_plan
 from limner.engine.train.processes import ALONE, ProcessGroup
-from limner.engine.train.subject import SubjectLesson, joined
+from limner.engine.train.subject import SubjectLesson
 from limner.engine.train.trackers import MetricsLog
 from limner.plugins.families.sd import plugin as SD
 

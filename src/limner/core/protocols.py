@@ -124,6 +124,7 @@ class Facts:
     embeddings: text encoders that can be given new tokens: (name in embedding files, tokenizer part, encoder part); the
     name "" stands for the token's own.
     loss_options: names of the `LossOptions` that the family's objective supports.
+    noise_precision: number format in which the stock pipeline draws initial noise; None for that of the weights.
     """
 
     pipelines: tuple[str, ...]
@@ -144,6 +145,7 @@ class Facts:
     lora_encoders: tuple[str, ...] = ()
     embeddings: tuple[tuple[str, str, str], ...] = ()
     loss_options: frozenset[str] = frozenset()
+    noise_precision: str | None = None
 
 
 @runtime_checkable
@@ -275,7 +277,17 @@ class WeightedFile:
 
 
 class Objective(Protocol):
-    """What a denoiser predicts in training: the noise (epsilon), the velocity (v) or the flow."""
+    """What a denoiser predicts in training: the noise (epsilon), the velocity (v) or the flow.
+
+    timesteps: number of timesteps of the noise schedule. beta: strength of the reference model in preference training
+    that suits the errors of such predictions.
+    """
+
+    @property
+    def timesteps(self) -> int: ...
+
+    @property
+    def beta(self) -> float: ...
 
     def draw(self, shape: torch.Size, rng: torch.Generator, options: LossOptions = DEFAULT_LOSS) -> NoiseDraw:
         """Draw noise and times for latents of a shape (n, c, h, w) from a CPU generator."""

@@ -22,6 +22,11 @@ Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor], torc
 FLOW_STEPS = 1000
 """Timesteps of flow matching from clean to noise: a time is 1000 times the share of noise."""
 
+BETA = 2500.0
+"""Strength of the reference model in preference training: beta T of Wallace et al. 2023 (Diffusion-DPO, arXiv
+2311.12908, equation 14) for mean squared errors per element of the latents.
+"""
+
 
 @dataclass(frozen=True)
 class Discrete(ABC):
@@ -29,6 +34,14 @@ class Discrete(ABC):
 
     predict: Predict
     schedule: DDPMScheduler
+
+    @property
+    def timesteps(self) -> int:
+        return int(self.schedule.config["num_train_timesteps"])
+
+    @property
+    def beta(self) -> float:
+        return BETA
 
     @abstractmethod
     def target(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: Any) -> torch.Tensor:
@@ -41,7 +54,7 @@ class Discrete(ABC):
     def draw(self, shape: torch.Size, rng: torch.Generator, options: LossOptions = DEFAULT_LOSS) -> NoiseDraw:
         """Draw noise of a shape (n, c, h, w), and timesteps (n,) uniformly over the schedule."""
         noise = torch.randn(shape, generator=rng, dtype=torch.float32)
-        timesteps = torch.randint(self.schedule.config["num_train_timesteps"], shape[:1], generator=rng)
+        timesteps = torch.randint(self.timesteps, shape[:1], generator=rng)
         if options.noise_offset:
             noise += options.noise_offset * torch.randn((*shape[:2], 1, 1), generator=rng)
         return NoiseDraw(noise, timesteps)
@@ -108,6 +121,19 @@ class Flow:
     predict: Predict
     config: Any
     patch: int
+
+    @property
+    def timesteps(self) -> int:
+        return FLOW_STEPS
+
+    @property
+    def beta(self) -> float:
+        """BETA times the mean of (1 - sigma)^2 for uniform sigma, 1/3.
+
+        At a share of noise sigma, the error of the noise is 1 - sigma times that of the flow. So on average, a
+        deviation from the reference model costs as much as that of a model which predicts the noise.
+        """
+        return BETA / 3
 
     def draw(self, shape: torch.Size, rng: torch.Generator, options: LossOptions = DEFAULT_LOSS) -> NoiseDraw:
         """Draw noise of a shape (n, c, h, w) and times (n,).

@@ -14,6 +14,7 @@ from limner.engine.influence.projection import Projection
 from limner.engine.influence.restored import RestoredAdapter
 from limner.engine.train.batches import generator_for
 from limner.engine.train.examples import Examples
+from limner.engine.train.noise_levels import evenly
 
 BATCH = 8
 """Timesteps that go through the model at once."""
@@ -87,10 +88,3 @@ class Gradients:
             draw = self.restored.model.family.objective(self.restored.components).draw(many, rng, self.objective)
             self._draws[size] = evenly(draw, self.timesteps)
         return self._draws[size]
-
-
-def evenly(draw: NoiseDraw, count: int) -> NoiseDraw:
-    """`count` rows of a draw, with timesteps spread evenly over all that were drawn."""
-    drawn = len(draw.timesteps)
-    ranks = [(2 * index + 1) * drawn // (2 * count) for index in range(count)]
-    return NoiseDraw(draw.noise[:count], draw.timesteps.sort().values[ranks])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from limner.core.errors import LimnerError
-from limner.core.execution import Execution, digests_of
 from limner.core.protocols import Trainable
 from limner.engine.train.loop import Loop
 from limner.store.files import atomic_folder, sha256_of
@@ -85,17 +84,17 @@ class SavedState:
             loop.ema.steps = self.averaged
 
 
-def load_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> int:
+def load_checkpoint(path: Path, loop: Loop, digests: Collection[str] = ()) -> int:
     """Restore a checkpoint's state, to the bit, and return its step. LimnerError where it is another request's, and
-    DamagedCheckpoint where it cannot be read; the loop is unchanged then.
+    DamagedCheckpoint where it cannot be read; the loop is unchanged then. digests: further ones of the loop's request.
     """
-    state = read_checkpoint(path, loop, execution)
+    state = read_checkpoint(path, loop, digests)
     state.restore(loop)
     return state.step
 
 
 def newest_sound(
-    folder: Path, loop: Loop, execution: Execution | None = None
+    folder: Path, loop: Loop, digests: Collection[str] = ()
 ) -> tuple[Path | None, list[DamagedCheckpoint]]:
     """The newest checkpoint in a run's folder that can be read, and the errors of newer ones.
 
@@ -104,7 +103,7 @@ def newest_sound(
     damaged: list[DamagedCheckpoint] = []
     for path in reversed(checkpoints(folder)):
         try:
-            read_checkpoint(path, loop, execution)
+            read_checkpoint(path, loop, digests)
         except DamagedCheckpoint as error:
             damaged.append(error)
             aside = path.with_name(f"damaged-{path.name}")
@@ -115,15 +114,33 @@ def newest_sound(
     return None, damaged
 
 
-def read_checkpoint(path: Path, loop: Loop, execution: Execution | None = None) -> SavedState:
+def discard_others(folder: Path, digest: str) -> int:
+    """Remove the checkpoints of other requests from a run's folder, and return how many there were.
+
+    Those that cannot be read stay, for `newest_sound`.
+    """
+    others = [path for path in checkpoints(folder) if _digest_of(path) not in (None, digest)]
+    for path in others:
+        discard(path, folder)
+    return len(others)
+
+
+def _digest_of(path: Path) -> str | None:
+    """The digest of the request of a checkpoint; None where it cannot be read."""
+    try:
+        return str(json.loads((path / STATE).read_text(encoding="utf-8"))["request"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+def read_checkpoint(path: Path, loop: Loop, digests: Collection[str] = ()) -> SavedState:
     """Read a checkpoint and check it against its hashes and the loop. Raises as `load_checkpoint` does."""
     try:
         facts: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
         request = facts["request"]
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise _damaged(path, error) from error
-    known = {loop.request.digest} if execution is None else digests_of(loop.request, execution)
-    if request not in known:
+    if request not in {loop.request.digest, *digests}:
         raise LimnerError(
             f"checkpoint {str(path)!r} belongs to another request", "repeat the same command with --resume"
         )

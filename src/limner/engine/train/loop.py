@@ -12,12 +12,47 @@ import torch
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.protocols import Trainable
-from limner.core.requests import TrainRequest
 from limner.engine.train.batches import generator_for
 from limner.engine.train.ema import EMA
 from limner.engine.train.lesson import Lesson
-from limner.engine.train.plan import TrainPlan
 from limner.engine.train.processes import ALONE, ProcessGroup
+
+
+class LoopRequest(Protocol):
+    """What the loop and its callbacks read of a request, such as a TrainRequest.
+
+    ema: decay of the weights' moving average, None without one. keep: "best" where callbacks may end a run. digest: by
+    which a checkpoint is recognised as this request's.
+    """
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def ema(self) -> float | None: ...
+
+    @property
+    def checkpoint_every(self) -> int: ...
+
+    @property
+    def keep(self) -> str: ...
+
+    @property
+    def keep_checkpoints(self) -> bool: ...
+
+    @property
+    def digest(self) -> str: ...
+
+
+class LoopPlan(Protocol):
+    """How long a loop trains, and at which learning rates, such as a TrainPlan."""
+
+    @property
+    def steps(self) -> int: ...
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        ...
 
 
 class Callback(Protocol):
@@ -74,8 +109,8 @@ class Step:
 class Loop:
     """One training run in progress."""
 
-    request: TrainRequest
-    plan: TrainPlan
+    request: LoopRequest
+    plan: LoopPlan
     lesson: Lesson
     trainable: Trainable
     optimiser: torch.optim.Optimizer

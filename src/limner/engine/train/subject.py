@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
 
-from limner.core.protocols import Batch, Components, Family, NoiseDraw, Teacher, Trainable
+from limner.core.protocols import Components, Family, NoiseDraw, Teacher, Trainable
 from limner.core.requests import TrainRequest
 from limner.engine.train.batches import BucketSchedule, generator_for, order
+from limner.engine.train.denoising import BatchSelection, Denoising, alike
 from limner.engine.train.examples import Examples
 from limner.engine.train.plan import TrainPlan
 from limner.engine.train.processes import ALONE, ProcessGroup
@@ -18,25 +18,6 @@ from limner.engine.train.processes import ALONE, ProcessGroup
 HELD_OUT_ROUNDS = 4
 """How often the held-out loss draws noise for every image."""
 # The names given to generator_for ("views, told", "watch" ...) decide what is drawn: a new name changes every run.
-
-
-@dataclass(frozen=True)
-class BatchSelection:
-    """Some images of a set: which, in which view, with which caption, and their noise and timesteps."""
-
-    examples: Examples
-    indices: list[int]
-    views: list[int]
-    captions: list[int]
-    draw: NoiseDraw | None = None
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, part: slice) -> BatchSelection:
-        assert self.draw is not None
-        draw = NoiseDraw(self.draw.noise[part], self.draw.timesteps[part])
-        return BatchSelection(self.examples, self.indices[part], self.views[part], self.captions[part], draw)
 
 
 @dataclass
@@ -64,6 +45,7 @@ class SubjectLesson:
         self._buckets = BucketSchedule(
             [sum(each.weights or [1.0] * len(each)) for each in self.subject], self.request.seed
         )
+        self._denoising = Denoising(self.family, self.components, self.plan.objective, self.autocast, self.trains_text)
 
     @property
     def images(self) -> int:
@@ -92,16 +74,9 @@ class SubjectLesson:
             for examples in self.held_out:
                 every = list(range(len(examples)))
                 picks = BatchSelection(examples, every, [0] * len(every), list(examples.caption_of))
-                draw = self._draw(examples, len(every), rng)
-                with self._amp():
-                    batch = self._batch(picks)
-                    values = self.family.objective(self.components).loss(batch, draw, self.plan.objective)
-                total += values.mean().item() * (len(every) / count)
+                picks = replace(picks, draw=self._denoising.draw(examples, len(every), rng))
+                total += self._denoising.errors([picks]).mean().item() * (len(every) / count)
         return total / HELD_OUT_ROUNDS
-
-    def _amp(self) -> AbstractContextManager[object]:
-        kind = self.components.device.type
-        return nullcontext() if self.autocast is None else torch.autocast(kind, self.autocast)
 
     def _pick(self, examples: Examples, turn: int, step: int, purpose: str, dropout: float) -> BatchSelection:
         """A step's images of a set that was drawn from `turn` times before; a share of the captions is dropped."""
@@ -115,16 +90,12 @@ class SubjectLesson:
             dropped = (chance < dropout).tolist()
         return BatchSelection(examples, indices, views.tolist(), examples.captions_for(indices, dropped))
 
-    def _draw(self, examples: Examples, count: int, rng: torch.Generator) -> NoiseDraw:
-        shape = torch.Size((count, *examples.size))
-        return self.family.objective(self.components).draw(shape, rng, self.plan.objective)
-
     def _with_noise(self, groups: Sequence[BatchSelection], step: int) -> list[BatchSelection]:
         """The groups with noise and timesteps, which are drawn together for all groups of one size."""
         rng = generator_for(self.request.seed, "noise", step)
         if not alike(groups):
-            return [replace(group, draw=self._draw(group.examples, len(group), rng)) for group in groups]
-        draw = self._draw(groups[0].examples, sum(map(len, groups)), rng)
+            return [replace(group, draw=self._denoising.draw(group.examples, len(group), rng)) for group in groups]
+        draw = self._denoising.draw(groups[0].examples, sum(map(len, groups)), rng)
         counts = [len(group) for group in groups]
         rows = zip(draw.noise.split(counts), draw.timesteps.split(counts), strict=True)
         return [replace(group, draw=NoiseDraw(*row)) for group, row in zip(groups, rows, strict=True)]
@@ -144,43 +115,6 @@ class SubjectLesson:
         Class images may be compared with the base model's prediction on them.
         """
         teacher, last = None, groups[-1]
-        with self._amp():
-            batch = self._batch(groups[0])
-            for group in groups[1:]:
-                batch = joined(batch, self._batch(group))
-            if last.examples is self.prior and self.plan.prior_target == "model":
-                teacher = Teacher(last.examples.text_of(last.captions), self.trainable.base_model)
-            draws = [group.draw for group in groups if group.draw is not None]
-            draw = NoiseDraw(torch.cat([each.noise for each in draws]), torch.cat([each.timesteps for each in draws]))
-            return self.family.objective(self.components).loss(batch, draw, self.plan.objective, teacher)
-
-    def _batch(self, picks: BatchSelection) -> Batch:
-        return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))
-
-    def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Captions as they were encoded, or, where text encoders are trained, as they encode them now."""
-        if not self.trains_text:
-            return examples.text_of(rows)
-        known = sorted(set(rows))
-        text = self.family.encode_text(self.components, [examples.captions[row] for row in known])
-        return {name: value[[known.index(row) for row in rows]] for name, value in text.items()}
-
-
-def alike(groups: Sequence[BatchSelection]) -> bool:
-    """Whether the images of all groups have one size."""
-    return len({group.examples.size for group in groups}) == 1
-
-
-def joined(one: Batch, other: Batch) -> Batch:
-    """Two batches as one; where only one has masks, the other's images count everywhere."""
-    text = {name: torch.cat([value, other.text[name]]) for name, value in one.text.items()}
-    frames = None if one.frames is None or other.frames is None else torch.cat([one.frames, other.frames])
-    masks = None
-    if one.mask is not None or other.mask is not None:
-        masks = torch.cat([_mask(one), _mask(other)])
-    return Batch(torch.cat([one.latents, other.latents]), text, frames, masks)
-
-
-def _mask(batch: Batch) -> torch.Tensor:
-    count, _, height, width = batch.latents.shape
-    return batch.latents.new_ones(count, 1, height, width) if batch.mask is None else batch.mask
+        if last.examples is self.prior and self.plan.prior_target == "model":
+            teacher = Teacher(last.examples.text_of(last.captions), self.trainable.base_model)
+        return self._denoising.errors(groups, teacher)

@@ -11,7 +11,7 @@ import torch
 
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Stage
-from limner.core.execution import body_of
+from limner.core.execution import body_of, digests_of
 from limner.core.protocols import Components
 from limner.core.requests import TrainRequest
 from limner.core.requests.request import SUBJECT
@@ -158,10 +158,11 @@ def resume(job: TrainJob, loop: Loop) -> int:
     if not job.workspace.resume:
         return 0
     path, damaged = None, []
+    digests = digests_of(job.named, job.workspace.execution)
     if job.processes.main:
-        path, damaged = newest_sound(job.workspace.folder, loop, job.workspace.execution)
+        path, damaged = newest_sound(job.workspace.folder, loop, digests)
     path = job.processes.from_main(path)
-    first = load_checkpoint(path, loop, job.workspace.execution) if path else 0
+    first = load_checkpoint(path, loop, digests) if path else 0
     if job.processes.main:
         for error in damaged:
             job.emit(Notice(text=f"{error.problem} and was set aside", level="warning"))
@@ -173,7 +174,7 @@ def resume(job: TrainJob, loop: Loop) -> int:
 def run_with_callbacks(job: TrainJob, loop: Loop, first: int, samplers: SamplerSet) -> float:
     """Train as the main process: log, save, score, preview; returns the last loss."""
     folder, execution = job.workspace.folder, job.workspace.execution
-    settings = body_of(loop.request, execution).model_dump(mode="json")
+    settings = body_of(job.named, execution).model_dump(mode="json")
     metrics = MetricsLog(folder, first, execution.track, settings)
     log = ProgressLog(metrics, job.emit)
     callbacks: list[Callback] = [log, Checkpoints(folder)]

@@ -29,6 +29,7 @@ class ZImage:
         multiple=16,
         lora_targets=Z_LORA_TARGETS,
         loss_options=frozenset({"timestep_sampling"}),
+        noise_precision="fp32",
         remedies=dict.fromkeys(("guidance_method", "guidance_interval"), _GUIDANCE_REMEDY),
         defaults={
             **FLOW_TRAINING,

@@ -1,0 +1,201 @@
+"""Training of improvements: the adapter and its header, exact resume, and settings that change nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from limner import TrainRequest
+from limner.core.errors import Interrupted, LimnerError
+from limner.core.events import Notice, Stage
+from limner.data.sets.folder import scan
+from limner.engine.improve.job import LessonSettings, adapter_job, model_job
+from limner.engine.improve.training import TrainedAdapter, train_lesson
+from limner.engine.train.checkpoint import checkpoints
+from limner.engine.train.continuation import training_of
+from limner.models.adapters import open_adapter
+from limner.models.options import LORA_FILE
+
+LESSONS = ("preference", "kto", "liked")
+
+
+def weights(folder):
+    return {name: tensor.numpy().tobytes() for name, tensor in load_file(folder / LORA_FILE).items()}
+
+
+def header(folder):
+    adapter = open_adapter(str(folder))
+    return dict(adapter.header), dict(adapter.facts)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_it_writes_an_adapter_like_the_original(improve, original, lesson):
+    trained, events = improve(lesson=lesson)
+    assert trained.file == trained.folder / LORA_FILE and trained.sha256 == open_adapter(str(trained.folder)).sha256
+    assert weights(trained.folder).keys() == weights(original).keys() and weights(trained.folder) != weights(original)
+    assert trained.steps == 4 and trained.loss > 0 and len(trained.margins) == 1 and trained.margins[0] != 0
+    assert [event.name for event in events if isinstance(event, Stage)] == ["loading", "encoding", "training"]
+
+
+def test_the_header_is_the_originals_with_what_it_was_improved_by(improve, original, learning):
+    trained, _ = improve()
+    (ours, facts), (theirs, before) = header(trained.folder), header(original)
+    improved = facts.pop("improved")
+    assert facts == before and facts["trigger_words"] == ["sks"]
+    assert improved.pop("digest")
+    assert improved == {
+        "from": open_adapter(str(original)).sha256, "feedback": learning.digest, "lesson": "preference", "pairs": 3,
+        "ratings": 6,
+    }  # fmt: skip
+    assert (ours["modelspec.title"], ours["ss_output_name"]) == ("run-better", "run-better")
+    changed = {name for name in theirs if ours[name] != theirs[name]}
+    assert changed == {"limner", "modelspec.title", "ss_output_name", "lora_adapter_metadata"} & changed
+    assert json.loads(ours["lora_adapter_metadata"])["unet.r"] == 2
+    assert training_of(open_adapter(str(trained.folder)))[1] == training_of(open_adapter(str(original)))[1]
+
+
+def test_an_improved_adapter_can_be_improved_again(improve, learning, workspace):
+    first, _ = improve()
+    settings = LessonSettings("preference", steps=1, batch=1)
+    job = adapter_job(open_adapter(str(first.folder)), settings, workspace("again"))
+    second = train_lesson(job, learning, lambda event: None)
+    assert header(second.folder)[1]["improved"]["from"] == first.sha256
+
+
+@pytest.mark.parametrize("fields", [{"beta": 0.0, "anchor": 0.0}, {"margin": -1e9, "anchor": 0.0}])
+def test_neutral_settings_change_nothing(improve, original, fields):
+    trained, _ = improve(**fields)
+    assert weights(trained.folder) == weights(original) and trained.margins == (0.0,)
+
+
+def test_feedback_of_no_weight_changes_nothing(improve, original, learning):
+    none = replace(learning, pairs=tuple(replace(pair, weight=0.0) for pair in learning.pairs))
+    assert weights(improve(feedback=none)[0].folder) == weights(original)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+@pytest.mark.parametrize("stop_at", [1, 3])
+def test_an_interrupted_run_ends_in_the_same_bits(improve, workspace, painted, lesson, stop_at):
+    photographs = scan(painted)
+    whole, _ = improve("whole", lesson, scan=photographs)
+    asked = count(1)
+    with pytest.raises(Interrupted, match=f"stopped at step {stop_at} of 4"):
+        improve("parts", lesson, scan=photographs, space=workspace("parts", stop=lambda: next(asked) >= stop_at))
+    resumed, events = improve("parts", lesson, scan=photographs, space=workspace("parts", resume=True))
+    assert weights(resumed.folder) == weights(whole.folder)
+    assert (resumed.loss, resumed.margins) == (whole.loss, whole.margins)
+    assert f"resuming from step {stop_at}" in [event.text for event in events if isinstance(event, Notice)]
+
+
+def test_a_run_whose_feedback_has_changed_starts_again(improve, workspace, learning):
+    asked = count(1)
+    with pytest.raises(Interrupted):
+        improve("parts", space=workspace("parts", stop=lambda: next(asked) >= 3))
+    fewer = replace(learning, pairs=learning.pairs[1:], digest="e" * 64)
+    whole, _ = improve("whole", feedback=fewer)
+    again, events = improve("parts", feedback=fewer, space=workspace("parts", resume=True))
+    assert weights(again.folder) == weights(whole.folder)
+    assert any(
+        "have changed since the run was interrupted" in event.text for event in events if isinstance(event, Notice)
+    )
+
+
+def test_a_finished_training_is_not_repeated(improve, workspace, learning):
+    first, _ = improve()
+    again, events = improve()
+    assert again == first and isinstance(again, TrainedAdapter) and events == []
+    known = weights(first.folder)
+    (first.folder / LORA_FILE).write_bytes(b"damaged")
+    assert weights(improve()[0].folder) == known, "it is trained again"
+    other, events = improve(feedback=replace(learning, digest="e" * 64), seed=43)
+    assert other.sha256 != first.sha256 and events
+
+
+def test_the_order_of_feedback_makes_no_difference(improve, learning):
+    turned = replace(learning, pairs=learning.pairs[::-1], ratings=learning.ratings[::-1])
+    for lesson in LESSONS:
+        one, _ = improve(f"one-{lesson}", lesson)
+        other, _ = improve(f"other-{lesson}", lesson, feedback=turned)
+        assert weights(one.folder) == weights(other.folder), lesson
+
+
+def test_margins_are_in_the_order_of_the_held_out_pairs(improve, learning):
+    """Pairs of two sizes, which are encoded in sets of their own."""
+    held_out = (learning.pairs[2], learning.held_out_pairs[0], learning.pairs[0])
+    one, _ = improve("one", feedback=replace(learning, held_out_pairs=held_out))
+    other, _ = improve("other", feedback=replace(learning, held_out_pairs=held_out[::-1]))
+    assert one.margins == other.margins[::-1] and len(set(one.margins)) == 3
+
+
+def test_a_lesson_on_pairs_prefers_what_people_preferred(improve, learning):
+    pairs = tuple(replace(pair, weight=1.0, noise=(0.0, 1.0)) for pair in learning.pairs)
+    same = replace(learning, pairs=pairs, held_out_pairs=pairs)
+    trained, _ = improve(feedback=same, steps=60, checkpoint_every=60, learning_rate=1e-2, own_noise=False)
+    assert all(margin > 0 for margin in trained.margins)
+
+
+def test_photographs_keep_the_subject(improve, painted):
+    """Photographs count as much as they weigh, and none without weight."""
+    photographs = scan(painted)
+    without, _ = improve("without", "liked")
+    ignored, _ = improve("ignored", "liked", scan=photographs, photographs=0.0)
+    mixed, _ = improve("mixed", "liked", scan=photographs)
+    assert weights(without.folder) == weights(ignored.folder) != weights(mixed.folder)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "what"),
+    [
+        ("preference", "pairs of images"),
+        ("kto", "images with 1, 2, 4 or 5 stars"),
+        ("liked", "images with 4 or 5 stars"),
+    ],
+)
+def test_a_lesson_needs_feedback_of_its_kind(improve, learning, lesson, what):
+    ratings = tuple(each for each in learning.ratings if each.rating.stars == 3)
+    with pytest.raises(LimnerError, match=f"the lesson '{lesson}' needs {what}, and there are none"):
+        improve(lesson=lesson, feedback=replace(learning, pairs=(), ratings=ratings))
+
+
+@pytest.mark.parametrize("family", ["sd", "sdxl", "flux", "flux2", "z_image"])
+def test_a_model_of_any_family_gets_an_adapter(home, tiny_folder, learning, workspace, family):
+    folder = tiny_folder(family)
+    settings = LessonSettings("preference", steps=2, batch=1, learning_rate=1e-3)
+    job = model_job(str(folder), settings, workspace())
+    trained = train_lesson(job, learning, lambda event: None)
+    adapter = open_adapter(str(trained.folder))
+    request, _ = training_of(adapter)
+    assert adapter.facts["base"]["reference"] == str(folder) == request.model
+    assert adapter.facts["improved"]["from"] is None and adapter.facts["trigger_words"] == []
+    tensors = load_file(trained.file)
+    assert all(tensor.isfinite().all() for tensor in tensors.values())
+    assert any(tensor.any() for name, tensor in tensors.items() if "lora_B" in name)
+    again = adapter_job(adapter, settings, workspace("again"))
+    assert train_lesson(again, learning, lambda event: None).sha256 != trained.sha256
+
+
+@pytest.mark.parametrize("method", ["pivotal", "textual_inversion"])
+def test_an_adapter_with_learned_words_is_improved(home, ran_once, tiny_sd, painted, learning, workspace, method):
+    """Captions are encoded at every step, those of the reference model by its own words."""
+    plain = {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "prior": False, "held_out": 0}
+    original = ran_once(f"adapters/{method}", TrainRequest(**plain, steps=1, batch=2, method=method))
+    settings = LessonSettings("preference", steps=2, batch=2, learning_rate=1e-2)
+    adapter = open_adapter(str(original))
+    trained = train_lesson(adapter_job(adapter, settings, workspace()), learning, lambda event: None)
+    improved = open_adapter(str(trained.folder))
+    assert improved.method == method and improved.sha256 != adapter.sha256
+    before, after = load_file(adapter.file), load_file(improved.file)
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def test_checkpoints_are_in_the_runs_folder(improve, workspace):
+    """There a queue looks for them, to resume a run."""
+    trained, _ = improve()
+    assert [path.name for path in checkpoints(workspace().folder)] == ["checkpoint-00000002", "checkpoint-00000004"]
+    assert trained.folder == workspace().folder / "improved"
