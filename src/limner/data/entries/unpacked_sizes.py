@@ -82,11 +82,13 @@ class LimitedReader(io.RawIOBase):
             raise ValueError(f"more than {HEADER_BYTES:,} bytes stand between two files")
 
 
-def largest_page_sizes(path: Path, metadata: Any, group: int, columns: Sequence[str]) -> list[tuple[int, int]]:
+def largest_page_sizes(
+    path: Path, metadata: Any, group: int, columns: Sequence[str], most_items: int = 0
+) -> list[tuple[int, int]]:
     """The unpacked and packed size of the largest page of each column.
 
-    metadata: a FileMetaData. columns: names, or paths into structs. Raises ValueError for columns of lists, whose rows
-    have any number of values, and for damaged files.
+    metadata: a FileMetaData. columns: names, or paths into structs. most_items: the most items of all lists of a
+    column. Raises ValueError for columns of lists with more, because a row may have any number, and for damaged files.
     """
     row_group, found, read = metadata.row_group(group), list[tuple[int, int]](), 0
     continuing = _CONTINUING in (metadata.created_by or "")
@@ -97,17 +99,21 @@ def largest_page_sizes(path: Path, metadata: Any, group: int, columns: Sequence[
             chunk = row_group.column(at)
             if not any(chunk.path_in_schema == name or chunk.path_in_schema.startswith(f"{name}.") for name in columns):
                 continue
-            if metadata.schema.column(at).max_repetition_level:
+            lists = metadata.schema.column(at).max_repetition_level
+            if lists and not most_items:
                 raise ValueError(f"the column {chunk.path_in_schema!r} contains lists")
-            found.append(_largest_page(data, chunk, continuing))
+            *sizes, values = _largest_page(data, chunk, continuing)
+            if lists and values > most_items:
+                raise ValueError(f"the lists of the column {chunk.path_in_schema!r} are too long")
+            found.append((sizes[0], sizes[1]))
             read += chunk.total_compressed_size
             if read > len(data):
                 raise ValueError("its columns overlap")
     return found
 
 
-def _largest_page(data: mmap.mmap, chunk: Any, continuing: bool) -> tuple[int, int]:
-    """Unpacked and packed size of the largest page of a column chunk."""
+def _largest_page(data: mmap.mmap, chunk: Any, continuing: bool) -> tuple[int, int, int]:
+    """Unpacked and packed size of the largest page of a column chunk, and how many values its pages have."""
     at, largest, values, grown = chunk.data_page_offset, (0, 0), 0, (0, 0)
     if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < at:
         at = chunk.dictionary_page_offset
@@ -116,7 +122,7 @@ def _largest_page(data: mmap.mmap, chunk: Any, continuing: bool) -> tuple[int, i
         raise ValueError("a column is outside the file")
     for _ in range(PAGES):
         if at >= end or values >= chunk.num_values:
-            return largest
+            return *largest, values
         header = _PageHeader(data, at, end)
         if header.unpacked < 0 or not 0 <= header.packed <= end - header.at:
             raise ValueError("a page has no size")

@@ -1,0 +1,1 @@
+"""Feedback in files: ratings, and pairs of a preferred and a rejected image."""
