@@ -65,7 +65,9 @@ def test_the_margin_is_a_share_of_the_original_unless_it_is_near_zero(name: str,
 
 
 def test_the_margin_of_a_metric_with_a_network_is_found_by_its_name() -> None:
-    found = measured(result("class_drift=clip", [0.1, 0.2], "lower"), result("class_drift=clip", [0.1, 0.2], "lower"), 0)
+    found = measured(
+        result("class_drift=clip", [0.1, 0.2], "lower"), result("class_drift=clip", [0.1, 0.2], "lower"), 0
+    )
     assert (found.name, found.margin) == ("class_drift", 0.05)
 
 
@@ -129,8 +131,8 @@ def test_any_loss_beyond_the_margin_keeps_it_separately(name: str) -> None:
     found = decide([WON, of("a", "better"), of(name, "worse")])
     assert not found.replaces
     assert found.reasons == (
-        f"{name} loses more than the margin of 0.015: 0.500 before, 0.400 after, difference -0.100 [-0.200, +0.000] over "
-        "9 image pairs",
+        f"{name} loses more than the margin of 0.015: 0.500 before, 0.400 after, difference -0.100 [-0.200, +0.000] "
+        "over 9 image pairs",
     )
     assert found.sentence.startswith("It is kept separately, and the original stays in use: ")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from limner.core.requests import ImproveRequest
 from limner.core.requests.improve import LessonName
+from limner.engine.improve.encoding import DISLIKED, LIKED
 from limner.engine.improve.learning_set import LearningSet
 
 ENOUGH = 40
-"""Pairs to train on from which on they are preferred to ratings: four fifths of 50."""
-GOOD, BAD = 4, 2
-"""Stars from which on an image is good, and up to which it is bad."""
+"""Pairs to train on from which on they are preferred to ratings: four fifths of the least that is worth a try."""
 
 
 def choose_lesson(request: ImproveRequest, learning: LearningSet) -> tuple[LessonName, str]:
@@ -22,7 +21,7 @@ def choose_lesson(request: ImproveRequest, learning: LearningSet) -> tuple[Lesso
         return request.lesson, "it was requested"
     pairs = len(learning.pairs)
     stars = [each.rating.stars for each in learning.ratings]
-    good, bad = sum(each >= GOOD for each in stars), sum(each <= BAD for each in stars)
+    good, bad = sum(each >= LIKED for each in stars), sum(each <= DISLIKED for each in stars)
     if pairs >= ENOUGH or (pairs and pairs >= good + bad):
         return "preference", f"there are {pairs} pairs"
     if good and bad:

@@ -1,4 +1,4 @@
-"""Feedback from a file that a queued run got from outside: which of its images may be used."""
+"""Moderation of feedback from a file that a queued run got from outside."""
 
 from __future__ import annotations
 
@@ -14,26 +14,6 @@ def images_of(feedback: Feedback) -> list[JudgedImage]:
     rated = [each.image for each in feedback.ratings]
     paired = [image for each in feedback.pairs for image in (each.better, each.worse)]
     return list({image.sha256: image for image in (*rated, *paired)}.values())
-
-
-def embedded_only(feedback: Feedback, folder: Path) -> Feedback:
-    """The feedback on images that the file itself contains, which were written to a folder.
-
-    A file from elsewhere may name any path of this machine, and its sender must not learn what is there.
-    """
-
-    def embedded(image: JudgedImage) -> bool:
-        return Path(image.location).resolve().is_relative_to(folder.resolve())
-
-    ratings = tuple(each for each in feedback.ratings if embedded(each.image))
-    pairs = tuple(each for each in feedback.pairs if embedded(each.better) and embedded(each.worse))
-    dropped = {"rating": len(feedback.ratings) - len(ratings), "pair": len(feedback.pairs) - len(pairs)}
-    lines = [
-        f"{count} {what}{'s' if count > 1 else ''}: the image is not in the file; embed images in a .parquet file"
-        for what, count in dropped.items()
-        if count
-    ]
-    return Feedback(ratings=ratings, pairs=pairs, left_out=(*feedback.left_out, *lines))
 
 
 def admit(feedback: Feedback, screen: ImageScreen) -> None:

@@ -26,12 +26,13 @@ from limner.core.requests import AdapterUse, ImproveRequest, replace_references
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind
 from limner.core.requests.improve import LessonName
 from limner.core.workspace import Workspace
-from limner.data.preferences.reader import read_feedback
+from limner.data.preferences.feedback_files import read_feedback
 from limner.engine.compare.contestants import ModelWithAdapters
-from limner.engine.improve.choice import GOOD, choose_lesson
+from limner.engine.improve.choice import choose_lesson
 from limner.engine.improve.decision import decide, preference_accuracy
 from limner.engine.improve.evaluation import Evaluation, Evaluator, Material, chosen_prompts
-from limner.engine.improve.feedback_files import admit, embedded_only
+from limner.engine.improve.feedback_files import admit
+from limner.engine.improve.encoding import LIKED
 from limner.engine.improve.job import ImproveJob, LessonSettings, adapter_job, model_job
 from limner.engine.improve.learning_set import LearningSet, learning_set
 from limner.engine.improve.report import page_of
@@ -39,6 +40,7 @@ from limner.engine.improve.target import Original, describe_photos, find_origina
 from limner.engine.improve.training import RESULT, TrainedAdapter, train_lesson
 from limner.engine.train.checks import check_out_folder
 from limner.reports.writer import write_page
+from limner.stats.sufficiency import sufficiency
 from limner.store.files import atomic_folder, sha256_of
 
 SETTINGS = ("steps", "batch", "learning_rate", "beta", "margin", "anchor")
@@ -85,10 +87,7 @@ def feedback_of(request: ImproveRequest, workspace: Workspace) -> Feedback:
         if workspace.feedback is None:
             raise LimnerError("this run has no access to recorded feedback", "give a file of feedback by --from")
         return workspace.feedback(cast("FeedbackKind | None", source), request.selection)
-    folder = workspace.folder / "feedback"
-    found = read_feedback(expand_home(source), folder)
-    if not workspace.local:
-        found = embedded_only(found, folder)
+    found = read_feedback(expand_home(source), workspace.folder / "feedback", workspace.local)
     if workspace.screen is not None:
         admit(found, workspace.screen)
     return found
@@ -99,12 +98,14 @@ def what_to_learn(request: ImproveRequest, original: Original, workspace: Worksp
     feedback = feedback_of(request, workspace)
     learning = learning_set(feedback, original.images, request.seed, request.held_out)
     lesson, reason = choose_lesson(request, learning)
-    return Learnt(learning, lesson, reason, too_little(learning))
+    return Learnt(learning, lesson, reason, too_little(learning, request.held_out))
 
 
-def too_little(learning: LearningSet) -> str:
-    """What is said of too little feedback, and how much would be enough; "" for enough."""
-    return ""
+def too_little(learning: LearningSet, share: float) -> str:
+    """What is said of too little feedback, and how much would be enough; "" for enough. share: that is held out."""
+    held_out = len(learning.held_out_pairs)
+    found = sufficiency(len(learning.pairs) + held_out, held_out, share)
+    return f"{found.problem}; {found.remedy}" if found.problem else ""
 
 
 def describe(learnt: Learnt, original: Original, request: ImproveRequest, emit: Emit) -> None:
@@ -138,7 +139,7 @@ def job_of(request: ImproveRequest, original: Original, lesson: LessonName, work
 def preferred_images(learning: LearningSet) -> tuple[Path, ...]:
     """The files of the images that training prefers, each once."""
     better = [each.pair.better.location for each in learning.pairs]
-    liked = [each.rating.image.location for each in learning.ratings if each.rating.stars >= GOOD]
+    liked = [each.rating.image.location for each in learning.ratings if each.rating.stars >= LIKED]
     return tuple(map(Path, dict.fromkeys([*better, *liked])))
 
 

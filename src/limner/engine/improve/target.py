@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from limner.core.errors import LimnerError
 from limner.core.files import quoted
 from limner.core.requests import ImproveRequest
-from limner.core.runs import CHECKPOINTS
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan, scan
 from limner.engine.compare.contestants import ModelWithAdapters, find_target
 from limner.engine.compare.subject import PromptSubject, trained_subject
-from limner.engine.improve.learning_set import TargetImages
+from limner.engine.improve.target_images import TargetImages, images_of_adapter, images_of_model
 from limner.engine.influence.influence import training_images
 from limner.engine.train.continuation import training_of
 from limner.models.adapters import Adapter, open_adapter
-from limner.store.blobs import REFERENCE
-from limner.store.files import sha256_of
 
 
 @dataclass(frozen=True)
@@ -63,14 +60,10 @@ def _photos(request: ImproveRequest, adapter: Adapter | None, local: bool) -> Sc
 
 def _images_of(version: ModelWithAdapters, adapter: Adapter | None, workspace: Workspace) -> TargetImages:
     """By what the images of a version are known: its adapter's files, or its model."""
-    models = frozenset({version.model, workspace.called(version.model)})
+    model = workspace.called(version.model)
     if adapter is None:
-        return TargetImages(version.name, models=models)
-    checkpoints = (adapter.file.parent / CHECKPOINTS).glob(f"*/{adapter.file.name}")
-    hashes = {adapter.sha256, *map(sha256_of, sorted(checkpoints))}
-    if found := REFERENCE.fullmatch(workspace.called(version.adapters[0].path)):
-        hashes.add(found[2])
-    return TargetImages(version.name, frozenset(hashes), models)
+        return replace(images_of_model(model), name=version.name)
+    return images_of_adapter(version.name, adapter.file, model)
 
 
 def describe_photos(original: Original, request: ImproveRequest) -> str | None:
