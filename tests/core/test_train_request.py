@@ -102,7 +102,15 @@ def test_every_number_of_these_requests_is_tried():
     """A new one gets its line."""
     tried = {(kind, field) for kind, field, *_ in ENDS}
     shared = {"steps", "guidance", "width", "height", "batch", "seed"}
-    for kind in (TrainRequest, GenerateRequest, ImproveRequest, InfluenceRequest, LoraOptions, EmbeddingOptions, Execution):
+    for kind in (
+        TrainRequest,
+        GenerateRequest,
+        ImproveRequest,
+        InfluenceRequest,
+        LoraOptions,
+        EmbeddingOptions,
+        Execution,
+    ):
         numbers = {
             name
             for name, field in kind.model_fields.items()

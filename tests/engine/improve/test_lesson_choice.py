@@ -33,7 +33,7 @@ def learning(pairs: int, *stars: int) -> LearningSet:
     ],
 )
 def test_the_lesson_that_suits_the_feedback(found: LearningSet, lesson: str) -> None:
-    chosen, why = choose_lesson(ImproveRequest(target="rex"), found)  # type: ignore[arg-type]
+    chosen, why = choose_lesson(ImproveRequest(target="rex"), found)
     assert chosen == lesson and f"{len(found.pairs)} pairs" in why
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -170,12 +171,10 @@ class Evaluator:
         self, name: str, images: ComparedImages, known: Sequence[str]
     ) -> tuple[MetricResult, MetricResult] | None:
         """The results of a metric for both versions; None, and a line in `unmeasured`, where no image suits it."""
-        material = self.material
-        rows = [
-            index for index, item in enumerate(images.old) if name != OF_SUBJECT or material.subject.names(item.group)
-        ]
+        material, rows = self.material, self._rows(name, images.old)
         if not rows:
-            why = "no prompt of the evaluation asks for the subject" if images.old else "its images were withheld"
+            asked = name == OF_SUBJECT and images.old
+            why = "no prompt of the evaluation asks for the subject" if asked else "its images were withheld"
             self.unmeasured.append(f"{name.replace('_', ' ')}, because {why}")
             return None
         sets = [
@@ -185,6 +184,16 @@ class Evaluator:
         one, other = (self.scorers[name].score(each) for each in sets)
         (key,) = one
         return one[key], other[key]
+
+    def _rows(self, name: str, items: Sequence[ScoredImage]) -> list[int]:
+        """The images that a metric is about: those of the subject, those with others of their prompt, or all."""
+        sizes = Counter(item.group for item in items)
+        suits: dict[str, Callable[[str], bool]] = {
+            OF_SUBJECT: self.material.subject.names,
+            OF_GROUPS: lambda prompt: sizes[prompt] > 1,
+        }
+        wanted = suits.get(name, bool)
+        return [index for index, item in enumerate(items) if wanted(item.group)]
 
     def _measured(self, old: MetricResult, new: MetricResult, model: str) -> Measured:
         doubt = distrust_of(old, [model], self.workspace.called)
