@@ -128,7 +128,7 @@ def test_the_preference_loss_of_a_model_that_predicts_the_velocity(family, loade
 def test_the_loss_on_rated_images_is_that_of_stock_parts(case):
     """Diffusion-KTO (arXiv 2404.04465): the sigmoid utility of the reward above the batch's mean."""
     signs, weights = torch.tensor([1.0, -1.0, 1.0]), torch.tensor([1.0, 0.5, 2.0])
-    rated = RatedSet(case.feedback, (3, 1, 0), signs, weights)
+    rated = RatedSet(case.feedback, (3, 1, 0), signs, weights, WHOLE[:1].expand(3, 2))
     lesson = KtoLesson(case.denoising, case.reference, [rated], (), SETTINGS, 3, SEED)
     rows, draw = order(3, 3, STEP, SEED), case.draw(3)
     places = [rated.rated[row] for row in rows]
@@ -179,9 +179,13 @@ def test_the_reference_is_the_model_from_before_and_leaves_no_trace(case):
     assert all(torch.equal(before[name], tensor) for name, tensor in case.trainable.state().items())
 
 
-def test_initial_noise_is_what_the_pipeline_begins_with(family, components, batch):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_initial_noise_is_what_the_pipeline_begins_with(family, components, batch, precision):
     """The denoiser sees the same numbers in the first step of generation and where the noise is drawn again."""
-    seen = []
+    seen, dtype = [], DTYPES[precision]
+    for part in components.parts.values():
+        if isinstance(part, torch.nn.Module):
+            part.to(dtype)
 
     def note(module, positional, named):
         first = positional[0] if positional else named["hidden_states"]
@@ -191,11 +195,10 @@ def test_initial_noise_is_what_the_pipeline_begins_with(family, components, batc
     sampling = {"steps": 1, "guidance": 0.0}
     encoded = conditioning(family, components, PROMPTS[:1])
     list(sample_images(family.pipeline(components), encoded, [7], sampling, (64, 64), batch=1))
-    dtype = DTYPES[family.facts.noise_precision or "fp32"]
-    noise = InitialNoise(7, dtype).draw(batch.latents.shape[1:])[None]
-    text = {name: value[:1] for name, value in batch.text.items()}
+    drawn = InitialNoise(7, DTYPES[family.facts.noise_precision or precision]).draw(batch.latents.shape[1:])[None]
+    text = {name: value[:1].to(dtype) if value.is_floating_point() else value[:1] for name, value in batch.text.items()}
     with torch.no_grad():
-        family.objective(components).predict(noise, torch.tensor([999]), text, FRAME[None])
+        family.objective(components).predict(drawn.to(dtype), torch.tensor([999]), text, FRAME[None])
     handle.remove()
     assert torch.equal(seen[0], seen[1])
 

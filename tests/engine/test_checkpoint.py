@@ -12,6 +12,7 @@ from limner.core.errors import LimnerError
 from limner.engine.train.checkpoint import (
     DamagedCheckpoint,
     checkpoints,
+    discard_others,
     load_checkpoint,
     newest_sound,
     save_checkpoint,
@@ -136,3 +137,12 @@ def test_a_checkpoint_of_other_tensors_is_damaged(tmp_path):
     fresh = tiny.in_progress({"weight": other}, torch.optim.AdamW([other]), torch.amp.GradScaler("cpu"), "digest")
     with pytest.raises(DamagedCheckpoint, match=r"learnt.safetensors holds other tensors"):
         load_checkpoint(path, fresh)
+
+
+def test_checkpoints_of_other_requests_are_removed_and_damaged_ones_are_not(tmp_path):
+    own = loop("own")[1]
+    kept, damaged = save_checkpoint(tmp_path, 2, own), save_checkpoint(tmp_path, 3, own)
+    (damaged / "state.json").write_text("{")
+    assert discard_others(tmp_path, "own") == 0
+    assert checkpoints(tmp_path) == [kept, damaged]
+    assert discard_others(tmp_path, "another") == 1 and checkpoints(tmp_path) == [damaged]

@@ -15,10 +15,10 @@ from limner.engine.train.reference import Reference
 from rated import COMPONENTS, Model, feedback
 
 
-def rated(numbers, signs, weights=None, noise=None, size=(1, 1)):
+def rated(numbers, signs, weights=None, noise=None, size=(1, 1), levels=None):
     count = len(numbers)
-    images = feedback(numbers, noise, size)
-    return RatedSet(images, tuple(range(count)), torch.tensor(signs), torch.tensor(weights or [1.0] * count))
+    values = (signs, weights or [1.0] * count, levels or [[0.0, 1.0]] * count)
+    return RatedSet(feedback(numbers, noise, size), tuple(range(count)), *map(torch.tensor, values))
 
 
 def lesson(model, sets, held_out=(), moved=0.0, beta=1.0, margin=100.0, anchor=0.0, batch=2, own_noise=True):
@@ -83,6 +83,15 @@ def test_an_image_has_the_noise_that_it_was_generated_from(own):
     list(lesson(model, rated([1.0], [1.0], noise=(known,), size=(2, 2)), batch=1, own_noise=own).losses(0))
     assert torch.equal(model.noise[0], model.noise[1])
     assert torch.equal(model.noise[1], known.draw(torch.Size((1, 2, 2)))) == own
+
+
+def test_an_image_is_shown_at_its_own_noise_levels():
+    model = Model()
+    each = lesson(model, rated([1.0, 2.0], [1.0, -1.0], levels=[[0.5, 1.0], [0.0, 0.25]]))
+    for step in range(20):
+        list(each.losses(step))
+    times = {number: [t for n, _, t in model.seen if n == number] for number in (1.0, 2.0)}
+    assert min(times[1.0]) >= 500 and max(times[1.0]) > 900 and max(times[2.0]) < 250
 
 
 def test_the_held_out_loss_is_the_mean_over_all_held_out_images():

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from limner.engine.train.pairs import MEASURED, ROUNDS, accuracy, margins
+from limner.engine.train.pairs import ROUNDS, accuracy, margins
 from limner.engine.train.preference import PreferenceLesson, RewardSettings, preference_losses
 from rated import Model, compared, pairs
 
@@ -110,16 +110,18 @@ def test_every_pass_shows_every_pair_of_every_size_once():
 
 
 def test_margins_are_in_order_and_the_same_every_time():
-    """For every number of pairs, also beyond those that are measured together."""
-    count = MEASURED + 2
+    """For more pairs than are measured together, and for those of another size."""
+    count = 6
     numbers = [*map(float, range(count)), 0.0]
     model = Model(1.0)
     each = compared(model, moved=1.0)
+    assert each.together < count
     sets = [pairs(numbers, list(range(count)), [count] * count), pairs([4.0, 1.0], [0], [1], size=(1, 2))]
     found = each.margins(sets)
     # on a number n, the error fell by (1 - n)^2 - (2 - n)^2 = 2 n - 3
     assert found == pytest.approx([*[2.0 * n for n in range(count)], 6.0])
-    assert each.margins(sets) == found
+    done = []
+    assert each.margins(sets, done.append) == found and done == [4, 6, 7]
     assert len({t for n, _, t in model.seen if n == 5.0}) == ROUNDS
     assert accuracy([0.5, -0.1, 0.0, 2.0]) == 0.5
 

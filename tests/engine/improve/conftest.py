@@ -78,7 +78,12 @@ def learning(judged):
         for image, count in zip(judged, stars, strict=True)
     ]
     return LearningSet(
-        tuple(pairs[:3]), tuple(ratings[2:]), tuple(pairs[3:]), tuple(ratings[:2]), PROMPTS[:1], digest="f" * 64
+        pairs=tuple(pairs[:3]),
+        ratings=tuple(ratings[2:]),
+        held_out_pairs=tuple(pairs[3:]),
+        held_out_ratings=tuple(ratings[:2]),
+        held_out_prompts=PROMPTS[:1],
+        digest="f" * 64,
     )
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from limner.core.events import Emit, Stage
+from limner.core.choice import evenly
 from limner.core.preferences import JudgedImage
 from limner.core.protocols import Components
 from limner.data.sets.pixels import Shape, bucket_shape
 from limner.engine.improve.job import ImproveJob
 from limner.engine.improve.learning_set import LearningSet, WeightedPair, WeightedRating
 from limner.engine.train.batches import uneven
-from limner.engine.train.encoding import DatasetEncoder
+from limner.engine.train.encoding import VALIDATION, DatasetEncoder
 from limner.engine.train.examples import Examples
 from limner.engine.train.feedback_images import FeedbackEncoder, FeedbackImages, file_of
 from limner.engine.train.kto import RatedSet
@@ -31,16 +32,18 @@ Images = dict[Shape, FeedbackImages]
 class EncodedFeedback:
     """Encoded feedback of a lesson, one set for each image size; empty where the lesson does not use it.
 
-    held_out_order: the index in the learning set of each held-out pair, in the order of the sets.
+    held_out_order: the index in the learning set of each held-out pair, in the order of the sets. watched: those that
+    measure the loss during training.
     """
 
     held_out_pairs: tuple[PairSet, ...]
     held_out_order: tuple[int, ...]
     pairs: tuple[PairSet, ...] = ()
+    watched_pairs: tuple[PairSet, ...] = ()
     ratings: tuple[RatedSet, ...] = ()
-    held_out_ratings: tuple[RatedSet, ...] = ()
+    watched_ratings: tuple[RatedSet, ...] = ()
     liked: tuple[Examples, ...] = ()
-    held_out_liked: tuple[Examples, ...] = ()
+    watched_liked: tuple[Examples, ...] = ()
     photographs: tuple[Examples, ...] = ()
 
     def in_order(self, values: Sequence[float]) -> tuple[float, ...]:
@@ -56,33 +59,37 @@ class LessonEncoder:
         self.encoder = FeedbackEncoder(job.model.family, components, job.settings.seed)
         self._shapes: dict[str, Shape] = {}
 
-    def preference(self, learning: LearningSet, emit: Emit) -> EncodedFeedback:
+    def preference(self, learning: LearningSet) -> EncodedFeedback:
         """The pairs of a learning set."""
-        emit(Stage(name="encoding"))
-        pairs, held_out = _sorted_pairs(learning.pairs), list(learning.held_out_pairs)
+        pairs, held_out = _sorted_pairs(learning.pairs), learning.held_out_pairs
+        watched = evenly(_sorted_pairs(held_out), VALIDATION)
         images = self.encoder.encode(self._of_pairs([*pairs, *held_out]))
-        found = self._held_out(held_out, images)
-        return replace(found, pairs=tuple(group for group, _ in self._pair_sets(pairs, images)))
+        trained, measured = (tuple(group for group, _ in self._pair_sets(each, images)) for each in (pairs, watched))
+        return replace(self._held_out(held_out, images), pairs=trained, watched_pairs=measured)
 
-    def kto(self, learning: LearningSet, emit: Emit) -> EncodedFeedback:
+    def kto(self, learning: LearningSet) -> EncodedFeedback:
         """The liked and disliked images of a learning set."""
-        emit(Stage(name="encoding"))
         chosen = [decided(_sorted_ratings(each)) for each in (learning.ratings, learning.held_out_ratings)]
-        held_out = list(learning.held_out_pairs)
-        wanted = [*self._of_pairs(held_out), *self._of_ratings([*chosen[0], *chosen[1]])]
-        images = self.encoder.encode(wanted)
-        ratings, tested = (tuple(self._rated_sets(each, images)) for each in chosen)
-        return replace(self._held_out(held_out, images), ratings=ratings, held_out_ratings=tested)
+        images = self._of_all(learning, chosen)
+        ratings, measured = (tuple(self._rated_sets(each, images)) for each in (chosen[0], _some(chosen[1])))
+        return replace(self._held_out(learning.held_out_pairs, images), ratings=ratings, watched_ratings=measured)
 
-    def liked(self, learning: LearningSet, emit: Emit) -> EncodedFeedback:
+    def liked(self, learning: LearningSet) -> EncodedFeedback:
         """The liked images of a learning set, and the original's photographs."""
-        emit(Stage(name="encoding"))
-        found = [liked(_sorted_ratings(each)) for each in (learning.ratings, learning.held_out_ratings)]
-        held_out = list(learning.held_out_pairs)
-        images = self.encoder.encode([*self._of_pairs(held_out), *self._of_ratings([*found[0], *found[1]])])
-        shown, tested = (tuple(self._liked_sets(each, images)) for each in found)
-        encoded = self._held_out(held_out, images)
-        return replace(encoded, liked=shown, held_out_liked=tested, photographs=self._photographs())
+        chosen = [liked(_sorted_ratings(each)) for each in (learning.ratings, learning.held_out_ratings)]
+        images = self._of_all(learning, chosen)
+        shown, measured = (tuple(self._liked_sets(each, images)) for each in (chosen[0], _some(chosen[1])))
+        encoded = self._held_out(learning.held_out_pairs, images)
+        return replace(encoded, liked=shown, watched_liked=measured, photographs=self._photographs())
+
+    def held_out(self, pairs: Sequence[WeightedPair]) -> EncodedFeedback:
+        """Pairs that are measured only."""
+        return self._held_out(pairs, self.encoder.encode(self._of_pairs(pairs)))
+
+    def _of_all(self, learning: LearningSet, ratings: Sequence[Sequence[WeightedRating]]) -> Images:
+        """The images of ratings and of the held-out pairs."""
+        every = [rating for each in ratings for rating in each]
+        return self.encoder.encode([*self._of_pairs(learning.held_out_pairs), *self._of_ratings(every)])
 
     def _photographs(self) -> tuple[Examples, ...]:
         job = self.job
@@ -93,8 +100,7 @@ class LessonEncoder:
 
     def _shape(self, image: JudgedImage) -> Shape:
         if image.sha256 not in self._shapes:
-            size = file_of(image).size
-            self._shapes[image.sha256] = bucket_shape(size, self.plan.resolution, self.plan.multiple)
+            self._shapes[image.sha256] = judged_shape(file_of(image).size, self.plan.resolution, self.plan.multiple)
         return self._shapes[image.sha256]
 
     def _of_pairs(self, pairs: Sequence[WeightedPair]) -> Iterator[tuple[JudgedImage, Shape]]:
@@ -123,7 +129,8 @@ class LessonEncoder:
         for shape, indices in _by_shape(ratings, lambda each: self._shape(each.rating.image)).items():
             places = tuple(images[shape].place(ratings[index].rating.image) for index in indices)
             signs = torch.tensor([_sign(ratings[index]) for index in indices])
-            yield RatedSet(images[shape], places, signs, torch.tensor([balanced[index] for index in indices]))
+            weights = torch.tensor([balanced[index] for index in indices])
+            yield RatedSet(images[shape], places, signs, weights, torch.tensor([ratings[i].noise for i in indices]))
 
     def _liked_sets(self, ratings: Sequence[WeightedRating], images: Images) -> Iterator[Examples]:
         """The rated images of each shape; an image that several people rated has the sum of their weights."""
@@ -133,6 +140,15 @@ class LessonEncoder:
                 place = images[shape].place(ratings[index].rating.image)
                 weights[place] = weights.get(place, 0.0) + _strength(ratings[index])
             yield _part_of(images[shape].examples, weights)
+
+
+def judged_shape(size: Shape, resolution: int, multiple: int) -> Shape:
+    """The shape (width, height) in which a judged image is trained: its own where the model generates that shape.
+
+    A smaller image is not enlarged, because people judged it as it is.
+    """
+    own = math.sqrt(size[0] * size[1])
+    return bucket_shape(size, min(resolution, max(multiple, round(own / multiple) * multiple)), multiple)
 
 
 def _by_shape(items: Sequence[object], shape_of: Callable[..., Shape]) -> dict[Shape, list[int]]:
@@ -185,6 +201,10 @@ def _balanced(ratings: Sequence[WeightedRating]) -> list[float]:
         return strengths
     half = sum(sums.values()) / 2
     return [strength * half / sums[_sign(each)] for each, strength in zip(ratings, strengths, strict=True)]
+
+
+def _some(ratings: Sequence[WeightedRating]) -> list[WeightedRating]:
+    return evenly(ratings, VALIDATION)
 
 
 def decided(ratings: Sequence[WeightedRating]) -> list[WeightedRating]:

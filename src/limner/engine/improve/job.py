@@ -20,7 +20,7 @@ from limner.engine.influence.restored import resolve_base
 from limner.engine.train.continuation import training_of
 from limner.models import loading
 from limner.models.adapters import Adapter, check_family
-from limner.models.devices import autocast_dtype, pick_device, pick_dtype
+from limner.models.devices import autocast_dtype, check_quantised, pick_device, pick_dtype
 from limner.plugins import registry
 
 LessonName = Literal["preference", "kto", "liked"]
@@ -130,6 +130,7 @@ def adapter_job(
     )
     method.check(base.family.facts, options, subject)
     device = _checked_device(settings, workspace)
+    check_quantised(training.quantise, device)
     return ImproveJob(settings, workspace, base, training, steady(options), device, adapter, photographs)
 
 

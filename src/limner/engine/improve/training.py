@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,14 @@ from typing import Any
 import torch
 
 from limner.core.errors import LimnerError
-from limner.core.events import Emit, Notice, Stage
+from limner.core.events import Emit, Notice, Progress, Stage
 from limner.core.execution import body_of
-from limner.core.protocols import Components
+from limner.core.protocols import Components, Trainable
 from limner.core.requests import TrainRequest
 from limner.data.sets.folder import Scan
 from limner.engine.improve.encoding import EncodedFeedback, LessonEncoder, decided, liked
 from limner.engine.improve.job import ImproveJob, LessonName, nothing_to_learn, result_folder
-from limner.engine.improve.learning_set import LearningSet
+from limner.engine.improve.learning_set import LearningSet, WeightedPair
 from limner.engine.train.callbacks import Checkpoints, ProgressLog
 from limner.engine.train.checkpoint import discard_others, load_checkpoint, newest_sound
 from limner.engine.train.denoising import Denoising
@@ -83,7 +84,7 @@ def train_lesson(job: ImproveJob, learning: LearningSet, emit: Emit) -> TrainedA
     changed since, it starts again. Raises LimnerError where there is no feedback for the lesson.
     """
     _check_enough(job.settings.lesson, learning)
-    if (known := _finished(job, learning)) is not None:
+    if (known := finished(job, learning)) is not None:
         return known
     try:
         with memory_errors(LESS_MEMORY):
@@ -92,15 +93,54 @@ def train_lesson(job: ImproveJob, learning: LearningSet, emit: Emit) -> TrainedA
             if job.original is not None:
                 check_base(job.original, job.model, components.architecture, emit)
             plan = lesson_plan(job, components.side)
-            encoder = LessonEncoder(job, plan, components)
-            encoded = LESSONS[job.settings.lesson].encode(encoder, learning, emit)
+            emit(Stage(name="encoding"))
+            encoded = LESSONS[job.settings.lesson].encode(LessonEncoder(job, plan, components), learning)
             loop, compared = _build_loop(job, plan, components, encoded, learning)
             loss = _run(job, loop, emit)
             with loop.evaluating():
-                margins = encoded.in_order(compared.margins(encoded.held_out_pairs))
+                margins = _measure(job, compared, encoded, emit)
             return _save(job, plan, components, loop, learning, loss, margins)
     finally:
         loading.unload_all()
+
+
+def pair_margins(job: ImproveJob, improved: Path, pairs: Sequence[WeightedPair], emit: Emit) -> tuple[float, ...]:
+    """The margins of pairs by an improved adapter's file, in order, as compared with the job's original.
+
+    A margin is the difference of implicit rewards for beta 1, the mean over several timesteps and noise that are the
+    same every time. It is positive where the adapter prefers the image that people preferred.
+    """
+    try:
+        with memory_errors(LESS_MEMORY):
+            emit(Stage(name="loading"))
+            components = load_base(job)
+            plan = lesson_plan(job, components.side)
+            encoded = LessonEncoder(job, plan, components).held_out(pairs)
+            strip(components, job.autocast, keep_text=job.trains_text)
+            trainable = job.attach(components)
+            compared = _compared(job, plan, components, trainable)
+            job.method.restore(trainable, improved)
+            return _measure(job, compared, encoded, emit)
+    finally:
+        loading.unload_all()
+
+
+def _measure(job: ImproveJob, compared: PairErrors, encoded: EncodedFeedback, emit: Emit) -> tuple[float, ...]:
+    """The margins of the held-out pairs, in the order of the learning set; Interrupted if the run should stop."""
+    emit(Stage(name="held-out pairs", total=sum(map(len, encoded.held_out_pairs))))
+
+    def on_done(done: int) -> None:
+        emit(Progress(done=done))
+        job.workspace.check()
+
+    return encoded.in_order(compared.margins(encoded.held_out_pairs, on_done))
+
+
+def _compared(job: ImproveJob, plan: TrainPlan, components: Components, trainable: Trainable) -> PairErrors:
+    """The errors of the model that is trained, as compared with what it is now."""
+    settings = job.settings
+    denoising = Denoising(job.model.family, components, plan.objective, job.autocast, job.trains_text)
+    return PairErrors(denoising, Reference(trainable), settings.seed, settings.own_noise, plan.batch)
 
 
 def load_base(job: ImproveJob) -> Components:
@@ -111,7 +151,7 @@ def load_base(job: ImproveJob) -> Components:
 
 
 def lesson_plan(job: ImproveJob, side: int) -> TrainPlan:
-    """The plan of a lesson: the original's, with the lesson's length and learning rate. side: the model's, in pixels."""
+    """The plan of a lesson: the original's, with the lesson's length and learning rate. side: the model's own."""
     return make_plan(_lesson_request(job), job.photographs or Scan(()), job.facts, side)
 
 
@@ -146,8 +186,7 @@ def _build_loop(
     trainable = job.attach(components)
     if job.training.gradient_checkpointing:
         getattr(components.denoiser, "enable_gradient_checkpointing")()  # noqa: B009
-    denoising = Denoising(job.model.family, components, plan.objective, job.autocast, job.trains_text)
-    compared = PairErrors(denoising, Reference(trainable), settings.seed, settings.own_noise)
+    compared = _compared(job, plan, components, trainable)
     lesson = LESSONS[settings.lesson].build(job, plan, compared, encoded)
     optimiser = build_optimiser("adamw", trainable.groups(), plan.rates, 0.0)
     request = LoopSettings(settings.seed, settings.checkpoint_every, job.digest(learning.digest))
@@ -162,7 +201,7 @@ def _reward_settings(job: ImproveJob, denoising: Denoising) -> RewardSettings:
 
 def _preference(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: EncodedFeedback) -> Lesson:
     settings = _reward_settings(job, compared.denoising)
-    return PreferenceLesson(compared, encoded.pairs, encoded.held_out_pairs, settings, plan.batch)
+    return PreferenceLesson(compared, encoded.pairs, encoded.watched_pairs, settings, plan.batch)
 
 
 def _kto(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: EncodedFeedback) -> Lesson:
@@ -170,7 +209,7 @@ def _kto(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: Encode
         compared.denoising,
         compared.reference,
         encoded.ratings,
-        encoded.held_out_ratings,
+        encoded.watched_ratings,
         _reward_settings(job, compared.denoising),
         plan.batch,
         compared.seed,
@@ -179,7 +218,7 @@ def _kto(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: Encode
 
 
 def _liked(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: EncodedFeedback) -> Lesson:
-    sets = encoded.liked, encoded.photographs, encoded.held_out_liked
+    sets = encoded.liked, encoded.photographs, encoded.watched_liked
     return RatedLesson(compared.denoising, *sets, plan.batch, compared.seed, job.settings.photographs)
 
 
@@ -187,7 +226,7 @@ def _liked(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: Enco
 class LessonKind:
     """How the feedback of a lesson is encoded, and how the lesson is built. needs: what it trains on, for people."""
 
-    encode: Callable[[LessonEncoder, LearningSet, Emit], EncodedFeedback]
+    encode: Callable[[LessonEncoder, LearningSet], EncodedFeedback]
     build: Callable[[ImproveJob, TrainPlan, PairErrors, EncodedFeedback], Lesson]
     count: Callable[[LearningSet], int]
     needs: str
@@ -264,14 +303,32 @@ def _save(
             "margins": margins,
         }
         (partial / RESULT).write_text(json.dumps(measured), encoding="utf-8")
+        (partial / "README.md").write_text(_card(job, learning, loss), encoding="utf-8")
+        shutil.copyfile(job.workspace.folder / "metrics.jsonl", partial / "metrics.jsonl")
     return TrainedAdapter(folder, folder / file, measured["sha256"], loss, plan.steps, margins)
+
+
+def _card(job: ImproveJob, learning: LearningSet, loss: float) -> str:
+    """The model card: the original's if it has one, and what the adapter was improved by."""
+    name = job.workspace.out.name
+    card = f"# {name}\n"
+    if job.original is not None and (known := job.original.file.with_name("README.md")).is_file():
+        card = known.read_text(encoding="utf-8")
+    rows = {
+        "Lesson": job.settings.lesson,
+        "Feedback": f"{len(learning.pairs)} pairs, {len(learning.ratings)} ratings (SHA-256 `{learning.digest[:16]}`)",
+        "Steps, seed": f"{job.settings.steps or STEPS}, {job.settings.seed}",
+        "Final loss": f"{loss:.4f}",
+    }
+    table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
+    return f"{card}\n## Improved by feedback\n\n| | |\n|---|---|\n{table}\n"
 
 
 def _no_base() -> Any:
     raise AssertionError("only adapters are improved")
 
 
-def _finished(job: ImproveJob, learning: LearningSet) -> TrainedAdapter | None:
+def finished(job: ImproveJob, learning: LearningSet) -> TrainedAdapter | None:
     """The adapter that an interrupted run has trained to the end already; None without one."""
     folder = result_folder(job)
     try:

@@ -11,6 +11,7 @@ from limner.core.protocols import NoiseDraw
 from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.denoising import BatchSelection, Denoising
 from limner.engine.train.feedback_images import FeedbackImages, own_noise
+from limner.engine.train.noise_levels import within
 from limner.engine.train.preference import RewardSettings
 from limner.engine.train.reference import Reference
 
@@ -21,13 +22,14 @@ ROUNDS = 4
 @dataclass(frozen=True)
 class RatedSet:
     """Rated images of one size. rated: indices of images, n. signs: (n,), 1 for liked and -1 for disliked ones.
-    weights: (n,).
+    weights: (n,). levels: (n, 2), as of a PairSet.
     """
 
     images: FeedbackImages
     rated: tuple[int, ...]
     signs: torch.Tensor
     weights: torch.Tensor
+    levels: torch.Tensor
 
     def __len__(self) -> int:
         return len(self.rated)
@@ -95,8 +97,8 @@ class KtoLesson:
     def _losses(self, rated: RatedSet, rows: list[int], rng: torch.Generator) -> torch.Tensor:
         examples, places = rated.images.examples, [rated.rated[row] for row in rows]
         draw = self.denoising.draw(examples, len(rows), rng)
-        if self.own_noise:
-            draw = NoiseDraw(own_noise(rated.images, [places], draw.noise)[0], draw.timesteps)
+        noise = own_noise(rated.images, [places], draw.noise)[0] if self.own_noise else draw.noise
+        draw = NoiseDraw(noise, within(draw.timesteps, rated.levels[rows], self.denoising.timesteps))
         groups = [BatchSelection(examples, places, [0] * len(rows), examples.captions_for(places), draw)]
         reference = self.reference.errors(self.denoising, groups)
         errors = self.denoising.errors(groups)

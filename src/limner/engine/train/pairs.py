@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,8 +18,6 @@ ROUNDS = 8
 """How many timesteps measure a pair."""
 CHOICE = 8
 """How many timesteps are drawn for each that measures."""
-MEASURED = 4
-"""Most pairs that are measured together."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +56,14 @@ class PairErrors:
     """Denoising errors of a model and its reference model on pairs.
 
     Both images of a pair have the same timestep, and the same noise. own_noise: where the noise is known that both were
-    generated from, each has its own (arXiv 2605.09433).
+    generated from, each has its own (arXiv 2605.09433). together: most pairs that are measured together.
     """
 
     denoising: Denoising
     reference: Reference
     seed: int
     own_noise: bool = True
+    together: int = 4
 
     def of(self, pairs: PairSet, rows: list[int], draw: NoiseDraw) -> tuple[torch.Tensor, torch.Tensor]:
         """Errors of the model and of the reference model on some pairs, (2, n) each, the better images first.
@@ -76,14 +75,19 @@ class PairErrors:
         return self.denoising.errors(groups).unflatten(0, (2, -1)), reference.unflatten(0, (2, -1))
 
     @torch.no_grad()
-    def margins(self, sets: Sequence[PairSet]) -> list[float]:
-        """The margin of each pair in order, the mean over timesteps and noise that are the same at every call."""
+    def margins(self, sets: Sequence[PairSet], on_done: Callable[[int], None] = lambda done: None) -> list[float]:
+        """The margin of each pair in order, the mean over timesteps and noise that are the same at every call.
+
+        on_done: called with the number of pairs that are measured.
+        """
         found: list[float] = []
         for pairs in sets:
             rng = generator_for(self.seed, "watch", 0)
             draw = evenly(self.denoising.draw(pairs.images.examples, ROUNDS * CHOICE, rng), ROUNDS)
-            for start in range(0, len(pairs), MEASURED):
-                found += self._mean_margins(pairs, list(range(len(pairs)))[start : start + MEASURED], draw).tolist()
+            for start in range(0, len(pairs), self.together):
+                rows = list(range(len(pairs)))[start : start + self.together]
+                found += self._mean_margins(pairs, rows, draw).tolist()
+                on_done(len(found))
         return found
 
     def _mean_margins(self, pairs: PairSet, rows: list[int], draw: NoiseDraw) -> torch.Tensor:
