@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from limner.core.improve import Measured, Verdict
-from limner.core.metrics import MetricResult
+from limner.core.metrics import MetricResult, Unit
 from limner.engine.improve.decision import decide, judge, measured, preference_accuracy
 
 
@@ -37,10 +37,10 @@ def test_a_single_value_is_never_certain() -> None:
 
 
 def result(
-    name: str, values: list[float], better: Literal["higher", "lower"] | None = "higher", unit: str = "picture"
+    name: str, values: list[float], better: Literal["higher", "lower"] | None = "higher", unit: Unit = "picture"
 ) -> MetricResult:
     mean = float(np.mean(values))
-    return MetricResult(name, name.replace("_", " "), better, unit, None, mean, mean, mean, tuple(values))  # type: ignore[arg-type]
+    return MetricResult(name, name.replace("_", " "), better, unit, None, mean, mean, mean, tuple(values))
 
 
 def test_differences_are_paired() -> None:
