@@ -86,7 +86,8 @@ def test_a_file_of_pick_a_pic(tmp_path: Path) -> None:
     ]
     first = found.pairs[0]
     assert (first.rater, first.source, first.better.prompt, first.better.width) == ("7", "file", "a dog", 8)
-    assert first.created == datetime(2023, 1, 2, tzinfo=UTC) and [each.tie for each in found.pairs] == [False, False, True]
+    assert first.created == datetime(2023, 1, 2, tzinfo=UTC)
+    assert [each.tie for each in found.pairs] == [False, False, True]
     assert (first.better.model, first.better.adapters, first.better.seed) == (None, None, None)
     assert {path.name for path in (tmp_path / "images").iterdir()} == {f"{each}.png" for each in hashes}
     assert Path(first.better.location).read_bytes() == png(0) and found.left_out == () and found.ratings == ()
@@ -362,7 +363,7 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
 
 def test_lists_of_parquet_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     many = as_parquet(tmp_path / "many.parquet", [pair(reasons=["blurred"] * 65)])
-    with pytest.raises(LimnerError, match="the lists of the column 'reasons.list.element' are too long"):
+    with pytest.raises(LimnerError, match=r"the lists of the column 'reasons\.list\.element' are too long"):
         read_feedback(many, tmp_path / "images")
     few = as_parquet(tmp_path / "few.parquet", [pair(reasons=["blurred"] * 64)])
     assert read_feedback(few, tmp_path / "images").pairs[0].reasons == (Reason.BLURRED,)

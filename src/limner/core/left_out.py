@@ -8,7 +8,7 @@ from limner.core.text import clean_line
 
 
 class LeftOut:
-    """How often something was left out, for each kind of thing and each reason, with the first example."""
+    """How often something was left out, for each kind of thing and each reason, with the first given example."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -18,7 +18,8 @@ class LeftOut:
         """Count a thing. what: its kind in the singular, such as "pair". example: what is wrong with the first one."""
         if count:
             self._counts[what, reason] += count
-            self._examples.setdefault((what, reason), clean_line(example, 80))
+            if example:
+                self._examples.setdefault((what, reason), clean_line(example, 80))
 
     def __bool__(self) -> bool:
         return bool(self._counts)
@@ -30,6 +31,6 @@ class LeftOut:
         return tuple(self._line(key, count) for key, count in ordered)
 
     def _line(self, key: tuple[str, str], count: int) -> str:
-        (what, reason), example = key, self._examples[key]
+        (what, reason), example = key, self._examples.get(key)
         line = f"{count:,} {what}{'' if count == 1 else 's'}: {reason}"
         return f"{line} ({example!r})" if example else line

@@ -189,8 +189,8 @@ def _is_rare(number: int, direction: int, directions: Mapping[int, int]) -> bool
 def opposition(given: Sequence[Answer], weights: Mapping[str, float]) -> Lowered:
     """Raters who answer against the majority of the others more often than chance.
 
-    The majority is weighted, and of at least two others. The factor is 2 (1 - q), where q is the lower end of the 95%
-    interval of the share of opposite answers: 1 up to chance, 0 for a rater who always opposes.
+    The majority is weighted, and of at least two others. Where the 95% interval of the share q of opposite answers is
+    above one half, the factor is 2 (1 - q): 0 for a rater who always opposes.
     """
     votes: dict[Unit, dict[str, int]] = defaultdict(dict)
     for answer in given:
@@ -206,9 +206,10 @@ def opposition(given: Sequence[Answer], weights: Mapping[str, float]) -> Lowered
                 against[rater] += direction * others < 0
     found: Lowered = {}
     for rater, number in times.items():
-        if (low := wilson(against[rater], number)[1]) > 0.5:
+        opposite, low, _ = wilson(against[rater], number)
+        if low > 0.5:
             line = f"opposes the majority of the others in {against[rater]:,} of {number:,} answers"
-            found[rater] = (2 * (1 - low), line)
+            found[rater] = (2 * (1 - opposite), line)
     return found
 
 

@@ -131,8 +131,8 @@ class PreferenceData:
         better, worse = aliased(ImageIndexRow), aliased(ImageIndexRow)
         query = select(ComparisonRow).join(better, better.id == ComparisonRow.better)
         query = query.join(worse, worse.id == ComparisonRow.worse).order_by(ComparisonRow.id).limit(BATCH)
-        query = query.where(self.viewer.sees(better), self.viewer.sees(worse), *_of(selection, ComparisonRow))
-        query = query.where(*_on(selection, better), *_on(selection, worse))
+        query = query.where(self.viewer.sees(better), self.viewer.sees(worse))
+        query = query.where(*_on(selection, better), *_on(selection, worse)).where(*_of(selection, ComparisonRow))
         after, rows = 0, cast(Sequence[ComparisonRow], [None])
         while rows:
             with self.database.session() as session:

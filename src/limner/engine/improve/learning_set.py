@@ -74,7 +74,7 @@ class LearningSet:
     held_out_pairs: tuple[WeightedPair, ...] = ()
     held_out_ratings: tuple[WeightedRating, ...] = ()
     held_out_prompts: tuple[str, ...] = ()
-    trust: TrustReport = TrustReport()
+    trust: TrustReport = field(default_factory=TrustReport)
     reasons: Mapping[Reason, int] = field(default_factory=dict[Reason, int])
     left_out: tuple[str, ...] = ()
     digest: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,8 @@ from limner.core.preferences import JudgedImage
 from limner.core.runs import CHECKPOINTS
 from limner.data.preferences.judged_images import with_label
 from limner.plugins.registry import aliases
-from limner.store.files import sha256_of
+from limner.store.files import MARKER, sha256_of
+from limner.store.manifests import write_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def images_of_adapter(name: str, file: Path, base: str) -> TargetImages:
     saved = [*folder.glob(f"{CHECKPOINTS}/*/{file.name}")]
     hashes = {sha256_of(each) for each in (file, *saved)}
     if saved or (folder / "README.md").is_file():  # a folder of one adapter, which references may name as a whole
-        hashes |= {sha256_of(each) for each in (folder, *(each.parent for each in saved))}
+        hashes |= {_stored_hash(each) for each in (folder, *(each.parent for each in saved))}
     return TargetImages(name, frozenset(hashes), names_of_model(base))
 
 
@@ -65,6 +67,14 @@ def names_of_model(reference: str) -> frozenset[str]:
     """All references of a model: the one given, and the aliases and the repository that mean the same."""
     known = {name: {name, alias.reference} for name, (_, alias) in aliases().items()}
     return frozenset({reference}.union(*(names for names in known.values() if reference in names)))
+
+
+def _stored_hash(folder: Path) -> str:
+    """The hash that the reference of a folder has, which is that of the list of its files."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != MARKER]
+    hashes = {file.relative_to(folder).as_posix(): sha256_of(file) for file in files}
+    with tempfile.TemporaryDirectory() as place:
+        return sha256_of(write_manifest(hashes, Path(place) / "files.json"))
 
 
 def _labelled(image: JudgedImage) -> JudgedImage:

@@ -1,4 +1,4 @@
-"""The feedback that an improvement can use: on images of its target that are there, of one prompt, not contradictory."""
+"""The feedback that an improvement can use: on images of its target that are there, without contradictions."""
 
 from __future__ import annotations
 
