@@ -132,7 +132,8 @@ def job_of(request: ImproveRequest, original: Original, lesson: LessonName, work
     settings = LessonSettings(lesson, **given, seed=request.seed, precision=request.precision)
     version = original.version
     if original.adapter is None:
-        return model_job(version.model, settings, workspace, version.vae, original.photos)
+        job = model_job(version.model, settings, workspace, version.vae, original.photos)
+        return replace(job, training=replace_references(job.training, workspace.called))  # for the header
     return adapter_job(original.adapter, settings, workspace, original.photos, version.model, version.vae)
 
 
