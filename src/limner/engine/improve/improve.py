@@ -14,13 +14,7 @@ from limner.core.errors import LimnerError
 from limner.core.events import ArtifactCreated, ArtifactKind, Emit, Notice, Stage
 from limner.core.execution import body_of
 from limner.core.files import expand_home
-from limner.core.improve import (
-    RECORD,
-    REPORT,
-    AgreementOfRaters,
-    ImprovementRecord,
-    RaterRecord,
-)
+from limner.core.improve import RECORD, REPORT, AgreementOfRaters, ImprovementRecord, RaterRecord
 from limner.core.preferences import Feedback
 from limner.core.requests import AdapterUse, ImproveRequest, replace_references
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind
@@ -30,9 +24,9 @@ from limner.data.preferences.feedback_files import read_feedback
 from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.improve.choice import choose_lesson
 from limner.engine.improve.decision import decide, preference_accuracy
+from limner.engine.improve.encoding import LIKED
 from limner.engine.improve.evaluation import Evaluation, Evaluator, Material, chosen_prompts
 from limner.engine.improve.feedback_files import admit
-from limner.engine.improve.encoding import LIKED
 from limner.engine.improve.job import ImproveJob, LessonSettings, adapter_job, model_job
 from limner.engine.improve.learning_set import LearningSet, learning_set
 from limner.engine.improve.report import page_of
