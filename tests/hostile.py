@@ -32,6 +32,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "sweep": {"prompt": ["a"], "axis": ["steps=1,2"]},
     "compare": {"contestants": ["a", "b"], "prompt": ["a"]},
     "influence": {"adapter": "a"},
+    "improve": {"target": "a"},
     "evaluate": {"target": "a"},
     "prepare": {"sources": ["a"]},
 }

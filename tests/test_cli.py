@@ -41,6 +41,7 @@ def fields_of(model):
         ("generate", {"--out", "--recipe"}),
         ("train", {"--out", "--recipe", "--resume"}),
         ("influence", {"--out", "--recipe"}),
+        ("improve", {"--out", "--recipe", "--resume"}),
     ],
 )
 def test_flags_are_the_fields(command, own):

@@ -90,6 +90,7 @@ COMMANDS = {
     "compare": (["a", "b", "--prompt", "a cat", "--memory", "low", "--device", "cpu"], "comparison"),
     "sweep": (["a cat", "--axis", "guidance=1,2", "--memory", "low", "--device", "cpu"], "sweep"),
     "influence": (["--adapter", "rex", "--device", "cpu"], "influence"),
+    "improve": (["rex", "--memory", "low", "--device", "cpu"], "improved"),
 }
 """Arguments of each command of a request, and the folder of its result."""
 GIVEN = {"workers": 3, "executor": "ray", "memory": "low", "device": "cpu", "preview_every": 7, "track": ("wandb",)}

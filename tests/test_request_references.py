@@ -82,3 +82,18 @@ def test_suffixes_of_weights_and_tables() -> None:
     assert suffix_of(asked, FOLDER) == "", "it is not named there"
     prepare = parse_request({"kind": "prepare", "sources": [FOLDER], "fields": A, "captions": B})
     assert [suffix_of(prepare, reference) for reference in (FOLDER, A, B)] == ["", ".csv", ".csv"]
+
+
+def test_words_for_recorded_feedback_are_no_references() -> None:
+    improve = {"kind": "improve", "target": "starter"}
+    for words in ({}, {"source": "ratings"}, {"source": "pairs"}):
+        assert check_references(parse_request(improve | words)) == set()
+    with pytest.raises(LimnerError, match="'pair' is not a reference"):
+        check_references(parse_request(improve | {"source": "pair"}))
+    assert check_references(parse_request(improve | {"source": A})) == {A}
+
+
+@pytest.mark.parametrize(("head", "suffix"), [(b"PAR1\0", ".parquet"), (b'{"caption": "a"}', ".jsonl"), (b"", "")])
+def test_a_file_of_feedback_is_named_by_its_content(head: bytes, suffix: str) -> None:
+    asked = parse_request({"kind": "improve", "target": "starter", "source": A})
+    assert suffix_of(asked, A, lambda: head) == suffix

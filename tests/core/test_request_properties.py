@@ -12,6 +12,7 @@ from limner import (
     CompareRequest,
     EvaluateRequest,
     GenerateRequest,
+    ImproveRequest,
     InfluenceRequest,
     PrepareRequest,
     SweepRequest,
@@ -54,6 +55,10 @@ def sweep(**fields: Any) -> SweepRequest:
     return SweepRequest.model_validate({"prompt": ("a cat",), "axis": ("steps=1,2,3",)} | fields)
 
 
+def improve(**fields: Any) -> ImproveRequest:
+    return ImproveRequest.model_validate({"target": "rex"} | fields)
+
+
 def influence(**fields: Any) -> InfluenceRequest:
     return InfluenceRequest.model_validate({"adapter": "rex"} | fields)
 
@@ -89,6 +94,8 @@ def influence(**fields: Any) -> InfluenceRequest:
         (sweep(), ("a cat",)),
         (sweep(prompt=("a cat", "a dog")), ("a cat", "a dog")),
         (sweep(prompt=(), axis=("steps=1,2", "prompt=a cow,a pig")), ("a cow", "a pig")),
+        (improve(), ()),
+        (improve(prompt=("a cat", "a dog")), ("a cat", "a dog")),
         (influence(prompt="a cat"), ("a cat",)),
         (influence(prompt=" "), ()),
         (influence(), ()),
@@ -110,6 +117,8 @@ def test_the_texts_are_all_that_describe_what_is_generated(request_: Request, te
         (compare(contestants=("a", "b+rex", "rex:0.5")), "pictures", "a against b+rex against rex:0.5"),
         (sweep(), "sweep", "steps of a cat"),
         (sweep(prompt=("a cat", "a dog")), "sweep", "prompt x steps of a cat"),
+        (improve(), "improved", "rex by ratings and pairs"),
+        (improve(target="m+rex", source="pairs"), "improved", "m+rex by pairs"),
         (influence(), "pictures", "rex: its training images"),
         (influence(picture=("1.png", "2.png")), "pictures", "rex: 1.png, 2.png"),
     ],
@@ -138,6 +147,8 @@ def test_the_folder_and_the_summary_name_what_was_asked(request_: Request, name:
         (evaluate(target="m+rex"), 0, 0),
         (sweep(seeds=2), 6, 0),
         (sweep(prompt=("a cat", "a dog"), seeds=2, axis=("width=32,96,64", "height=64,32")), 24, 96 * 64),
+        (improve(), 2 * 24 * 4, 0),
+        (improve(prompt=("a", "b"), most_prompts=5, count=3), 2 * (2 + 5) * 3, 0),
         (influence(), 0, 0),
     ],
 )
@@ -160,6 +171,10 @@ def test_images_and_pixels_are_those_it_will_generate(request_: Request, images:
         (evaluate(target="m+rex"), ()),
         (evaluate(target="m+rex", prompt=("a cat",), class_word="cat"), ("identifier",)),
         (evaluate(target="sha256:" + "a" * 64, prompt=("a cat",)), ("model", "identifier", "class_word")),
+        (improve(target="m"), ()),
+        (improve(target="m+rex"), ()),
+        (improve(target="sha256:" + "a" * 64), ("model",)),
+        (improve(target="folder:" + "a" * 64, model="m"), ()),
         (influence(), ("model", "data")),
         (influence(model="m"), ("data",)),
         (influence(data="photos"), ("model",)),

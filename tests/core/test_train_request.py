@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from limner import GenerateRequest, TrainRequest
 from limner.core.execution import Execution
-from limner.core.requests import CompareRequest, InfluenceRequest, SweepRequest
+from limner.core.requests import CompareRequest, ImproveRequest, InfluenceRequest, SweepRequest
 from limner.core.requests.request import Trait, digest_of, fields_with
 from limner.core.requests.uses import AdapterUse, ControlUse, Interval
 from limner.models.options import EmbeddingOptions, LoraOptions
@@ -17,6 +17,7 @@ GIVEN = {
     GenerateRequest: {"prompt": "a dog", "image": "a.png", "hires": 2, "refiner": "r"},
     SweepRequest: {"prompt": ["a dog"], "axis": ["guidance=1,2"]},
     CompareRequest: {"prompt": ["a dog"], "contestants": ["a", "b"]},
+    ImproveRequest: {"target": "rex"},
     InfluenceRequest: {"adapter": "rex"},
     AdapterUse: {"path": "rex"},
     ControlUse: {"kind": "canny", "path": "a.png"},
@@ -64,6 +65,17 @@ ENDS = [
     (SweepRequest, "seeds", 1, 1000, 0, 1001),
     (CompareRequest, "count", 1, 1000, 0, 1001),
     (CompareRequest, "pairs", 1, 1000, 0, 1001),
+    (ImproveRequest, "steps", 1, 1_000_000, 0, 1_000_001),
+    (ImproveRequest, "batch", 1, 1024, 0, 1025),
+    (ImproveRequest, "learning_rate", 1e-12, 10, 0, 10 + 1e-6),
+    (ImproveRequest, "beta", 0, 1e6, -E, 1e6 + 1),
+    (ImproveRequest, "margin", E, 1e6, 0, 1e6 + 1),
+    (ImproveRequest, "anchor", 0, 1000, -E, 1001),
+    (ImproveRequest, "held_out", 0.05, 0.5, 0.05 - E, 0.5 + E),
+    (ImproveRequest, "most_prompts", 1, 1000, 0, 1001),
+    (ImproveRequest, "count", 1, 100, 0, 101),
+    (ImproveRequest, "tolerance", 0, 1, -E, 1 + E),
+    (ImproveRequest, "seed", 0, 2**63 - 1, -1, 2**63),
     (InfluenceRequest, "timesteps", 1, 1000, 0, 1001),
     (InfluenceRequest, "dimension", 16, 2**24, 15, 2**24 + 1),
     (InfluenceRequest, "ridge", E, 1e6, 0, 1e6 + 1),
@@ -90,7 +102,15 @@ def test_every_number_of_these_requests_is_tried():
     """A new one gets its line."""
     tried = {(kind, field) for kind, field, *_ in ENDS}
     shared = {"steps", "guidance", "width", "height", "batch", "seed"}
-    for kind in (TrainRequest, GenerateRequest, InfluenceRequest, LoraOptions, EmbeddingOptions, Execution):
+    for kind in (
+        TrainRequest,
+        GenerateRequest,
+        ImproveRequest,
+        InfluenceRequest,
+        LoraOptions,
+        EmbeddingOptions,
+        Execution,
+    ):
         numbers = {
             name
             for name, field in kind.model_fields.items()
@@ -142,6 +162,18 @@ def test_every_number_of_these_requests_is_tried():
         ),
         (SweepRequest, {"seeds": 4, "trajectory": False}),
         (CompareRequest, {"count": 4, "pairs": 100}),
+        (
+            ImproveRequest,
+            {
+                "lesson": "auto",
+                "held_out": 0.2,
+                "most_prompts": 24,
+                "count": 4,
+                "tolerance": 0.03,
+                "seed": 42,
+                "precision": "auto",
+            },
+        ),
         (InfluenceRequest, {"output": "loss", "timesteps": 10, "dimension": 16384, "ridge": 0.1, "seed": 42}),
         (
             Execution,

@@ -26,6 +26,7 @@ COMPARE: dict[str, Any] = {"kind": "compare", "contestants": ["starter", "sd15"]
 EVALUATE: dict[str, Any] = {"kind": "evaluate", "target": "starter", "prompt": ["a cat"]}
 PREPARE: dict[str, Any] = {"kind": "prepare", "sources": [B], "class_word": "dog"}
 INFLUENCE: dict[str, Any] = {"kind": "influence", "picture": [A], "adapter": A, "model": "starter", "data": B}
+IMPROVE: dict[str, Any] = {"kind": "improve", "target": B, "model": "starter"}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     (GENERATE | {"scheduler": "ddi"}, "unknown scheduler 'ddi'"),
     (GENERATE | {"model": "owner/name", "scheduler": "ddi"}, "unknown scheduler 'ddi'"),
@@ -51,6 +52,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (PREPARE | {"crop": "subject", "detector": "fac"}, "unknown detector 'fac'"),
     (PREPARE | {"make_masks": True, "detector": "fac"}, "unknown detector 'fac'"),
     (INFLUENCE | {"model": "startr"}, "'startr' is not a reference"),
+    (IMPROVE | {"source": "pair"}, "'pair' is not a reference"),
+    (IMPROVE | {"model": None}, "model is not given"),
 ]
 VALID: list[dict[str, Any]] = [
     GENERATE | {"vae": "owner/vae", "refiner": "owner/refiner", "adapter": [A], "image": A},
@@ -63,6 +66,8 @@ VALID: list[dict[str, Any]] = [
     EVALUATE | {"target": B, "model": "starter", "dataset": B},
     PREPARE | {"detector": "fac", "crop": "none"},
     INFLUENCE,
+    IMPROVE | {"source": "pairs", "references": B, "industry": "food"},
+    IMPROVE | {"target": "owner/name", "source": A, "encoder": "owner/clip"},
 ]
 """Requests of which only a worker can know whether it can execute them."""
 

@@ -68,6 +68,7 @@ def asked(kind: type[Frozen], name: str, own: str, folder: str) -> Iterator[tupl
         "prepare": {"sources": [folder]},
         "influence": {"adapter": own, "model": "starter", "data": folder},
         "evaluate": {"target": "starter", "model": "starter"},
+        "improve": {"target": "starter", "model": "starter"},
         "compare": {"contestants": ["starter", "owner/name"], "model": "starter"},
         "generate": {"image": own},
         "sweep": {"image": own},

@@ -38,6 +38,7 @@ def test_every_referring_field_is_known(kind: type[Frozen]) -> None:
         {"kind": "evaluate", "target": "starter", "prompt": ["a"], "encoder": f"folder:{HASH}"},
         {"kind": "evaluate", "target": "starter", "prompt": ["a"], "metric": [f"aesthetic=a/b@folder:{HASH}"]},
         {"kind": "compare", "contestants": ["starter", "sd15"], "prompt": ["a"], "references": f"folder:{HASH}"},
+        {"kind": "improve", "target": "starter", "source": "sha256:" + "0" * 64, "references": f"folder:{HASH}"},
         {"kind": "influence", "picture": [f"folder:{HASH}"], "adapter": "sha256:" + "0" * 64},
         {"kind": "sweep", "prompt": ["a"], "axis": [f"adapter=none,folder:{HASH}:0.5"]},
         {"kind": "sweep", "prompt": ["a"], "axis": [f"control=none,given=folder:{HASH}"]},

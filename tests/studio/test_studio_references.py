@@ -30,6 +30,7 @@ def test_the_stored_files_of_a_request_are_returned() -> None:
         ({"kind": "influence", "picture": [A], "adapter": B, "data": C}, "model"),
         ({"kind": "influence", "picture": [A], "adapter": B, "model": "starter"}, "data"),
         ({"kind": "compare", "contestants": [B, C], "prompt": ["a cat"]}, "model"),
+        ({"kind": "improve", "target": A}, "model"),
     ],
 )
 def test_what_a_worker_would_read_from_an_adapter_is_named(fields: dict[str, Any], name: str) -> None:
