@@ -16,7 +16,11 @@ from limner.store.queue import Queue
 from limner.studio.studio import Studio
 
 PAINT = {"kind": "generate", "prompt": "a cat in the park"}
-NAMED = {"compare": {"contestants": ["starter", "sd15"]}, "evaluate": {"target": "starter"}, "improve": {"target": "starter"}}
+NAMED = {
+    "compare": {"contestants": ["starter", "sd15"]},
+    "evaluate": {"target": "starter"},
+    "improve": {"target": "starter"},
+}
 """Models that every machine has, so that the rest of a request is read too."""
 RAW = {"Content-Type": "application/octet-stream"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from limner.core.discover import colour_of
 from limner.core.execution import Execution
+from limner.core.moments import Moment
 from limner.core.requests import Flag, Frozen, GenerateRequest
 
 STARS = 5
@@ -213,12 +214,10 @@ class ImageQuery(Frozen):
     collection: int | None = Field(
         default=None, ge=1, lt=2**31, description="Only images of the collection of this id."
     )
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="Generated at this time or later; UTC if no time zone is given."
     )
-    until: datetime | None = Field(
-        default=None, description="Generated before this time; UTC if no time zone is given."
-    )
+    until: Moment | None = Field(default=None, description="Generated before this time; UTC if no time zone is given.")
     width: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this width in pixels.")
     height: int | None = Field(default=None, ge=1, lt=2**31, description="Only images of this height in pixels.")
     order: Literal["newest", "oldest", "best", "favourites", "listed"] = Field(
@@ -250,14 +249,6 @@ class ImageQuery(Frozen):
             if TAG_NAME.fullmatch(name.strip()) is None or not wanted.strip():
                 raise ValueError(f"{each!r} is not NAME=VALUE; write it like breed=corgi")
         return value
-
-    @field_validator("since", "until")
-    @classmethod
-    def _in_utc(cls, value: datetime | None) -> datetime | None:
-        try:
-            return value and (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC))
-        except OverflowError as error:
-            raise ValueError(f"{value} is out of range in UTC") from error
 
     @model_validator(mode="after")
     def _consistent(self) -> ImageQuery:

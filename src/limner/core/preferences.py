@@ -10,7 +10,7 @@ from pydantic import Field
 
 from limner.core.feedback import STARS, Reasons
 from limner.core.requests import Frozen
-from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind, FeedbackSelection, utc
+from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind, FeedbackSelection
 
 __all__ = [
     "FEEDBACK_KINDS",
@@ -22,7 +22,6 @@ __all__ = [
     "Judgement",
     "PairSource",
     "Preference",
-    "utc",
 ]
 PairSource = Literal["comparison", "stars", "file"]
 

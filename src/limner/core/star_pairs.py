@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import TypeVar
 
-from limner.core.preferences import Judgement, Preference, utc
+from limner.core.moments import utc
+from limner.core.preferences import Judgement, Preference
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from datetime import datetime
 import numpy as np
 
 from limner.core.feedback import STARS
-from limner.core.preferences import Judgement, Preference, utc
+from limner.core.moments import utc
+from limner.core.preferences import Judgement, Preference
 from limner.stats.krippendorff import alpha_interval
 
 MAX_UNITS, MAX_ANSWERS = 5000, 200

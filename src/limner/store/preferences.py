@@ -24,7 +24,6 @@ from limner.core.preferences import (
     Judgement,
     PairSource,
     Preference,
-    utc,
 )
 from limner.core.star_pairs import opposite_ends
 from limner.store.accounts import shared_secret
@@ -227,9 +226,9 @@ def _of(selection: FeedbackSelection, row: type[RatingRow | ComparisonRow]) -> l
     if selection.account is not None:
         found.append(row.account == storable(selection.account))
     if selection.since is not None:
-        found.append(row.created >= utc(selection.since))
+        found.append(row.created >= selection.since)
     if selection.until is not None:
-        found.append(row.created < utc(selection.until))
+        found.append(row.created < selection.until)
     return found
 
 

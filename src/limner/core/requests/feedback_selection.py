@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from limner.core.moments import Moment
 from limner.core.requests.request import Frozen, Heading, Label
 
 FeedbackKind = Literal["ratings", "pairs"]
@@ -28,20 +28,15 @@ class FeedbackSelection(Frozen):
         default=None, description="Only feedback on images whose prompt has these words."
     )
     account: Filter = Field(default=None, description="Only feedback by this account.")
-    since: datetime | None = Field(
+    since: Moment | None = Field(
         default=None, description="Only feedback given at this time or later; UTC if no time zone is given."
     )
-    until: datetime | None = Field(
+    until: Moment | None = Field(
         default=None, description="Only feedback given before this time; UTC if no time zone is given."
     )
 
     @model_validator(mode="after")
     def _ordered(self) -> FeedbackSelection:
-        if self.since and self.until and utc(self.since) >= utc(self.until):
+        if self.since and self.until and self.since >= self.until:
             raise ValueError(f"since ({self.since}) is not before until ({self.until}); exchange them")
         return self
-
-
-def utc(moment: datetime) -> datetime:
-    """A time in UTC, which is what a time without a zone means."""
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from math import isfinite
 from typing import Any
 
 from limner.core.feedback import STARS, Reason
-from limner.core.preferences import utc
+from limner.core.moments import utc
 from limner.core.requests.request import MAX_PROMPT
 from limner.store.blobs import REFERENCE
 
@@ -73,7 +73,7 @@ def moment(value: object) -> datetime | None:
     """A time, from a text in ISO 8601 or from parquet; None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) and len(value) < 64 else value
-        return utc(found).astimezone(UTC) if isinstance(found, datetime) else None
+        return utc(found) if isinstance(found, datetime) else None
     except (ValueError, OverflowError):
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from limner.core.errors import LimnerError
 from limner.core.protocols import Components, Facts, Method, SubjectWords, Trainable
 from limner.core.requests import TrainRequest
+from limner.core.requests.improve import LessonName
 from limner.core.requests.request import Precision, digest_of
 from limner.core.workspace import Workspace
 from limner.data.sets.folder import Scan
@@ -23,7 +24,6 @@ from limner.models.adapters import Adapter, check_family
 from limner.models.devices import autocast_dtype, check_quantised, pick_device, pick_dtype
 from limner.plugins import registry
 
-LessonName = Literal["preference", "kto", "liked"]
 NEW_METHOD = "lora"
 """The method of the adapter that a base model gets."""
 NOT_SAID = "image"

@@ -16,9 +16,10 @@ from limner.core.events import Emit, Notice, Progress, Stage
 from limner.core.execution import body_of
 from limner.core.protocols import Components, Trainable
 from limner.core.requests import TrainRequest
+from limner.core.requests.improve import LessonName
 from limner.data.sets.folder import Scan
 from limner.engine.improve.encoding import EncodedFeedback, LessonEncoder, decided, liked
-from limner.engine.improve.job import ImproveJob, LessonName, nothing_to_learn, result_folder
+from limner.engine.improve.job import ImproveJob, nothing_to_learn, result_folder
 from limner.engine.improve.learning_set import LearningSet, WeightedPair
 from limner.engine.train.callbacks import Checkpoints, ProgressLog
 from limner.engine.train.checkpoint import discard_others, load_checkpoint, newest_sound

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from limner.core.left_out import LeftOut
-from limner.core.preferences import Feedback, JudgedImage, Judgement, Preference, utc
+from limner.core.moments import utc
+from limner.core.preferences import Feedback, JudgedImage, Judgement, Preference
 from limner.engine.improve.target_images import TargetImages, missing
 
 

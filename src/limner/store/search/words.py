@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Words:
             writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "row", [*rows]))
 
     @contextmanager
-    def _writing(self) -> Iterator[Any]:
+    def _writing(self) -> Generator[Any]:
         """A writer, whose changes are committed when the block ends."""
         writer = self._index.writer(heap_size=HEAP, num_threads=THREADS)
         try:
