@@ -143,8 +143,9 @@ def submit_marketing(
     request, execution = split_body(body)
     if preview_every is not None:
         execution = execution.model_copy(update={"preview_every": preview_every})
+    granted = state.granted.union(use.path for use in request.adapter)  # a promoted one is not in the profile
     return state.studio.enqueue(
-        request, priority=priority, tags=tags, caller=caller, granted=state.granted, execution=execution
+        request, priority=priority, tags=tags, caller=caller, granted=granted, execution=execution
     )
 
 
@@ -161,7 +162,8 @@ def marketing_body(
     named = {"industry": call.industry, "style": style}
     tags = {name: value.strip().casefold() for name, value in named.items() if value is not None}
     seed = secrets.randbelow(2**32) if call.seed is None else call.seed
-    adapters = profile.adapters(call.industry, image)
+    listed = profile.adapters(call.industry, image)
+    adapters = state.studio.promotions.adapters(call.industry, image is not None, listed)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
         ratings = state.studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))

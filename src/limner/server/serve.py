@@ -27,6 +27,7 @@ from limner.moderation.preload import try_image_checks
 from limner.server.app import create_app
 from limner.server.connections import server_config
 from limner.server.erasure import retention
+from limner.server.improving import improving
 from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
 from limner.server.share import public_address
@@ -56,7 +57,7 @@ def serve(
     check_admin_key(settings, studio)
     studio.maintenance.check_files()
     studio.check_credentials()
-    profile, _ = store_files(read_profile(settings.profile), studio)
+    profile, granted = store_files(read_profile(settings.profile), studio)
     sock = listen(settings)
     host, port = sock.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -67,6 +68,7 @@ def serve(
         raise_file_limit(settings.connections)
         config = server_config(app, settings)
         stack.enter_context(retention(studio, settings, profile))
+        stack.enter_context(improving(studio, profile, granted))
         stack.enter_context(worker_processes(studio.home, settings, say))
         say(f"Limner serves at {address}; API documentation: {address}/docs; stop with Ctrl-C")
         if public is not None:
