@@ -37,8 +37,19 @@ LAYERS = (
 """Packages from the lowest layer up; "" is `limner` itself. The registry loads plugins by name and imports none."""
 LAYER = {package: number for number, packages in enumerate(LAYERS) for package in packages}
 PARTS = {
-    "engine": ("scoring", "generate", "train", "influence", "prepare", "sweep", "compare", "evaluate", "execute"),
-    "data": ("", "quality", "duplicates", "entries", "prompts", "captions", "diversity", "sets"),
+    "engine": (
+        "scoring",
+        "generate",
+        "train",
+        "influence",
+        "prepare",
+        "sweep",
+        "compare",
+        "evaluate",
+        "improve",
+        "execute",
+    ),
+    "data": ("", "quality", "duplicates", "entries", "preferences", "prompts", "captions", "diversity", "sets"),
     "cli": ("output", "flags", "terminal", "recipes", "commands", "app", "", "__main__"),
 }
 """The parts of packages, likewise."""

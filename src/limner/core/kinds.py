@@ -140,6 +140,22 @@ KINDS = {
             resumed_by=("--resume",),
         ),
         RequestKind(
+            "improve",
+            "improve:ImproveRequest",
+            "improve.improve:improve",
+            "improve.checks:check",
+            "requests:improve",
+            ("memory", "device"),
+            "Train an adapter or a model further on the ratings and votes of its images, and say whether the result is "
+            "better.",
+            CommandGroup.START,
+            (
+                "improve sks-dog --out better-dog",
+                "improve sks-dog --from pairs --since 2026-01-01",
+            ),
+            resumed_by=("--resume",),
+        ),
+        RequestKind(
             "evaluate",
             "evaluate:EvaluateRequest",
             "evaluate.evaluate:evaluate",

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from limner.core.feedback import STARS, Reasons
-from limner.core.requests import Frozen, Heading
-from limner.core.requests.request import Label
+from limner.core.requests import Frozen
+from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind, FeedbackSelection, utc
 
-FeedbackKind = Literal["ratings", "pairs"]
-FEEDBACK_KINDS: tuple[FeedbackKind, ...] = ("ratings", "pairs")
+__all__ = [
+    "FEEDBACK_KINDS",
+    "Feedback",
+    "FeedbackKind",
+    "FeedbackSelection",
+    "FeedbackSource",
+    "JudgedImage",
+    "Judgement",
+    "PairSource",
+    "Preference",
+    "utc",
+]
 PairSource = Literal["comparison", "stars", "file"]
 
 
@@ -69,43 +79,7 @@ class Feedback(Frozen):
     left_out: tuple[str, ...] = ()
 
 
-Filter = Annotated[str | None, Field(max_length=200)]
-
-
-class FeedbackSelection(Frozen):
-    """Which feedback an improvement uses; all conditions that are given must hold.
-
-    The target's own images are chosen by the hash of the adapter, or by the model for images without an adapter.
-    """
-
-    industry: Annotated[Filter, Heading.FEEDBACK] = Field(
-        default=None, description="Only feedback on images of this industry."
-    )
-    style: Filter = Field(default=None, description="Only feedback on images of this style.")
-    subject: Annotated[Filter, Label("Prompt has")] = Field(
-        default=None, description="Only feedback on images whose prompt has these words."
-    )
-    account: Filter = Field(default=None, description="Only feedback by this account.")
-    since: datetime | None = Field(
-        default=None, description="Only feedback given at this time or later; UTC if no time zone is given."
-    )
-    until: datetime | None = Field(
-        default=None, description="Only feedback given before this time; UTC if no time zone is given."
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> FeedbackSelection:
-        if self.since and self.until and utc(self.since) >= utc(self.until):
-            raise ValueError(f"since ({self.since}) is not before until ({self.until}); exchange them")
-        return self
-
-
 FeedbackSource = Callable[[FeedbackKind | None, FeedbackSelection], Feedback]
 """Returns the recorded feedback that a selection describes: ratings, pairs, or both for None.
 
 Locations of its images are files on this machine."""
-
-
-def utc(moment: datetime) -> datetime:
-    """A time in UTC, which is what a time without a zone means."""
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

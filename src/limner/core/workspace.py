@@ -9,6 +9,7 @@ from pathlib import Path
 from limner.core.errors import Interrupted
 from limner.core.execution import Execution
 from limner.core.moderation import ImageScreen
+from limner.core.preferences import FeedbackSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Workspace:
     moderates what a queued run reads; None without moderation. local: whether a person at this machine asked for the
     run, so that folders named in an adapter's header may be opened. home: Limner's folder, whose credentials sign
     images; the default one if None.
-    execution: how the request is executed.
+    execution: how the request is executed. feedback: reads the recorded feedback that the run may use; None where
+    there is none.
     """
 
     run: str
@@ -39,6 +41,7 @@ class Workspace:
     local: bool = True
     home: Path | None = None
     execution: Execution = field(default_factory=Execution)
+    feedback: FeedbackSource | None = None
 
     def called(self, path: str) -> str:
         """A path of the request under the user's name for it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import ArtifactCreated, Emit, Event, Notice, Progress
+from limner.core.preferences import FeedbackSource
 from limner.core.runs import Run, Status
 from limner.core.workspace import Workspace
 from limner.store.blobs import Blobs
@@ -66,12 +67,13 @@ def execute_here(
     files: Blobs,
     listener: Callable[[int, Event], None],
     stop: Callable[[], bool],
+    feedback: FeedbackSource | None = None,
 ) -> None:
     """Execute recorded runs in this process: one of any kind, or generate runs with the same batch key.
 
-    files: where copies of result files are stored. out: replaces the folder that was recorded for the results. batch:
-    see Workspace. listener: receives each event with the index of its run. stop: called between steps. Raises the first
-    error after all runs have ended.
+    files: where copies of result files are stored. out: replaces the folder that was recorded for the results. batch,
+    feedback: see Workspace. listener: receives each event with the index of its run. stop: called between steps. Raises
+    the first error after all runs have ended.
     """
     prepared: dict[PreparedRun, ExitStack] = {}
     failures: list[Exception] = []
@@ -79,6 +81,7 @@ def execute_here(
         for index, run in enumerate(runs):
             stack = all_runs.enter_context(ExitStack())
             workspace = stack.enter_context(_recorded(store, run, out, resume=resume, batch=batch, stop=stop))
+            workspace = replace(workspace, feedback=feedback)
             stack.callback(discard_previews, store, run, files)
             prepared[
                 PreparedRun(run.request, workspace, recorder(store, run, partial(listener, index), copies=files))

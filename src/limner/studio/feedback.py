@@ -10,6 +10,8 @@ from typing import Any
 
 from limner.core.errors import LimnerError
 from limner.core.feedback import ByWhat, GeneratedImage, RatingSummary
+from limner.core.preferences import Feedback, FeedbackKind, FeedbackSelection, FeedbackSource, JudgedImage
+from limner.store.blobs import REFERENCE
 from limner.store.feedback import FeedbackStore, rating_summary
 from limner.store.files import atomic_file, sha256_of
 from limner.store.preferences import PreferenceData
@@ -91,12 +93,44 @@ class StudioFeedback(FeedbackStore):
             else:
                 export.write_parquet(target, embed)
 
+    def source(self, viewer: Viewer) -> FeedbackSource:
+        """A function that reads the feedback on the visible images, with their files on this machine."""
+
+        def read(kind: FeedbackKind | None, selection: FeedbackSelection) -> Feedback:
+            found = PreferenceData(self._store, viewer).feedback(kind, selection)
+            return with_locations(found, self._local)
+
+        return read
+
+    def _local(self, location: str) -> str:
+        """The path of an image's file; its location as it is where the file is missing."""
+        if REFERENCE.fullmatch(location):
+            with suppress(LimnerError, OSError):
+                return str(self._files.local_path(location, ".png"))
+        return location
+
     def _read(self, image: GeneratedImage) -> bytes | None:
         """The bytes of an image; None if its file is missing."""
         with suppress(LimnerError, OSError):
             path = self._files.local_path(image.reference) if image.reference else Path(image.path)
             return path.read_bytes()
         return None
+
+
+def with_locations(feedback: Feedback, place: Callable[[str], str]) -> Feedback:
+    """The feedback with the location of each image replaced by what `place` returns, which is called once for each."""
+    known: dict[str, JudgedImage] = {}
+
+    def moved(image: JudgedImage) -> JudgedImage:
+        if image.sha256 not in known:
+            known[image.sha256] = image.model_copy(update={"location": place(image.location)})
+        return known[image.sha256]
+
+    ratings = tuple(each.model_copy(update={"image": moved(each.image)}) for each in feedback.ratings)
+    pairs = tuple(
+        each.model_copy(update={"better": moved(each.better), "worse": moved(each.worse)}) for each in feedback.pairs
+    )
+    return Feedback(ratings=ratings, pairs=pairs, left_out=feedback.left_out)
 
 
 def _location(image: GeneratedImage) -> str:

@@ -50,7 +50,7 @@ _ON_HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*((/\w[\w.-]*)+\.safetensors)?")
 def suffix_of(request: Request, reference: str, head: Callable[[], bytes] = bytes) -> str:
     """The suffix that the name of a referenced file needs, so that its format is recognised. head: its first bytes."""
     kinds = {kind for kind, named in references_of(request) if named == reference}
-    if kinds == {"pictures"} and reference.startswith("sha256:"):
+    if kinds in ({"pictures"}, {"feedback"}) and reference.startswith("sha256:"):
         return suffix_by_content(head())
     suffixes = {_SUFFIXES.get(kind, "") for kind in kinds}
     return suffixes.pop() if len(suffixes) == 1 else ""

@@ -35,7 +35,7 @@ from limner.studio.drafts import StudioDrafts
 from limner.studio.execution import execute_here
 from limner.studio.feedback import StudioFeedback
 from limner.studio.files import StudioFiles
-from limner.studio.images import StudioImages
+from limner.studio.images import StudioImages, Viewer
 from limner.studio.library import StudioLibrary
 from limner.studio.maintenance import Maintenance
 from limner.studio.promotions import StudioPromotions
@@ -210,7 +210,8 @@ class Studio:
         """
         every = [None] * len(requests) if tags is None else tags
         runs = [self.submit(request, out, tags=each) for request, each in zip(requests, every, strict=True)]
-        execute_here(self.store, runs, files=self.files, listener=listener, stop=stop)
+        feedback = self.feedback.source(Viewer())
+        execute_here(self.store, runs, files=self.files, listener=listener, stop=stop, feedback=feedback)
         return [self.store.get(run.id) for run in runs]
 
     def execute(
@@ -237,7 +238,17 @@ class Studio:
         def listen(index: int, event: Event) -> None:
             listener(event)
 
-        execute_here(self.store, [run], out, resume=resume, batch=batch, files=self.files, listener=listen, stop=stop)
+        execute_here(
+            self.store,
+            [run],
+            out,
+            resume=resume,
+            batch=batch,
+            files=self.files,
+            listener=listen,
+            stop=stop,
+            feedback=self.feedback.source(Viewer()),
+        )
         return self.store.get(run.id)
 
     def reproduce(

@@ -40,6 +40,7 @@ KIND_HELP = {
     "compare": "The same images by several models, side by side.",
     "sweep": "The same image with one setting changed from image to image.",
     "influence": "Which training photos an image owes most to.",
+    "improve": "What was taught learns from stars and votes.",
 }
 _TRAINED_ON = re.compile(r"([0-9]+) images?(?:, ([0-9]+) of them held out)?(?:, [^;]*)?; ([0-9]+) steps of ")
 ARTIFACT_TEXTS = {

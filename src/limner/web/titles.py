@@ -17,6 +17,7 @@ KIND_TEXTS = {
     "compare": "Comparison",
     "sweep": "Series",
     "influence": "Influential photos",
+    "improve": "Improvement",
 }
 _HASH = re.compile(r"\b((?:sha256|folder):[0-9a-f]{12})[0-9a-f]{52}\b")
 LONGEST_TITLE = 300

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from limner.core.accounts import Role
 from limner.core.errors import LimnerError
 from limner.core.events import Event, Notice
 from limner.core.moderation import CheckUnavailable, RequestRefused
@@ -22,6 +23,7 @@ from limner.store.prune import owner_file
 from limner.store.removal import discard
 from limner.store.runs import Lease
 from limner.studio.execution import PreparedRun, discard_previews, execute_prepared, recorder
+from limner.studio.images import Viewer
 from limner.studio.references import check_references, suffix_of
 from limner.studio.studio import Studio
 
@@ -97,6 +99,7 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         local=False,
         home=studio.home,
         execution=run.execution,
+        feedback=studio.feedback.source(viewer_of(studio, run)),
     )
     try:
         with translate_disk_errors(out):
@@ -115,6 +118,13 @@ def prepared(studio: Studio, claimed: ClaimedRun) -> Generator[PreparedRun]:
         if type(error) is not LimnerError:
             raise
         raise LimnerError(without_paths(error.problem), without_paths(error.remedy)) from error
+
+
+def viewer_of(studio: Studio, run: Run) -> Viewer:
+    """What the account of a run sees of the image history: all for an admin, and where there are no accounts."""
+    keys = studio.accounts.list() if run.owner else []
+    admin = not run.owner or any(key.account == run.owner and key.role is Role.ADMIN for key in keys)
+    return Viewer(run.owner, None if admin else run.owner, stored=True)
 
 
 def _local_path(studio: Studio, request: Request, names: dict[str, str], reference: str) -> str:

@@ -25,6 +25,7 @@ from limner.core.requests import (
     CompareRequest,
     EvaluateRequest,
     GenerateRequest,
+    ImproveRequest,
     InfluenceRequest,
     PrepareRequest,
     Request,
@@ -118,6 +119,16 @@ def train(
             Studio().assist(request, stop=stop, execution=execution)
         return
     _run(request, execution, Path(request.folder_name) if out is None and not resume else out, resume)
+
+
+def improve(
+    request: ImproveRequest,
+    execution: Execution,
+    *,
+    out: Annotated[Path | None, Parameter(help="Folder for the result (default: improved).")] = None,
+    resume: Annotated[bool, Parameter(help="Resume the interrupted run of the same request.", negative=())] = False,
+) -> None:
+    run_and_report(request, execution, Path(request.folder_name) if out is None and not resume else out, resume=resume)
 
 
 def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:

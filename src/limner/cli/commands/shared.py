@@ -69,9 +69,11 @@ def one_run_studio() -> Studio:
     return Studio(ends="RANK" not in os.environ)
 
 
-def run_and_report(request: KnownRequest, execution: Execution, out: Path, what: str = "report") -> ArtifactCreated:
+def run_and_report(
+    request: KnownRequest, execution: Execution, out: Path | None, what: str = "report", resume: bool = False
+) -> ArtifactCreated:
     """Execute a request, print its verdict and the path of its report, and return the event of that report."""
-    with executed(request, execution, out) as (screen, _):
+    with executed(request, execution, out, resume) as (screen, _):
         screen.end()
     page = next(made for made in screen.made if made.what == what)
     print_line(page.details["verdict"])

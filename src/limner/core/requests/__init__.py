@@ -12,6 +12,7 @@ from limner.core.kinds import KINDS
 from limner.core.requests.compare import CompareRequest
 from limner.core.requests.evaluate import EvaluateRequest, Requirement
 from limner.core.requests.generate import GenerateRequest, GenerationSettings
+from limner.core.requests.improve import ImproveRequest
 from limner.core.requests.influence import InfluenceRequest
 from limner.core.requests.prepare import Limit, PrepareRequest
 from limner.core.requests.request import (
@@ -45,6 +46,7 @@ __all__ = [
     "GenerateRequest",
     "GenerationSettings",
     "Heading",
+    "ImproveRequest",
     "InfluenceRequest",
     "Interval",
     "KnownRequest",

@@ -38,16 +38,19 @@ class Label:
     text: str
 
 
-ReferenceKind = Literal["picture", "pictures", "table", "weights", "model"]
+ReferenceKind = Literal["picture", "pictures", "table", "feedback", "weights", "model"]
 
 
 @dataclass(frozen=True, slots=True)
 class Refers:
     """Annotates a field that names something outside the request: an image, a folder of images, a table or list, a file
-    of weights, or a model or part of one. Its value is a string, None, or several strings.
+    of feedback, a file of weights, or a model or part of one. Its value is a string, None, or several strings.
+
+    words: values that name nothing outside.
     """
 
     to: ReferenceKind
+    words: tuple[str, ...] = ()
 
 
 ChoiceKind = Literal["schedulers", "methods", "models", "metrics", "detectors", "controls"]
@@ -183,7 +186,7 @@ class Frozen(BaseModel):
         """The same with every reference in it, at any depth, replaced by what `change` returns."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         found = {
-            name: _change_references(value, reference_kind_of(type(self).model_fields[name]), change)
+            name: _change_references(value, refers_of(type(self).model_fields[name]), change)
             for name, value in values.items()
         }
         changed = {name for name, value in values.items() if found[name] is not value}
@@ -209,19 +212,21 @@ def _first(value: Any, most: int) -> Any:
     return cast(list[Any] | tuple[Any, ...], value)[:most] if isinstance(value, (list, tuple)) else value
 
 
-def _change_references(value: Any, kind: ReferenceKind | None, change: Change) -> Any:
+def _change_references(value: Any, refers: Refers | None, change: Change) -> Any:
     """A field's value with its references replaced; the same object if nothing changes."""
     if isinstance(value, Frozen):
         return value.with_references(change)
     if isinstance(value, str):
-        return value if kind is None or (after := change(kind, value)) == value else after
+        if refers is None or value in refers.words:
+            return value
+        return value if (after := change(refers.to, value)) == value else after
     if isinstance(value, (tuple, list)):
         before = cast(tuple[Any, ...] | list[Any], value)
-        parts = [_change_references(part, kind, change) for part in before]
+        parts = [_change_references(part, refers, change) for part in before]
         return before if all(map(is_, parts, before)) else type(before)(parts)
     if isinstance(value, dict):
         items = cast(dict[Any, Any], value)
-        found = {key: _change_references(part, kind, change) for key, part in items.items()}
+        found = {key: _change_references(part, refers, change) for key, part in items.items()}
         return items if all(map(is_, found.values(), items.values())) else found
     return value
 
@@ -323,9 +328,15 @@ def fields_with(model: type[BaseModel], trait: Trait) -> tuple[str, ...]:
     return tuple(name for name, field in model.model_fields.items() if trait in field.metadata)
 
 
+def refers_of(field: FieldInfo) -> Refers | None:
+    """The annotation of a field that names something outside its request; None for a field that holds no reference."""
+    return next((item for item in field.metadata if isinstance(item, Refers)), None)
+
+
 def reference_kind_of(field: FieldInfo) -> ReferenceKind | None:
     """What a field refers to outside its request; None for a field that holds no reference."""
-    return next((item.to for item in field.metadata if isinstance(item, Refers)), None)
+    refers = refers_of(field)
+    return None if refers is None else refers.to
 
 
 def references_of(request: Frozen) -> list[tuple[ReferenceKind, str]]:

@@ -1,0 +1,1 @@
+"""Improvement of an adapter or a model by people's feedback."""
