@@ -6,16 +6,17 @@ import builtins
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from limner.core.errors import LimnerError
+from limner.core.events import ArtifactKind
+from limner.core.feedback import GeneratedImage
 from limner.core.improve import RECORD, ImprovementRecord
 from limner.core.promotions import BlindChoice, ImprovementPlan, Promotion, PromotionStatus
 from limner.core.requests import AdapterUse, Contestant, ImproveRequest
 from limner.core.runs import Run, Status
 from limner.stats.intervals import wilson
 from limner.store.feedback import rating_summary
-from limner.store.images import Viewer
+from limner.store.images import ImageIndex, Viewer
 from limner.store.promotions import PromotionStore
 from limner.store.queue import Queue
 from limner.store.runs import Store
@@ -28,11 +29,11 @@ PRIORITY = -10
 
 @dataclass(frozen=True)
 class BlindPair:
-    """Two images of one prompt and seed: by the old adapter and by the new one."""
+    """Two images of one held-out prompt and seed: by the old adapter and by the new one."""
 
     prompt: str
-    old: Path
-    new: Path
+    old: GeneratedImage
+    new: GeneratedImage
 
 
 class StudioPromotions(PromotionStore):
@@ -80,11 +81,20 @@ class StudioPromotions(PromotionStore):
 
     def pairs(self, promotion: Promotion) -> builtins.list[BlindPair]:
         """The pairs of images that people vote on; none once the run was erased."""
-        found = self._record(promotion.run)
-        if found is None:
+        record = self._record(promotion.run)
+        if record is None or promotion.run is None:
             return []
-        folder, record = found
-        return [BlindPair(each.prompt, folder / each.old, folder / each.new) for each in record.images]
+        made = ImageIndex(self._store).some(Viewer(), ImageIndex(self._store).of_run(Viewer(), promotion.run))
+        by_version = {
+            (image.details.get("version"), image.request.prompt, image.fact("seed")): image
+            for image in made
+            if image.request.prompt in record.prompts
+        }
+        return [
+            BlindPair(prompt, by_version["old", prompt, seed], image)
+            for (version, prompt, seed), image in sorted(by_version.items(), key=lambda each: str(each[0]))
+            if version == "new" and ("old", prompt, seed) in by_version
+        ]
 
     def cast(self, id: int, account: str, pair: int, choice: BlindChoice) -> Promotion:
         """Record a vote; the one that completes the needed number decides."""
@@ -142,25 +152,23 @@ class StudioPromotions(PromotionStore):
 
     def _trained(self, promotion: Promotion, run: Run) -> None:
         """Let people vote on a trained adapter, or decide by its record."""
-        found = self._record(run.id)
-        if found is None:
+        record = self._record(run.id)
+        if record is None:
             return self._fail(promotion, "its result is not there")
-        reference = self._adapter(run.id)
-        candidate = promotion.original.model_copy(update={"path": reference})
-        decision = found[1].decision
+        candidate = promotion.original.model_copy(update={"path": self._adapter(run.id)})
         status = PromotionStatus.VOTING
-        if not promotion.needed or not found[1].images:
-            status = PromotionStatus.PROMOTED if decision.replaces else PromotionStatus.DECLINED
-        self.change(promotion.id, (PromotionStatus.TRAINING,), status, decision.reasons, candidate)
+        if not promotion.needed or not self.pairs(promotion):
+            status = PromotionStatus.PROMOTED if record.decision.replaces else PromotionStatus.DECLINED
+        self.change(promotion.id, (PromotionStatus.TRAINING,), status, record.decision.reasons, candidate)
 
     def _adapter(self, run: str) -> str:
         """The reference of the adapter that a run made."""
-        return next(str(each.details["reference"]) for each in self._store.artifacts(run, "adapter"))
+        return next(str(each.details["reference"]) for each in self._store.artifacts(run, ArtifactKind.ADAPTER))
 
-    def _record(self, run: str | None) -> tuple[Path, ImprovementRecord] | None:
-        """The folder of an improvement's result, and its record; None where it is gone."""
+    def _record(self, run: str | None) -> ImprovementRecord | None:
+        """The record of an improvement; None where it is gone."""
         try:
             folder = self._files.local_path(self._adapter(run or ""))
-            return folder, ImprovementRecord.model_validate_json((folder / RECORD).read_bytes())
+            return ImprovementRecord.model_validate_json((folder / RECORD).read_bytes())
         except (StopIteration, OSError, LimnerError, ValueError):
             return None
