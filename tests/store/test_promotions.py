@@ -23,7 +23,7 @@ def store(tmp_path):
 
 
 def add(store, industry="food", image=False, ratings=50):
-    return store.add(industry, image, OLD, store.run, ratings, 20)
+    return store.add(industry, image, OLD, ratings, 20)
 
 
 def test_an_industry_has_one_open_promotion_for_each_kind_of_call(store):
@@ -31,18 +31,22 @@ def test_an_industry_has_one_open_promotion_for_each_kind_of_call(store):
     assert add(store) is None
     assert add(store, image=True) is not None and add(store, industry="travel") is not None
     assert store.change(first, TRAINING, PromotionStatus.DECLINED)
-    assert add(store, ratings=120) is not None
-    assert (store.last_ratings("food", False), store.last_ratings("finance", False)) == (120, 0)
+    assert add(store, ratings=40) is not None
+    assert (store.last_ratings("food", False), store.last_ratings("finance", False)) == (40, 0)
 
 
 def test_a_change_of_another_state_does_nothing(store):
     promotion = add(store)
     assert not store.change(promotion, VOTING, PromotionStatus.PROMOTED)
-    assert store.change(promotion, TRAINING, PromotionStatus.VOTING, ["it wins"], NEW)
-    assert store.change(promotion, VOTING, PromotionStatus.PROMOTED, ["15 of 20 votes"])
+    assert store.change(promotion, TRAINING, PromotionStatus.VOTING, ["it wins"], candidate=NEW)
+    assert store.change(promotion, VOTING, PromotionStatus.PROMOTED, ["15 of 20 votes"], "ann")
     found = store.get(promotion)
     assert (found.original, found.candidate) == (OLD, NEW)
-    assert found.why == ("it wins", "15 of 20 votes") and found.decided is not None
+    assert [(each.status, each.account, each.why) for each in found.steps[1:]] == [
+        ("voting", "", ("it wins",)),
+        ("promoted", "ann", ("15 of 20 votes",)),
+    ]
+    assert found.why == ("15 of 20 votes",) and found.steps[0].time <= found.steps[2].time
     assert [each.id for each in store.list((PromotionStatus.PROMOTED,))] == [promotion] and store.list(VOTING) == []
 
 
@@ -53,7 +57,7 @@ def test_each_account_has_one_vote_for_a_pair(store):
     store.vote(promotion, "bob", 0, "old")
     store.vote(promotion, "ann", 1, "tie")
     found = store.vote(promotion, "ann", 0, "old")
-    assert (found.new, found.old, found.ties) == (0, 2, 1)
+    assert (found.votes, found.new, found.old, found.ties) == (2, 0, 2, 1)
     assert store.voted(promotion, "ann") == {0: "old", 1: "tie"}
 
 
@@ -71,6 +75,8 @@ def test_a_promotion_outlives_its_run(store):
     from limner.store.tables import RunRow
 
     promotion = add(store)
+    store.assign(promotion, store.run)
+    assert store.get(promotion).run == store.run
     with store.database.writing() as session:
         session.execute(delete(RunRow))
     assert store.get(promotion).run is None

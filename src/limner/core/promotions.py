@@ -11,6 +11,7 @@ from pydantic import Field
 from limner.core.requests import AdapterUse, Frozen
 
 BlindChoice = Literal["new", "old", "tie"]
+BlindSide = Literal["left", "right"]
 
 
 class PromotionStatus(StrEnum):
@@ -42,12 +43,22 @@ class ImprovementPlan(Frozen):
     lesson: Literal["auto", "preference", "kto", "liked"] = "auto"
 
 
+class PromotionStep(Frozen):
+    """A change of the state of a promotion. account: who made it, "" for the service. why: a line for each reason."""
+
+    status: PromotionStatus
+    time: datetime
+    account: str = ""
+    why: tuple[str, ...] = ()
+
+
 class Promotion(Frozen):
     """An improvement of an industry's adapter, and what became of it.
 
-    original: the adapter as the profile names it. candidate: the improved one, once it is trained. image: whether it is
-    for calls with a base image. run: which trains it; None if that was erased. needed: votes that decide, 0 where
-    metrics do. new, old, ties: votes. why: of its status, a line for each reason.
+    original: the adapter that was improved. candidate: the improved one, once it is trained. image: whether it is for
+    calls with a base image. run: which trains it; None if that was erased. needed: votes that decide, 0 where metrics
+    do. votes: those that count, without ties. new, old: votes for each; None where they are not shown yet. steps: every
+    change of its state, the first one first.
     """
 
     id: int
@@ -58,9 +69,20 @@ class Promotion(Frozen):
     run: str | None
     status: PromotionStatus
     needed: int
-    new: int
-    old: int
+    votes: int
+    new: int | None
+    old: int | None
     ties: int
-    why: tuple[str, ...]
+    steps: tuple[PromotionStep, ...]
     created: datetime
-    decided: datetime | None
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The reasons of its state."""
+        return self.steps[-1].why if self.steps else ()
+
+    @property
+    def blind(self) -> Promotion:
+        """The promotion without what would disclose, vote by vote, which image is the new one."""
+        secret = self.status is PromotionStatus.VOTING
+        return self.model_copy(update={"new": None, "old": None}) if secret else self

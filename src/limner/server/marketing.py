@@ -143,9 +143,8 @@ def submit_marketing(
     request, execution = split_body(body)
     if preview_every is not None:
         execution = execution.model_copy(update={"preview_every": preview_every})
-    granted = state.granted.union(use.path for use in request.adapter)  # a promoted one is not in the profile
     return state.studio.enqueue(
-        request, priority=priority, tags=tags, caller=caller, granted=granted, execution=execution
+        request, priority=priority, tags=tags, caller=caller, granted=state.granted, execution=execution
     )
 
 

@@ -57,7 +57,7 @@ def serve(
     check_admin_key(settings, studio)
     studio.maintenance.check_files()
     studio.check_credentials()
-    profile, granted = store_files(read_profile(settings.profile), studio)
+    profile, _ = store_files(read_profile(settings.profile), studio)
     sock = listen(settings)
     host, port = sock.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
@@ -68,7 +68,7 @@ def serve(
         raise_file_limit(settings.connections)
         config = server_config(app, settings)
         stack.enter_context(retention(studio, settings, profile))
-        stack.enter_context(improving(studio, profile, granted))
+        stack.enter_context(improving(studio, profile))
         stack.enter_context(worker_processes(studio.home, settings, say))
         say(f"Limner serves at {address}; API documentation: {address}/docs; stop with Ctrl-C")
         if public is not None:

@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from limner.core.errors import LimnerError
-from limner.core.promotions import BlindChoice, Promotion, PromotionStatus
+from limner.core.promotions import BlindChoice, Promotion, PromotionStatus, PromotionStep
 from limner.core.requests import AdapterUse
+from limner.store.batches import batches
 from limner.store.sessions import Database
-from limner.store.tables import PromotionRow, PromotionVoteRow
+from limner.store.tables import ImageIndexRow, PromotionRow, PromotionVoteRow
+from limner.store.texts import fold_case, storable
 
 
 class PromotionStore:
@@ -37,33 +40,37 @@ class PromotionStore:
     def last_ratings(self, industry: str, image: bool) -> int:
         """How many ratings an industry had when its newest promotion was started; 0 without any."""
         own = (PromotionRow.industry == industry) & PromotionRow.image.is_(image)
+        newest = select(PromotionRow.ratings).where(own).order_by(PromotionRow.id.desc()).limit(1)
         with self.database.session() as session:
-            return session.scalar(select(func.max(PromotionRow.ratings)).where(own)) or 0
+            return session.scalar(newest) or 0
 
-    def add(self, industry: str, image: bool, original: AdapterUse, run: str, ratings: int, needed: int) -> int | None:
-        """Record that a run improves an industry's adapter; returns the promotion's id.
+    def add(self, industry: str, image: bool, original: AdapterUse, ratings: int, needed: int) -> int | None:
+        """Record that an industry's adapter is about to be improved; returns the promotion's id.
 
-        None if another promotion of the industry is not decided yet: a second process was faster.
+        None if another promotion of the industry is not decided yet, also if another process was faster.
         """
-        open_ = PromotionRow.status.in_([each for each in PromotionStatus if each.open])
-        own = (PromotionRow.industry == industry) & PromotionRow.image.is_(image)
+        row = PromotionRow(
+            industry=industry,
+            image=image,
+            original=original.model_dump(mode="json"),
+            status=PromotionStatus.TRAINING,
+            ratings=ratings,
+            needed=needed,
+            steps=[_step(PromotionStatus.TRAINING, "", [f"{ratings} ratings of its images"])],
+            created=datetime.now(UTC),
+        )
+        try:
+            with self.database.writing() as session:
+                session.add(row)
+                session.flush()
+                return row.id
+        except IntegrityError:  # by the index of open promotions
+            return None
+
+    def assign(self, id: int, run: str) -> None:
+        """Record which run trains the adapter of a promotion."""
         with self.database.writing() as session:
-            if session.scalar(select(func.count()).where(own, open_)):
-                return None
-            row = PromotionRow(
-                industry=industry,
-                image=image,
-                original=original.model_dump(mode="json"),
-                run=run,
-                status=PromotionStatus.TRAINING,
-                ratings=ratings,
-                needed=needed,
-                why=[],
-                created=datetime.now(UTC),
-            )
-            session.add(row)
-            session.flush()
-            return row.id
+            _row(session, id, lock=True).run = run
 
     def change(
         self,
@@ -71,18 +78,18 @@ class PromotionStore:
         before: Collection[PromotionStatus],
         status: PromotionStatus,
         why: Sequence[str] = (),
+        account: str = "",
         candidate: AdapterUse | None = None,
     ) -> bool:
         """Change the state of a promotion that is in one of the states `before`; returns whether it was.
 
-        why: reasons, added to those that it has. candidate: the improved adapter; None leaves it as it is.
+        account: who changes it, "" for the service. candidate: the improved adapter; None leaves it as it is.
         """
         with self.database.writing() as session:
             row = session.get(PromotionRow, id, with_for_update=True)
             if row is None or row.status not in before:
                 return False
-            row.status, row.why = status, [*row.why, *why]
-            row.decided = None if status.open else datetime.now(UTC)
+            row.status, row.steps = status, [*row.steps, _step(status, account, why)]
             if candidate is not None:
                 row.candidate = candidate.model_dump(mode="json")
             return True
@@ -111,6 +118,21 @@ class PromotionStore:
             rows: Any = session.execute(select(PromotionVoteRow.pair, PromotionVoteRow.choice).where(own)).all()
             return {pair: cast(BlindChoice, choice) for pair, choice in rows}
 
+    def own_prompts(self, account: str, prompts: Collection[str]) -> set[str]:
+        """Those of some prompts that an account generated images of."""
+        folded = {fold_case(prompt): prompt for prompt in prompts}
+        found: set[str] = set()
+        with self.database.session() as session:
+            for words in batches([*folded]):
+                own = (ImageIndexRow.owner == account) & ImageIndexRow.words.in_(words)
+                found |= set(session.scalars(select(ImageIndexRow.words).where(own).distinct()))
+        return {prompt for prompt in prompts if fold_case(prompt) in found}
+
+
+def _step(status: PromotionStatus, account: str, why: Sequence[str]) -> dict[str, Any]:
+    step = PromotionStep(status=status, time=datetime.now(UTC), account=account, why=tuple(map(storable, why)))
+    return step.model_dump(mode="json")
+
 
 def _row(session: Session, id: int, lock: bool = False) -> PromotionRow:
     row = session.get(PromotionRow, id, with_for_update=lock)
@@ -132,12 +154,12 @@ def _promotions(session: Session, rows: Sequence[PromotionRow]) -> builtins.list
             run=row.run,
             status=PromotionStatus(row.status),
             needed=row.needed,
+            votes=votes.get((row.id, "new"), 0) + votes.get((row.id, "old"), 0),
             new=votes.get((row.id, "new"), 0),
             old=votes.get((row.id, "old"), 0),
             ties=votes.get((row.id, "tie"), 0),
-            why=tuple(row.why),
+            steps=tuple(PromotionStep.model_validate(step) for step in row.steps),
             created=row.created,
-            decided=row.decided,
         )
         for row in rows
     ]

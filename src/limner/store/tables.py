@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -401,6 +402,10 @@ class ErasureRow(Base):
     leftover: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
+OPEN = text("status IN ('training', 'voting')")
+"""The condition that a promotion is not decided yet."""
+
+
 class PromotionRow(Base):
     """An improved adapter that may join those of an industry; see `core/promotions.py`.
 
@@ -408,6 +413,9 @@ class PromotionRow(Base):
     """
 
     __tablename__ = "promotions"
+    __table_args__ = (
+        Index("ix_promotions_open", "industry", "image", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     industry: Mapped[str] = mapped_column(PatternString(200, patterns.LINE), index=True)
@@ -418,9 +426,8 @@ class PromotionRow(Base):
     status: Mapped[str] = mapped_column(PatternString(16, patterns.PROMOTION), index=True)
     ratings: Mapped[int]
     needed: Mapped[int]
-    why: Mapped[list[str]] = mapped_column(JSON, info={"json_type": list})
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, info={"json_type": list})
     created: Mapped[datetime] = mapped_column(UtcDateTime)
-    decided: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PromotionVoteRow(Base):

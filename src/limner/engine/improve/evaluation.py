@@ -155,7 +155,7 @@ class Evaluator:
         """The images of a version by prompt and seed. name: of the version, for events."""
         self.workspace.check()
         parts = [
-            GenerationPart(version.request(trial, prompt), folder / f"{number:03d}", {"version": name})
+            GenerationPart(version.request(trial, prompt), folder / f"{number:03d}", {"version": name, "prompt": prompt})
             for number, prompt in enumerate(trial.prompt, 1)
         ]
         return {

@@ -28,12 +28,14 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("ratings", sa.Integer(), nullable=False),
         sa.Column("needed", sa.Integer(), nullable=False),
-        sa.Column("why", sa.JSON(), nullable=False),
+        sa.Column("steps", sa.JSON(), nullable=False),
         sa.Column("created", moment, nullable=False),
-        sa.Column("decided", moment),
     )
     for column in ("industry", "run", "status"):
         op.create_index(f"ix_promotions_{column}", "promotions", [column])
+    open_ = sa.text("status IN ('training', 'voting')")
+    names = ["industry", "image"]
+    op.create_index("ix_promotions_open", "promotions", names, unique=True, sqlite_where=open_, postgresql_where=open_)
     promotion = sa.ForeignKey("promotions.id", ondelete="CASCADE")
     op.create_table(
         "promotion_votes",
