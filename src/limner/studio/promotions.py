@@ -14,7 +14,7 @@ from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind
 from limner.core.improve import RECORD, ImprovementRecord
 from limner.core.promotions import BlindChoice, BlindSide, ImprovementPlan, Promotion, PromotionStatus
-from limner.core.requests import AdapterUse, Contestant, ImproveRequest
+from limner.core.requests import AdapterUse, Contestant, ImproveRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.store.accounts import shared_secret
 from limner.store.blobs import REFERENCE
@@ -87,7 +87,7 @@ class StudioPromotions(PromotionStore):
                     model=model,
                     industry=tag,
                     lesson=plan.lesson,
-                    references=self.photos(original.path),
+                    references=self.photos(training_of(self._files, original.path)),
                 ),
                 priority=PRIORITY,
                 tags={"industry": tag},
@@ -100,12 +100,11 @@ class StudioPromotions(PromotionStore):
             self.assign(added, run.id)
         return self.get(added)
 
-    def photos(self, adapter: str, caller: Caller | None = None) -> str | None:
-        """The reference of the photos that an adapter was trained on; None where they are not stored here.
+    def photos(self, training: TrainRequest | None, caller: Caller | None = None) -> str | None:
+        """The reference of the photos of a training; None where they are not stored here.
 
         caller: who must be allowed to use them.
         """
-        training = training_of(self._files, adapter)
         found = None if training is None else REFERENCE.fullmatch(training.data)
         if training is None or found is None or found[2] not in self._files:
             return None

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel
 
@@ -17,11 +17,13 @@ from limner.core.errors import LimnerError
 from limner.core.execution import body_model, split_body
 from limner.core.feedback import ByWhat
 from limner.core.promotions import Promotion, PromotionStatus
+from limner.core.requests import TrainRequest
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS
 from limner.core.runs import Run
-from limner.server.auth import AdminDep, CallerDep
+from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep, StudioDep, ViewDep
 from limner.server.improving import PairsDep, PromotionDep, changed, side_url
+from limner.server.problems import HTTPError
 from limner.studio.adapter_files import training_of
 from limner.studio.images import Viewer
 from limner.studio.promotions import ShownPair
@@ -47,6 +49,12 @@ from limner.web.uploads import texts_of
 KIND = "improve"
 GIVEN = ("target", "model", "references")
 """Fields of a request that follow from the chosen adapter."""
+SOURCE = {
+    "label": "Learn from",
+    "placeholder": "both",
+    "help": "Ratings are stars; pairs are comparisons of two images.",
+}
+"""How the page shows where the feedback comes from; only programs give files."""
 PairNumber = Annotated[int | None, Query(ge=0, lt=2**31)]
 router = APIRouter(prefix="/feedback")
 
@@ -98,15 +106,25 @@ def _just(promotions: list[Promotion], done: int, names: dict[str, str]) -> tupl
     return None
 
 
+def find_own(promotion: PromotionDep, caller: CallerDep) -> Promotion:
+    """Return a promotion that the caller may decide; raises HTTPError (404) for others, as if there was none."""
+    if not is_admin(caller):
+        raise HTTPError(HTTPStatus.NOT_FOUND, f"there is no improvement {promotion.id}", "choose one of the list")
+    return promotion
+
+
+OwnPromotionDep = Annotated[Promotion, Depends(find_own)]
+
+
 @router.post("/improvements/{promotion}/promote")
-def use_new(request: Request, caller: AdminDep, promotion: PromotionDep, studio: StudioDep) -> Response:
+def use_new(request: Request, caller: CallerDep, promotion: OwnPromotionDep, studio: StudioDep) -> Response:
     """Use an improved adapter."""
     changed(lambda: studio.promotions.promote(promotion.id, caller.account))
     return go(request, f"/feedback?done={promotion.id}")
 
 
 @router.post("/improvements/{promotion}/restore")
-def use_old(request: Request, caller: AdminDep, promotion: PromotionDep, studio: StudioDep) -> Response:
+def use_old(request: Request, caller: CallerDep, promotion: OwnPromotionDep, studio: StudioDep) -> Response:
     """Use only the old adapters."""
     changed(lambda: studio.promotions.restore(promotion.id, caller.account))
     return go(request, f"/feedback?done={promotion.id}")
@@ -196,12 +214,26 @@ async def improve(request: Request, state: StateDep, caller: CallerDep, view: Vi
 
 
 def _completed(state: ServerState, caller: Caller, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of a form with the adapter's reference, its base model and its photos, as far as they are known."""
+    """The values of a form with the adapter's reference, its base model and its photos, as far as they are known.
+
+    Raises LimnerError for an adapter that the caller may not use.
+    """
     adapter = stored(state, caller, str(values["target"]))
-    training = training_of(state.studio.files, adapter)
-    known = {"model": None if training is None else training.model}
-    known["references"] = state.studio.promotions.photos(adapter, caller)
+    if adapter not in state.granted and not state.studio.files.may_use(caller, adapter):
+        raise LimnerError(f"{adapter[:80]!r} is not yours", "choose one of the list")
+    training = _training_of(state, caller, adapter)
+    known = {
+        "model": None if training is None else training.model,
+        "references": state.studio.promotions.photos(training, caller),
+    }
     return {**{name: value for name, value in known.items() if value}, **values, "target": f"{adapter}:1"}
+
+
+def _training_of(state: ServerState, caller: Caller, adapter: str) -> TrainRequest | None:
+    """The request that an adapter was trained by: of the caller's own, or in the header of its file."""
+    own = (each.result for each in trained_adapters(state.studio, caller, removed=True) if each.value == adapter)
+    request = next((each.run.request for each in own if each is not None), None)
+    return request if isinstance(request, TrainRequest) else training_of(state.studio.files, adapter)
 
 
 def _submit(state: ServerState, caller: Caller, body: BaseModel) -> Run:
@@ -221,7 +253,7 @@ def _form_shown(
         names = names_of(studio, caller, studio.promotions.list() if is_admin(caller) else [])
         options.insert(0, (chosen, name_of(chosen, names), ratings.get(chosen, 0)))
     fields = {each.name: each for each in form_fields(KIND, values, errors)}
-    fields["source"] = replace(fields["source"], control="select", known=FEEDBACK_KINDS)
+    fields["source"] = replace(fields["source"], control="select", known=FEEDBACK_KINDS, **SOURCE)
     fields["industry"] = replace(fields["industry"], known=tuple(state.profile.industries), suggested=True)
     return {
         "options": options,
