@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +11,12 @@ from gallery import COLOURS, add_image, png
 from limner.core.feedback import Rating
 from limner.core.improve import RECORD, Decision, ImprovementRecord, Measured
 from limner.core.promotions import ImprovementPlan, Promotion
-from limner.core.requests import AdapterUse
+from limner.core.requests import AdapterUse, Contestant, ImproveRequest
 from limner.core.runs import Run, Status
 from limner.store.queue import Queue
+from limner.store.runs import Lease
 from limner.studio.images import Viewer
+from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
 from pages import adapter_file
 
@@ -73,32 +75,62 @@ def record_of(
     )  # fmt: skip
 
 
-def finish(
-    studio: Studio,
-    run_id: str,
-    prompts: Sequence[str] = PROMPTS,
-    images: Mapping[str, str] | None = None,
-    **record,
-) -> AdapterUse:
-    """End the run of an improvement: its adapter, and images of both versions. images: a colour for each version."""
+def stored_image(studio: Studio, prompt: str, seed: int, version: str) -> str:
+    """A plain image that is another file for each prompt and seed, coloured by version; returns its reference."""
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "image.png"
+        file.write_bytes(png("tomato" if version == "old" else "seagreen") + f"{prompt} {seed}".encode())
+        return studio.files.save(file)
+
+
+def finish(studio: Studio, run_id: str, prompts: Sequence[str] = PROMPTS, **record) -> AdapterUse:
+    """End the queued run of an improvement, with its results; returns the improved adapter."""
     queue = Queue(studio.store, lease=timedelta(minutes=5))
     ((run, lease),) = queue.claim("worker", 1)
     assert run.id == run_id
-    made = store_adapter(studio, f"improved {run.id}", record_of(run, prompts, **record))
-    for place, prompt in enumerate(prompts):
+    made = add_results(studio, run, record_of(run, prompts, **record), lease=lease)
+    queue.finish(lease, Status.DONE)
+    return made
+
+
+def add_results(
+    studio: Studio,
+    run: Run,
+    record: ImprovementRecord,
+    image: Callable[[Studio, str, int, str], str] = stored_image,
+    lease: Lease | None = None,
+) -> AdapterUse:
+    """Record what an improvement made: its adapter, and an image of each version for each prompt and seed.
+
+    image: returns the reference of one, by prompt, seed and version.
+    """
+    assert isinstance(run.request, ImproveRequest)
+    made = store_adapter(studio, f"improved {run.id}", record)
+    for place, prompt in enumerate(record.prompts):
         for seed in range(run.request.seed, run.request.seed + run.request.count):
-            for version, colour in (images or {"old": "tomato", "new": "seagreen"}).items():
-                with TemporaryDirectory() as folder:
-                    file = Path(folder) / "image.png"
-                    file.write_bytes(png(colour) + f"{run.id} {place} {seed} {version}".encode())
-                    reference = studio.files.save(file)
+            for version in ("old", "new"):
+                reference = image(studio, prompt, seed, version)
                 details = {"version": version, "prompt": prompt, "seed": seed, "reference": reference}
                 path, sha256 = f"/{run.id}/{version}/{place}-{seed}.png", reference.partition(":")[2]
                 studio.store.add_artifact(run.id, "picture", path, sha256, details, lease)
     details = {"reference": made.path, "base": "starter"}
     studio.store.add_artifact(run.id, "adapter", f"/{run.id}", "1" * 64, details, lease)
-    queue.finish(lease, Status.DONE)
     return made
+
+
+def recorded(
+    studio: Studio, industry: str, original: AdapterUse, image: Callable[[Studio, str, int, str], str], **record
+) -> Promotion:
+    """An improvement that waits for votes, of a run that no worker ever sees waiting."""
+    request = ImproveRequest(target=Contestant(adapter=(original,)), model="starter", industry=industry)
+    run = studio.store.create(request, tags={"industry": industry})
+    run = studio.store.update(run.id, status=Status.DONE, queue=QUEUE)
+    id = studio.promotions.add(industry, False, original, 200, PLAN.votes)
+    assert id is not None
+    add_results(studio, run, record_of(run, **record), image)
+    studio.promotions.assign(id, run.id)
+    studio.promotions.follow()
+    return studio.promotions.get(id)
 
 
 def voting(studio: Studio, industry: str = "food", **finished) -> tuple[Promotion, AdapterUse, AdapterUse]:
