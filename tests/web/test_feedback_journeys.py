@@ -62,7 +62,7 @@ def test_the_keyboard_votes_until_it_is_decided_and_one_click_takes_it_back(fill
         for count in range(6):
             expect(page.locator("#vote .progress")).to_have_text(f"{count + 2} of 8")
             page.keyboard.press(chosen(studio, promotion, page))
-        expect(page.get_by_role("heading", name="Decided: in use")).to_be_visible()
+        expect(page.get_by_role("heading", name="The new one is in use")).to_be_visible()
         expect(page.get_by_text("6 for the new one, 0 for the old one, 1 alike.")).to_be_visible()
         assert studio.promotions.get(promotion.id).status is PromotionStatus.PROMOTED
         page.get_by_role("link", name="Back to Feedback").click()

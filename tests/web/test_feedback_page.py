@@ -130,7 +130,7 @@ def test_votes_lead_on_and_decide(site):
     vote(site, promotion, "new")
     shown = main_of(site, place)
     assert (
-        "Decided: in use" in shown and "6 for the new one, 0 for the old one" in shown and "more than chance" in shown
+        "The new one is in use" in shown and "6 for the new one, 0 for the old one" in shown and "more than chance" in shown
     )
     shown = main_of(site)
     assert (

@@ -43,6 +43,13 @@ STATES = {
     PromotionStatus.RESTORED: "taken back",
     PromotionStatus.FAILED: "failed",
 }
+OUTCOMES = {
+    PromotionStatus.PROMOTED: "The new one is in use",
+    PromotionStatus.DECLINED: "The old one stays in use",
+    PromotionStatus.RESTORED: "The old one is in use again",
+    PromotionStatus.FAILED: "The comparison ended without a result",
+}
+"""What is true once people vote no more."""
 VERDICTS = {"better": "better", "kept": "kept", "uncertain": "not certain", "worse": "worse"}
 MOST_ROWS, OWN_RUNS, MOST_SHOWN = 50, 20, 50
 """Rows of a table, newest improvements that an account started, and newest ones of industries."""
@@ -97,7 +104,8 @@ class ImprovementView:
     """An improvement. title: what was improved, and for what. id: of a promotion, 0 for a run that somebody started.
 
     result: of the votes, "" while they are secret. vote: where the caller can vote, "" where it cannot. run: id, ""
-    where it was erased. try_it: where the new one makes images. learnt: from what, "" where that is not known.
+    where it was erased. try_it: where the new one makes images. decision: by the measures. learnt: from what. These are
+    "" where they are not known.
     """
 
     id: int
@@ -113,6 +121,7 @@ class ImprovementView:
     steps: tuple[StepView, ...] = ()
     measures: tuple[MeasureView, ...] = ()
     unmeasured: tuple[str, ...] = ()
+    decision: str = ""
     learnt: str = ""
     run: str = ""
     vote: str = ""
@@ -267,7 +276,7 @@ def _of_run(studio: Studio, run: Run, names: Mapping[str, str], texts: RunTexts)
         state=_verdict(record) if done else STATUS_TEXTS[run.status],
         created=moment(run.created),
         why=tuple(why),
-        **_figures(record),
+        **_figures(record, alone=True),
         run=run.id,
         try_it=use_path(ArtifactKind.ADAPTER, reference) if reference else "",
     )
@@ -279,13 +288,18 @@ def _verdict(record: ImprovementRecord | None) -> str:
     return "better than the old one" if record.decision.replaces else "not shown to be better"
 
 
-def _figures(record: ImprovementRecord | None) -> dict[str, Any]:
-    """What a record says of an improvement, as fields of its view."""
+def _figures(record: ImprovementRecord | None, alone: bool = False) -> dict[str, Any]:
+    """What a record says of an improvement, as fields of its view. alone: whether its decision is shown as the reason."""
     if record is None:
         return {}
     learnt = f"Learnt from {record.pairs} pairs and {record.ratings} ratings in {record.steps} steps."
     measures = tuple(_measure(each) for each in record.measured)
-    return {"measures": measures, "unmeasured": record.unmeasured, "learnt": f"{learnt} {record.too_little}".strip()}
+    return {
+        "measures": measures,
+        "unmeasured": record.unmeasured,
+        "decision": "" if alone else record.verdict,
+        "learnt": f"{learnt} {record.too_little}".strip(),
+    }
 
 
 def _measure(each: Measured) -> MeasureView:

@@ -30,7 +30,7 @@ from limner.studio.promotions import ShownPair
 from limner.web.create_flow import enqueued
 from limner.web.feedback import (
     BY_TEXTS,
-    STATES,
+    OUTCOMES,
     improvement_views,
     is_admin,
     liked_rows,
@@ -172,7 +172,7 @@ def _pair_shown(
         "at": vote_place(promotion),
         "industry": promotion.industry,
         "voting": voting,
-        "state": STATES[promotion.status],
+        "outcome": OUTCOMES.get(promotion.status, ""),
         "result": result_of(promotion),
         "why": promotion.why,
         "left_to_decide": max(0, promotion.needed - promotion.votes),
