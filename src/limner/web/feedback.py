@@ -289,7 +289,7 @@ def _verdict(record: ImprovementRecord | None) -> str:
 
 
 def _figures(record: ImprovementRecord | None, alone: bool = False) -> dict[str, Any]:
-    """What a record says of an improvement, as fields of its view. alone: whether its decision is shown as the reason."""
+    """What a record says, as fields of a view. alone: whether its decision is shown as the reason already."""
     if record is None:
         return {}
     learnt = f"Learnt from {record.pairs} pairs and {record.ratings} ratings in {record.steps} steps."
