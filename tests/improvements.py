@@ -27,6 +27,10 @@ BETTER = Measured(
     name="preference_accuracy", title="Preference accuracy", better="higher", old=0.5, new=0.81, difference=0.31,
     low=0.12, high=0.5, count=24, of="held-out pairs", margin=0.0, verdict="better",
 )  # fmt: skip
+KEPT = Measured(
+    name="diversity", title="Diversity", better="higher", old=0.41, new=0.405, difference=-0.005,
+    low=-0.011, high=0.001, count=6, of="prompts", margin=0.0123, verdict="kept",
+)  # fmt: skip
 LOST = Measured(
     name="diversity", title="Diversity", better="higher", old=0.41, new=0.33, difference=-0.08,
     low=-0.11, high=-0.05, count=6, of="prompts", margin=0.0123, verdict="worse",
@@ -64,7 +68,7 @@ def record_of(
     prompts: Sequence[str] = PROMPTS,
     replaces: bool = True,
     why: Sequence[str] = WINS,
-    measured: Sequence[Measured] = (BETTER, LOST),
+    measured: Sequence[Measured] = (BETTER, KEPT),
 ) -> ImprovementRecord:
     """The record of an improvement, with invented figures."""
     return ImprovementRecord(
