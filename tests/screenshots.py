@@ -27,10 +27,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import serving
 from browsing import CHROMIUM
+from improvements import recorded, vote_for
+from limner.core.accounts import Caller
 from limner.core.drafts import Draft
-from limner.core.requests import GenerateRequest
+from limner.core.feedback import ImageQuery, Rating, Reason
+from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Status
 from limner.store.queue import Queue
+from limner.studio.images import Viewer
 from limner.studio.studio import Studio
 from limner.web.rendering import NAVIGATION
 
@@ -99,6 +103,9 @@ SCENES = (
     Scene("image", PLACES["gallery"] + "/{image}"),
     Scene("compare", PLACES["gallery"] + "/compare?id={image}&id={other}"),
     Scene("discover", PLACES["discover"] + "?q=corgi+on+the+beach"),
+    Scene("feedback", PLACES["feedback"]),
+    Scene("feedback-vote", PLACES["feedback"] + "/votes/{promotion}"),
+    Scene("feedback-improve", PLACES["feedback"] + "/improve"),
     Scene("queue", PLACES["queue"], Stage.WORKING),
     Scene("run", "/runs/{training}", Stage.WORKING),
     Scene("run-failed", "/runs/{failed}"),
@@ -177,6 +184,7 @@ def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) 
         portraits = _portraits(studio, facts["training"])
         running.call("POST", "/v1/runs", portraits, timeout=300, Prefer="wait=300")
         facts["portrait"] = urlencode({name: portraits[name] for name in ("prompt", "adapter", "count")}, doseq=True)
+        facts["promotion"] = _feedback(studio, str(portraits["adapter"][0]))
         taking.stage(address, Stage.DONE, facts)
 
 
@@ -221,6 +229,29 @@ def _portraits(studio: Studio, training: str) -> dict[str, Any]:
     (adapter,) = studio.runs.artifacts(training, "adapter")
     prompt = "a photo of sks cat wearing a red scarf in the city"
     return {"kind": "generate", "prompt": prompt, "adapter": [adapter.details["reference"]], "count": 4, "seed": 3}
+
+
+def _feedback(studio: Studio, adapter: str) -> str:
+    """Rate images of the subject, and record two improvements of it: one in use, and one that waits for votes, whose id
+    is returned.
+    """
+    images = studio.images.list(Viewer(stored=True), ImageQuery(limit=40))
+    portraits = [each for each in images if each.request.adapter]
+    references = [str(each.reference) for each in (*portraits, *images)]
+    for number, each in enumerate([*portraits, *images[:8]]):
+        for rater in range(6):
+            reasons = (Reason.WRONG_SUBJECT,) if (number + rater) % 5 == 0 else ()
+            studio.feedback.rate(
+                Viewer(account=f"rater{rater}"), each.id, Rating(stars=5 - (number + rater) % 3, reasons=reasons)
+            )
+
+    def image(studio: Studio, prompt: str, seed: int, version: str) -> str:
+        return references[(seed + 3 * (version == "new")) % len(references)]
+
+    use, prompts = AdapterUse(path=adapter), (PROMPTS[0], PROMPTS[3])
+    decided = recorded(studio, "pet food", use, image, prompts=prompts)
+    vote_for(studio, decided, Caller(account="admin"), "new", 6)
+    return str(recorded(studio, "travel", use, image, prompts=prompts).id)
 
 
 def _training_at_work(studio: Studio) -> str:

@@ -28,6 +28,8 @@ TEXTS: dict[str, Any] = {
     "runs.digest": lambda n: request(n).digest,
     "runs.status": "done",
     "runs.queue": "default",
+    "promotions.status": "voting",
+    "promotion_votes.choice": "new",
     "keys.id": lambda n: f"{n:012x}",
     "webhooks.id": lambda n: f"wh_{n:012x}",
     "webhooks.secret": lambda n: f"{n:064x}",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -46,10 +47,15 @@ def schema(engine: Engine) -> dict[str, object]:
             [{**column, "type": str(column["type"])} for column in seen.get_columns(name)],
             seen.get_pk_constraint(name),
             sorted(map(str, seen.get_foreign_keys(name))),
-            sorted(map(str, seen.get_indexes(name))),
+            sorted(str({**each, "dialect_options": _texts(each)}) for each in seen.get_indexes(name)),
         )
         for name in tables(engine) - {"alembic_version"}
     }
+
+
+def _texts(index: Any) -> dict[str, str]:
+    """The conditions of an index, such as that of a partial one, as text."""
+    return {option: str(value) for option, value in index.get("dialect_options", {}).items()}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from PIL import Image
 from sqlalchemy import inspect, text
 
 from gallery import add_image, add_run
+from improvements import voting
 from limner.core.accounts import Caller, Role
 from limner.core.requests import GenerateRequest, TrainRequest
 from limner.core.runs import Status
@@ -52,6 +53,7 @@ def signed_in(site, account: str, role: Role | None = None) -> None:
 
 def things(site) -> Things:
     studio = site.studio
+    promotion, _, _ = voting(studio, prompts=("the secret of ann",))
     signed_in(site, "ann")
     draft = site.client.post("/teach").headers["location"].split("/")[2]
     picture = png()
@@ -87,7 +89,7 @@ def things(site) -> Things:
             "waiting": second.id, "first": first.id, "failed": failed.id, "collection": collection,
             "erasure": erasure.id,
             "adapter": adapter, "reference": f"sha256:{sha256}", "upload": part, "image_run": run.id,
-            "library": "library-of-ann", "prompt": "1", "number": "0",
+            "library": "library-of-ann", "prompt": "1", "number": "0", "promotion": str(promotion.id),
         },
         {
             "draft_id": "zzzzzzzzzzzz", "sha256": "f" * 64, "picture": "999999", "other": "999998",
@@ -96,7 +98,7 @@ def things(site) -> Things:
             "collection": "999999", "erasure": "abcdef" * 2 + "0000", "adapter": "folder:" + "e" * 64,
             "reference": "sha256:" + "f" * 64,
             "upload": "f" * 32, "image_run": f"{run.id[:-4]}wwww",
-            "library": "library-of-none", "prompt": "1", "number": "0",
+            "library": "library-of-none", "prompt": "1", "number": "0", "promotion": "999999",
         },
     )  # fmt: skip
 
@@ -148,7 +150,7 @@ NAMED = [(method, path) for method, path in routes() if "{" in path and not any(
 FILLED = {"prompt": "a cat", "seed": "1", "do": "favourite"}
 FORM = {"caption": "stolen", "before": "stolen", "class_word": "stolen", "author": "bob", "name": "stolen",
         "step": "1", "left": "1", "top": "1", "width": "40", "height": "40",
-        "on": "true", "stars": "5", "do": "favourite", "sure": "yes"}  # fmt: skip
+        "pair": "0", "choice": "left", "on": "true", "stars": "5", "do": "favourite", "sure": "yes"}  # fmt: skip
 
 
 def asked(site, method: str, path: str, ids: dict[str, str], **options):
@@ -226,6 +228,8 @@ FIELDS = [
     ("POST", "/create/copy", "image", ("reference",)),
     ("POST", "/create/copy", "subject", ("adapter",)),
     ("POST", "/create/pets", "adapter", ("adapter",)),
+    ("GET", "/feedback/improve", "target", ("adapter",)),
+    ("POST", "/feedback/improve", "target", ("adapter",)),
 ]  # fmt: skip
 
 

@@ -28,9 +28,25 @@ BEARER = HTTPBearer(
     auto_error=False, description="A key, as printed by `limner keys add`. The loopback address needs none."
 )
 READ_METHODS = ("GET", "HEAD", "OPTIONS")
-VIEWER_PATHS = ("/v1/pictures/", "/v1/comparisons", "/v1/collections", "/v1/verify", "/v1/discover/rewrite")
-"""Paths where a viewer may also write: they change only the caller's own feedback on images, or nothing."""
-VIEWER_PAGES = ("/gallery/mark", "/gallery/collections", "/gallery/verify/", "/gallery/export", "/discover/prompts/")
+VIEWER_PATHS = (
+    "/v1/pictures/",
+    "/v1/comparisons",
+    "/v1/collections",
+    "/v1/verify",
+    "/v1/discover/rewrite",
+    "/v1/promotions/",
+)
+"""Paths where a viewer may also write: they change only the caller's own feedback on images, or nothing, or check the
+role themselves.
+"""
+VIEWER_PAGES = (
+    "/gallery/mark",
+    "/gallery/collections",
+    "/gallery/verify/",
+    "/gallery/export",
+    "/discover/prompts/",
+    "/feedback/votes/",
+)
 """The same of pages."""
 LINK_METHODS = ("GET", "HEAD")
 DOCS = "/docs/files"

@@ -31,16 +31,21 @@ ImageId = Annotated[
 class ServerState:
     """What the routes of one application share.
 
-    granted: references that the profile names, which every caller may use. links: None if no key is needed.
+    named: references that the profile names. links: None if no key is needed.
     """
 
     studio: Studio
     settings: Settings
     profile: Profile
-    granted: frozenset[str]
+    named: frozenset[str]
     links: SignedLinks | None
     waiter: RunWaiter
     examinations: ExaminationLimit
+
+    @property
+    def granted(self) -> frozenset[str]:
+        """References that every caller may use: of files that the profile names, and of promoted adapters."""
+        return self.named | self.studio.promotions.promoted()
 
 
 async def server_state(request: Request) -> ServerState:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
@@ -15,6 +13,7 @@ from pydantic import BaseModel
 
 from limner.core.accounts import Caller, Role
 from limner.server.auth import CallerDep, check_role
+from limner.server.background import repeated
 from limner.server.dependencies import (
     ImageDep,
     QueuedRunDep,
@@ -113,29 +112,15 @@ def _erase(studio: Studio, wanted: EraseSelection, derived: bool) -> Response | 
     )
 
 
-@contextmanager
-def retention(studio: Studio, settings: Settings, profile: Profile) -> Iterator[None]:
+def retention(studio: Studio, settings: Settings, profile: Profile) -> AbstractContextManager[None]:
     """Erase what is older than the settings allow, again and again until the block ends.
 
-    Files that nothing uses are erased too. Files that the profile names stay.
+    Files that nothing uses are erased too. Files that the profile names stay, and so do improved adapters.
     """
-    stopping = threading.Event()
     age = None if settings.retention_days is None else timedelta(days=settings.retention_days)
 
     def prune() -> None:
-        while True:
-            try:
-                erased = studio.maintenance.prune(age, [profile.model_dump_json()])
-                log.info(
-                    "erased %d old runs, %d files, %d unused files", len(erased.runs), len(erased.files), erased.orphans
-                )
-            except Exception:
-                log.warning("could not erase old runs", exc_info=True)
-            if stopping.wait(RETENTION_INTERVAL):
-                return
+        erased = studio.maintenance.prune(age, [profile.model_dump_json(), studio.promotions.used()])
+        log.info("erased %d old runs, %d files, %d unused files", len(erased.runs), len(erased.files), erased.orphans)
 
-    threading.Thread(target=prune, daemon=True).start()
-    try:
-        yield
-    finally:
-        stopping.set()
+    return repeated("erase old runs", RETENTION_INTERVAL, prune)

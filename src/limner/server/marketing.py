@@ -161,7 +161,8 @@ def marketing_body(
     named = {"industry": call.industry, "style": style}
     tags = {name: value.strip().casefold() for name, value in named.items() if value is not None}
     seed = secrets.randbelow(2**32) if call.seed is None else call.seed
-    adapters = profile.adapters(call.industry, image)
+    listed = profile.adapters(call.industry, image)
+    adapters = state.studio.promotions.adapters(call.industry, image is not None, listed)
     adapter = adapters[0] if adapters else None
     if len(adapters) > 1:
         ratings = state.studio.feedback.summary(Viewer(stored=True), "adapter", tags.get("industry"))

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from limner.core.errors import LimnerError, invalid
 from limner.core.execution import body_model
 from limner.core.files import expand_home, read_file
+from limner.core.promotions import ImprovementPlan
 from limner.core.requests import AdapterUse, Frozen, GenerateRequest, Name, replace_references
 from limner.studio.files import REFERENCE
 from limner.studio.references import is_model
@@ -37,11 +38,21 @@ class Defaults(Frozen):
 
 
 class Industry(Frozen):
-    """Words to append to the prompt, and adapters: each call uses one, better rated ones more often."""
+    """Words to append to the prompt, and adapters: each call uses one, better rated ones more often.
+
+    improve: when the adapters are improved from ratings; None for never.
+    """
 
     words: str = ""
     text: tuple[AdapterUse, ...] = ()
     picture: tuple[AdapterUse, ...] = ()
+    improve: ImprovementPlan | None = None
+
+    @model_validator(mode="after")
+    def _adapters_to_improve(self) -> Industry:
+        if self.improve and not (self.text or self.picture):
+            raise ValueError("improve is given, but no adapter; add one under text or picture")
+        return self
 
 
 class Style(Frozen):
@@ -186,7 +197,7 @@ def store_files(profile: Profile, studio: Studio) -> tuple[Profile, frozenset[st
         text=_defaults(profile.text, None, store, store_model),
         picture=_defaults(profile.picture, BASE_IMAGE, store, store_model),
         industries={
-            name: Industry(words=industry.words, text=stored(industry.text), picture=stored(industry.picture))
+            name: industry.model_copy(update={"text": stored(industry.text), "picture": stored(industry.picture)})
             for name, industry in profile.industries.items()
         },
         styles=profile.styles,

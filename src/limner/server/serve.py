@@ -27,6 +27,7 @@ from limner.moderation.preload import try_image_checks
 from limner.server.app import create_app
 from limner.server.connections import server_config
 from limner.server.erasure import retention
+from limner.server.improving import improving
 from limner.server.profile import Profile, read_profile, store_files
 from limner.server.settings import Settings
 from limner.server.share import public_address
@@ -67,6 +68,7 @@ def serve(
         raise_file_limit(settings.connections)
         config = server_config(app, settings)
         stack.enter_context(retention(studio, settings, profile))
+        stack.enter_context(improving(studio, profile))
         stack.enter_context(worker_processes(studio.home, settings, say))
         say(f"Limner serves at {address}; API documentation: {address}/docs; stop with Ctrl-C")
         if public is not None:

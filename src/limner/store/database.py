@@ -33,7 +33,7 @@ from limner.store import paths
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0014"
+HEAD = "0015"
 """The newest revision in `migrations`, repeated here because importing Alembic is slow."""
 
 VERSION_TABLE = "alembic_version"

@@ -39,6 +39,7 @@ from limner.store.tables import (
     GrantRow,
     IdempotencyRow,
     ImageIndexRow,
+    PromotionVoteRow,
     RatingRow,
     RunRow,
     VerdictRow,
@@ -369,9 +370,9 @@ def _remove_from_drafts(session: Session, uploads: set[tuple[str, str]]) -> None
 
 
 def _delete_account_rows(session: Session, account: str) -> None:
-    """Delete an account's feedback, collections, drafts, webhooks, stored responses, and verdicts on its prompts."""
+    """Delete an account's feedback, votes, collections, drafts, webhooks, stored responses, and prompts' verdicts."""
     rated = list(session.scalars(select(RatingRow.picture).where(RatingRow.account == account)))
-    for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, IdempotencyRow):
+    for row in (RatingRow, ComparisonRow, FavouriteRow, CollectionRow, IdempotencyRow, PromotionVoteRow):
         session.execute(delete(row).where(row.account == account))
     for row in (VerdictRow, WebhookRow, DraftRow):
         session.execute(delete(row).where(row.owner == account))

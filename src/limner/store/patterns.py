@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 from limner.core.accounts import EVERYONE, Role
 from limner.core.moderation import CheckStage
+from limner.core.promotions import BlindChoice, PromotionStatus
 from limner.core.runs import Status
 
 RUN_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -25,6 +27,8 @@ WEBHOOK = r"wh_[0-9a-f]{12}"
 DELIVERY = r"msg_[0-9a-f]{24}"
 ERASURE = r"[0-9a-f]{16}"
 DRAFT = rf"[{RUN_LETTERS}]{{12}}"
-STATUS, ROLE, STAGE = ("|".join(map(re.escape, values)) for values in (Status, Role, CheckStage))
+STATUS, ROLE, STAGE, PROMOTION, BLIND_CHOICE = (
+    "|".join(map(re.escape, values)) for values in (Status, Role, CheckStage, PromotionStatus, get_args(BlindChoice))
+)
 LINE = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*"
 """Text without control characters."""

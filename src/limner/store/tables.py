@@ -16,6 +16,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -399,3 +400,43 @@ class ErasureRow(Base):
     created: Mapped[datetime] = mapped_column(UtcDateTime)
     due: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     leftover: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
+OPEN = text("status IN ('training', 'voting')")
+"""The condition that a promotion is not decided yet."""
+
+
+class PromotionRow(Base):
+    """An improved adapter that may join those of an industry; see `core/promotions.py`.
+
+    ratings: of the industry's images when it was started.
+    """
+
+    __tablename__ = "promotions"
+    __table_args__ = (
+        Index("ix_promotions_open", "industry", "image", unique=True, sqlite_where=OPEN, postgresql_where=OPEN),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    industry: Mapped[str] = mapped_column(PatternString(200, patterns.LINE), index=True)
+    image: Mapped[bool]
+    original: Mapped[dict[str, Any]] = mapped_column(JSON)
+    candidate: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    run: Mapped[str | None] = mapped_column(ForeignKey("runs.id", ondelete="SET NULL"), index=True)
+    status: Mapped[str] = mapped_column(PatternString(16, patterns.PROMOTION), index=True)
+    ratings: Mapped[int]
+    needed: Mapped[int]
+    steps: Mapped[list[dict[str, Any]]] = mapped_column(JSON, info={"json_type": list})
+    created: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PromotionVoteRow(Base):
+    """An account's vote on one pair of images of a promotion: "new", "old" or "tie"."""
+
+    __tablename__ = "promotion_votes"
+
+    promotion: Mapped[int] = mapped_column(ForeignKey("promotions.id", ondelete="CASCADE"), primary_key=True)
+    account: Mapped[str] = mapped_column(PatternString(64, patterns.OWNER), primary_key=True)
+    pair: Mapped[int] = mapped_column(primary_key=True)
+    choice: Mapped[str] = mapped_column(PatternString(4, patterns.BLIND_CHOICE))
+    created: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -38,6 +38,7 @@ from limner.studio.files import StudioFiles
 from limner.studio.images import StudioImages, Viewer
 from limner.studio.library import StudioLibrary
 from limner.studio.maintenance import Maintenance
+from limner.studio.promotions import StudioPromotions
 from limner.studio.references import check_references
 from limner.studio.runs import QUEUE, StudioRuns
 from limner.studio.service import Accounts, IdempotencyRecords, ImageCollections, Verdicts, Webhooks, shared_secret
@@ -64,7 +65,7 @@ class Studio:
     """Submits requests, and executes or queues them. Its parts give access to everything else:
 
     runs, images, feedback, files, library, maintenance, accounts, collections, verdicts, webhooks, drafts, training,
-    discover.
+    promotions, discover.
 
     folder: the home, with runs, artifacts and caches; by default $LIMNER_HOME, or the user's data folder.
     files: where files are stored by content, a folder or a URL; by default $LIMNER_FILES, or a folder of the home.
@@ -98,6 +99,7 @@ class Studio:
         self.library = StudioLibrary(self.store, self.files, self.runs)
         self.webhooks, self.verdicts = Webhooks(self.store), Verdicts(self.store)
         self.drafts = StudioDrafts(self.store, self.files, self.runs, self.enqueue)
+        self.promotions = StudioPromotions(self.store, self.files, self.enqueue)
         self.training = StudioTraining(self.store, self.files, self.runs)
         self.gate, self.most_pixels = Enforcer(self.verdicts, policy), most_pixels
         self.discover = StudioDiscover(self.store, self.images, self.files, self.gate)

@@ -23,6 +23,7 @@ NAVIGATION = (
     ("teach", "/teach", "Teach"),
     ("gallery", "/gallery", "Gallery"),
     ("discover", "/discover", "Discover"),
+    ("feedback", "/feedback", "Feedback"),
     ("queue", "/queue", "Queue"),
     ("library", "/library", "Library"),
 )

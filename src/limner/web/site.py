@@ -23,6 +23,7 @@ from limner.web.indexing import index_images
 from limner.web.pages import (
     create,
     discover,
+    feedback,
     gallery,
     home,
     library,
@@ -47,6 +48,7 @@ PAGES = (
     gallery.router,
     thumbnails.router,
     discover.router,
+    feedback.router,
     teach.router,
     teach_images.router,
     teach_training.router,

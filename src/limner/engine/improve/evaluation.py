@@ -155,9 +155,10 @@ class Evaluator:
     ) -> dict[tuple[str, int], Path]:
         """The images of a version by prompt and seed. name: of the version, for events."""
         self.workspace.check()
+        requests = [version.request(trial, prompt) for prompt in trial.prompt]
         parts = [
-            GenerationPart(version.request(trial, prompt), folder / f"{number:03d}", {"version": name})
-            for number, prompt in enumerate(trial.prompt, 1)
+            GenerationPart(request, folder / f"{number:03d}", {"version": name, "prompt": request.prompt})
+            for number, request in enumerate(requests, 1)
         ]
         return {
             (prompt, seed): path
