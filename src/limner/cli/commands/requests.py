@@ -118,7 +118,12 @@ def train(
         with stop_on_signal(lambda text: None) as stop:
             Studio().assist(request, stop=stop, execution=execution)
         return
-    _run(request, execution, Path(request.folder_name) if out is None and not resume else out, resume)
+    _run(request, execution, _place(request, out, resume), resume)
+
+
+def _place(request: TrainRequest | ImproveRequest, out: Path | None, resume: bool) -> Path | None:
+    """The folder of a result; None for that of the run to resume."""
+    return Path(request.folder_name) if out is None and not resume else out
 
 
 def improve(
@@ -128,7 +133,7 @@ def improve(
     out: Annotated[Path | None, Parameter(help="Folder for the result (default: improved).")] = None,
     resume: Annotated[bool, Parameter(help="Resume the interrupted run of the same request.", negative=())] = False,
 ) -> None:
-    run_and_report(request, execution, Path(request.folder_name) if out is None and not resume else out, resume=resume)
+    run_and_report(request, execution, _place(request, out, resume), resume=resume)
 
 
 def _run(request: GenerateRequest | TrainRequest, execution: Execution, out: Path | None, resume: bool = False) -> None:
