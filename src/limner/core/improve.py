@@ -11,6 +11,8 @@ from limner.core.requests import Frozen
 from limner.core.requests.improve import LessonName
 
 RECORD, REPORT = "record.json", "report.html"
+ERASED_TAG = "feedback_erased"
+"""Tag of an improvement that learnt from feedback that was erased afterwards."""
 PREFERENCE = "preference_accuracy"
 """The measure that must be above chance."""
 Verdict = Literal["better", "kept", "uncertain", "worse"]

@@ -108,6 +108,11 @@ class ImproveRequest(Request, FeedbackSelection):
         fields = FeedbackSelection.model_fields
         return FeedbackSelection.model_construct(**{name: getattr(self, name) for name in fields})
 
+    @property
+    def improved(self) -> str:
+        """The path, reference or name of the adapter that is improved; of the model where it has none."""
+        return self.target.adapter[0].path if self.target.adapter else str(self.target.model)
+
     def trial(self, prompts: Sequence[str]) -> TrialRequest:
         """How images are generated for prompts, with the original and with the result alike."""
         shared = {"count": self.count, "seed": self.seed, "precision": self.precision}
