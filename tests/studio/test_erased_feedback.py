@@ -99,5 +99,5 @@ def test_the_command_line_names_what_improves_again(studio, capsys, tmp_path):
     assert what.format(queued.id) + f"run {again} improves it again" in lines
     command = "limner improve starter --lesson kto --steps 30 --out NEW"
     assert what.format(typed.id) + f"improve again: {command}" in lines
-    place = f"remove it from '{tmp_path / 'a.jsonl'}', and improve again: limner improve starter --from "
+    place = "remove it from 'a.jsonl', and improve again: limner improve starter --from "
     assert what.format(file.id) + place + f"{tmp_path / 'a.jsonl'} --out NEW" in lines

@@ -39,7 +39,7 @@ def improvements_by(store: Store, blobs: Blobs, account: str) -> list[str]:
     query = query.where(RunRow.kind == kind, ArtifactRow.kind == ArtifactKind.SCORES).order_by(ArtifactRow.id)
     with store.session() as session:
         rows = session.execute(query).all()
-    return list(dict.fromkeys(run for run, *place in rows if rater in _raters(blobs, *place)))
+    return list(dict.fromkeys(run for run, reference, path in rows if rater in _raters(blobs, reference, path)))
 
 
 def mark_erased(session: Session, runs: Iterable[str]) -> list[str]:

@@ -85,9 +85,8 @@ def _learnt(studio: Studio, run: Run, again: str | None, dry: bool) -> str:
     from limner.core.requests import ImproveRequest
     from limner.web.forms import run_command
 
-    what = (
-        f"{studio.library.name_of(run)} (run {run.id}) learnt from feedback that {'would be' if dry else 'was'} erased"
-    )
+    name, erased = studio.library.name_of(run), "would be erased" if dry else "was erased"
+    what = f"{name} (run {run.id}) learnt from feedback that {erased}"
     if dry:
         return what
     if again is not None:
