@@ -11,6 +11,8 @@ from limner.core.requests import Frozen
 from limner.core.requests.improve import LessonName
 
 RECORD, REPORT = "record.json", "report.html"
+ERASED_TAG = "feedback_erased"
+"""Tag of an improvement that learnt from feedback that was erased afterwards."""
 PREFERENCE = "preference_accuracy"
 """The measure that must be above chance."""
 Verdict = Literal["better", "kept", "uncertain", "worse"]
@@ -97,7 +99,8 @@ class ImprovementRecord(Frozen):
     request: as JSON. target: the original by the user's name. original: SHA-256 of its adapter, None for a model. file,
     sha256: of the improved adapter. lesson_reason: why this lesson. feedback: hash of the feedback used. pairs,
     ratings: trained on. prompts: whose images are compared. reasons: how often each was given in the feedback used.
-    too_little: what is said of too little feedback, "" for enough. unmeasured: what was not measured, and why.
+    too_little: what is said of too little feedback, "" for enough. taste: what one should know of whose taste it is.
+    unmeasured: what was not measured, and why.
     """
 
     request: dict[str, Any]
@@ -121,6 +124,7 @@ class ImprovementRecord(Frozen):
     too_little: str = ""
     agreement: AgreementOfRaters = AgreementOfRaters()
     raters: tuple[RaterRecord, ...] = ()
+    taste: tuple[str, ...] = ()
     measured: tuple[Measured, ...] = ()
     unmeasured: tuple[str, ...] = ()
     decision: Decision

@@ -33,7 +33,9 @@ class RequestKind:
     for a request that is queued; it reads no file and not the cache of the hub, because only workers have them; None
     where there is nothing to check. quick: takes seconds and little memory, so that it need not wait for a training.
     several: whether a recipe may hold more than one. resumed_by: flags that resume an
-    interrupted run of the same command, None where there is nothing to resume. group, examples: its heading in the
+    interrupted run of the same command, None where there is nothing to resume. makes_adapter: whether its result is an
+    adapter or a model of its own, which the Library lists; it is trained in steps, and continues from its last
+    checkpoint. group, examples: its heading in the
     help, and command lines that the help shows, without "limner".
     """
 
@@ -50,6 +52,7 @@ class RequestKind:
     quick: bool = False
     several: bool = False
     resumed_by: tuple[str, ...] | None = None
+    makes_adapter: bool = False
 
     @property
     def request_class(self) -> str:
@@ -138,6 +141,7 @@ KINDS = {
             ),
             check_values="train.checks:check_values",
             resumed_by=("--resume",),
+            makes_adapter=True,
         ),
         RequestKind(
             "improve",
@@ -154,6 +158,7 @@ KINDS = {
                 "improve sks-dog --from pairs --since 2026-01-01",
             ),
             resumed_by=("--resume",),
+            makes_adapter=True,
         ),
         RequestKind(
             "evaluate",
@@ -219,3 +224,5 @@ KINDS = {
 }
 QUICK = frozenset(kind.name for kind in KINDS.values() if kind.quick)
 """The kinds of requests that take seconds."""
+MAKE_ADAPTERS = frozenset(kind.name for kind in KINDS.values() if kind.makes_adapter)
+"""The kinds of requests that make adapters."""

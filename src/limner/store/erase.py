@@ -23,6 +23,7 @@ from limner.core.runs import Status
 from limner.store.batches import batches
 from limner.store.blobs import REFERENCE, Blobs
 from limner.store.feedback import update_mean
+from limner.store.improvements import improvements_by, mark_erased
 from limner.store.locks import is_locked
 from limner.store.paths import runs_folder
 from limner.store.references import FolderContents, RunReferences, all_mentions, hash_of, mentions_in
@@ -65,7 +66,8 @@ class ErasureResult:
 
     runs: the selected ones. derived: runs that used their results. uploads: references. files: hashes; bytes: of these
     files. left: results outside of the home, which are never deleted. orphans: number of unreferenced files.
-    images: ids of those whose runs stay. working: their files in the folders of these runs.
+    images: ids of those whose runs stay. working: their files in the folders of these runs. learnt: improvements that
+    stay and learnt from the erased feedback of an account. again: the runs that repeat them without it, by their ids.
     """
 
     runs: list[str] = field(default_factory=list[str])
@@ -77,6 +79,8 @@ class ErasureResult:
     orphans: int = 0
     images: list[int] = field(default_factory=list[int])
     working: list[str] = field(default_factory=list[str])
+    learnt: list[str] = field(default_factory=list[str])
+    again: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,7 @@ def erase(
     contents = FolderContents(blobs)
     with store.session() as session:  # reads manifests, perhaps of a remote file system, before others have to wait
         contents.expand(all_mentions(session))
+    learnt = [] if selection.owner is None else improvements_by(store, blobs, selection.owner)  # likewise
     done, recorded = ErasureResult(), ""
     with suppress(_DryRun), store.writing() as session:
         if erasure is not None:
@@ -144,6 +149,7 @@ def erase(
         done = delete_rows(store, session, blobs, contents, plan)
         if selection.owner is not None:
             _delete_account_rows(session, selection.owner)
+            done = replace(done, learnt=mark_erased(session, learnt))
         if dry:
             raise _DryRun
         recorded = record_leftover(session, done, erasure)

@@ -175,8 +175,12 @@ class PreferenceData:
         return {image.id: image for image in ImageIndex(self.database).some(self.viewer, sorted(ids))}
 
     def _rater(self, account: str) -> str:
-        """The pseudonym of an account: only who knows the service's secret can compute it."""
-        return hmac.digest(self._secret, account.encode(), hashlib.sha256).hex()[:16]
+        return pseudonym(self._secret, account)
+
+
+def pseudonym(secret: bytes, account: str) -> str:
+    """The name of a rater in feedback that leaves the service: only who knows the service's secret can compute it."""
+    return hmac.digest(secret, account.encode(), hashlib.sha256).hex()[:16]
 
 
 class _JudgedImages:

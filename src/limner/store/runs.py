@@ -168,7 +168,7 @@ class Store(Database):
     def list(
         self,
         limit: int,
-        kind: str | None = None,
+        kind: str | Collection[str] | None = None,
         status: Status | None = None,
         before: str | None = None,
         queue: str | None = None,
@@ -176,7 +176,7 @@ class Store(Database):
     ) -> builtins.list[Run]:
         """Runs, newest first, without those that wait for their erasure.
 
-        before: id of a run; only older ones. kind, status, queue, owner: only such runs.
+        before: id of a run; only older ones. kind: one kind, or several. kind, status, queue, owner: only such runs.
         """
         query = (
             select(RunRow)
@@ -184,7 +184,8 @@ class Store(Database):
             .order_by(RunRow.created.desc(), RunRow.id.desc())
             .limit(limit)
         )
-        query = query if kind is None else query.where(RunRow.kind == kind)
+        kinds = [kind] if isinstance(kind, str) else kind
+        query = query if kinds is None else query.where(RunRow.kind.in_(kinds))
         query = query if status is None else query.where(RunRow.status == status)
         query = query if queue is None else query.where(RunRow.queue == queue)
         query = query if owner is None else query.where(RunRow.owner == owner)

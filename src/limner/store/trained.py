@@ -1,11 +1,12 @@
-"""The adapters of trainings in the search index. A training may have several: the one that it saved, at a path and as a
-stored copy, and those of its checkpoints that somebody chose. For people all of them are one subject with one name.
+"""The adapters of trainings and improvements in the search index. A training may have several: the one that it saved,
+at a path and as a stored copy, and those of its checkpoints that somebody chose. For people all of them are one subject
+with one name.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,19 +14,23 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from limner.core.adapter_names import adapter_name
+from limner.core.adapter_names import NAME_TAG, adapter_name, short_name
 from limner.core.events import ArtifactKind
-from limner.core.requests import parse_request
+from limner.core.kinds import MAKE_ADAPTERS
+from limner.core.requests import ImproveRequest, parse_request
 from limner.core.runs import Status
 from limner.store.batches import batches
 from limner.store.blobs import REFERENCE
 from limner.store.tables import ArtifactRow, ImageAdapterRow, RunRow
 from limner.store.texts import adapter_key, fold_case
 
+LONGEST_CHAIN = 20
+"""Improvements of each other that are followed to the name of the first original."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedName:
-    """The name of what a training made. keys: what images that were made with it are found by."""
+    """The name of what a training or an improvement made. keys: what images that were made with it are found by."""
 
     run: str
     name: str
@@ -35,16 +40,40 @@ class TrainedName:
 
 def trained_names(session: Session, owner: str | None) -> list[TrainedName]:
     """The names of all adapters that an account, or anybody (None), trained, newest first."""
-    query = select(RunRow.id, RunRow.request, RunRow.tags, RunRow.created)
-    query = query.where(RunRow.kind == "train", RunRow.status == Status.DONE)
+    query = select(RunRow.id, RunRow.request, RunRow.tags, RunRow.created, RunRow.owner)
+    query = query.where(RunRow.kind.in_(MAKE_ADAPTERS), RunRow.status == Status.DONE)
     query = query if owner is None else query.where(RunRow.owner == owner)
     rows = session.execute(query.order_by(RunRow.created.desc(), RunRow.id.desc())).all()
     keys = _keys_of_runs(session, [row[0] for row in rows])
     found: list[TrainedName] = []
-    for run, request, tags, created in rows:
+    for run, request, tags, created, by in rows:
         with suppress(ValueError):  # a newer version wrote it
-            found.append(TrainedName(run, adapter_name(parse_request(request), tags), created, frozenset(keys[run])))
+            name = made_name(session, parse_request(request), tags, by)
+            found.append(TrainedName(run, name, created, frozenset(keys[run])))
     return [each for each in found if each.keys]
+
+
+def made_name(session: Session, request: object, tags: Mapping[str, str], owner: str) -> str:
+    """The name of what a run of an account makes; that of an improvement follows the name of its original."""
+    original = _original_name(session, request.improved, owner) if isinstance(request, ImproveRequest) else ""
+    return adapter_name(request, tags, original)
+
+
+def _original_name(session: Session, target: str, owner: str) -> str:
+    """The name of what is improved. Names that other accounts gave are not shown."""
+    for _ in range(LONGEST_CHAIN):
+        run = runs_of_adapters(session, [target]).get(target)
+        row = None if run is None else session.get(RunRow, run)
+        if row is None or row.owner != owner:
+            break
+        try:
+            request = parse_request(row.request)
+        except ValueError:  # a newer version wrote it
+            break
+        if NAME_TAG in row.tags or not isinstance(request, ImproveRequest):
+            return adapter_name(request, row.tags) or short_name(target)
+        target = request.improved
+    return short_name(target)
 
 
 def keys_of_name(session: Session, owner: str | None, terms: Collection[str]) -> dict[str, set[str]]:
@@ -69,7 +98,7 @@ def keys_of_adapter(session: Session, adapter: str) -> set[str]:
 
 
 def runs_of_adapters(session: Session, names: Iterable[str]) -> dict[str, str]:
-    """The trainings that made adapters, by the references and paths of these. The first one that made the same."""
+    """The runs that made adapters, by the references and paths of these. The first one that made the same."""
     found: dict[str, str] = {}
     references = [name for name in names if REFERENCE.fullmatch(name)]
     paths = [name for name in names if not REFERENCE.fullmatch(name)]

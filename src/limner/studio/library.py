@@ -13,23 +13,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
-from limner.core.adapter_names import NAME_TAG, adapter_name
+from limner.core.adapter_names import NAME_TAG
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
+from limner.core.execution import parse_body
 from limner.core.files import expand_home, short_line
-from limner.core.requests import TrainRequest
+from limner.core.improve import ERASED_TAG
+from limner.core.kinds import MAKE_ADAPTERS
+from limner.core.requests import ImproveRequest, TrainRequest
 from limner.core.runs import CHECKPOINT, Artifact, Run, Status
 from limner.store.blobs import REFERENCE
 from limner.store.runs import Store
-from limner.store.trained import TrainedName, trained_names
+from limner.store.trained import TrainedName, made_name, trained_names
 from limner.studio.adapter_files import AdapterFile, describe_adapter, tensor_header
 from limner.studio.files import StudioFiles
 from limner.studio.runs import QUEUE, StudioRuns
 
 REMOVED_TAG = "removed"
-"""The tag of a training run whose result is left out of the library."""
+"""The tag of a run whose result is left out of the library."""
 LONGEST_NAME = 80
 SEARCHED_UPLOADS = 500
 """Newest uploads of an account that are searched for adapters."""
@@ -48,8 +51,22 @@ RIGHTS = (
 
 
 @dataclass(frozen=True)
+class ImprovedFacts:
+    """What the header of an improved adapter says of its improvement. feedback: hash of the feedback used. pairs,
+    ratings: how many it was trained on. lesson: how it learnt from them. of_model: whether a model was improved by it.
+    """
+
+    feedback: str = ""
+    pairs: int | None = None
+    ratings: int | None = None
+    lesson: str = ""
+    of_model: bool = False
+
+
+@dataclass(frozen=True)
 class HeaderFacts:
     """What the header of a result says. rank: None if it has none. images: number of training images.
+    training: the request that it was trained by. improved: of an adapter that learnt from feedback.
 
     rights: title -> licences, authors and so on of the training images, each with its count.
     """
@@ -60,17 +77,20 @@ class HeaderFacts:
     rank: int | None = None
     images: int | None = None
     rights: Mapping[str, str] = field(default_factory=dict[str, str])
+    training: TrainRequest | None = None
+    improved: ImprovedFacts | None = None
 
 
 @dataclass(frozen=True)
 class TrainedResult:
-    """An adapter, or a fine-tuned model, that a training run made.
+    """An adapter, or a fine-tuned model, that a training or an improvement made.
 
     reference: of the adapter in use; "" for one that was trained on the command line and is not stored yet. step: of
     the checkpoint that somebody chose to use; None for the adapter that the training saved. others: references of its
     other adapters, with their steps. path: where it was written. name: that its owner gave it, or of the subject.
     file_name: for a download. say: the prompt that it was trained on. bytes: on disk; None if its files are missing.
-    header: without one, it says only what was requested. preview: reference of the newest preview.
+    header: without one, it says only what was requested. preview: reference of the newest preview. model: the base
+    model. erased: whether it learnt from feedback that was erased meanwhile.
     """
 
     run: Run
@@ -86,6 +106,8 @@ class TrainedResult:
     bytes: int | None
     header: HeaderFacts
     preview: str | None
+    model: str
+    erased: bool = False
     step: int | None = None
     others: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
 
@@ -113,8 +135,16 @@ class DiskUse:
     caches: int
 
 
+class _Words(TypedDict):
+    """The words of a result's subject."""
+
+    trigger_words: tuple[str, ...]
+    class_word: str
+    say: str
+
+
 class StudioLibrary:
-    """What training runs have made, those of the queue and those of the command line."""
+    """What trainings and improvements have made, those of the queue and those of the command line."""
 
     def __init__(self, store: Store, files: StudioFiles, runs: StudioRuns) -> None:
         self._store, self._files, self._runs = store, files, runs
@@ -129,7 +159,7 @@ class StudioLibrary:
         *,
         removed: bool | None = False,
     ) -> builtins.list[TrainedResult]:
-        """Results of finished training runs, newest first. Runs of the command line belong to no owner.
+        """Results of finished trainings and improvements, newest first. Runs of the command line belong to no owner.
 
         before: id of a run; only older ones. removed: those that were taken off the list, instead of those on it; None
         for both. Those that are deleted, and can still be put back, are left out.
@@ -137,7 +167,7 @@ class StudioLibrary:
         found: builtins.list[TrainedResult] = []
         queue = None if owner is None else QUEUE
         while len(found) < limit:
-            runs = self._store.list(limit, "train", Status.DONE, before, queue, owner)
+            runs = self._store.list(limit, MAKE_ADAPTERS, Status.DONE, before, queue, owner)
             artifacts = self._store.artifacts_of(run.id for run in runs)
             shown = (run for run in runs if removed in (None, REMOVED_TAG in run.tags))
             found += [result for run in shown if (result := self._result(run, artifacts[run.id])) is not None]
@@ -147,7 +177,7 @@ class StudioLibrary:
         return found[:limit]
 
     def get(self, run: Run) -> TrainedResult:
-        """What a training run made. Raises LimnerError if that is nothing, or is deleted."""
+        """What a training or an improvement made. Raises LimnerError if that is nothing, or is deleted."""
         if run.deleted:
             raise LimnerError(f"what run {run.id} made is deleted", "put it back on the page Library")
         result = self._result(run, self._store.artifacts(run.id)) if run.status is Status.DONE else None
@@ -161,7 +191,7 @@ class StudioLibrary:
             return trained_names(session, owner)
 
     def rename(self, run: Run, name: str) -> Run:
-        """Give the result of a training run another name; an empty one removes it. Raises LimnerError if too long."""
+        """Give the result of a run another name; an empty one removes it. Raises LimnerError if too long."""
         line = short_line(name.encode("utf-8", "replace").decode().replace("\0", ""), 4 * LONGEST_NAME)
         if len(line) > LONGEST_NAME:
             raise LimnerError(
@@ -170,11 +200,11 @@ class StudioLibrary:
         return self._store.tag(run.id, NAME_TAG, line)
 
     def remove(self, run: Run, removed: bool = True) -> Run:
-        """Leave the result of a training run out of the lists, or put it back; its files and images stay."""
+        """Leave the result of a run out of the lists, or put it back; its files and images stay."""
         return self._store.tag(run.id, REMOVED_TAG, "yes" if removed else "")
 
     def keep(self, run: Run) -> TrainedResult:
-        """Store what a training run of the command line made, so that requests can name it by its reference.
+        """Store what a run of the command line made, so that requests can name it by its reference.
 
         Raises LimnerError if its files are missing.
         """
@@ -259,11 +289,11 @@ class StudioLibrary:
         return f"the GPU of this machine has {gpu:.1f} GB" if gpu else "this machine has no GPU"
 
     def _result(self, run: Run, artifacts: builtins.list[Artifact]) -> TrainedResult | None:
-        """The result of a training run; None if it made none, or none that is stored."""
+        """The result of a run; None if it made none, or none that is stored."""
         results = [each for each in artifacts if each.kind in MADE]
         made = next((each for each in results if CHECKPOINT not in each.details), None)
         request = run.request
-        if made is None or not isinstance(request, TrainRequest):
+        if made is None or not isinstance(request, TrainRequest | ImproveRequest):
             return None
         used = results[0]  # the newest one
         others = {str(each.details.get("reference", "")): each.details.get(CHECKPOINT) for each in results[1:]}
@@ -276,7 +306,8 @@ class StudioLibrary:
         else:
             return None
         previews = (each.details.get("reference") for each in artifacts if each.kind == ArtifactKind.PREVIEW)
-        fallback = HeaderFacts(request.method, request.model)
+        training = request if isinstance(request, TrainRequest) else None
+        header = header or _without_header(training, made)
         return TrainedResult(
             run=run,
             kind=ArtifactKind(made.kind),
@@ -284,16 +315,21 @@ class StudioLibrary:
             path=Path(made.path),
             step=used.details.get(CHECKPOINT),
             others={each: step for each, step in others.items() if REFERENCE.fullmatch(each)},
-            name=name_of(run),
-            file_name=request.folder_name,
-            trigger_words=request.trigger_words,
-            class_word=request.class_word,
-            say=request.instance_prompt,
+            name=self.name_of(run),
+            file_name=_file_name(request, header),
+            **_words(training or header.training, made, header.improved),
             created=made.created,
             bytes=size,
-            header=header or fallback,
+            header=header,
+            model=_base_of(made, header) if training is None else training.model,
+            erased=ERASED_TAG in run.tags,
             preview=next((each for each in previews if each and REFERENCE.fullmatch(str(each))), None),
         )
+
+    def name_of(self, run: Run) -> str:
+        """The name of what a run makes: the one that its owner gave it, or of its subject. "" for other runs."""
+        with self._store.session() as session:
+            return made_name(session, run.request, run.tags, run.owner)
 
     def _facts(self, reference: str) -> tuple[int | None, HeaderFacts | None]:
         """Size and header of a stored result; the content of a reference never changes."""
@@ -315,9 +351,31 @@ class StudioLibrary:
         return _first_facts(partial(self._files.read, each) for each in named)
 
 
-def name_of(run: Run) -> str:
-    """The name of what a training run makes: the one that its owner gave it, or its subject. "" for other runs."""
-    return adapter_name(run.request, run.tags)
+def _file_name(request: TrainRequest | ImproveRequest, header: HeaderFacts) -> str:
+    """The name of a result's download."""
+    if isinstance(request, TrainRequest) or header.training is None or header.improved is None:
+        return request.folder_name
+    return request.folder_name if header.improved.of_model else f"{header.training.folder_name}-{request.folder_name}"
+
+
+def _without_header(training: TrainRequest | None, made: Artifact) -> HeaderFacts:
+    """What is known of a result whose header cannot be read."""
+    return HeaderFacts(base=_base_of(made)) if training is None else HeaderFacts(training.method, training.model)
+
+
+def _base_of(made: Artifact, header: HeaderFacts | None = None) -> str:
+    """The base model of an improved adapter, as its user calls it."""
+    return _text(made.details.get("base")) or (header.base if header else "")
+
+
+def _words(training: TrainRequest | None, made: Artifact, improved: ImprovedFacts | None) -> _Words:
+    """The words of a result's subject: of its training, or, where that is not known, of what the run said."""
+    if training is None or (improved is not None and improved.of_model):
+        listed = made.details.get("trigger_words")
+        words = tuple(map(_text, listed)) if isinstance(listed, list) else ()
+        return {"trigger_words": words, "class_word": "", "say": _text(made.details.get("say"))}
+    say = training.instance_prompt
+    return {"trigger_words": training.trigger_words, "class_word": training.class_word, "say": say}
 
 
 def folder_bytes(folder: Path) -> int:
@@ -370,6 +428,7 @@ def header_facts(header: Mapping[str, Any]) -> HeaderFacts | None:
     shapes = (_table(value).get("shape") for name, value in header.items() if name.endswith(DOWN))
     ranks = {shape[0] for shape in shapes if isinstance(shape, list) and shape and isinstance(shape[0], int)}
     images, rights = dataset.get("pictures"), _table(dataset.get("rights"))
+    training = ours.get("request")
     return HeaderFacts(
         method=_text(ours.get("method")),
         base=_text(base.get("reference")),
@@ -377,7 +436,23 @@ def header_facts(header: Mapping[str, Any]) -> HeaderFacts | None:
         rank=max(ranks, default=None),
         images=images if isinstance(images, int) else None,
         rights={title: _counted(rights[name]) for name, title in RIGHTS if isinstance(rights.get(name), dict)},
+        training=_training(training) if isinstance(training, dict) else None,
+        improved=_improved(_table(ours["improved"])) if isinstance(ours.get("improved"), dict) else None,
     )
+
+
+def _training(body: dict[str, Any]) -> TrainRequest | None:
+    try:
+        request, _ = parse_body(body)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return request if isinstance(request, TrainRequest) else None
+
+
+def _improved(found: Mapping[str, Any]) -> ImprovedFacts:
+    pairs, ratings = (value if type(value) is int else None for value in map(found.get, ("pairs", "ratings")))
+    feedback, lesson = _text(found.get("feedback")), _text(found.get("lesson"))
+    return ImprovedFacts(feedback, pairs, ratings, lesson, found.get("from") is None)
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from limner.core.accounts import Caller
+from limner.core.adapter_names import short_name
 from limner.core.drafts import Draft
 from limner.core.requests import TrainRequest
 from limner.studio.adapter_files import step_of, training_of
 from limner.studio.files import REFERENCE
 from limner.studio.studio import Studio
-from limner.web.own_adapters import OwnAdapter, own_adapters, short_name
+from limner.web.own_adapters import OwnAdapter, own_adapters
 from limner.web.rendering import since
 
 LONGEST_CHAIN = 20
@@ -29,10 +30,17 @@ class Offered:
 def earlier_adapters(studio: Studio, caller: Caller, model: str, chosen: str) -> list[Offered]:
     """The adapters that the caller trained for a model, and the chosen one, each under a name of its own."""
     found = own_adapters(studio, caller, model, chosen)
+    found = [each for each in found if each.value == chosen or _has_subject(each)]
     offered = [_offered(studio, each) for each in found if each.value != chosen or each.result is not None]
     if chosen and all(each.value != chosen for each in offered):
         offered.append(Offered(chosen, name_with_step(studio, chosen), "The one that you chose."))
     return offered
+
+
+def _has_subject(adapter: OwnAdapter) -> bool:
+    """Whether an adapter was taught a subject, and is not an improvement of a whole model."""
+    improved = None if adapter.result is None else adapter.result.header.improved
+    return improved is None or not improved.of_model
 
 
 def _offered(studio: Studio, adapter: OwnAdapter) -> Offered:

@@ -16,9 +16,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from limner.core.errors import LimnerError, invalid
-from limner.core.execution import body_model
+from limner.core.execution import body_model, body_of
 from limner.core.requests import Flag, Heading
 from limner.core.requests.request import MAX_PROMPT, ChoiceKind, Choices, reference_kind_of
+from limner.core.runs import Run
 from limner.studio.choices import choices
 from limner.web.wording import help_of, label_of
 
@@ -134,6 +135,13 @@ def validated_model(model: type[Model], values: Mapping[str, Any]) -> tuple[Mode
 def as_command(kind: str, values: Mapping[str, Any]) -> str:
     """The command that makes the same request."""
     return model_command(kind, body_model(kind), values)
+
+
+def run_command(run: Run) -> str:
+    """The command that makes the same request as a run."""
+    body = body_of(run.request, run.execution)
+    names = body.model_dump(exclude_defaults=True, exclude={"kind"})
+    return as_command(run.request.kind, {name: getattr(body, name) for name in names})
 
 
 def model_command(name: str, model: type[BaseModel], values: Mapping[str, Any]) -> str:

@@ -11,11 +11,11 @@ from urllib.parse import urlencode
 
 from pydantic import BaseModel, Field, model_validator
 
+from limner.core.adapter_names import short_name
 from limner.core.feedback import COUNTED_TAGS, STARS, Collection, GeneratedImage, ImageFacets, ImageQuery
 from limner.core.requests import Frozen
 from limner.server.history import ImageReply
 from limner.web.forms import as_command, as_json, as_python, form_fields
-from limner.web.own_adapters import short_name
 from limner.web.wording import without_hashes
 
 KIND = "generate"

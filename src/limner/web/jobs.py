@@ -219,7 +219,7 @@ def job_view(
         advice=advice_of(run),
         can_retry=run.status in RETRIABLE and run.queue == QUEUE,
         change=change_path(run) if run.status is Status.FAILED and queued else "",
-        resumes=isinstance(run.request, TrainRequest) and run.started is not None,
+        resumes=continues(run) and run.started is not None,
         movable=place is not None,
         behind=behind,
         first=place == 0,
@@ -268,14 +268,19 @@ def _silent() -> str:
 
 
 def _lost(run: Run) -> str:
-    again = " Training continues from its last checkpoint." if isinstance(run.request, TrainRequest) else ""
+    again = " Training continues from its last checkpoint." if continues(run) else ""
     return f"The program that worked on it stopped. The next free worker takes it up again.{again}"
+
+
+def continues(run: Run) -> bool:
+    """Whether a run that is tried again continues from its last checkpoint."""
+    return KINDS[run.request.kind].makes_adapter
 
 
 def advice_of(run: Run) -> str:
     """What to do about a run that did not end well; empty where its error already says so."""
-    error, training = run.error or "", isinstance(run.request, TrainRequest)
-    if training and run.started is not None and run.status in (Status.INTERRUPTED, Status.CANCELLED):
+    error = run.error or ""
+    if continues(run) and run.started is not None and run.status in (Status.INTERRUPTED, Status.CANCELLED):
         return "Resume continues from its last checkpoint."
     if run.status is Status.INTERRUPTED:
         return "Try again starts it anew."

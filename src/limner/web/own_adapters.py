@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 
 from limner.core.accounts import Caller
+from limner.core.adapter_names import short_name
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
-from limner.core.requests import TrainRequest
 from limner.core.requests.parsing import join_weight, split_weight
 from limner.core.runs import Run
 from limner.server.dependencies import ServerState, find_run
 from limner.server.history import ImageDetails
-from limner.studio.files import REFERENCE
 from limner.studio.library import TrainedResult
 from limner.studio.studio import Studio
 from limner.web.rendering import moment
@@ -115,12 +113,6 @@ class RunTexts:
         return on_page(text, self._names[run.owner])
 
 
-def short_name(reference: str) -> str:
-    """A name for an adapter of which nothing else is known: with the start of its hash, or that of its file."""
-    found = REFERENCE.fullmatch(reference)
-    return f"Adapter {found[2][:8]}" if found else PurePath(reference.replace("\\", "/")).name
-
-
 def stored(state: ServerState, caller: Caller, value: str) -> str:
     """The reference of an adapter that a form names, with its weight; one of the command line is stored first.
 
@@ -137,5 +129,4 @@ def stored(state: ServerState, caller: Caller, value: str) -> str:
 
 
 def _fits(adapter: OwnAdapter, model: str) -> bool:
-    request = None if adapter.result is None else adapter.result.run.request
-    return isinstance(request, TrainRequest) and request.model == model
+    return adapter.result is not None and adapter.result.model == model

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from limner.core.accounts import Caller
+from limner.core.adapter_names import short_name
 from limner.core.errors import LimnerError
 from limner.core.events import ArtifactKind
 from limner.core.feedback import GeneratedImage, ImageQuery
@@ -22,7 +23,7 @@ from limner.studio.images import Viewer
 from limner.studio.model_facts import adapter_fits
 from limner.studio.runs import QUEUE
 from limner.studio.studio import Studio
-from limner.web.own_adapters import OwnAdapter, short_name, trained_adapters
+from limner.web.own_adapters import OwnAdapter, trained_adapters
 from limner.web.rendering import since
 from limner.web.titles import PROMPT_TAG
 
@@ -169,8 +170,8 @@ def _trained(adapter: OwnAdapter, studio: Studio, view: Viewer) -> Subject:
     if not thumbnail:
         query = ImageQuery(adapter=result.reference or str(result.path), limit=1)
         thumbnail = next((url_of(reference_of(each)) for each in studio.images.list(view, query)), "")
-    request = result.run.request
-    named = isinstance(request, TrainRequest) and bool(request.identifier)
+    request = result.run.request if isinstance(result.run.request, TrainRequest) else result.header.training
+    named = request is not None and bool(request.identifier)
     word = result.say.removeprefix("a photo of ") if named else next(iter(result.trigger_words), "")
     return Subject(
         reference=adapter.value,

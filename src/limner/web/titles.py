@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from limner.core.requests import InfluenceRequest, PrepareRequest, TrainRequest
+from limner.core.adapter_names import adapter_name, short_name
+from limner.core.requests import ImproveRequest, InfluenceRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run
 from limner.server.replies import without_paths
-from limner.studio.library import name_of
 
 KIND_TEXTS = {
     "generate": "Images",
@@ -35,7 +35,9 @@ def title_of(run: Run) -> str:
     """A run in one line: the prompt of images, the subject of a training, with shortened references."""
     request = run.request
     if isinstance(request, TrainRequest):
-        return f"Teach {name_of(run)}"
+        return f"Teach {adapter_name(request, run.tags)}"
+    if isinstance(request, ImproveRequest):
+        return f"Improve {short_name(request.improved)}"
     if isinstance(request, PrepareRequest) and run.queue is not None:
         return f"Prepare images of {request.class_word}" if request.class_word else "Prepare images"
     if isinstance(request, InfluenceRequest) and run.queue is not None:

@@ -168,6 +168,14 @@ def test_what_is_said_before_the_training(finished):
     assert any("4 pairs are too little feedback" in text and "would be enough" in text for text in found)
 
 
+def test_the_taste_of_one_person_is_recorded_and_said(run, trained, unevaluated, feedback):
+    pairs = tuple(pair.model_copy(update={"rater": "a"}) for pair in feedback.pairs)
+    place, events = run("alone", given=Feedback(pairs=pairs))
+    line = "one rater gave 100% of the feedback: it is mostly the taste of one person"
+    assert record(place).taste == (line,) and line in notices(events)
+    assert f"Note: {line}." in (place.out / "report.html").read_text()
+
+
 def test_images_are_of_the_same_prompts_and_seeds_and_of_the_base_model_for_drift(finished):
     place, _ = finished
     labels = {(path.relative_to(place.folder).parts[:2]): [] for path in sorted(place.folder.glob("p*/*/*/*.png"))}

@@ -11,10 +11,12 @@ from cyclopts import Parameter
 
 from limner.cli.output import print_line
 from limner.core.errors import LimnerError
-from limner.core.files import expand_home
+from limner.core.files import expand_home, quoted
 
 if TYPE_CHECKING:
+    from limner.core.runs import Run
     from limner.studio.maintenance import ErasureResult
+    from limner.studio.studio import Studio
 
 _REFERENCE = re.compile("(sha256|folder):")
 _ID = re.compile("[0-9]{1,9}")
@@ -71,8 +73,29 @@ def erase(
     if not what or len(owners) > 1 or "" in owners:
         raise LimnerError("nothing to erase is given" if not what else "give one owner", "see limner erase --help")
     wanted = EraseSelection(runs=runs, images=images, references=files, owner=owners[0] if owners else None)
-    done = Studio().maintenance.erase(wanted, derived=derived, dry=dry_run)
+    studio = Studio()
+    done = studio.maintenance.erase(wanted, derived=derived, dry=dry_run)
     _print_erasure(done, "would be erased" if dry_run else "erased")
+    for run in done.learnt:
+        print_line(_learnt(studio, studio.runs.get(run), done.again.get(run), dry_run))
+
+
+def _learnt(studio: Studio, run: Run, again: str | None, dry: bool) -> str:
+    """A line on an improvement that learnt from erased feedback: its name, and what improves it without."""
+    from limner.core.requests import ImproveRequest
+    from limner.web.forms import run_command
+
+    name, erased = studio.library.name_of(run), "would be erased" if dry else "was erased"
+    what = f"{name} (run {run.id}) learnt from feedback that {erased}"
+    if dry:
+        return what
+    if again is not None:
+        return f"{what}; run {again} improves it again"
+    if run.queue is not None:
+        return f"{what}; improve again from other feedback"
+    file = run.request.file if isinstance(run.request, ImproveRequest) else None
+    first = "" if file is None else f"remove it from {quoted(file)}, and "
+    return f"{what}; {first}improve again: {run_command(run)} --out NEW"
 
 
 def _image_id(item: str) -> int:

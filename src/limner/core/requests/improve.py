@@ -108,6 +108,16 @@ class ImproveRequest(Request, FeedbackSelection):
         fields = FeedbackSelection.model_fields
         return FeedbackSelection.model_construct(**{name: getattr(self, name) for name in fields})
 
+    @property
+    def file(self) -> str | None:
+        """The file that it learns from; None where it learns from recorded feedback."""
+        return None if self.source in (None, *FEEDBACK_KINDS) else self.source
+
+    @property
+    def improved(self) -> str:
+        """The path, reference or name of the adapter that is improved; of the model where it has none."""
+        return self.target.adapter[0].path if self.target.adapter else str(self.target.model)
+
     def trial(self, prompts: Sequence[str]) -> TrialRequest:
         """How images are generated for prompts, with the original and with the result alike."""
         shared = {"count": self.count, "seed": self.seed, "precision": self.precision}
@@ -153,7 +163,7 @@ class ImproveRequest(Request, FeedbackSelection):
 
     @model_validator(mode="after")
     def _selection_of_recorded_feedback(self) -> ImproveRequest:
-        if self.source is None or self.source in FEEDBACK_KINDS:
+        if self.file is None:
             return self
         given = [name for name in FeedbackSelection.model_fields if getattr(self, name) is not None]
         if given:

@@ -114,6 +114,8 @@ def describe(learnt: Learnt, original: Original, request: ImproveRequest, emit: 
         if rater.why:
             text = f"rater {rater.rater} counts {rater.weight:.2f} instead of 1: {'; '.join(rater.why)}"
             emit(Notice(text=text, level="warning"))
+    for line in learning.trust.notes:
+        emit(Notice(text=line, level="warning"))
     if (photos := describe_photos(original, request)) is not None:
         emit(Notice(text=photos))
     if learnt.too_little:
@@ -197,6 +199,7 @@ def record_of(
             RaterRecord(rater=each.rater, weight=each.weight, judgements=each.judgements, why=each.why)
             for each in trust.raters
         ),
+        taste=trust.notes,
         measured=tuple(measured),
         unmeasured=tuple(unmeasured),
         decision=decide(measured, unmeasured),

@@ -14,7 +14,7 @@ from limner.core.accounts import Caller, Role
 from limner.core.errors import LimnerError, unknown
 from limner.core.events import ArtifactKind, Stage
 from limner.core.feedback import GeneratedImage, ImageQuery
-from limner.core.requests import TrainRequest
+from limner.core.requests import ImproveRequest, TrainRequest
 from limner.core.runs import Run
 from limner.server.auth import AdminDep, CallerDep
 from limner.server.dependencies import RunDep, StateDep, StudioDep, ViewDep, find_run
@@ -22,7 +22,7 @@ from limner.server.history import reference_of
 from limner.server.problems import HTTPError
 from limner.server.replies import url_of
 from limner.studio.images import Viewer
-from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, TrainedResult, UploadedAdapter
+from limner.studio.library import LONGEST_NAME, REMOVED_TAG, DiskUse, ImprovedFacts, TrainedResult, UploadedAdapter
 from limner.studio.maintenance import EraseSelection, Erasure, ErasureResult, InUse, RunInProgress
 from limner.studio.studio import Studio
 from limner.studio.training import TRAINING
@@ -34,6 +34,8 @@ from limner.web.titles import kind_text, title_of
 from limner.web.views import small_url
 
 SHOWN = 24
+SHORT_HASH = 16
+"""Characters of a hash that are shown, as many as in the report of an improvement."""
 LICENCES = {
     "apache-2.0": "This licence says nothing of the images: you may sell them.",
     "creativeml-openrail-m": "This licence leaves the images to you, also to sell, and forbids harmful uses.",
@@ -48,7 +50,7 @@ router = APIRouter(prefix="/library")
 @dataclass(frozen=True)
 class ResultView:
     """An adapter, or a fine-tuned model, as the library shows it. image: the URL of a picture of it, or "". made: when;
-    length: in how many steps, on how many photos.
+    length: in how many steps, on how many photos. erased: whether feedback that it learnt from was erased.
     """
 
     id: str
@@ -60,6 +62,8 @@ class ResultView:
     made: str
     length: str
     owner: str
+    improved: bool
+    erased: bool
     missing: bool
     stored: bool
     url: str
@@ -418,17 +422,19 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
     if not image:
         image = next(map(_small, _made_with(studio, view, result, 1)), "")
     what = "Adapter" if result.kind is ArtifactKind.ADAPTER else "Model"
+    images_unused = header.improved is not None and header.improved.of_model
     rank = f", rank {header.rank}" if header.rank is not None else ""
     facts = [
         ("Trigger words", ", ".join(result.trigger_words) or "none: captions alone"),
         ("Class", result.class_word),
         ("Base model", header.base),
         ("Method", f"{header.method}{rank}"),
-        ("Trained", moment(result.created)),
+        ("Improved" if header.improved else "Trained", moment(result.created)),
         ("Checkpoint", f"step {result.step}" if result.step else ""),
         ("Size", "" if result.bytes is None else size_text(result.bytes)),
         ("Licence", header.licence),
-        ("Training images", "" if header.images is None else str(header.images)),
+        ("Training images", "" if header.images is None or images_unused else str(header.images)),
+        *_improved_facts(header.improved),
         *header.rights.items(),
         ("Account", run.owner if caller.scope is None else ""),
         ("Folder", "" if result.reference else str(result.path)),
@@ -444,6 +450,8 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
         made=moment(result.created),
         length=_length(studio, result),
         owner=run.owner if caller.scope is None else "",
+        improved=isinstance(run.request, ImproveRequest),
+        erased=result.erased,
         missing=result.bytes is None,
         stored=result.reference != "",
         url=url_of(result.reference) if result.reference else "",
@@ -454,18 +462,35 @@ def _result_view(studio: Studio, view: Viewer, caller: Caller, result: TrainedRe
     )
 
 
+def _improved_facts(improved: ImprovedFacts | None) -> list[tuple[str, str]]:
+    """What an adapter learnt from feedback; nothing for others."""
+    if improved is None:
+        return []
+    return [
+        ("Lesson", improved.lesson),
+        ("Pairs learnt from", "" if improved.pairs is None else f"{improved.pairs:,}"),
+        ("Ratings learnt from", "" if improved.ratings is None else f"{improved.ratings:,}"),
+        ("Feedback", improved.feedback[:SHORT_HASH]),
+    ]
+
+
 def _length(studio: Studio, result: TrainedResult) -> str:
-    """How long and on how many photos it was taught, and which checkpoint is in use: "400 steps, 8 photos"."""
+    """How long and on how many photos it was taught, and which checkpoint is in use: "400 steps, 8 photos"; of an
+    improved one, from how much feedback: "400 steps, 60 pairs".
+    """
     request = result.run.request
-    steps = request.steps if isinstance(request, TrainRequest) else None
+    steps = request.steps if isinstance(request, TrainRequest | ImproveRequest) else None
     if steps is None:
         stages = (event for _, _, event in studio.runs.events(result.run.id) if isinstance(event, Stage))
         steps = next((stage.total for stage in stages if stage.name == TRAINING), None)
-    images = result.header.images
+    improved = result.header.improved
+    images = result.header.images if improved is None else None
     texts = (
         f"{steps:,} step{'' if steps == 1 else 's'}" if steps else "",
         f"step {result.step:,} in use" if result.step and result.step != steps else "",
         f"{images} photo{'' if images == 1 else 's'}" if images else "",
+        f"{improved.pairs:,} pair{'' if improved.pairs == 1 else 's'}" if improved and improved.pairs else "",
+        f"{improved.ratings:,} rating{'' if improved.ratings == 1 else 's'}" if improved and improved.ratings else "",
     )
     return ", ".join(filter(None, texts))
 
