@@ -12,7 +12,7 @@ import pytest
 import limner
 from limner.cli.app import application
 from limner.core import requests
-from limner.core.kinds import KINDS
+from limner.core.kinds import KINDS, MAKE_ADAPTERS
 from limner.core.requests import KnownRequest, parse_request
 from limner.core.requests.request import Trait, fields_with
 
@@ -27,6 +27,11 @@ def test_a_kind_is_exported_and_has_a_command_with_recipes(name: str) -> None:
     assert callable(kind.load_executor()) and callable(kind.load_command())
     flags = {flag for each in application([name])[name].assemble_argument_collection() for flag in each.names}
     assert {"--recipe", "--out", *(f"--{field.replace('_', '-')}" for field in kind.execution)} <= flags
+
+
+def test_what_makes_an_adapter_is_resumed_by_its_checkpoints() -> None:
+    assert {"train", "improve"} == MAKE_ADAPTERS
+    assert {KINDS[name].resumed_by for name in MAKE_ADAPTERS} == {("--resume",)}
 
 
 def test_the_static_imports_name_every_request_class() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -63,6 +64,14 @@ def test_equal_improvements_are_queued_again_once(studio):
     again = studio.maintenance.erase(ANN).again
     assert set(again) == both and len(set(again.values())) == 1
     assert len(studio.runs.list()) == 3
+
+
+def test_a_deleted_improvement_is_not_queued_again(studio):
+    run = improved(studio, "ann")
+    selection = EraseSelection(runs=(run.id,), scope="bob")
+    studio.maintenance.erasures.add("bob", selection, derived=False, after=timedelta(days=7))
+    done = studio.maintenance.erase(ANN)
+    assert done.learnt == [run.id] and not done.again
 
 
 def test_improvements_of_the_erased_account_go_with_it(studio):

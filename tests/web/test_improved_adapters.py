@@ -19,7 +19,7 @@ from pages import teach, text_of
 FEEDBACK = "e" * 64
 
 
-def improve(site, target: str, owner: str = "") -> tuple[str, str]:
+def improve(site, target: str, owner: str = "", images: int = 5) -> tuple[str, str]:
     """A finished improvement of the queue; its run and the reference of its adapter."""
     request = ImproveRequest.model_validate({"target": target, "model": "starter", "steps": 40})
     caller = Caller(account=owner, role=Role.MAKER) if owner else None
@@ -28,7 +28,7 @@ def improve(site, target: str, owner: str = "") -> tuple[str, str]:
     ((run, lease),) = queue.claim("w")
     folder = site.studio.home / f"improved-{run.id}"
     folder.mkdir()
-    (folder / "pytorch_lora_weights.safetensors").write_bytes(weights(run.id))
+    (folder / "pytorch_lora_weights.safetensors").write_bytes(weights(run.id, images))
     details = {"reference": site.studio.files.save(folder), "base": "starter", "trigger_words": ["sks"]}
     sha256 = hashlib.sha256(run.id.encode()).hexdigest()
     site.studio.store.add_artifact(run.id, "adapter", folder, sha256, details, lease)
@@ -36,11 +36,11 @@ def improve(site, target: str, owner: str = "") -> tuple[str, str]:
     return run.id, details["reference"]
 
 
-def weights(run: str) -> bytes:
+def weights(run: str, images: int = 5) -> bytes:
     training = TrainRequest(data="photos", class_word="cat", identifier="sks").model_dump(mode="json")
-    improved = {"from": "d" * 64, "feedback": FEEDBACK, "lesson": "preference", "pairs": 60, "ratings": 12}
+    improved = {"feedback": FEEDBACK, "lesson": "preference", "pairs": 60, "ratings": 12}
     ours = {"method": "lora", "base": {"reference": "starter"}, "licence": "apache-2.0", "run": run}
-    ours |= {"request": training, "improved": improved}
+    ours |= {"request": training, "improved": improved, "dataset": {"pictures": images}}
     tensor = {"dtype": "F32", "shape": [8, 1], "data_offsets": [0, 32]}
     text = json.dumps({"__metadata__": {"limner": json.dumps(ours)}, "unet.to_q.lora_A.weight": tensor}).encode()
     return struct.pack("<Q", len(text)) + text + bytes(32)
@@ -79,6 +79,16 @@ def test_an_improved_adapter_is_listed_used_renamed_and_deleted(site):
     (waits,) = site.studio.maintenance.erasures.list(None, adapters=True)
     site.client.post(f"/library/deleted/{waits.id}/restore")
     assert [each.name for each in site.studio.library.list(9)] == ["Mimi, improved", "Mimi", "Comet"]
+
+
+def test_a_training_goes_on_from_an_improved_subject_and_not_from_an_improved_model(site):
+    improve(site, teach(site))
+    run, _ = improve(site, "starter", images=0)
+    result = site.studio.library.get(site.studio.runs.get(run))
+    assert (result.name, result.class_word, result.file_name) == ("starter, improved", "", "improved")
+    at = site.client.post("/teach").headers["location"].removesuffix("/images")
+    offered = site.page(f"{at}/subject").xpath("//fieldset[@data-field='adapter']//strong")
+    assert [text_of(each) for each in offered][1:] == ["Go on from “sks cat, improved”", "Go on from “sks cat”"]
 
 
 def test_feedback_that_was_erased_is_said(site):

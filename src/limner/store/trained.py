@@ -46,17 +46,31 @@ def trained_names(session: Session, owner: str | None) -> list[TrainedName]:
     rows = session.execute(query.order_by(RunRow.created.desc(), RunRow.id.desc())).all()
     keys = _keys_of_runs(session, [row[0] for row in rows])
     found: list[TrainedName] = []
+    originals: dict[tuple[str, str], str] = {}
     for run, request, tags, created, by in rows:
         with suppress(ValueError):  # a newer version wrote it
-            name = made_name(session, parse_request(request), tags, by)
+            name = made_name(session, parse_request(request), tags, by, originals)
             found.append(TrainedName(run, name, created, frozenset(keys[run])))
     return [each for each in found if each.keys]
 
 
-def made_name(session: Session, request: object, tags: Mapping[str, str], owner: str) -> str:
-    """The name of what a run of an account makes; that of an improvement follows the name of its original."""
-    original = _original_name(session, request.improved, owner) if isinstance(request, ImproveRequest) else ""
-    return adapter_name(request, tags, original)
+def made_name(
+    session: Session,
+    request: object,
+    tags: Mapping[str, str],
+    owner: str,
+    known: dict[tuple[str, str], str] | None = None,
+) -> str:
+    """The name of what a run of an account makes; that of an improvement follows the name of its original.
+
+    known: names of originals by target and account, to look each up once; new ones are added.
+    """
+    if not isinstance(request, ImproveRequest):
+        return adapter_name(request, tags)
+    known, original = {} if known is None else known, (request.improved, owner)
+    if original not in known:
+        known[original] = _original_name(session, *original)
+    return adapter_name(request, tags, known[original])
 
 
 def _original_name(session: Session, target: str, owner: str) -> str:

@@ -53,7 +53,8 @@ RIGHTS = (
 @dataclass(frozen=True)
 class ImprovedFacts:
     """What the header of an improved adapter says of its improvement. feedback: hash of the feedback used. pairs,
-    ratings: how many it was trained on. lesson: how it learnt from them. of_model: whether a model was improved by it.
+    ratings: how many it was trained on. lesson: how it learnt from them. of_model: whether it improves a model and was
+    taught no subject.
     """
 
     feedback: str = ""
@@ -437,7 +438,7 @@ def header_facts(header: Mapping[str, Any]) -> HeaderFacts | None:
         images=images if isinstance(images, int) else None,
         rights={title: _counted(rights[name]) for name, title in RIGHTS if isinstance(rights.get(name), dict)},
         training=_training(training) if isinstance(training, dict) else None,
-        improved=_improved(_table(ours["improved"])) if isinstance(ours.get("improved"), dict) else None,
+        improved=_improved(_table(ours["improved"]), images == 0) if isinstance(ours.get("improved"), dict) else None,
     )
 
 
@@ -449,10 +450,10 @@ def _training(body: dict[str, Any]) -> TrainRequest | None:
     return request if isinstance(request, TrainRequest) else None
 
 
-def _improved(found: Mapping[str, Any]) -> ImprovedFacts:
+def _improved(found: Mapping[str, Any], of_model: bool) -> ImprovedFacts:
     pairs, ratings = (value if type(value) is int else None for value in map(found.get, ("pairs", "ratings")))
     feedback, lesson = _text(found.get("feedback")), _text(found.get("lesson"))
-    return ImprovedFacts(feedback, pairs, ratings, lesson, found.get("from") is None)
+    return ImprovedFacts(feedback, pairs, ratings, lesson, of_model)
 
 
 def _table(value: Any) -> dict[str, Any]:

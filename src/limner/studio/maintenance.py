@@ -54,7 +54,7 @@ class Maintenance:
         found: dict[str, str] = {}
         queued: dict[tuple[str, str], str] = {}
         for run in map(self._runs.get, runs):
-            if run.queue is None or not repeats_without(run, account):
+            if run.queue is None or run.deleted or not repeats_without(run, account):
                 continue
             key = (run.request.digest, run.owner)
             if key not in queued:

@@ -89,10 +89,13 @@ def run(asked, workspace, feedback):
 
 
 @pytest.fixture
-def finished(run, trained):
-    """The workspace and the events of one improvement, for tests that only read."""
+def finished(run, trained, workspace, feedback, tmp_path_factory):
+    """The workspace and the events of one improvement, for tests that only read; its folder outlives the first one."""
     if not DONE:
-        DONE.append(run())
+        folder = tmp_path_factory.mktemp("finished")
+        space = workspace("run", feedback=lambda kind, selection: feedback, execution=Execution(device="cpu"))
+        (folder / "run").mkdir()
+        DONE.append(run(space=replace(space, folder=folder / "run", out=folder / "better")))
     return DONE[0]
 
 
