@@ -17,13 +17,18 @@ from limner.server.settings import Settings
 from limner.studio.maintenance import ErasureResult
 from waiting import until
 
+PROMOTED = '["folder:1"]'
+
 
 class Pruned:
     """A studio that records what it is asked to prune."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[timedelta | None, list[str]]] = []
-        self.maintenance = self
+        self.maintenance = self.promotions = self
+
+    def used(self) -> str:
+        return PROMOTED
 
     def prune(self, older: timedelta | None, protected: Any = ()) -> ErasureResult:
         self.asked.append((older, list(protected)))
@@ -56,7 +61,6 @@ def test_old_runs_are_pruned(days: float | None, older: timedelta | None) -> Non
     adapter = "sha256:" + "a" * 64
     profile = profile.model_copy(update={"text": profile.text.model_validate({"adapter": [{"path": adapter}]})})
     with retention(studio, Settings(retention_days=days), profile):  # type: ignore[arg-type]
-        while not studio.asked:
-            pass
+        until("a search", lambda: studio.asked, 20)
     ((asked, protected),) = studio.asked
-    assert asked == older and adapter in "".join(protected)
+    assert asked == older and adapter in "".join(protected) and PROMOTED in protected
