@@ -1,0 +1,298 @@
+"""Learning from feedback where the truth is known: adapters of the starter, improved for simulated raters.
+
+    python benchmarks/improve.py FOLDER --json improve.json --page docs/improve.md
+    python benchmarks/improve.py FOLDER --taste blue --pairs 200 --wrong 10 --lesson preference --seed 1
+
+For each taste an adapter is trained on photos of which half go against it. It generates a pool of images, a simulated
+rater votes on pairs of them, or gives them stars, and a share of the answers is wrong. `limner improve` learns from
+that. The new adapter and the old one then generate the same prompts, which no rater has seen, from the same seeds; the
+judge reads the images. A case that is in FOLDER is not measured again, so a stopped benchmark goes on. --page replaces
+the table of a page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from limner.starter.exam.tastes import TASTES, Taste, prompts, stars, votes
+from PIL import Image
+
+from figures import machine, print_table, write_json
+from limner.core.requests import AdapterUse, GenerateRequest, ImproveRequest, TrainRequest
+from limner.core.version import version
+from limner.data.sets.album import write_album
+from limner.models.adapters import adapters_applied, open_adapter
+from limner.starter.exam.model import SEED, ModelUnderTest
+from limner.starter.exam.options import ExamOptions
+from limner.starter.exam.personalise import IDENTIFIER
+from limner.starter.exam.subject_scores import DRIFT_PROMPTS, PersonalisationPrompt
+from limner.starter.judge import Judge, Readings
+from limner.starter.judge.attributes import MARKINGS, truth
+from limner.starter.painter import paint
+from limner.stats.intervals import wilson
+from limner.store.files import atomic_file, atomic_folder
+from limner.studio.studio import Studio
+
+LESSONS = ("preference", "kto", "liked")
+PAIRS, WRONG, AIMED_AT = (50, 200, 1000), (0, 10, 30), (200, 10)
+AIMS = {"after": 0.75, "prompt kept": 0.97, "drift": 0.05}
+IN_POOL, COMPARED, DRIFT_IMAGES = 24, 6, 24
+"""Images of each rated prompt, of each prompt to compare with, and of the class word alone."""
+RATERS = 5
+MARK = "<!-- table of benchmarks/improve.py -->"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One improvement. wrong: percent of the answers that are against the taste. rate, steps: None for the default."""
+
+    taste: str
+    pairs: int
+    wrong: int
+    lesson: str
+    seed: int = 0
+    steps: int | None = None
+    rate: float | None = None
+
+    @property
+    def name(self) -> str:
+        settings = "".join(f"-{value:g}" for value in (self.steps, self.rate) if value is not None)
+        return f"{self.taste}-{self.pairs}-{self.wrong}-{self.lesson}-{self.seed}{settings}"
+
+
+class Bench:
+    """The adapters, images and measurements of one taste in a folder."""
+
+    def __init__(self, folder: Path, taste: Taste, judge: Judge, studio: Studio) -> None:
+        self.folder, self.taste, self.judge, self.studio = folder, taste, judge, studio
+        self.rated, self.compared = prompts()
+        self.original = folder / "original"
+
+    def train(self) -> None:
+        """Train the original adapter, unless it is there."""
+        if self.original.exists():
+            return
+        photos = self.folder / "photographs"
+        write_album(photos, zip(map(paint, self.taste.scenes), self.taste.captions(), strict=True))
+        fields = {"data": str(photos), "class_word": self.taste.class_word, "identifier": IDENTIFIER}
+        self.studio.run(TrainRequest.model_validate(fields), self.original)
+
+    @cached_property
+    def adapter(self) -> str:
+        return open_adapter(str(self.original)).sha256
+
+    @cached_property
+    def pool(self) -> list[Path]:
+        """The files of the images that are rated: IN_POOL of each prompt, with their labels."""
+        place = self.folder / f"pool-{self.adapter[:12]}"
+        if not place.exists():
+            asked = [
+                GenerateRequest(
+                    prompt=prompt.text(self.taste.subject),
+                    adapter=(AdapterUse(path=str(self.original)),),
+                    count=IN_POOL,
+                    seed=SEED + IN_POOL * number,
+                )
+                for number, prompt in enumerate(self.rated)
+            ]
+            with atomic_folder(place) as partial:
+                self.studio.run_batch(asked, partial / "images")
+        return sorted(place.rglob("*.png"))
+
+    @property
+    def prompt_of(self) -> list[int]:
+        return [prompt for prompt in range(len(self.rated)) for _ in range(IN_POOL)]
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        return self.taste.score(self.judge.read(np.stack([np.asarray(Image.open(file)) for file in self.pool])))
+
+    def generated(self, adapter: Path | None, stage: str, texts: Sequence[str]) -> np.ndarray:
+        """Images of prompts by an adapter, or by the base model."""
+        model = ModelUnderTest.load(ExamOptions(), lambda event: None, lambda: False)
+        guidance = model.sampling["guidance"]
+        if adapter is None:
+            return model.generate_cached(self.folder / "answers", stage, texts, guidance)
+        loaded = open_adapter(str(adapter))
+        with adapters_applied(model.pipeline, model.family.facts, [loaded], [1.0]):
+            return model.generate_cached(self.folder / "answers", stage, texts, guidance, loaded.sha256)
+
+    def feedback(self, case: Case) -> Path:
+        """Write the feedback of a case as a file: votes, or stars for the images that were voted on."""
+        cast = votes(self.scores, self.prompt_of, case.pairs, case.wrong / 100, case.seed)
+        rater = [f"rater {number % RATERS}" for number in range(2 * len(cast))]
+        if case.lesson == "preference":
+            rows = [
+                {
+                    "caption": self.text(vote.better),
+                    "label_0": 1.0,
+                    "label_1": 0.0,
+                    "user_id": rater[number],
+                    "image_0_url": self.pool[vote.better].as_uri(),
+                    "image_1_url": self.pool[vote.worse].as_uri(),
+                }
+                for number, vote in enumerate(cast)
+            ]
+        else:
+            shown = sorted({image for vote in cast for image in (vote.better, vote.worse)})
+            given = stars(self.scores[shown], case.wrong / 100, case.seed)
+            rows = [
+                {
+                    "prompt": self.text(image),
+                    "stars": int(given[number]),
+                    "user_id": rater[number],
+                    "image_url": self.pool[image].as_uri(),
+                }
+                for number, image in enumerate(shown)
+            ]
+        path = self.folder / f"{case.name}.jsonl"
+        with atomic_file(path) as partial:
+            partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return path
+
+    def text(self, image: int) -> str:
+        return self.rated[self.prompt_of[image]].text(self.taste.subject)
+
+    def measured(self, adapter: Path | None, subject: str) -> dict[str, Any]:
+        """What the judge sees in images of new prompts, and of the class word alone ("own")."""
+        shown = [prompt for prompt in self.compared for _ in range(COMPARED)]
+        drift = [DRIFT_PROMPTS[i % len(DRIFT_PROMPTS)].format(self.taste.class_word) for i in range(DRIFT_IMAGES)]
+        texts = [prompt.text(subject) for prompt in shown] + drift
+        read = self.judge.read(self.generated(adapter, f"compared-{subject.replace(' ', '-')}", texts))
+        own = [read.shows(index, *self.taste.own) for index in range(len(shown), len(texts))]
+        return {
+            "taste": self.taste.matches(read)[: len(shown)].tolist(),
+            "prompt": [seen for index, prompt in enumerate(shown) for seen in self.followed(read, index, prompt)],
+            "marks": [seen for index in range(len(shown)) for seen in self.marks(read, index)],
+            "own": own,
+        }
+
+    def followed(self, read: Readings, index: int, prompt: PersonalisationPrompt) -> list[bool]:
+        expected = {"subject": self.taste.class_word, **prompt.expected}
+        return [read.shows(index, name, value) for name, value in expected.items()]
+
+    def marks(self, read: Readings, index: int) -> list[bool]:
+        """Whether the marks of a character are seen; nothing for products."""
+        scene = self.taste.scenes[0]
+        true = truth(scene) if scene.character else {}
+        return [
+            read.shows(index, place, value)
+            for place, values in MARKINGS.items()
+            if (value := true.get(place)) and value != values[0]
+        ]
+
+    def improved(self, case: Case) -> dict[str, Any]:
+        """Improve the original adapter by the feedback of a case, and compare both."""
+        out = self.folder / case.name
+        settings = {"steps": case.steps, "learning_rate": case.rate}
+        request = ImproveRequest.model_validate(
+            {
+                "target": str(self.original),
+                "source": str(self.feedback(case)),
+                "lesson": case.lesson,
+                "seed": case.seed,
+                **{name: value for name, value in settings.items() if value is not None},
+            }
+        )
+        began = time.monotonic()
+        if not out.exists():
+            self.studio.run(request, out)
+        seconds = time.monotonic() - began
+        before, after = (self.measured(path, self.taste.subject) for path in (self.original, out))
+        share = {
+            name: [float(np.mean(found[name])) for found in (before, after)] for name in ("taste", "prompt", "own")
+        }
+        record = json.loads((out / "record.json").read_text(encoding="utf-8"))
+        return {
+            **asdict(case),
+            "seconds": seconds,
+            "before": share["taste"][0],
+            "after": share["taste"][1],
+            "interval": wilson(sum(after["taste"]), len(after["taste"]))[1:],
+            "prompt kept": share["prompt"][1] / share["prompt"][0],
+            "marks kept": np.mean(after["marks"]) / np.mean(before["marks"]) if before["marks"] else None,
+            "drift": share["own"][1] - share["own"][0],
+            "verdict": record["decision"],
+        }
+
+
+def default_cases() -> list[Case]:
+    """200 pairs, of which 10% are wrong, by each lesson; other numbers and shares by the preference lesson."""
+    pairs, wrong = AIMED_AT
+    found = [Case(taste, pairs, wrong, lesson) for lesson in LESSONS for taste in TASTES]
+    found += [Case(taste, number, wrong, "preference") for number in PAIRS for taste in TASTES]
+    found += [Case(taste, pairs, share, "preference") for share in WRONG for taste in TASTES]
+    return list(dict.fromkeys(found))
+
+
+COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "taste": lambda row: TASTES[row["taste"]]().likes,
+    "pairs": lambda row: str(row["pairs"]),
+    "wrong": lambda row: f"{row['wrong']}%",
+    "lesson": lambda row: row["lesson"],
+    "before": lambda row: f"{100 * row['before']:.0f}%",
+    "after (95%)": lambda row: "{:.0f}% ({:.0f} to {:.0f})".format(*(100 * np.array([row["after"], *row["interval"]]))),
+    "prompt": lambda row: f"{100 * row['prompt kept']:.0f}%",
+    "marks": lambda row: "" if row["marks kept"] is None else f"{100 * row['marks kept']:.0f}%",
+    "drift": lambda row: f"{100 * row['drift']:+.0f}",
+    "replaces": lambda row: "yes" if row["verdict"]["replaces"] else "no",
+}
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    return [[cell(row) for cell in COLUMNS.values()] for row in rows]
+
+
+def write_page(page: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Replace the table of a page, which stands between two marks."""
+    before, _, after = page.read_text(encoding="utf-8").split(MARK)
+    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *table(rows)]
+    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    with atomic_file(page) as partial:
+        partial.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--taste", choices=TASTES, help="measure one case of this taste")
+    parser.add_argument("--pairs", type=int, default=AIMED_AT[0])
+    parser.add_argument("--wrong", type=int, default=AIMED_AT[1], metavar="PERCENT")
+    parser.add_argument("--lesson", choices=LESSONS, default=LESSONS[0])
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--page", type=Path)
+    options = parser.parse_args()
+    cases = default_cases()
+    if options.taste:
+        chosen = (options.taste, options.pairs, options.wrong, options.lesson)
+        cases = [Case(*chosen, options.seed, options.steps, options.rate)]
+    judge, studio, rows = Judge.load(), Studio(options.folder / "home"), list[dict[str, Any]]()
+    for case in cases:
+        done = options.folder / f"{case.name}.json"
+        if not done.exists():
+            bench = Bench(options.folder / case.taste, TASTES[case.taste](), judge, studio)
+            bench.train()
+            result = bench.improved(case)
+            with atomic_file(done) as partial:
+                write_json(partial, result)
+        rows.append(json.loads(done.read_text(encoding="utf-8")))
+        print_table(list(COLUMNS), table(rows[-1:]))
+    if options.json:
+        write_json(options.json, {**machine(), "version": version(), "cases": rows})
+    if options.page:
+        write_page(options.page, rows)
+
+
+if __name__ == "__main__":
+    main()
