@@ -180,15 +180,15 @@ def test_the_average_is_what_is_saved(learn):
 
 
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
-    from limner.engine.train.subject import SubjectLesson
+    from limner.engine.train.denoising import Denoising
 
-    rows, real = [], SubjectLesson._text
+    rows, real = [], Denoising._text
 
     def looking(self, examples, these):
         rows.extend(examples.captions[row] for row in these)
         return real(self, examples, these)
 
-    monkeypatch.setattr(SubjectLesson, "_text", looking)
+    monkeypatch.setattr(Denoising, "_text", looking)
     learn(caption_dropout=0.5, steps=20, **PLAIN)
     assert 8 <= rows.count("") <= 32 and rows.count("") + rows.count("a photo of sks dog") == 40
 

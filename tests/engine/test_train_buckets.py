@@ -14,7 +14,7 @@ from limner import Studio
 from limner.core.errors import Interrupted
 from limner.core.events import Notice
 from limner.engine.train import encoding
-from limner.engine.train.subject import SubjectLesson
+from limner.engine.train.denoising import Denoising
 from limner.models.options import LORA_FILE
 
 SIZES = ((64, 64), (48, 80), (80, 48), (48, 80), (64, 64), (80, 48))
@@ -67,13 +67,13 @@ def test_every_image_is_trained_in_its_own_shape(learn, dataset, encoded):
 
 def test_a_batch_has_one_size_and_each_image_its_own_frame(learn, dataset, tiny_folder, monkeypatch):
     """SDXL is conditioned on each image's size and crop."""
-    batches, real = [], SubjectLesson._batch
+    batches, real = [], Denoising._batch
 
     def looking(self, picks):
         batches.append(real(self, picks))
         return batches[-1]
 
-    monkeypatch.setattr(SubjectLesson, "_batch", looking)
+    monkeypatch.setattr(Denoising, "_batch", looking)
     learn(data=str(dataset), model=str(tiny_folder("sdxl")), resolution=64, steps=12, prior=False)
     assert {tuple(batch.latents.shape[2:]) for batch in batches} == {(8, 8), (10, 6), (6, 10)}
     for batch in batches:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageColor
 
 from gallery import add_image, add_run, png
 from limner.core.accounts import Caller, Role
@@ -33,8 +33,13 @@ def studio(home: Path, starter: Path) -> Iterator[Studio]:
     studio.close()
 
 
+def pure(colour: str) -> str:
+    """A colour of images that have nothing but it, where its name means an everyday one."""
+    return "#{:02x}{:02x}{:02x}".format(*ImageColor.getrgb(colour))
+
+
 def found(studio: Studio, text: str = "", caller: Caller = ME, like="", colour: str = "", **filters) -> list[str]:
-    appearance = studio.discover.appearance(caller, like, colour)
+    appearance = studio.discover.appearance(caller, like, colour and pure(colour))
     hits = studio.discover.search(caller, text, Filters(**filters), 24, appearance)
     return [hit.text for hit in hits]
 
@@ -198,7 +203,7 @@ def test_an_image_that_is_missing_or_damaged_stops_nothing(studio):
 
 def test_the_gallery_finds_the_closest_images_first(studio):
     ids = [add_image(studio, f"wall {n}", colour) for n, colour in enumerate(("red", "#c01818", "blue", "red"))]
-    found = studio.discover.resolved(Viewer(), ImageQuery(colour="red"))
+    found = studio.discover.resolved(Viewer(), ImageQuery(colour=pure("red")))
     assert found.order == "listed" and {*found.among} == {ids[0], ids[1], ids[3]} and found.among[-1] == ids[1]
     alike = studio.discover.resolved(Viewer(), ImageQuery(like=f"history/{ids[0]}", search="wall"))
     assert alike.among[0] == ids[3] and ids[0] not in alike.among and alike.search == "wall"
