@@ -166,7 +166,7 @@ def test_next_moves_the_focus_to_the_heading_of_the_step(draft, served, browser)
             focused = page.locator("h1:focus")
             expect(focused).to_have_text(heading)
             assert page.evaluate("scrollY") == 0, "the whole top of the page is in view"
-        page.get_by_role("link", name="Back").focus()
+        page.get_by_role("link", name="Back", exact=True).focus()
         page.keyboard.press("Enter")
         expect(page.locator("h1:focus")).to_have_text("Recipe")
 
