@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from limner.starter.exam.tastes import TASTES, Taste, prompts, stars, votes
 from PIL import Image
 
 from figures import machine, print_table, write_json
@@ -34,6 +33,7 @@ from limner.starter.exam.model import SEED, ModelUnderTest
 from limner.starter.exam.options import ExamOptions
 from limner.starter.exam.personalise import IDENTIFIER
 from limner.starter.exam.subject_scores import DRIFT_PROMPTS, PersonalisationPrompt
+from limner.starter.exam.tastes import TASTES, Taste, prompts, stars, votes
 from limner.starter.judge import Judge, Readings
 from limner.starter.judge.attributes import MARKINGS, truth
 from limner.starter.painter import paint
