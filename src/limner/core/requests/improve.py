@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackSelection
-from limner.core.requests.parsing import find_repeated
+from limner.core.requests.parsing import check_prompts
 from limner.core.requests.request import Flag, Heading, Name, Precision, Prompt, Refers, Request
 from limner.core.requests.trial import TrialRequest
 from limner.core.requests.uses import Contestant
@@ -155,10 +155,7 @@ class ImproveRequest(Request, FeedbackSelection):
     @field_validator("prompt")
     @classmethod
     def _each_prompt_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(prompt.strip() for prompt in value):
-            raise ValueError("a prompt is empty; say what to generate")
-        if twice := find_repeated(value):
-            raise ValueError(f"{twice[:80]!r} is given twice; ask for more images of it by --count")
+        check_prompts(value)
         return value
 
     @model_validator(mode="after")

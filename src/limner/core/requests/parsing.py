@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LONGEST_NUMBER = 64
 """Most characters of a number."""
@@ -63,3 +63,11 @@ def find_repeated(texts: Iterable[str]) -> str | None:
             return text
         seen.add(text)
     return None
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Raise ValueError if a prompt of several is empty or occurs twice."""
+    if not all(prompt.strip() for prompt in prompts):
+        raise ValueError("a prompt is empty; say what to generate")
+    if twice := find_repeated(prompts):
+        raise ValueError(f"{twice[:80]!r} is given twice; ask for more images of it by --count")

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, field_validator, model_validator
 
 from limner.core.prompts import read_prompts
-from limner.core.requests.parsing import find_repeated
+from limner.core.requests.parsing import check_prompts
 from limner.core.requests.request import QUANTISE, Choices, Heading, Name, Precision, Prompt, Quantise, Refers, Request
 
 MAX_IMAGES = 20_000
@@ -73,10 +73,7 @@ class TrialRequest(Request):
     @field_validator("prompt")
     @classmethod
     def _each_prompt_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(prompt.strip() for prompt in value):
-            raise ValueError("a prompt is empty; say what to generate")
-        if twice := find_repeated(value):
-            raise ValueError(f"{twice[:80]!r} is given twice; ask for more images of it by --count")
+        check_prompts(value)
         return value
 
     @model_validator(mode="after")

@@ -11,12 +11,10 @@ from limner.core.protocols import NoiseDraw
 from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.denoising import BatchSelection, Denoising
 from limner.engine.train.feedback_images import FeedbackImages, own_noise
+from limner.engine.train.lesson import mean_loss
 from limner.engine.train.noise_levels import within
 from limner.engine.train.preference import RewardSettings
 from limner.engine.train.reference import Reference
-
-ROUNDS = 4
-"""How often the held-out loss draws noise for every image."""
 
 
 @dataclass(frozen=True)
@@ -81,18 +79,9 @@ class KtoLesson:
         values = self._losses(rated, rows, generator_for(self.seed, "noise", step))
         yield (rated.weights[rows].to(values) * values).mean()
 
-    @torch.no_grad()
     def held_out_loss(self) -> float | None:
         """The mean loss on the held-out images, at the same noise every time; None where there are none."""
-        if not self.held_out:
-            return None
-        total, count = 0.0, sum(map(len, self.held_out))
-        for index in range(ROUNDS):
-            for rated in self.held_out:
-                every, rng = list(range(len(rated))), generator_for(self.seed, "watch", index)
-                for start in range(0, len(every), self.batch):
-                    total += self._losses(rated, every[start : start + self.batch], rng).sum().item()
-        return total / (ROUNDS * count)
+        return mean_loss(self.held_out, self.batch, self.seed, self._losses)
 
     def _losses(self, rated: RatedSet, rows: list[int], rng: torch.Generator) -> torch.Tensor:
         examples, places = rated.images.examples, [rated.rated[row] for row in rows]

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.denoising import BatchSelection, Denoising
 from limner.engine.train.examples import Examples
-
-ROUNDS = 4
-"""How often the held-out loss draws noise for every image."""
+from limner.engine.train.lesson import mean_loss
 
 
 class ImageStream:
@@ -73,15 +72,6 @@ class RatedLesson:
         for stream, weight in self._streams:
             yield weight * stream.errors(self.denoising, step).mean()
 
-    @torch.no_grad()
     def held_out_loss(self) -> float | None:
         """The mean loss on held-out liked images, at the same noise every time; None where there are none."""
-        if not self.held_out:
-            return None
-        total, count = 0.0, sum(map(len, self.held_out))
-        for index in range(ROUNDS):
-            for examples in self.held_out:
-                every, rng = list(range(len(examples))), generator_for(self.seed, "watch", index)
-                for start in range(0, len(every), self.batch):
-                    total += errors_of(self.denoising, examples, every[start : start + self.batch], rng).sum().item()
-        return total / (ROUNDS * count)
+        return mean_loss(self.held_out, self.batch, self.seed, partial(errors_of, self.denoising))
