@@ -9,7 +9,8 @@ import torch
 
 from limner.engine.train.denoising import Denoising
 from limner.engine.train.feedback_images import InitialNoise
-from limner.engine.train.kto import ROUNDS, KtoLesson, RatedSet, kto_losses
+from limner.engine.train.kto import KtoLesson, RatedSet, kto_losses
+from limner.engine.train.lesson import ROUNDS
 from limner.engine.train.preference import RewardSettings
 from limner.engine.train.reference import Reference
 from rated import COMPONENTS, Model, feedback

@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from limner.engine.train.denoising import Denoising
-from limner.engine.train.liked import ROUNDS, RatedLesson
+from limner.engine.train.lesson import ROUNDS
+from limner.engine.train.liked import RatedLesson
 from rated import COMPONENTS, Model, examples
 
 

@@ -55,7 +55,7 @@ def panels_svg(panels: Sequence[Panel], label: str) -> str:
             axes = figure.add_subplot(rows, columns, number)
             _draw_intervals(axes, panel.intervals, WARNING, 24)
             axes.set_title(panel.title, color=INK, fontsize=11, loc="left")
-            axes.locator_params(axis="x", nbins=6)
+            axes.locator_params(axis="x", nbins=4)
         return as_svg(figure, label)
 
 
