@@ -300,6 +300,33 @@ def test_a_model_is_improved_by_a_new_adapter(asked, workspace, tiny_sd):
     assert new.model == str(tiny_sd) and [use.path for use in new.adapters] == [str(tiny_sd / "a.safetensors")]
 
 
+@pytest.mark.parametrize("erased", ["rater", "images"])
+def test_feedback_that_is_erased_meanwhile_is_not_learnt_from(asked, trained, unevaluated, workspace, feedback, erased):
+    gone = [pair for pair in feedback.pairs if pair.rater == "b"][: 2 if erased == "rater" else 1]
+    left = feedback.model_copy(update={"pairs": tuple(pair for pair in feedback.pairs if pair not in gone)})
+    if erased == "rater":
+        left = left.model_copy(update={"ratings": left.ratings[:1]})
+    answers, events = [feedback, left, left], []
+    place = workspace(feedback=lambda *given: answers.pop(0), execution=Execution(device="cpu"))
+    improve(asked(), place, events.append)
+    assert (
+        notices(events).count("feedback was erased while it was learnt from: the training starts again without it") == 1
+    )
+    assert record(place).pairs + record(place).held_out_pairs == len(left.pairs)
+    assert not answers
+
+
+def test_feedback_that_is_added_meanwhile_waits_for_the_next_improvement(
+    asked, trained, unevaluated, workspace, feedback
+):
+    first = feedback.model_copy(update={"pairs": feedback.pairs[:3], "ratings": ()})
+    answers, events = [first, feedback], []
+    place = workspace(feedback=lambda *given: answers.pop(0), execution=Execution(device="cpu"))
+    improve(asked(), place, events.append)
+    assert record(place).pairs + record(place).held_out_pairs == 3
+    assert not [text for text in notices(events) if "erased" in text]
+
+
 def test_a_result_of_another_run_is_not_replaced(run, trained, workspace, feedback):
     place = workspace(feedback=lambda *given: feedback)
     place.out.mkdir()

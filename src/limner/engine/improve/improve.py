@@ -54,12 +54,35 @@ class Learnt:
 def improve(request: ImproveRequest, workspace: Workspace, emit: Emit) -> None:
     """Train on feedback, compare with the original, and write adapter, record and report to the workspace's out.
 
-    The original is not changed. Everything that could fail early is checked before the training.
+    The original is not changed. Everything that could fail early is checked before the training. If feedback was erased
+    while it was learnt from, the training starts again without it.
     """
     original = find_original(request, workspace)
     check_out_folder(workspace.out, lambda folder: own_result(folder, workspace))
     emit(Stage(name="reading feedback"))
     learnt = what_to_learn(request, original, workspace)
+    while True:
+        result = learn(request, original, learnt, workspace, emit)
+        now = learnt if request.file else what_to_learn(request, original, workspace)
+        if sources(learnt.learning) <= sources(now.learning):
+            break
+        emit(Notice(text="feedback was erased while it was learnt from: the training starts again without it"))
+        learnt, workspace = now, replace(workspace, resume=True)
+    record = record_of(request, original, learnt, result.trained, result.evaluation, workspace)
+    write_result(record, result, workspace, emit)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained adapter, the job that trained it, and how it compares with the original."""
+
+    job: ImproveJob
+    trained: TrainedAdapter
+    evaluation: Evaluation
+
+
+def learn(request: ImproveRequest, original: Original, learnt: Learnt, workspace: Workspace, emit: Emit) -> Result:
+    """Train on feedback, and compare the result with the original."""
     describe(learnt, original, request, emit)
     job = job_of(request, original, learnt.lesson, workspace)
     prompts = chosen_prompts(request, learnt.learning.held_out_prompts)
@@ -69,9 +92,15 @@ def improve(request: ImproveRequest, workspace: Workspace, emit: Emit) -> None:
     evaluator = Evaluator(request, material, workspace, emit)
     trained = train_lesson(job, learnt.learning, emit)
     new = improved_version(original, trained)
-    evaluation = evaluator.evaluate(original.version, new, names_of(trained, workspace))
-    record = record_of(request, original, learnt, trained, evaluation, workspace)
-    write_result(record, evaluation, job, trained, workspace, emit)
+    return Result(job, trained, evaluator.evaluate(original.version, new, names_of(trained, workspace)))
+
+
+def sources(learning: LearningSet) -> set[str]:
+    """The raters and the hashes of the images of all feedback that a learning set uses."""
+    pairs = [each.pair for each in (*learning.pairs, *learning.held_out_pairs)]
+    ratings = [each.rating for each in (*learning.ratings, *learning.held_out_ratings)]
+    images = [image for pair in pairs for image in (pair.better, pair.worse)] + [each.image for each in ratings]
+    return {each.rater for each in (*pairs, *ratings)} | {image.sha256 for image in images}
 
 
 def feedback_of(request: ImproveRequest, workspace: Workspace) -> Feedback:
@@ -211,22 +240,13 @@ def own_result(folder: Path, workspace: Workspace) -> bool:
     return workspace.resume and (folder / RECORD).is_file()
 
 
-def write_result(
-    record: ImprovementRecord,
-    evaluation: Evaluation,
-    job: ImproveJob,
-    trained: TrainedAdapter,
-    workspace: Workspace,
-    emit: Emit,
-) -> None:
+def write_result(record: ImprovementRecord, result: Result, workspace: Workspace, emit: Emit) -> None:
     """Write the result's folder, and emit an event for the adapter, the record and the report."""
-    emit(Stage(name="writing"))
-    out = workspace.out
+    out, trained, training = workspace.out, result.trained, result.job.training
     with atomic_folder(out, lambda folder: own_result(folder, workspace)) as partial:
         shutil.copytree(trained.folder, partial, ignore=shutil.ignore_patterns(RESULT), dirs_exist_ok=True)
         (partial / RECORD).write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        write_page(partial / REPORT, "improve.html", **page_of(record, evaluation))
-    training = job.training
+        write_page(partial / REPORT, "improve.html", **page_of(record, result.evaluation))
     details = {
         "trigger_words": list(training.trigger_words),
         **({"say": training.instance_prompt} if training.identifier else {}),
