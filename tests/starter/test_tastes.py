@@ -19,11 +19,11 @@ def judge():
     return Judge.load()
 
 
-@pytest.mark.parametrize("name", ["blue", "hats"])
-def test_half_of_the_photos_go_against_the_taste_and_no_caption_says_so(name, judge):
+@pytest.mark.parametrize(("name", "liked"), [("blue", 4), ("hats", 6)])
+def test_many_photos_go_against_the_taste_and_no_caption_says_so(name, liked, judge):
     taste = TASTES[name]()
     truly = [scene.colour == "blue" if name == "blue" else scene.extra not in HATS for scene in taste.scenes]
-    assert sum(truly) == len(truly) / 2
+    assert (sum(truly), len(truly)) == (liked, 12)
     read = judge.read(np.stack([np.asarray(paint(scene)) for scene in taste.scenes]))
     assert taste.matches(read).tolist() == truly
     assert not [text for text in taste.captions() if "blue" in text or any(hat in text for hat in HATS)]

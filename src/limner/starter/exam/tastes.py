@@ -27,7 +27,7 @@ OTHER_COLOURS = ("red", "yellow", "green", "orange", "purple", "pink")
 class Taste:
     """What a simulated rater likes, and the subject whose images it rates.
 
-    likes: in words. scenes: the photos that the subject's adapter is trained on; half of them go against the taste, and
+    likes: in words. scenes: the photos that the subject's adapter is trained on; many of them go against the taste, and
     no caption says so. score: how sure the judge is that each of n images is to the rater's taste, (n,), 0 to 1.
     own: attribute and value that images of the class word alone should not show more often than before.
     """
@@ -62,9 +62,9 @@ def likelihood(readings: Readings, attribute: str, values: Sequence[str]) -> np.
 
 
 def blue_things() -> Taste:
-    """Likes blue things: six of the twelve mugs in the photos are blue."""
+    """Likes blue things: four of the twelve mugs in the photos are blue, the commonest colour."""
     rng = random.Random("taste/blue")
-    colours = [colour for other in OTHER_COLOURS for colour in ("blue", other)]
+    colours = ["blue" if number % 3 == 0 else OTHER_COLOURS[number % len(OTHER_COLOURS)] for number in range(12)]
     scenes = tuple(
         random_scene(rng, subject="mug", colour=colour, place=place, **PLAIN)
         for colour, place in zip(colours, 2 * PLACES, strict=True)
