@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -31,8 +32,12 @@ from improvements import recorded, vote_for
 from limner.core.accounts import Caller
 from limner.core.drafts import Draft
 from limner.core.feedback import ImageQuery, Rating, Reason
+from limner.core.promotions import ImprovementPlan
 from limner.core.requests import AdapterUse, GenerateRequest
 from limner.core.runs import Status
+from limner.starter.demo import CHARACTER
+from limner.starter.exam.tastes import right_marks, stars
+from limner.starter.judge import Judge
 from limner.store.queue import Queue
 from limner.studio.images import Viewer
 from limner.studio.studio import Studio
@@ -51,6 +56,11 @@ PROMPTS = (
     "a photo of a husky in the forest wearing a blue scarf",
     "a drawing of a tabby cat in the garden",
 )
+RATED_PLACES = {
+    "pet food": ("on the beach", "in the garden", "in the snow", "in the forest", "in the city", "in the park"),
+    "travel": ("at sunset", "at night", "on a rooftop", "on a boat", "in the mountains", "in the desert"),
+}
+"""Industries whose images are rated, and where the cat is on them."""
 WAITING = ("a photo of a green teapot in the garden", "a photo of a beagle in the park, oil painting")
 REQUEST_OF_FAILED = "a photo of a poodle in the city at night"
 MEMORY = "the machine ran out of memory; choose a smaller size or fewer images at once"
@@ -148,9 +158,16 @@ def _page(browser: Browser, address: str, **options) -> Iterator[Page]:
         context.close()
 
 
-def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) -> None:
-    """Go through all stages with a server of its own, whose data is in the folder. settings: of the training, where
-    they differ from those of the example.
+def visit(
+    taking: Taking,
+    folder: Path,
+    feedback: Callable[[Studio, str], str],
+    settings: dict[str, str] | None = None,
+) -> None:
+    """Go through all stages with a server of its own, whose data is in the folder.
+
+    feedback: gives feedback on images of an adapter; returns the id of an improvement that waits for votes. settings:
+    of the training, where they differ from those of the example.
     """
     (folder / "guarded").mkdir()
     serving.key_of(folder / "guarded", "admin", "--role", "admin")
@@ -184,7 +201,7 @@ def visit(taking: Taking, folder: Path, settings: dict[str, str] | None = None) 
         portraits = _portraits(studio, facts["training"])
         running.call("POST", "/v1/runs", portraits, timeout=300, Prefer="wait=300")
         facts["portrait"] = urlencode({name: portraits[name] for name in ("prompt", "adapter", "count")}, doseq=True)
-        facts["promotion"] = _feedback(studio, str(portraits["adapter"][0]))
+        facts["promotion"] = feedback(studio, str(portraits["adapter"][0]))
         taking.stage(address, Stage.DONE, facts)
 
 
@@ -231,7 +248,37 @@ def _portraits(studio: Studio, training: str) -> dict[str, Any]:
     return {"kind": "generate", "prompt": prompt, "adapter": [adapter.details["reference"]], "count": 4, "seed": 3}
 
 
-def _feedback(studio: Studio, adapter: str) -> str:
+def learn_from_feedback(studio: Studio, adapter: str) -> str:
+    """Improve the adapter twice for what a simulated rater likes: the right marks of the cat. One improvement is voted
+    on, and the id of the other is returned.
+    """
+    use, taste, ids = AdapterUse(path=adapter), right_marks(CHARACTER), list[int]()
+    for industry, places in RATED_PLACES.items():
+        requests = [
+            GenerateRequest(prompt=f"a photo of sks cat {place}", adapter=(use,), count=8, seed=11) for place in places
+        ]
+        runs = [studio.enqueue(request, tags={"industry": industry}) for request in requests]
+        for run in runs:
+            _wait(lambda run=run: studio.runs.get(run.id).status.ended)
+        images = studio.images.list(Viewer(stored=True), ImageQuery(industry=industry, limit=100))
+        files = [studio.files.local_path(str(each.reference)) for each in images]
+        scores = taste.score(Judge.load().read(np.stack([np.asarray(Image.open(file)) for file in files])))
+        for rater in range(3):
+            for each, count in zip(images, stars(scores, 0.1, rater), strict=True):
+                reasons = (Reason.WRONG_SUBJECT,) if count < 3 else ()
+                studio.feedback.rate(
+                    Viewer(account=f"rater{rater}"), each.id, Rating(stars=int(count), reasons=reasons)
+                )
+        started = studio.promotions.start(industry, False, [use], ImprovementPlan(after=10, votes=12), "starter")
+        assert started is not None and started.run is not None
+        _wait(lambda run=started.run: studio.runs.get(run).status.ended, 1800)
+        studio.promotions.follow()
+        ids.append(started.id)
+    vote_for(studio, studio.promotions.get(ids[0]), Caller(account="admin"), "new", 12)
+    return str(ids[1])
+
+
+def invent_feedback(studio: Studio, adapter: str) -> str:
     """Rate images of the subject, and record two improvements of it: one in use, and one that waits for votes, whose id
     is returned.
     """
@@ -306,7 +353,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM)
-        visit(Taking(browser, take, chosen), Path(folder))
+        visit(Taking(browser, take, chosen), Path(folder), learn_from_feedback)
         browser.close()
 
 

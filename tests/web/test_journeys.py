@@ -20,7 +20,7 @@ from limner.core.runs import Status
 from limner.studio.studio import Studio
 from limner.web.rendering import NAVIGATION
 from limner.web.security import is_page
-from screenshots import SCENES, SCHEMES, WIDTHS, Taking, visit
+from screenshots import SCENES, SCHEMES, WIDTHS, Taking, invent_feedback, visit
 
 ROOT = Path(__file__).parents[2]
 PLACES = [place for _, place, _ in NAVIGATION] + ["/components"]
@@ -87,7 +87,7 @@ def test_every_page_fits_and_has_no_serious_finding(browser, starter, tmp_path):
         faults.extend(f"{scene.name} {width} {scheme}: {each}" for each in found)
 
     with loop_of(browser):
-        visit(Taking(browser, check, SCENES), tmp_path, {"steps": "80", "prior": "false"})
+        visit(Taking(browser, check, SCENES), tmp_path, invent_feedback, {"steps": "80", "prior": "false"})
     assert faults == []
 
 
