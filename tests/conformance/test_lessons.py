@@ -26,7 +26,7 @@ PROMPTS = ["a photo of sks dog on the beach", "a cat"]
 CAPTIONS = (0, 1, 0, 1)
 FRAME = torch.tensor([64, 64, 0, 0, 64, 64])
 SEED, STEP = 42, 3
-SETTINGS = RewardSettings(beta=20.0, margin=100.0, anchor=0.3)
+SETTINGS = RewardSettings(beta=20.0, margin=100.0, anchor=0.3 / 20)
 WHOLE = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
 
 
@@ -206,5 +206,5 @@ def test_initial_noise_is_what_the_pipeline_begins_with(family, components, batc
 def test_beta_suits_what_the_model_predicts(family, components):
     objective = family.objective(components)
     assert objective.timesteps == 1000
-    assert objective.beta == (pytest.approx(2500 / 3) if hasattr(objective, "patch") else 2500)
+    assert objective.beta == (pytest.approx(250 / 3) if hasattr(objective, "patch") else 250)
     assert set(registry.families.names()) >= {"sd", "sdxl", "flux"}

@@ -43,7 +43,7 @@ def test_the_loss_by_hand(fallen, baseline):
     reference = torch.tensor([1.0, 2.0], dtype=torch.float64)
     errors = reference - torch.tensor(fallen, dtype=torch.float64)
     found = kto_losses(errors, reference, torch.tensor([1.0, -1.0]), RewardSettings(10.0, 100.0, 0.5))
-    liked = 1 - sigmoid(10 * fallen[0] - baseline) + 0.5 * errors[0].item()
+    liked = 1 - sigmoid(10 * fallen[0] - baseline) + 0.5 * 10 * errors[0].item()
     disliked = 1 - sigmoid(-(10 * fallen[1] - baseline))
     assert found.tolist() == pytest.approx([liked, disliked])
 

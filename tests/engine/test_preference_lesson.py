@@ -31,8 +31,8 @@ def test_the_loss_by_hand(beta, margin):
     wanted = []
     for index in range(2):
         fell = (reference[0, index] - errors[0, index]) - (reference[1, index] - errors[1, index])
-        odds = min(beta * fell.item(), margin)
-        wanted.append(math.log(1 + math.exp(-odds)) + 0.5 * errors[0, index].item())
+        odds = max(min(beta * fell.item(), margin), -margin)
+        wanted.append(math.log(1 + math.exp(-odds)) + 0.5 * beta * errors[0, index].item())
     assert found.tolist() == pytest.approx(wanted, rel=1e-9)
 
 
@@ -52,11 +52,13 @@ def test_a_pair_beyond_the_margin_is_left_alone(margin, learns):
     assert bool(model.weight.grad) == learns
 
 
-def test_a_pair_that_is_still_wrong_is_learned_whatever_the_margin():
+@pytest.mark.parametrize(("margin", "learns"), [(5.0, True), (0.5, False)])
+def test_a_pair_that_is_wrong_beyond_the_margin_is_taken_for_a_mistake(margin, learns):
     model = Model(1.0)
-    (loss,) = lesson(model, pairs([1.0, 3.0], [0], [1]), margin=0.5, batch=1, moved=1.0).losses(0)
+    (loss,) = lesson(model, pairs([1.0, 3.0], [0], [1]), margin=margin, batch=1, moved=1.0).losses(0)
     loss.backward()
-    assert loss.item() == pytest.approx(math.log(1 + math.exp(4.0))) and model.weight.grad > 0
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(min(4.0, margin))))
+    assert bool(model.weight.grad) == learns
 
 
 def test_weights_multiply_the_loss_of_a_pair():
@@ -69,10 +71,16 @@ def test_weights_multiply_the_loss_of_a_pair():
 
 
 def test_the_anchor_pulls_to_the_preferred_image():
-    model = Model(0.0)
-    (loss,) = lesson(model, pairs([2.0, 5.0], [0], [1]), beta=0.0, anchor=0.5, batch=1).losses(0)
-    loss.backward()
-    assert loss.item() == pytest.approx(math.log(2) + 0.5 * 4) and model.weight.grad.item() == pytest.approx(-2)
+    """At 0, the errors have the slopes -4 and -10."""
+
+    def gradient(anchor):
+        model = Model(0.0)
+        (loss,) = lesson(model, pairs([2.0, 5.0], [0], [1]), beta=2.0, anchor=anchor, batch=1).losses(0)
+        assert loss.item() == pytest.approx(math.log(2) + 2 * anchor * 4)
+        loss.backward()
+        return model.weight.grad.item()
+
+    assert gradient(0.0) == pytest.approx(6) and gradient(0.25) == pytest.approx(6 - 2 * 0.25 * 4)
 
 
 def test_both_images_of_a_pair_have_the_same_noise_timestep_and_prompts_of_their_own():

@@ -22,9 +22,10 @@ Predict = Callable[[torch.Tensor, torch.Tensor, Mapping[str, torch.Tensor], torc
 FLOW_STEPS = 1000
 """Timesteps of flow matching from clean to noise: a time is 1000 times the share of noise."""
 
-BETA = 2500.0
+BETA = 250.0
 """Strength of the reference model in preference training: beta T of Wallace et al. 2023 (Diffusion-DPO, arXiv
-2311.12908, equation 14) for mean squared errors per element of the latents.
+2311.12908, equation 14) for mean squared errors per element of the latents. They train a model on a million pairs with
+2500. That is too strong for an adapter and some hundred pairs: all pairs reach the margin before an image changes.
 """
 
 

@@ -287,7 +287,7 @@ def test_without_recorded_feedback_a_file_is_needed(asked, workspace):
 def test_settings_that_are_not_given_are_those_of_the_lesson(asked, workspace, original):
     target = improving.find_original(asked(), workspace())
     default = improving.job_of(asked(steps=None, learning_rate=None, batch=None), target, "kto", workspace()).settings
-    assert (default.steps, default.beta, default.margin, default.anchor) == (None, None, 3.0, 0.1)
+    assert (default.steps, default.beta, default.margin, default.anchor) == (None, None, 3.0, 0.5)
     given = improving.job_of(asked(beta=7, margin=2, anchor=0, seed=5), target, "liked", workspace()).settings
     assert (given.lesson, given.steps, given.beta, given.margin, given.anchor, given.seed) == ("liked", 2, 7, 2, 0, 5)
 

@@ -63,14 +63,15 @@ class ImproveRequest(Request, FeedbackSelection):
         default=None,
         gt=0,
         le=1e6,
-        description="Margin between preferred and rejected image above which a pair is learnt no further (default: "
-        "recommended for the lesson).",
+        description="Log-odds of preferred and rejected image above which a pair is learnt no further, and below whose "
+        "negative it counts as a mistake (default: recommended for the lesson).",
     )
     anchor: float | None = Field(
         default=None,
         ge=0,
         le=1000,
-        description="Weight of the ordinary training loss on preferred images (default: recommended for the lesson).",
+        description="Weight of the ordinary training loss on preferred images, as a share of beta (default: "
+        "recommended for the lesson).",
     )
     held_out: Annotated[float, Heading.SCORES] = Field(
         default=0.2,

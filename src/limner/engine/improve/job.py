@@ -35,8 +35,8 @@ class LessonSettings:
     """How a lesson trains; None for what suits the model.
 
     beta: strength of the reference model. margin: log-odds from which on a pair or an image is left alone. anchor:
-    weight of the denoising loss on preferred images. photographs: weight of the loss on the original's photographs.
-    own_noise: add the noise that an image was generated from, where it is known.
+    weight of the denoising loss on preferred images, as a share of beta. photographs: weight of the loss on the
+    original's photographs. own_noise: add the noise that an image was generated from, where it is known.
     """
 
     lesson: LessonName
@@ -45,7 +45,7 @@ class LessonSettings:
     learning_rate: float | None = None
     beta: float | None = None
     margin: float = 3.0
-    anchor: float = 0.1
+    anchor: float = 0.5
     photographs: float = 1.0
     own_noise: bool = True
     seed: int = 42

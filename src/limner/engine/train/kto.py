@@ -44,7 +44,7 @@ def kto_losses(
     rewards = settings.beta * (reference - errors)
     baseline = rewards.detach().mean().clamp(min=0)
     log_odds = (signs * (rewards - baseline)).clamp(max=settings.margin)
-    return 1 - torch.sigmoid(log_odds) + settings.anchor * errors * (signs > 0)
+    return 1 - torch.sigmoid(log_odds) + settings.anchor * settings.beta * errors * (signs > 0)
 
 
 @dataclass

@@ -15,7 +15,7 @@ from limner.engine.train.pairs import PairErrors, PairSet, margins
 @dataclass(frozen=True)
 class RewardSettings:
     """beta: strength of the reference model. margin: log-odds from which on an image or a pair is left alone. anchor:
-    weight of the denoising loss on preferred images.
+    weight of the denoising loss on preferred images, as a share of beta.
     """
 
     beta: float
@@ -24,12 +24,18 @@ class RewardSettings:
 
 
 def preference_losses(errors: torch.Tensor, reference: torch.Tensor, settings: RewardSettings) -> torch.Tensor:
-    """The loss of each pair, (n,): equation 14 with mean squared errors and a capped margin, plus the anchor.
+    """The loss of each pair, (n,): equation 14 with mean squared errors and limited log-odds, plus the anchor.
 
-    errors, reference: as `margins` has them. Without the cap, the error on worse images may grow without limit.
+    errors, reference: as `margins` has them. Without the upper limit, the error on worse images may grow without end.
+    Without the lower one, mistaken answers would soon be the only ones with a gradient.
     """
-    log_odds = (settings.beta * margins(errors, reference)).clamp(max=settings.margin)
-    return settings.anchor * errors[0] - F.logsigmoid(log_odds)
+    log_odds = limited(settings.beta * margins(errors, reference), settings)
+    return settings.anchor * settings.beta * errors[0] - F.logsigmoid(log_odds)
+
+
+def limited(log_odds: torch.Tensor, settings: RewardSettings) -> torch.Tensor:
+    """Log-odds within the margin on either side, beyond which they have no gradient."""
+    return log_odds.clamp(-settings.margin, settings.margin)
 
 
 @dataclass
@@ -68,5 +74,5 @@ class PreferenceLesson:
         found = self.compared.margins(self.held_out)
         if not found:
             return None
-        log_odds = (self.settings.beta * torch.tensor(found)).clamp(max=self.settings.margin)
+        log_odds = limited(self.settings.beta * torch.tensor(found), self.settings)
         return -F.logsigmoid(log_odds).mean().item()
