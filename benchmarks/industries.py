@@ -263,8 +263,14 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "routed": spread(np.mean([row["routed"]["means"] for row in rows], axis=0)),
         "share": float(np.mean([row["routed"]["shares"] for row in rows])),
         "prompt kept": float(followed[1] / followed[0]),
-        "replaces": f"{sum(row['decision']['replaces'] for row in rows)} of {len(rows)}",
+        "replaces": replaced(rows),
     }
+
+
+def replaced(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Whether the improved adapter replaces the original, by the record; of several industries, in how many."""
+    count = sum(row["decision"]["replaces"] for row in rows)
+    return f"{count} of {len(rows)}" if len(rows) > 1 else "yes" if count else "no"
 
 
 def with_interval(values: Interval) -> str:
@@ -280,7 +286,7 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "routed (95%)": lambda row: with_interval(row["routed"]),
     "routed to the improved": lambda row: f"{100 * row['share']:.0f}%",
     "prompt": lambda row: f"{100 * row['prompt kept']:.0f}%",
-    "replaces": lambda row: {"1 of 1": "yes", "0 of 1": "no"}.get(row["replaces"], row["replaces"]),
+    "replaces": lambda row: row["replaces"],
 }
 
 
