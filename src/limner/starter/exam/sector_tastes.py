@@ -17,7 +17,7 @@ from limner.starter.painter.sectors import SECTORS, scenes, sector_caption
 
 PROMPT_SEED = 2
 """Seed of the scenes that prompts describe. An industry's adapter is trained on scenes of another seed."""
-DRAWN = 1000
+DRAWN = 400
 """Scenes of each industry that prompts are taken from."""
 FOLLOWED: Mapping[str, tuple[str, ...]] = {
     "colour": ("subject", "place", "style"),
