@@ -1,4 +1,4 @@
-"""Medians, spreads and tables that the benchmarks share."""
+"""Medians, spreads, tables and parts of pages that the benchmarks share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from limner.store.files import atomic_file
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
@@ -36,6 +38,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     for row in (header, ["-" * width for width in widths], *rows):
         print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table for a page."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *rows))
+
+
+def write_between(page: Path, mark: str, text: str) -> None:
+    """Replace what stands between two equal marks on a page."""
+    before, _, after = page.read_text(encoding="utf-8").split(mark)
+    with atomic_file(page) as partial:
+        partial.write_text(f"{before}{mark}\n{text}\n{mark}{after}", encoding="utf-8")
 
 
 def write_json(path: Path | None, result: Mapping[str, Any]) -> None:

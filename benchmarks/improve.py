@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from figures import machine, print_table, write_json
+from figures import machine, markdown, print_table, write_between, write_json
 from limner.core.requests import AdapterUse, GenerateRequest, ImproveRequest, TrainRequest
 from limner.core.version import version
 from limner.data.sets.album import write_album
@@ -251,15 +251,6 @@ def table(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     return [[cell(row) for cell in COLUMNS.values()] for row in rows]
 
 
-def write_page(page: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Replace the table of a page, which stands between two marks."""
-    before, _, after = page.read_text(encoding="utf-8").split(MARK)
-    lines = [list(COLUMNS), ["---"] * len(COLUMNS), *table(rows)]
-    text = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    with atomic_file(page) as partial:
-        partial.write_text(f"{before}{MARK}\n{text}\n{MARK}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -291,7 +282,7 @@ def main() -> None:
     if options.json:
         write_json(options.json, {**machine(), "version": version(), "cases": rows})
     if options.page:
-        write_page(options.page, rows)
+        write_between(options.page, MARK, markdown(list(COLUMNS), table(rows)))
 
 
 if __name__ == "__main__":
