@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +12,7 @@ from limner.core.choice import evenly
 from limner.core.preferences import JudgedImage
 from limner.core.protocols import Components
 from limner.data.sets.pixels import Shape, bucket_shape
+from limner.engine.compare.subject import PromptSubject, plain_prompt
 from limner.engine.improve.job import ImproveJob
 from limner.engine.improve.learning_set import LearningSet, WeightedPair, WeightedRating
 from limner.engine.train.batches import uneven
@@ -33,7 +34,8 @@ class EncodedFeedback:
     """Encoded feedback of a lesson, one set for each image size; empty where the lesson does not use it.
 
     held_out_order: the index in the learning set of each held-out pair, in the order of the sets. watched: those that
-    measure the loss during training.
+    measure the loss during training. plain: the images of training with captions of the class; empty for an original
+    without an identifier.
     """
 
     held_out_pairs: tuple[PairSet, ...]
@@ -45,6 +47,7 @@ class EncodedFeedback:
     liked: tuple[Examples, ...] = ()
     watched_liked: tuple[Examples, ...] = ()
     photographs: tuple[Examples, ...] = ()
+    plain: tuple[Examples, ...] = ()
 
     def in_order(self, values: Sequence[float]) -> tuple[float, ...]:
         """Values of the held-out pairs, in the order of the learning set."""
@@ -65,14 +68,17 @@ class LessonEncoder:
         watched = evenly(_sorted_pairs(held_out), VALIDATION)
         images = self.encoder.encode(self._of_pairs([*pairs, *held_out]))
         trained, measured = (tuple(group for group, _ in self._pair_sets(each, images)) for each in (pairs, watched))
-        return replace(self._held_out(held_out, images), pairs=trained, watched_pairs=measured)
+        plain = self._plain((each.images.examples, (*each.better, *each.worse)) for each in trained)
+        return replace(self._held_out(held_out, images), pairs=trained, watched_pairs=measured, plain=plain)
 
     def kto(self, learning: LearningSet) -> EncodedFeedback:
         """The liked and disliked images of a learning set."""
         chosen = [decided(_sorted_ratings(each)) for each in (learning.ratings, learning.held_out_ratings)]
         images = self._of_all(learning, chosen)
         ratings, measured = (tuple(self._rated_sets(each, images)) for each in (chosen[0], _some(chosen[1])))
-        return replace(self._held_out(learning.held_out_pairs, images), ratings=ratings, watched_ratings=measured)
+        plain = self._plain((each.images.examples, each.rated) for each in ratings)
+        encoded = self._held_out(learning.held_out_pairs, images)
+        return replace(encoded, ratings=ratings, watched_ratings=measured, plain=plain)
 
     def liked(self, learning: LearningSet) -> EncodedFeedback:
         """The liked images of a learning set, and the original's photographs."""
@@ -80,7 +86,8 @@ class LessonEncoder:
         images = self._of_all(learning, chosen)
         shown, measured = (tuple(self._liked_sets(each, images)) for each in (chosen[0], _some(chosen[1])))
         encoded = self._held_out(learning.held_out_pairs, images)
-        return replace(encoded, liked=shown, watched_liked=measured, photographs=self._photographs())
+        plain = self._plain((each, range(len(each))) for each in shown)
+        return replace(encoded, liked=shown, watched_liked=measured, photographs=self._photographs(), plain=plain)
 
     def held_out(self, pairs: Sequence[WeightedPair]) -> EncodedFeedback:
         """Pairs that are measured only."""
@@ -90,6 +97,17 @@ class LessonEncoder:
         """The images of ratings and of the held-out pairs."""
         every = [rating for each in ratings for rating in each]
         return self.encoder.encode([*self._of_pairs(learning.held_out_pairs), *self._of_ratings(every)])
+
+    def _plain(self, sets: Iterable[tuple[Examples, Iterable[int]]]) -> tuple[Examples, ...]:
+        """Those of some images of each set whose captions name the subject, with captions of the class instead."""
+        subject = PromptSubject(self.job.subject.identifier, self.job.subject.class_word)
+        found: list[Examples] = []
+        for examples, places in sets if subject.identifier else ():
+            plain = [plain_prompt(text, subject) for text in examples.captions]
+            named = {each: 1.0 for each in places if plain[row := examples.caption_of[each]] != examples.captions[row]}
+            if named:
+                found.append(self.encoder.recaptioned(_part_of(examples, named), plain))
+        return tuple(found)
 
     def _photographs(self) -> tuple[Examples, ...]:
         job = self.job

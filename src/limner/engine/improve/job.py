@@ -36,7 +36,8 @@ class LessonSettings:
 
     beta: strength of the reference model. margin: log-odds from which on a pair or an image is left alone. anchor:
     weight of the denoising loss on preferred images, as a share of beta. photographs: weight of the loss on the
-    original's photographs. own_noise: add the noise that an image was generated from, where it is known.
+    original's photographs. kept_class: weight of the loss that keeps images of the class, in the measure of the anchor.
+    own_noise: add the noise that an image was generated from, where it is known.
     """
 
     lesson: LessonName
@@ -47,6 +48,7 @@ class LessonSettings:
     margin: float = 3.0
     anchor: float = 0.5
     photographs: float = 1.0
+    kept_class: float = 4.0
     own_noise: bool = True
     seed: int = 42
     precision: Precision = "auto"

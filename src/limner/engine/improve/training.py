@@ -25,6 +25,7 @@ from limner.engine.train.callbacks import Checkpoints, ProgressLog
 from limner.engine.train.checkpoint import discard_others, load_checkpoint, newest_sound
 from limner.engine.train.denoising import Denoising
 from limner.engine.train.encoding import strip
+from limner.engine.train.kept_class import KeptClass
 from limner.engine.train.kto import KtoLesson
 from limner.engine.train.lesson import Lesson
 from limner.engine.train.liked import RatedLesson
@@ -188,10 +189,19 @@ def _build_loop(
     if job.training.gradient_checkpointing:
         getattr(components.denoiser, "enable_gradient_checkpointing")()  # noqa: B009
     compared = _compared(job, plan, components, trainable)
-    lesson = LESSONS[settings.lesson].build(job, plan, compared, encoded)
+    lesson = _with_class(job, LESSONS[settings.lesson].build(job, plan, compared, encoded), compared, encoded)
     optimiser = build_optimiser("adamw", trainable.groups(), plan.rates, 0.0)
     request = LoopSettings(settings.seed, settings.checkpoint_every, job.digest(learning.digest))
     return Loop(request, plan, lesson, trainable, optimiser, job.device, job.autocast), compared
+
+
+def _with_class(job: ImproveJob, lesson: Lesson, compared: PairErrors, encoded: EncodedFeedback) -> Lesson:
+    """The lesson, which also keeps the class as it is where captions name the subject."""
+    if not encoded.plain or not job.settings.kept_class:
+        return lesson
+    weight = job.settings.kept_class * LESSONS[job.settings.lesson].scale(_reward_settings(job, compared.denoising))
+    both = compared.denoising, compared.reference
+    return KeptClass(lesson, *both, encoded.plain, weight, compared.together, compared.seed)
 
 
 def _reward_settings(job: ImproveJob, denoising: Denoising) -> RewardSettings:
@@ -225,12 +235,16 @@ def _liked(job: ImproveJob, plan: TrainPlan, compared: PairErrors, encoded: Enco
 
 @dataclass(frozen=True)
 class LessonKind:
-    """How the feedback of a lesson is encoded, and how the lesson is built. needs: what it trains on, for people."""
+    """How the feedback of a lesson is encoded, and how the lesson is built.
+
+    needs: what it trains on, for people. scale: how strong its loss is, as compared with a denoising loss.
+    """
 
     encode: Callable[[LessonEncoder, LearningSet], EncodedFeedback]
     build: Callable[[ImproveJob, TrainPlan, PairErrors, EncodedFeedback], Lesson]
     count: Callable[[LearningSet], int]
     needs: str
+    scale: Callable[[RewardSettings], float] = lambda settings: settings.beta
 
 
 LESSONS: Mapping[LessonName, LessonKind] = {
@@ -244,7 +258,11 @@ LESSONS: Mapping[LessonName, LessonKind] = {
         "images with 1, 2, 4 or 5 stars",
     ),
     "liked": LessonKind(
-        LessonEncoder.liked, _liked, lambda learning: len(liked(learning.ratings)), "images with 4 or 5 stars"
+        LessonEncoder.liked,
+        _liked,
+        lambda learning: len(liked(learning.ratings)),
+        "images with 4 or 5 stars",
+        lambda settings: 1.0,
     ),
 }
 

@@ -69,10 +69,11 @@ class Denoising:
         return nullcontext() if self.autocast is None else torch.autocast(kind, self.autocast)
 
     def _batch(self, picks: BatchSelection) -> Batch:
-        return picks.examples.batch(picks.indices, picks.views, self._text(picks.examples, picks.captions))
+        return picks.examples.batch(picks.indices, picks.views, self.text(picks))
 
-    def _text(self, examples: Examples, rows: list[int]) -> dict[str, torch.Tensor]:
-        """Captions as they were encoded, or, where text encoders are trained, as they encode them now."""
+    def text(self, picks: BatchSelection) -> dict[str, torch.Tensor]:
+        """The captions of images as they were encoded, or, where text encoders are trained, as they encode them now."""
+        examples, rows = picks.examples, picks.captions
         if not self.trains_text:
             return examples.text_of(rows)
         known = sorted(set(rows))

@@ -94,17 +94,22 @@ def encode(
         masks += [torch.cat(found)] if (found := [mask for _, mask, _ in encoded if mask is not None]) else []
         frames = [part[2] for part in encoded]
     known = tuple(dict.fromkeys((*captions, *extra)))
-    texts = [family.encode_text(components, known[part]) for part in _parts(len(known))]
-    text = {name: torch.cat([part[name].cpu() for part in texts]) for name in texts[0]}
     return Examples(
         torch.stack(latents, dim=1),
         known,
-        text,
+        encode_captions(family, components, known),
         tuple(known.index(caption) for caption in captions),
         torch.from_numpy(np.concatenate(frames)),
         torch.stack(masks, dim=1) if masks else None,
         components.device,
     )
+
+
+@torch.no_grad()
+def encode_captions(family: Family, components: Components, captions: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Encoded captions (m, ...) on the CPU, by the names that `Family.encode_text` uses."""
+    texts = [family.encode_text(components, captions[part]) for part in _parts(len(captions))]
+    return {name: torch.cat([part[name].cpu() for part in texts]) for name in texts[0]}
 
 
 def _parts(count: int) -> list[slice]:

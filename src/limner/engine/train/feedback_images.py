@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,7 @@ from limner.core.protocols import Components, Family
 from limner.data.sets.folder import ImageFile
 from limner.data.sets.pixels import CroppedFiles, Shape
 from limner.engine.train.batches import generator_for
-from limner.engine.train.examples import Examples, encode
+from limner.engine.train.examples import Examples, encode, encode_captions
 from limner.imaging.decode import open_image
 from limner.models.devices import DTYPES, pick_dtype
 from limner.provenance.labels import read_label
@@ -73,6 +73,11 @@ class FeedbackEncoder:
         examples = encode(self.family, self.components, cropped, prompts, False, self.rng)
         noise = tuple(self._noise(image, shape) for image in images)
         return FeedbackImages(examples, {key: index for index, key in enumerate(keys)}, noise)
+
+    def recaptioned(self, examples: Examples, captions: Sequence[str]) -> Examples:
+        """Encoded images with other captions in place of theirs, in the same order."""
+        text = encode_captions(self.family, self.components, captions)
+        return replace(examples, captions=tuple(captions), text=text)
 
     def _noise(self, image: JudgedImage, shape: Shape) -> InitialNoise | None:
         """The initial noise of an image; None where it is not known, or was of another shape."""

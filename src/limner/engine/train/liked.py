@@ -8,36 +8,10 @@ from functools import partial
 
 import torch
 
-from limner.engine.train.batches import BucketSchedule, generator_for, order
-from limner.engine.train.denoising import BatchSelection, Denoising
+from limner.engine.train.denoising import Denoising
 from limner.engine.train.examples import Examples
 from limner.engine.train.lesson import mean_loss
-
-
-class ImageStream:
-    """Batches of encoded images of one size at a time; an image comes as often as its weight's share.
-
-    sets: one for each image size. purpose: part of what is drawn depends on it, such as the order.
-    """
-
-    def __init__(self, sets: Sequence[Examples], batch: int, seed: int, purpose: str) -> None:
-        self.sets, self.batch, self.seed, self.purpose = sets, batch, seed, purpose
-        self._buckets = BucketSchedule([sum(each.weights or [1.0] * len(each)) for each in sets], seed)
-
-    def errors(self, denoising: Denoising, step: int) -> torch.Tensor:
-        """The errors (n,) of a step's images."""
-        bucket, turn = self._buckets.at(step)
-        examples = self.sets[bucket]
-        rows = order(len(examples), self.batch, turn, self.seed, examples.weights)
-        rng = generator_for(self.seed, f"{self.purpose} noise", step)
-        return errors_of(denoising, examples, rows, rng)
-
-
-def errors_of(denoising: Denoising, examples: Examples, rows: list[int], rng: torch.Generator) -> torch.Tensor:
-    """The errors (n,) of some images, each in a view that is drawn, at noise that is drawn."""
-    views = torch.randint(examples.latents.shape[1], (len(rows),), generator=rng).tolist()
-    draw = denoising.draw(examples, len(rows), rng)
-    return denoising.errors([BatchSelection(examples, rows, views, examples.captions_for(rows), draw)])
+from limner.engine.train.streams import ImageStream, errors_of
 
 
 @dataclass
