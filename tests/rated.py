@@ -18,7 +18,10 @@ COMPONENTS = SimpleNamespace(device=torch.device("cpu"))
 
 
 class Model:
-    """Its error on an image is (weight - the image's number)^2; it notes what it was shown."""
+    """Its error on an image is (weight - the image's number)^2, or with a teacher (weight - the teacher's)^2.
+
+    It notes what it was shown.
+    """
 
     timesteps, beta = 1000, 2500.0
 
@@ -37,7 +40,11 @@ class Model:
         words = batch.text["words"].flatten()
         self.seen += list(zip(numbers.tolist(), words.tolist(), draw.timesteps.tolist(), strict=True))
         self.noise += list(draw.noise)
-        return (self.weight - numbers) ** 2
+        if teacher is None:
+            return (self.weight - numbers) ** 2
+        with teacher.base_model():
+            known = self.weight.item()
+        return (self.weight - known).expand(len(numbers)) ** 2
 
     def groups(self):
         return {"denoiser": [self.weight]}

@@ -18,6 +18,11 @@ def losses(pipeline, clean, noise, timesteps, prompts, frames=None, gamma=None):
     return weight * (predicted.float() - wanted.float()).square().flatten(1).mean(1)
 
 
+def predictions(pipeline, clean, noise, timesteps, prompts, frames=None):
+    """What the denoiser predicts for each sample, as in `losses`."""
+    return SCRIPTS[type(pipeline).__name__](pipeline, clean, noise, timesteps, prompts, frames, None)[0].float()
+
+
 def _unet(pipeline, clean, noise, timesteps, prompts, frames, gamma):
     schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
     named = denoiser_arguments(pipeline, prompts, frames)

@@ -12,6 +12,7 @@ from limner.engine.train.batches import generator_for, order
 from limner.engine.train.denoising import Denoising
 from limner.engine.train.examples import Examples
 from limner.engine.train.feedback_images import FeedbackImages, InitialNoise
+from limner.engine.train.kept_class import KeptClass
 from limner.engine.train.kto import KtoLesson, RatedSet
 from limner.engine.train.liked import RatedLesson
 from limner.engine.train.pairs import PairErrors, PairSet
@@ -69,8 +70,11 @@ class Case:
         prompts = [PROMPTS[CAPTIONS[place]] for place in places]
         return stock.losses(pipeline, self.images[places], noise, timesteps, prompts, FRAME.expand(len(places), 6))
 
-    def check(self, lesson, wanted):
-        """Compare the loss and the gradients of a lesson's step with those of the stock model."""
+    def check(self, lesson, wanted, share=1e-5):
+        """Compare the loss and the gradients of a lesson's step with those of the stock model.
+
+        share: of the largest gradient, by which one may differ.
+        """
         loss = sum(lesson.losses(STEP))
         loss.backward()
         wanted.backward()
@@ -82,12 +86,24 @@ class Case:
         largest = max(gradient.abs().max() for gradient in theirs.values())
         assert largest > 1e-4
         for name, gradient in theirs.items():
-            assert torch.allclose(ours[name], gradient, rtol=1e-4, atol=1e-5 * largest.item()), name
+            assert torch.allclose(ours[name], gradient, rtol=1e-4, atol=share * largest.item()), name
 
 
 @pytest.fixture
 def case(family, components, batch, stock_pipeline, family_name):
     return Case(family, components, batch, stock_pipeline(family_name), stock_pipeline(family_name))
+
+
+class NoLesson:
+    """A lesson without a loss."""
+
+    images = 0
+
+    def losses(self, step):
+        return iter(())
+
+    def held_out_loss(self):
+        return None
 
 
 def pairs_of(case, weights=(1.0, 0.5), levels=WHOLE):
@@ -123,6 +139,19 @@ def test_the_preference_loss_of_a_model_that_predicts_the_velocity(family, loade
     scheduler = DDIMScheduler.from_config(components.scheduler.config, prediction_type="v_prediction")
     components.parts["scheduler"] = policy.scheduler = original.scheduler = scheduler
     check_preference(Case(family, components, batch, policy, original))
+
+
+def test_the_loss_that_keeps_the_class_is_that_of_stock_parts(case):
+    """The mean squared difference of two predictions, which a loss whose target is the other prediction has."""
+    examples = case.feedback.examples
+    kept = KeptClass(NoLesson(), case.denoising, case.reference, [examples], 3.0, 2, SEED)
+    rows, draw = order(4, 2, STEP, SEED), case.draw(2, "class noise", views=True)
+    prompts = [PROMPTS[CAPTIONS[row]] for row in rows]
+    given = case.images[rows], draw.noise, draw.timesteps, prompts, FRAME.expand(2, 6)
+    with torch.no_grad():
+        target = stock.predictions(case.original, *given)
+    errors = (stock.predictions(case.policy, *given) - target).square().flatten(1).mean(1)
+    case.check(kept, 3 * errors.mean(), share=1e-4)  # a small difference of large numbers has fewer digits
 
 
 def test_the_loss_on_rated_images_is_that_of_stock_parts(case):

@@ -41,7 +41,8 @@ def rating(stars, weight=1.0, image="0"):
 def encoder(monkeypatch):
     """An encoder of images that are numbers, all of one shape."""
     monkeypatch.setattr(encoding, "file_of", lambda image: SimpleNamespace(size=(8, 8)))
-    job = SimpleNamespace(model=SimpleNamespace(family=None), settings=SimpleNamespace(seed=1))
+    subject = SimpleNamespace(identifier="", class_word="dog")
+    job = SimpleNamespace(model=SimpleNamespace(family=None), settings=SimpleNamespace(seed=1), subject=subject)
     return LessonEncoder(job, SimpleNamespace(resolution=8, multiple=8), None)
 
 
@@ -101,3 +102,14 @@ def test_values_of_held_out_pairs_are_in_the_order_of_the_learning_set(encoder, 
     monkeypatch.setattr(encoder.encoder, "encode", lambda images: dict.fromkeys([shape for _, shape in images], places))
     found = encoder.held_out(pairs)
     assert found.held_out_order == (1, 3, 0, 2) and found.in_order([1.0, 3.0, 0.0, 2.0]) == (0.0, 1.0, 2.0, 3.0)
+
+
+def test_the_class_is_kept_on_images_whose_captions_name_the_subject(encoder, monkeypatch):
+    encoder.job.subject = SimpleNamespace(identifier="sks", class_word="dog")
+    monkeypatch.setattr(encoder.encoder, "recaptioned", lambda images, captions: replace(images, captions=captions))
+    known = replace(feedback([0.0, 1.0, 2.0, 3.0]).examples, captions=("sks dog", "a dog", "a photo of sks dog", "x"))
+    (found,) = encoder._plain([(known, (0, 1, 2)), (known, (3,))])
+    assert found.latents.flatten().tolist() == [0, 2], "the third and the fourth are not about the subject"
+    assert [found.captions[row] for row in found.caption_of] == ["a dog", "a photo of a dog"]
+    encoder.job.subject = SimpleNamespace(identifier="", class_word="dog")
+    assert encoder._plain([(known, (0, 1, 2))]) == ()
