@@ -44,7 +44,7 @@ from limner.studio.studio import Studio
 LESSONS = ("preference", "kto", "liked")
 PAIRS, WRONG, AIMED_AT = (50, 200, 1000), (0, 10, 30), (200, 10)
 AIMS = {"after": 0.75, "prompt kept": 0.97, "drift": 0.05}
-IN_POOL, COMPARED, DRIFT_IMAGES = 24, 6, 24
+IN_POOL, COMPARED, DRIFT_IMAGES = 24, 6, 72
 """Images of each rated prompt, of each prompt to compare with, and of the class word alone."""
 RATERS = 5
 MARK = "<!-- table of benchmarks/improve.py -->"
