@@ -47,3 +47,4 @@ def _copies(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 def _put(trainable: Trainable, values: Mapping[str, torch.Tensor]) -> None:
     for name, tensor in trainable.state().items():
         tensor.copy_(values[name])
+    torch.clear_autocast_cache()  # of casts of the tensors as they were
