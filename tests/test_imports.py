@@ -85,14 +85,14 @@ MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py")}
 
 
 @cache
-def tree_of(source: str) -> ast.Module:
-    return ast.parse(source)
+def nodes_of(source: str) -> list[ast.AST]:
+    return [*ast.walk(ast.parse(source))]
 
 
 def imports(source: str, module: str, is_package: bool) -> Iterator[str]:
     """Absolute dotted names of everything that a source imports."""
     here = f"limner.{module}".rstrip(".").split(".")
-    for node in ast.walk(tree_of(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -160,7 +160,7 @@ def _order(module: str) -> int:
 def choices(source: str) -> list[int]:
     """Lines that choose by the name of a family or a method."""
     lines = []
-    for node in ast.walk(tree_of(source)):
+    for node in nodes_of(source):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(map(_names_plugin, sides)) and any(map(_is_text, sides)):
@@ -206,7 +206,7 @@ def stores_through_the_studio(source: str) -> list[str]:
     """Lines that reach the store or the gate of a studio."""
     return [
         f"line {node.lineno}: .{node.attr}"
-        for node in ast.walk(tree_of(source))
+        for node in nodes_of(source)
         if isinstance(node, ast.Attribute)
         and node.attr in ("store", "gate")
         and ast.unparse(node.value).endswith(("studio", "Studio()"))
