@@ -1,4 +1,4 @@
-"""Keeps the routes that FastAPI builds, since most tests of the server and its pages make an application of their own."""
+"""Keeps the routes that FastAPI builds: most tests of the server and its pages make an application of their own."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_photos_are_warned_of(folder: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_images_of_the_painter_are_not_warned_of(tmp_path: Path) -> None:
     rng = random.Random(3)
-    for name, look in CHARACTERS.items():
+    for name, look in list(CHARACTERS.items())[::3]:
         (tmp_path / name).mkdir()
         for number in range(3):
             scene = random_scene(rng, subject=look.species, character=name, breed=None)

@@ -103,6 +103,7 @@ def test_a_stopped_exam_leaves_no_partial_files(starter, home, tmp_path):
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.slow  # test_exam_personalise.py tests its parts
 def test_the_personalisation_exam(starter, home, tmp_path, monkeypatch):
     training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
     few = subject_scores.SUBJECT_PROMPTS[::2]

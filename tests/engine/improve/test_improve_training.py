@@ -74,7 +74,10 @@ def test_an_improved_adapter_can_be_improved_again(improve, learning, workspace)
     assert header(second.folder)[1]["improved"]["from"] == first.sha256
 
 
-@pytest.mark.parametrize("fields", [{"beta": 0.0, "anchor": 0.0}, {"margin": -1e9, "anchor": 0.0}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"beta": 0.0, "anchor": 0.0}, pytest.param({"margin": -1e9, "anchor": 0.0}, marks=pytest.mark.slow)],
+)
 def test_neutral_settings_change_nothing(improve, original, fields):
     trained, _ = improve(**fields)
     assert weights(trained.folder) == weights(original) and trained.margins == (0.0,)
