@@ -41,6 +41,7 @@ def test_the_exam_command(starter, limner, tmp_path):
         assert image.width > 1000 and "IPTC" not in image.info.get("limner", "")
 
 
+@pytest.mark.slow  # record_exam is tested below
 def test_results_are_recorded_in_the_model_card(starter, limner, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(starter, model)

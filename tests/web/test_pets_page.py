@@ -7,7 +7,7 @@ import pytest
 from pages import PART, text_of, tree
 
 HOSTILE = (
-    "<script>alert(1)</script>",
+    "</textarea><script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
     "{{ 7 * 7 }}",
     "../../etc/passwd",
