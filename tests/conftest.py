@@ -52,6 +52,10 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from limner.models.logging import quiet_libraries
 
         quiet_libraries()
+    if "fastapi" in sys.modules:
+        from route_cache import keep_built_routes
+
+        keep_built_routes()
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
     for name in QUIET:
@@ -265,6 +269,18 @@ def home(request, tmp_path, empty_database, monkeypatch):
     yield folder
     if models := sys.modules.get("limner.models.loading"):
         models.unload_all()
+
+
+@pytest.fixture
+def pool_here(monkeypatch):
+    """Datasets that one worker prepares are prepared in this process."""
+    from limner.engine.prepare import pool, prepare
+    from pools import PoolHere
+
+    def open_pool(executor, workers):
+        return PoolHere() if (executor, workers) == ("processes", 1) else pool.open_pool(executor, workers)
+
+    monkeypatch.setattr(prepare, "open_pool", open_pool)
 
 
 @pytest.fixture

@@ -91,14 +91,14 @@ def within(call: Callable[..., Any], *arguments: Any) -> Any:
         signal.signal(signal.SIGVTALRM, before)
 
 
-def attacks(pattern: re.Pattern[Any]) -> list[str]:
+def attacks(pattern: re.Pattern[Any], length: int = LENGTH) -> list[str]:
     """Texts against one pattern: for each repetition in it, what comes before, then what it repeats, many times."""
     found: dict[str, None] = {}
     for before, bodies in _repetitions(parser.parse(pattern.pattern, pattern.flags), [""]):
         for body in filter(None, bodies[:8]):
-            found[f"{before}{body * (LENGTH // len(body))}\x01"] = None
+            found[f"{before}{body * (length // len(body))}\x01"] = None
             found[before + body] = None
-    whole = [text if len(text) >= LENGTH else text * (LENGTH // len(text)) + "\x01" for text in found]
+    whole = [text if len(text) >= length else text * (length // len(text)) + "\x01" for text in found]
     return whole[:: 1 + len(whole) // ATTACKS]
 
 

@@ -39,8 +39,8 @@ def at_work(studio: Studio) -> set[int]:
 @pytest.mark.parametrize(
     ("database", "runs", "kills"),
     [
-        ("sqlite", 40, 2),
-        ("postgres", 24, 1),
+        ("sqlite", 24, 2),
+        ("postgres", 12, 1),
         pytest.param("sqlite", 300, 10, marks=pytest.mark.slow),
         pytest.param("postgres", 300, 10, marks=pytest.mark.slow),
     ],

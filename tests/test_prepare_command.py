@@ -12,7 +12,7 @@ from limner.starter.painter import sectors
 
 
 @pytest.fixture
-def photos(made_once, tmp_path):
+def photos(made_once, pool_here, tmp_path):
     def fill(folder):
         for number in range(3):
             planted.picture(70 + number, 300).save(folder / f"{number}.png")

@@ -91,7 +91,7 @@ def test_a_trained_adapter_is_used_by_reference(studio: Studio, tiny_sd: Path, p
         assert label is not None and label.adapters[0]["path"] == reference
 
 
-def test_a_prepared_dataset_is_used_by_reference(studio: Studio, tiny_sd: Path, painted: Path) -> None:
+def test_a_prepared_dataset_is_used_by_reference(studio: Studio, pool_here: None, tiny_sd: Path, painted: Path) -> None:
     prepared = studio.enqueue(
         PrepareRequest(sources=(named(studio, painted),), class_word="dog", size=64, encoder=None),
         execution=Execution(workers=1),

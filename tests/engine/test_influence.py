@@ -144,8 +144,8 @@ def test_a_training_picture_is_explained_by_itself(adapter, painted, traced, out
     ("method", "options"),
     [
         ("lora", {"rank": 2, "dora": True}),
-        ("lora", {"rank": 2, "text_encoder": True}),
-        ("textual_inversion", {"vectors": 2}),
+        pytest.param("lora", {"rank": 2, "text_encoder": True}, marks=pytest.mark.slow),
+        pytest.param("textual_inversion", {"vectors": 2}, marks=pytest.mark.slow),
         ("pivotal", {"rank": 2}),
     ],
 )
@@ -156,7 +156,9 @@ def test_every_way_to_learn_is_explained(learn, painted, traced, method, options
     assert all(np.isfinite(found.pictures[0].scores))
 
 
-@pytest.mark.parametrize("family", ["sdxl", "z_image"])  # how a family's loss is taken is the conformance suite's
+@pytest.mark.parametrize(
+    "family", ["sdxl", pytest.param("z_image", marks=pytest.mark.slow)]
+)  # how a family's loss is taken is the conformance suite's
 def test_another_family_is_explained(learn, painted, traced, tiny_folder, family):
     folder, _ = learn(model=str(tiny_folder(family)), prior=False, flip=False, steps=2, resolution=64)
     found = traced(folder, painted / "3.png", ridge=1e-6, **SAID)

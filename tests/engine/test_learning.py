@@ -75,7 +75,9 @@ def test_checkpointed_gradients_are_the_same(learn):
 # Optimisers
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "adafactor", "prodigy", "adamw8bit"])
+@pytest.mark.parametrize(
+    "optimiser", ["adamw", pytest.param("adafactor", marks=pytest.mark.slow), "prodigy", "adamw8bit"]
+)
 def test_an_optimiser_learns_and_goes_on_to_the_bit(request_of, tmp_path, optimiser):
     if module := {"prodigy": "prodigyopt", "adamw8bit": "bitsandbytes"}.get(optimiser):
         pytest.importorskip(module)
@@ -237,7 +239,7 @@ def test_a_setting_that_means_nothing_is_refused(learn, request_of, painted, tin
         learn(model=str(tiny_folder("flux")), min_snr_gamma=5.0, resolution=64)
 
 
-@pytest.mark.parametrize("family", ["sdxl", "flux", "flux2", "z_image"])
+@pytest.mark.parametrize("family", ["sdxl", "flux", pytest.param("flux2", marks=pytest.mark.slow), "z_image"])
 def test_every_family_is_trained_and_painted(learn, tiny_folder, tmp_path, family):
     model = tiny_folder(family)
     fields = PLAIN | {"prior": True, "learning_rate": 5e-2, "steps": 8}
@@ -251,8 +253,17 @@ def test_every_family_is_trained_and_painted(learn, tiny_folder, tmp_path, famil
 # Words
 
 
-@pytest.mark.parametrize("family", ["sd", "sdxl", "flux"])
-@pytest.mark.parametrize("method", ["textual_inversion", "pivotal"])
+@pytest.mark.parametrize(
+    ("family", "method"),
+    [
+        ("sd", "textual_inversion"),
+        ("sd", "pivotal"),
+        ("sdxl", "pivotal"),
+        pytest.param("sdxl", "textual_inversion", marks=pytest.mark.slow),
+        pytest.param("flux", "textual_inversion", marks=pytest.mark.slow),
+        ("flux", "pivotal"),
+    ],
+)
 def test_a_word_of_three_vectors_is_stock(learn, tiny_folder, tmp_path, monkeypatch, family, method):
     """The model card's own lines load it, and the stock pipeline paints the same."""
     model = tiny_folder(family)

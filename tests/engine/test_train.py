@@ -475,7 +475,7 @@ def test_only_a_run_of_the_same_request_is_resumed(request_of, tmp_path):
     assert tensors(tmp_path / "rex") == tensors(Path(whole.out))
 
 
-@pytest.mark.parametrize("sound", [1, 0])
+@pytest.mark.parametrize("sound", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_damaged_checkpoint_is_passed_over(request_of, home, tmp_path, sound):
     """The result is that of a run that was never stopped, from an older checkpoint or from the beginning."""
     from limner import Interrupted
@@ -542,7 +542,7 @@ def test_a_checkpoint_of_another_request_is_refused(tmp_path):
     assert other.get_scale() == 8.0
 
 
-@pytest.mark.parametrize("target", ["pictures", "model"])
+@pytest.mark.parametrize("target", ["pictures", pytest.param("model", marks=pytest.mark.slow)])
 def test_the_text_encoder_learns_when_asked(learn, request_of, tiny_sd, tmp_path, target):
     """Its tensors are in the file, stock diffusers reads them, and they matter; a run repeats to the bit."""
     taught = {"rank": 4, "text_encoder": True}

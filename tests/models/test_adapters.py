@@ -15,12 +15,12 @@ from limner.models.cache import MODELS
 
 
 @pytest.fixture
-def adapters(tiny_sd, painted, home, tmp_path):
+def adapters(tiny_sd, painted, home, ran_once):
     """Two LoRAs, one of them with DoRA and of an alpha of its own."""
-    for name, options in (("plain", {"rank": 2, "alpha": 8.0}), ("dora", {"rank": 2, "dora": True})):
-        fields = {"steps": 2, "batch": 1, "prior": False, "learning_rate": 0.1, "warmup": 0, "options": options}
-        Studio().run(TrainRequest(data=str(painted), class_word="dog", model=str(tiny_sd), **fields), tmp_path / name)
-    return [str(tmp_path / name) for name in ("plain", "dora")]
+    fields = {"data": str(painted), "class_word": "dog", "model": str(tiny_sd), "steps": 2, "batch": 1}
+    fields |= {"prior": False, "learning_rate": 0.1, "warmup": 0}
+    each = {"plain": {"rank": 2, "alpha": 8.0}, "dora": {"rank": 2, "dora": True}}
+    return [str(ran_once(f"switched/{name}", TrainRequest(**fields, options=given))) for name, given in each.items()]
 
 
 def painter(model, folder):

@@ -93,6 +93,7 @@ print(sorted({HEAVY!r} & sys.modules.keys()), diffusers.utils.import_utils.is_pe
 """
 
 
+@pytest.mark.slow  # test_what_may_use_an_adapter tests the choice
 def test_peft_is_imported_for_a_request_with_an_adapter():
     request = generate(adapter=("rex",)).model_dump_json()
     command = [sys.executable, "-c", IMPORTED, request]

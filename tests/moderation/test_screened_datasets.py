@@ -35,7 +35,7 @@ def redness(picture: Any) -> Finding:
 
 
 @pytest.fixture
-def studio(home: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def studio(home: Path, pool_here: None, monkeypatch: pytest.MonkeyPatch) -> Studio:
     """A studio whose policy refuses bright red images, without a network."""
     judge_of = Moderator._judge_of  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(

@@ -128,7 +128,7 @@ def test_responses_do_not_depend_on_files_of_the_machine(
     (tmp_path / "here" / "link.png").symlink_to(tmp_path / "here" / "file.png")
     axes = {f"axis {name}" for name in referring(GenerateRequest)}
     ends = ("here/folder", "here/file.png", "here/nothing")
-    for paths in (ends, [str(tmp_path / end) for end in ends]):
+    for paths in (ends, [str(tmp_path / end) for end in ends[1:]]):
         answers: dict[str, set[tuple[int, str]]] = {}
         for path in paths:
             for number, (field, body) in enumerate(asked(kind, path, call["own"]["eve"], call["folder"])):

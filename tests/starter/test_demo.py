@@ -89,14 +89,16 @@ def test_guidance_scales_of_the_figure():
 
 
 def test_a_short_demo_writes_a_complete_folder(tmp_path, home, monkeypatch):
-    """Into a relative folder, twice: the second run replaces the first."""
+    """Into a relative folder, in place of an earlier demo."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(demo, "TRAINING_STEPS", 2)
     monkeypatch.setattr(demo, "TrainRequest", partial(TrainRequest, prior=False, options={"rank": 2}))
     monkeypatch.setattr(demo, "STEPS", 2)
     monkeypatch.setattr(demo, "PROMPTS", ("a photo of sks cat on the beach",))
-    for _ in range(2):
-        page = run_demo(Path("shown"), lambda event: None, lambda: False)
+    Path("shown/pictures").mkdir(parents=True)
+    for name in (demo.MARK, "index.html", "pictures/0099.png"):
+        Path("shown", name).write_text("of an earlier demo")
+    page = run_demo(Path("shown"), lambda event: None, lambda: False)
     assert page == Path("shown/index.html")
     names = {path.name for path in Path("shown").iterdir()}
     assert names == {".limner-demo", "adapter", "photographs", "pictures", "results.png", "index.html"}

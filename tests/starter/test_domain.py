@@ -92,7 +92,7 @@ def test_one_notice_for_all_prompts_of_a_sweep(starter, home, tmp_path) -> None:
     from limner import SweepRequest
 
     prompts = ("a cat on a horse", "a cat", "a cow in the park")
-    request = SweepRequest(prompt=("a cat",), axis=["steps=1,2", f"prompt={','.join(prompts)}"], metric=("clipping",))
+    request = SweepRequest(prompt=("a cat",), axis=[f"prompt={','.join(prompts)}"], steps=1, metric=("clipping",))
     (text,) = notices(request, tmp_path / "sweep")  # type: ignore[arg-type]
     assert text.startswith("2 of 3 prompts have words that 'starter' does not know: 'horse', 'cow'")
 
@@ -119,7 +119,7 @@ def test_photos_are_warned_of(folder: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_images_of_the_painter_are_not_warned_of(tmp_path: Path) -> None:
     rng = random.Random(3)
-    for name, look in CHARACTERS.items():
+    for name, look in list(CHARACTERS.items())[::3]:
         (tmp_path / name).mkdir()
         for number in range(3):
             scene = random_scene(rng, subject=look.species, character=name, breed=None)

@@ -41,6 +41,7 @@ def test_the_exam_command(starter, limner, tmp_path):
         assert image.width > 1000 and "IPTC" not in image.info.get("limner", "")
 
 
+@pytest.mark.slow  # record_exam is tested below
 def test_results_are_recorded_in_the_model_card(starter, limner, tmp_path):
     model = tmp_path / "model"
     shutil.copytree(starter, model)
@@ -103,6 +104,7 @@ def test_a_stopped_exam_leaves_no_partial_files(starter, home, tmp_path):
     assert not list(tmp_path.glob("out/*"))
 
 
+@pytest.mark.slow  # test_exam_personalise.py tests its parts
 def test_the_personalisation_exam(starter, home, tmp_path, monkeypatch):
     training = {"steps": 2, "batch": 2, "prior": False, "warmup": 0}
     few = subject_scores.SUBJECT_PROMPTS[::2]

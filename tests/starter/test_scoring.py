@@ -68,7 +68,7 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
 
 
 def test_the_accuracy_of_the_judge():
-    measured = measure_judge(Judge.load(), StarterParts.load(WEIGHTS).vae, 40)
+    measured = measure_judge(Judge.load(), StarterParts.load(WEIGHTS).vae, 16)
     assert set(measured) >= {"whole", "blur, 1 px", "noise, 10%", "reconstructed", "shuffled tiles"}
     assert measured["whole"]["attributes"]["subject"] > 0.9
     assert measured["noise, 10%"]["attributes"]["subject"] <= measured["whole"]["attributes"]["subject"] + 0.05

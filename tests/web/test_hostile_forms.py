@@ -24,17 +24,17 @@ BASES = [
 
 
 @pytest.mark.parametrize("step", ["subject", "recipe", "settings"])
-@pytest.mark.parametrize("base", BASES, ids=lambda text: text[:24])
-def test_a_form_that_was_filled_in_with_nonsense_is_saved_or_refused(site, step, base):
-    at = begin(site)
-    sent = site.client.post(f"{at}/{step}", data={"base": base, "class_word": "dog", "author": "me", "steps": "7"})
-    assert sent.status_code in (303, 409, 422)
-    assert site.client.get(f"{at}/{'images' if step == 'settings' else step}").status_code == 200
+def test_a_form_that_was_filled_in_with_nonsense_is_saved_or_refused(site, step):
+    for base in BASES:
+        at = begin(site)
+        sent = site.client.post(f"{at}/{step}", data={"base": base, "class_word": "dog", "author": "me", "steps": "7"})
+        assert sent.status_code in (303, 409, 422), base[:24]
+        assert site.client.get(f"{at}/{'images' if step == 'settings' else step}").status_code == 200, base[:24]
 
 
-@pytest.mark.parametrize("name", ["%00", "a%00b", "..%2Fsite.py", "%2e%2e/site.py", "x" * 90, "vendor", "%ff", "a\\b"])
-def test_an_asset_that_is_none_is_not_found(site, name):
-    assert site.client.get(f"/static/0123456789ab/{name}").status_code == 404
+def test_an_asset_that_is_none_is_not_found(site):
+    for name in ("%00", "a%00b", "..%2Fsite.py", "%2e%2e/site.py", "x" * 90, "vendor", "%ff", "a\\b"):
+        assert site.client.get(f"/static/0123456789ab/{name}").status_code == 404, name
 
 
 MODELS = ["owner/name", "owner/name/a.safetensors", "/etc", "../..", "~root", "a\0b", "x" * 4000, "folder:" + "0" * 64]

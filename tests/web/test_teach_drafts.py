@@ -128,22 +128,21 @@ def routes() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(("method", "path"), routes())
-def test_a_draft_that_was_deleted_in_another_tab_says_so_and_takes_nothing(site, method, path):
+def test_a_draft_that_was_deleted_in_another_tab_says_so_and_takes_nothing(site):
     at = begin(site)
     send(site, at, photo(1))
     (image,) = draft_of(site, at).images
     site.client.post(f"{at}/delete")
     before = draft_of(site, at)
-    place = path.replace("{draft_id}", before.id).replace("{sha256}", image.sha256).replace("{upload}", "0" * 32)
-    place = place.replace("{action}", "remove")
-    query = {"at": 0, "total": 5, "model": "starter"} if "{upload}" in path or "subject/images" in path else {}
-    data = {"sha256": image.sha256, "name": "a.png"} if path.endswith("/known") else {}
-    response = site.client.request(method, place, params=query, **({"data": data} if method == "POST" else {}))
-    assert response.status_code == 410 and "this draft was deleted; restore it on the page Teach" in text_of(
-        tree(response)
-    )
-    assert draft_of(site, at) == before
+    for method, path in routes():
+        place = path.replace("{draft_id}", before.id).replace("{sha256}", image.sha256).replace("{upload}", "0" * 32)
+        place = place.replace("{action}", "remove")
+        query = {"at": 0, "total": 5, "model": "starter"} if "{upload}" in path or "subject/images" in path else {}
+        data = {"sha256": image.sha256, "name": "a.png"} if path.endswith("/known") else {}
+        response = site.client.request(method, place, params=query, **({"data": data} if method == "POST" else {}))
+        assert response.status_code == 410, (method, path)
+        assert "this draft was deleted; restore it on the page Teach" in text_of(tree(response)), (method, path)
+        assert draft_of(site, at) == before, (method, path)
 
 
 def test_files_that_are_sent_to_a_deleted_draft_are_refused_with_the_reason(site):

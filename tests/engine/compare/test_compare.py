@@ -184,7 +184,15 @@ def test_missing_images_are_generated_bit_identically(request_of, compared, tmp_
     assert all(np.array_equal(before[cell], after[cell]) for cell in before)
 
 
-@pytest.mark.parametrize("change", [{"steps": 2}, {"guidance": 2.5}, {"seed": 44}, {"width": 72}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps": 2},
+        {"seed": 44},
+        pytest.param({"guidance": 2.5}, marks=pytest.mark.slow),
+        pytest.param({"width": 72}, marks=pytest.mark.slow),
+    ],
+)
 def test_images_of_another_request_are_not_reused(request_of, compared, tmp_path, change):
     shutil.copytree(compared, tmp_path / "out")
     events = []

@@ -27,8 +27,8 @@ PHOTOGRAPHS = Path(__file__).parents[3] / "../shared/data/dreambench"
 
 
 @pytest.fixture
-def prepare(home):
-    """Prepare in one process, without an encoder unless one is given; returns the folder."""
+def prepare(home, pool_here):
+    """Prepare in this process, without an encoder unless one is given; returns the folder."""
 
     def run(*sources, out, studio=None, stop=lambda: False, listener=lambda event: None, **fields):
         fields = {"workers": 1, "encoder": None, **fields}
@@ -257,33 +257,34 @@ def test_captions_come_from_files_templates_and_edits(prepare, few, tmp_path):
     assert next(row["text"] for row in rows(three) if row["original"] == table[0]["picture"]) == "my own words"
 
 
-@pytest.mark.parametrize(
-    ("template", "message"),
-    [
-        (
-            "a photo of {a bred}",
-            r"unknown field of the caption template 'bred'; did you mean 'breed'\? choose one of: ",
-        ),
-        ("a photo[ of {a class}[, {bred}]]", "'bred'; did you mean 'breed'"),
-        ("a {Light} photo", "'Light'; did you mean 'light'"),
-        ("{identifer} {class}", "'identifer'; did you mean 'identifier'"),
-        ("a {class_word}", "'class_word'; did you mean 'class'"),
-        (
-            "{identifer} {class}[ in {backgroud}][ at {qqq}]",
-            "unknown fields of the caption template 'backgroud', 'identifer', 'qqq'; "
-            r"did you mean 'background' for 'backgroud', 'identifier' for 'identifer'\? choose one of: ",
-        ),
-        (
-            "a photo of {qqq}",
-            "'qqq'; choose one of: background, breed, caption, class, extras, folder, identifier, light",
-        ),
-    ],
-)
-def test_a_misspelt_field_of_the_template_is_an_error(prepare, few, tmp_path, template, message):
+MISSPELT = [
+    (
+        "a photo of {a bred}",
+        r"unknown field of the caption template 'bred'; did you mean 'breed'\? choose one of: ",
+    ),
+    ("a photo[ of {a class}[, {bred}]]", "'bred'; did you mean 'breed'"),
+    ("a {Light} photo", "'Light'; did you mean 'light'"),
+    ("{identifer} {class}", "'identifer'; did you mean 'identifier'"),
+    ("a {class_word}", "'class_word'; did you mean 'class'"),
+    (
+        "{identifer} {class}[ in {backgroud}][ at {qqq}]",
+        "unknown fields of the caption template 'backgroud', 'identifer', 'qqq'; "
+        r"did you mean 'background' for 'backgroud', 'identifier' for 'identifer'\? choose one of: ",
+    ),
+    (
+        "a photo of {qqq}",
+        "'qqq'; choose one of: background, breed, caption, class, extras, folder, identifier, light",
+    ),
+]
+"""Templates with fields that there are not, and what is said of them."""
+
+
+def test_a_misspelt_field_of_the_template_is_an_error(prepare, few, tmp_path):
     (tmp_path / "fields.csv").write_text("name,light\ncats,dim\n")
-    with pytest.raises(LimnerError, match=message):
-        prepare(few, out=tmp_path / "set", size=64, caption=template, fields=str(tmp_path / "fields.csv"))
-    assert not (tmp_path / "set").exists() and list(tmp_path.glob(".limner-prepare-*")), "the images are kept"
+    for template, message in MISSPELT:
+        with pytest.raises(LimnerError, match=message):
+            prepare(few, out=tmp_path / "set", size=64, caption=template, fields=str(tmp_path / "fields.csv"))
+        assert not (tmp_path / "set").exists() and list(tmp_path.glob(".limner-prepare-*")), "the images are kept"
 
 
 def test_fields_that_no_image_has_are_named(prepare, few, tmp_path):

@@ -94,7 +94,9 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
     ("suffix", "alone"),
     [*((suffix, True) for suffix in FILES), *((suffix, False) for suffix in (".tar", ".parquet", ".png"))],
 )
-def test_an_upload_is_prepared_alone_or_in_a_folder(studio: Studio, tmp_path: Path, suffix: str, alone: bool) -> None:
+def test_an_upload_is_prepared_alone_or_in_a_folder(
+    studio: Studio, pool_here: None, tmp_path: Path, suffix: str, alone: bool
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / f"0{suffix}").write_bytes(FILES[suffix])
     source = studio.files.save(tmp_path / "in" / f"0{suffix}" if alone else tmp_path / "in")

@@ -156,18 +156,18 @@ def test_one_doubled_letter_hides_no_phrase() -> None:
     assert passed == ["lolli", "lollis", "rapped", "rapping", "goree", "pro anna", "fake mug shoot"]
 
 
-@pytest.mark.parametrize("word", sorted(DOUBLED_LETTERS))
-def test_words_with_a_doubled_letter_are_not_refused(word: str) -> None:
-    """Not even by a policy that forbids the word without it."""
-    once = re.sub(r"([a-z])\1", r"\1", word)
-    assert once != word, "no letter of it is doubled"
-    assert category_of(f"a photo of {word}", add=(once,)) is None
-    assert category_of(f"a photo of {word}", add=(word,)) == ADDED
+def test_words_with_a_doubled_letter_are_not_refused() -> None:
+    """Not even by a policy that forbids the words without it."""
+    once = {word: re.sub(r"([a-z])\1", r"\1", word) for word in DOUBLED_LETTERS}
+    assert [word for word, other in once.items() if word == other] == [], "no letter of them is doubled"
+    lenient = plugin.ready(plugin.Options(add=tuple(sorted({*once.values()}))))
+    strict = plugin.ready(plugin.Options(add=tuple(sorted(once))))
+    assert [word for word in once if lenient(f"a photo of {word}").category is not None] == []
+    assert [word for word in once if strict(f"a photo of {word}").category != ADDED] == []
 
 
-@pytest.mark.parametrize("text", INNOCENT)
-def test_innocent_prompts_pass(text: str) -> None:
-    assert category_of(text) is None
+def test_innocent_prompts_pass() -> None:
+    assert len(INNOCENT) > 100 and [text for text in INNOCENT if JUDGE(text).category is not None] == []
 
 
 @pytest.mark.parametrize("text", ["carottes râpe", "a naked baby Cupid, fresco", "a poster: stop rape now"])
