@@ -56,7 +56,8 @@ def test_differences_are_paired() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "margin"), [("prompt_fidelity", 0.03 * 0.4), ("class_drift", 0.05), ("memorisation", 0.05)]
+    ("name", "margin"),
+    [("prompt_fidelity", 0.03 * 0.4), ("diversity", 0.4 / 3), ("class_drift", 0.05), ("memorisation", 0.05)],
 )
 def test_the_margin_is_a_share_of_the_original_unless_it_is_near_zero(name: str, margin: float) -> None:
     found = measured(result(name, [0.3, 0.5], "lower"), result(name, [0.3, 0.5], "lower"), 0.03)

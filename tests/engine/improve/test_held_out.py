@@ -39,5 +39,12 @@ def test_at_most_twice_the_share_of_feedback_is_held_out(seed: int) -> None:
     assert sum(counts[prompt] for prompt in held_out(counts, seed, 0.2)) <= 0.4 * sum(counts.values())
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_of_few_prompts_enough_feedback_is_held_out(seed: int) -> None:
+    counts = {f"prompt {n}": 5 + n % 3 for n in range(16)}
+    held = sum(counts[prompt] for prompt in held_out(counts, seed, 0.2)) / sum(counts.values())
+    assert 0.15 <= held <= 0.4
+
+
 def test_prompts_that_differ_in_case_and_spaces_are_the_same() -> None:
     assert prompt_key(" A  Dog\n") == prompt_key("a dog") != prompt_key("a dogs")

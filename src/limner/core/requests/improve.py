@@ -93,8 +93,8 @@ class ImproveRequest(Request, FeedbackSelection):
         default=0.03,
         ge=0,
         le=1,
-        description="Largest loss of prompt fidelity, subject fidelity and diversity with which the result still "
-        "replaces the original, as a share of the original's.",
+        description="Largest loss of prompt fidelity and subject fidelity with which the result still replaces the "
+        "original, as a share of the original's.",
     )
     seed: Annotated[int, Heading.GENERATING] = Field(
         default=42, ge=0, lt=2**63, description="Seed of the training, of what is held out, and of the first image."

@@ -15,6 +15,10 @@ CHANCE = 0.5
 """Share of pairs that a version without any preference orders as people do."""
 ABSOLUTE = {"class_drift": 0.05, "memorisation": 0.05}
 """Margins of measures that are near 0 for a good version, so that a share of the original's value says nothing."""
+RELATIVE = {"diversity": 1 / 3}
+"""Margins as shares of the original's value, where a taste itself costs more than the tolerance: if people like blue
+things, all become blue.
+"""
 UNITS = {"picture": "image pairs", "group": "prompts", "set": "sets of images"}
 
 
@@ -34,13 +38,13 @@ def judge(
 def measured(old: MetricResult, new: MetricResult, tolerance: float, doubt: str | None = None) -> Measured:
     """The comparison of two results of one metric on the same prompts and seeds.
 
-    tolerance: the margin as a share of the original's value, for metrics without a margin in `ABSOLUTE`.
+    tolerance: the margin as a share of the original's value, for metrics without a margin in `ABSOLUTE` or `RELATIVE`.
     """
     assert old.better is not None, f"{old.metric} has no better direction"
     change, low, high = difference(old.values, new.values)
     bounds = (low, high) if np.isfinite(low) else (None, None)
     name = old.metric.partition("=")[0]
-    margin = ABSOLUTE.get(name, tolerance * abs(old.mean))
+    margin = ABSOLUTE.get(name, RELATIVE.get(name, tolerance) * abs(old.mean))
     return Measured(
         name=name,
         title=old.title,
