@@ -54,6 +54,7 @@ def test_results_are_recorded_in_the_model_card(starter, limner, tmp_path):
     assert json.loads((model / "exam.json").read_text())["model"]["sha256"] == weight_hashes(model)
 
 
+@pytest.mark.slow  # test_exam_model.py tests which images are read again
 def test_a_stopped_exam_is_resumed(starter, home, tmp_path, monkeypatch):
     options = ExamOptions(guidance=(5.0, 1.5), steps=1, questions=2)
     with pytest.raises(Interrupted):
