@@ -73,6 +73,11 @@ class ImproveRequest(Request, FeedbackSelection):
         description="Weight of the ordinary training loss on preferred images, as a share of beta (default: "
         "recommended for the lesson).",
     )
+    own_noise: bool = Field(
+        default=False,
+        description="Compare two images at the noise that each was generated from, where it is known, instead of at "
+        "new noise that both share.",
+    )
     held_out: Annotated[float, Heading.SCORES] = Field(
         default=0.2,
         ge=0.05,

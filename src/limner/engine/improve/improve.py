@@ -37,7 +37,7 @@ from limner.reports.writer import write_page
 from limner.stats.sufficiency import sufficiency
 from limner.store.files import atomic_folder, sha256_of
 
-SETTINGS = ("steps", "batch", "learning_rate", "beta", "margin", "anchor")
+SETTINGS = ("steps", "batch", "learning_rate", "beta", "margin", "anchor", "own_noise")
 """Fields of the request that a lesson has a value of its own for."""
 
 

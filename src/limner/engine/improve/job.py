@@ -49,7 +49,7 @@ class LessonSettings:
     anchor: float = 0.5
     photographs: float = 1.0
     kept_class: float = 4.0
-    own_noise: bool = True
+    own_noise: bool = False
     seed: int = 42
     precision: Precision = "auto"
     checkpoint_every: int = 50

@@ -43,7 +43,7 @@ from limner.models.devices import memory_errors, pick_dtype
 from limner.store.files import atomic_folder, sha256_of
 
 LESS_MEMORY = "use a smaller --batch, or --precision bf16"
-STEPS = 60
+STEPS = 100
 """Steps of a lesson."""
 SHARE_OF_RATE = 0.5
 """Default learning rate, as a share of the one that an adapter is first trained at."""
