@@ -261,6 +261,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--known", action="store_true", help="measure nothing: only the cases that are in FOLDER")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
@@ -271,6 +272,8 @@ def main() -> None:
     judge, studio, rows = Judge.load(), Studio(options.folder / "home"), list[dict[str, Any]]()
     for case in cases:
         done = options.folder / f"{case.name}.json"
+        if options.known and not done.exists():
+            continue
         if not done.exists():
             bench = Bench(options.folder / case.taste, TASTES[case.taste](), judge, studio)
             bench.train()

@@ -288,10 +288,9 @@ def test_settings_that_are_not_given_are_those_of_the_lesson(asked, workspace, o
     target = improving.find_original(asked(), workspace())
     default = improving.job_of(asked(steps=None, learning_rate=None, batch=None), target, "kto", workspace()).settings
     assert (default.steps, default.beta, default.margin, default.anchor) == (None, None, 3.0, 0.5)
-    assert (
-        not default.own_noise and improving.job_of(asked(own_noise=True), target, "kto", workspace()).settings.own_noise
-    )
-    given = improving.job_of(asked(beta=7, margin=2, anchor=0, seed=5), target, "liked", workspace()).settings
+    fields = {"beta": 7, "margin": 2, "anchor": 0, "seed": 5, "own_noise": True}
+    given = improving.job_of(asked(**fields), target, "liked", workspace()).settings
+    assert given.own_noise and not default.own_noise
     assert (given.lesson, given.steps, given.beta, given.margin, given.anchor, given.seed) == ("liked", 2, 7, 2, 0, 5)
 
 
