@@ -184,13 +184,13 @@ def test_the_average_is_what_is_saved(learn):
 def test_captions_are_dropped_now_and_then(learn, monkeypatch):
     from limner.engine.train.denoising import Denoising
 
-    rows, real = [], Denoising._text
+    rows, real = [], Denoising.text
 
-    def looking(self, examples, these):
-        rows.extend(examples.captions[row] for row in these)
-        return real(self, examples, these)
+    def looking(self, picks):
+        rows.extend(picks.examples.captions[row] for row in picks.captions)
+        return real(self, picks)
 
-    monkeypatch.setattr(Denoising, "_text", looking)
+    monkeypatch.setattr(Denoising, "text", looking)
     learn(caption_dropout=0.5, steps=20, **PLAIN)
     assert 8 <= rows.count("") <= 32 and rows.count("") + rows.count("a photo of sks dog") == 40
 
