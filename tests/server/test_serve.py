@@ -45,6 +45,7 @@ class Started:
             address = "https://lively-cat.trycloudflare.com"
             patch.setattr(serve, "public_address", lambda *given: part("public", address, *given))
             patch.setattr(serve, "retention", lambda *given: part("retention", None, *given))
+            patch.setattr(serve, "improving", lambda *given: part("improving", None, *given))
             patch.setattr(serve, "worker_processes", lambda *given: part("workers", None, *given))
             self.settings, self.policy = Settings(port=0, **settings), policy
             listening = serve.listen(self.settings)
@@ -71,6 +72,7 @@ def test_retention_and_workers_run_beside_the_application(home: Path, monkeypatc
     started = Started(home, monkeypatch, retention_days=3, workers=2)
     studio, settings, profile = started.given["app"]
     assert started.given["retention"] == (studio, started.settings, profile)
+    assert started.given["improving"] == (studio, profile)
     assert started.given["workers"][:2] == (home, started.settings)
     assert settings == started.settings and started.given["config"][1] == started.settings
     (line,) = started.statement
