@@ -171,7 +171,7 @@ def test_a_lesson_on_pairs_prefers_what_people_preferred(improve, learning):
     """At the noise that the images were generated from: the tiny model has not learned to tell noise from images."""
     pairs = tuple(replace(pair, weight=1.0, noise=(0.0, 1.0)) for pair in learning.pairs[:2])
     same = replace(learning, pairs=pairs, held_out_pairs=pairs)
-    trained, _ = improve(feedback=same, steps=30, checkpoint_every=30, learning_rate=1e-3, margin=50.0, anchor=0.0)
+    trained, _ = improve(feedback=same, steps=30, checkpoint_every=30, learning_rate=1e-3, margin=50.0, own_noise=True)
     assert all(margin > 1e-3 for margin in trained.margins), trained.margins
 
 
