@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 HOSTILE = "<img src=x onerror=alert(1)>"
 # 44 pixels, which a position between two pixels makes a fraction smaller
 SMALL_TARGETS = """[...document.querySelectorAll('main :is(a, button, summary, select, input)')].filter(each =>
-    !each.matches('[type=hidden]') && each.checkVisibility() && each.getBoundingClientRect().height < 43.9
+    !each.matches('[type=hidden]') && each.checkVisibility()
+    && (each.closest('label.check') ?? each).getBoundingClientRect().height < 43.9
 ).map(each => each.outerHTML)"""
 
 

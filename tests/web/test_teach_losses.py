@@ -352,4 +352,5 @@ def test_a_training_is_started_by_keys_alone(served, browser, tmp_path):
         page.locator("#progress").wait_for()
         reach("Stop")
         page.keyboard.press("Enter")
-        page.get_by_role("link", name="Start again").or_(page.get_by_role("button", name="Resume")).first.wait_for()
+        ended = page.get_by_role("link", name="Start again").or_(page.get_by_role("button", name="Resume")).first
+        ended.wait_for(timeout=240_000)
