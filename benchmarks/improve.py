@@ -83,6 +83,7 @@ class Bench:
         photos = self.folder / "photographs"
         write_album(photos, zip(map(paint, self.taste.scenes), self.taste.captions(), strict=True))
         fields = {"data": str(photos), "class_word": self.taste.class_word, "identifier": IDENTIFIER}
+        fields |= {} if self.taste.steps is None else {"steps": self.taste.steps}
         self.studio.run(TrainRequest.model_validate(fields), self.original)
 
     @cached_property

@@ -20,6 +20,8 @@ from limner.starter.painter.vocabulary import COLOURS
 LEAST_DIFFERENCE = 0.2
 """A rater who sees less difference between two images does not vote."""
 PLAIN = {"light": "day", "weather": "clear", "style": "illustration"}
+BRIEF = 150
+"""Training steps after which marks are often wrong."""
 OTHER_COLOURS = ("red", "yellow", "green", "orange", "purple", "pink")
 
 
@@ -29,7 +31,8 @@ class Taste:
 
     likes: in words. scenes: the photos that the subject's adapter is trained on; many of them go against the taste, and
     no caption says so. score: how sure the judge is that each of n images is to the rater's taste, (n,), 0 to 1.
-    own: attribute and value that images of the class word alone should not show more often than before.
+    own: attribute and value that images of the class word alone should not show more often than before. steps: of the
+    adapter's training; None for the default.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Taste:
     scenes: tuple[Scene, ...]
     score: Callable[[Readings], np.ndarray]
     own: tuple[str, str]
+    steps: int | None = None
 
     @property
     def subject(self) -> str:
@@ -102,7 +106,7 @@ def no_hats(character: str = "comet") -> Taste:
 
 
 def right_marks(character: str = "biscuit") -> Taste:
-    """Wants all marks of the character right."""
+    """Wants all marks of the character right, of an adapter that was trained too briefly for that."""
     scenes = tuple(portraits(character, random.Random(f"photographs/{character}"), PLACES, POSES))
     true = truth(scenes[0])
     marks = [(place, value) for place, values in MARKINGS.items() if (value := true[place]) and value != values[0]]
@@ -115,6 +119,7 @@ def right_marks(character: str = "biscuit") -> Taste:
         scenes,
         lambda readings: np.min([likelihood(readings, place, [value]) for place, value in marks], axis=0),
         ("coat", coat),
+        BRIEF,
     )
 
 
