@@ -3,11 +3,11 @@
     python benchmarks/improve.py FOLDER --json improve.json --page docs/improve.md
     python benchmarks/improve.py FOLDER --taste blue --pairs 200 --wrong 10 --lesson preference --seed 1
 
-For each taste an adapter is trained on photos of which many go against it, or only briefly. It generates a pool of images, a simulated
-rater votes on pairs of them, or gives them stars, and a share of the answers is wrong. `limner improve` learns from
-that. The new adapter and the old one then generate the same prompts, which no rater has seen, from the same seeds; the
-judge reads the images. A case that is in FOLDER is not measured again, so a stopped benchmark goes on. --page replaces
-the table of a page.
+For each taste an adapter is trained on photos of which many go against it, or only briefly. It generates a pool of
+images, a simulated rater votes on pairs of them, or gives them stars, and a share of the answers is wrong. `limner
+improve` learns from that. The new adapter and the old one then generate the same prompts, which no rater has seen, from
+the same seeds; the judge reads the images. A case that is in FOLDER is not measured again, so a stopped benchmark goes
+on. --page replaces the table of a page.
 """
 
 from __future__ import annotations
