@@ -19,18 +19,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
-from PIL import Image
 
 from figures import machine, markdown, print_table, write_between, write_json
-from limner.core.requests import AdapterUse, GenerateRequest, ImproveRequest, TrainRequest
+from limner.core.requests import ImproveRequest, TrainRequest
+from limner.core.requests.improve import LessonName
 from limner.core.version import version
 from limner.data.sets.album import write_album
-from limner.models.adapters import adapters_applied, open_adapter
-from limner.starter.exam.model import SEED, ModelUnderTest
-from limner.starter.exam.options import ExamOptions
 from limner.starter.exam.personalise import IDENTIFIER
 from limner.starter.exam.subject_scores import DRIFT_PROMPTS, PersonalisationPrompt
 from limner.starter.exam.tastes import TASTES, Taste, prompts, stars, votes
@@ -38,15 +35,16 @@ from limner.starter.judge import Judge, Readings
 from limner.starter.judge.attributes import MARKINGS, truth
 from limner.starter.painter import paint
 from limner.stats.intervals import wilson
-from limner.store.files import atomic_file, atomic_folder
+from limner.store.files import atomic_file
 from limner.studio.studio import Studio
+from simulated import compared_images, rated_images, rater, scores_of, vote_rows, write_feedback
 
-LESSONS = ("preference", "kto", "liked")
+LESSONS = get_args(LessonName)
 PAIRS, WRONG, AIMED_AT = (50, 200, 1000), (0, 10, 30), (200, 10)
-AIMS = {"after": 0.75, "prompt kept": 0.97, "drift": 0.05}
+AIMS = {"after": (0.75, 1.0), "prompt kept": (0.97, np.inf), "drift": (-np.inf, 0.05)}
+"""Least and most of a case with AIMED_AT."""
 IN_POOL, COMPARED, DRIFT_IMAGES = 24, 6, 72
 """Images of each rated prompt, of each prompt to compare with, and of the class word alone."""
-RATERS = 5
 MARK = "<!-- table of benchmarks/improve.py -->"
 
 
@@ -87,26 +85,10 @@ class Bench:
         self.studio.run(TrainRequest.model_validate(fields), self.original)
 
     @cached_property
-    def adapter(self) -> str:
-        return open_adapter(str(self.original)).sha256
-
-    @cached_property
     def pool(self) -> list[Path]:
-        """The files of the images that are rated: IN_POOL of each prompt, with their labels."""
-        place = self.folder / f"pool-{self.adapter[:12]}"
-        if not place.exists():
-            asked = [
-                GenerateRequest(
-                    prompt=prompt.text(self.taste.subject),
-                    adapter=(AdapterUse(path=str(self.original)),),
-                    count=IN_POOL,
-                    seed=SEED + IN_POOL * number,
-                )
-                for number, prompt in enumerate(self.rated)
-            ]
-            with atomic_folder(place) as partial:
-                self.studio.run_batch(asked, partial / "images")
-        return sorted(place.rglob("*.png"))
+        """The files of the images that are rated: IN_POOL of each prompt."""
+        texts = [prompt.text(self.taste.subject) for prompt in self.rated]
+        return rated_images(self.studio, self.folder / "pool", self.original, texts, IN_POOL)
 
     @property
     def prompt_of(self) -> list[int]:
@@ -114,60 +96,34 @@ class Bench:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        return self.taste.score(self.judge.read(np.stack([np.asarray(Image.open(file)) for file in self.pool])))
-
-    def generated(self, adapter: Path | None, stage: str, texts: Sequence[str]) -> np.ndarray:
-        """Images of prompts by an adapter, or by the base model."""
-        model = ModelUnderTest.load(ExamOptions(), lambda event: None, lambda: False)
-        guidance = model.sampling["guidance"]
-        if adapter is None:
-            return model.generate_cached(self.folder / "answers", stage, texts, guidance)
-        loaded = open_adapter(str(adapter))
-        with adapters_applied(model.pipeline, model.family.facts, [loaded], [1.0]):
-            return model.generate_cached(self.folder / "answers", stage, texts, guidance, loaded.sha256)
+        return scores_of(self.pool, self.judge, self.taste.score)
 
     def feedback(self, case: Case) -> Path:
         """Write the feedback of a case as a file: votes, or stars for the images that were voted on."""
         cast = votes(self.scores, self.prompt_of, case.pairs, case.wrong / 100, case.seed)
-        rater = [f"rater {number % RATERS}" for number in range(2 * len(cast))]
+        texts = [self.rated[prompt].text(self.taste.subject) for prompt in self.prompt_of]
         if case.lesson == "preference":
-            rows = [
-                {
-                    "caption": self.text(vote.better),
-                    "label_0": 1.0,
-                    "label_1": 0.0,
-                    "user_id": rater[number],
-                    "image_0_url": self.pool[vote.better].as_uri(),
-                    "image_1_url": self.pool[vote.worse].as_uri(),
-                }
-                for number, vote in enumerate(cast)
-            ]
+            rows = vote_rows(cast, self.pool, texts)
         else:
             shown = sorted({image for vote in cast for image in (vote.better, vote.worse)})
             given = stars(self.scores[shown], case.wrong / 100, case.seed)
             rows = [
                 {
-                    "prompt": self.text(image),
+                    "prompt": texts[image],
                     "stars": int(given[number]),
-                    "user_id": rater[number],
+                    "user_id": rater(number),
                     "image_url": self.pool[image].as_uri(),
                 }
                 for number, image in enumerate(shown)
             ]
-        path = self.folder / f"{case.name}.jsonl"
-        with atomic_file(path) as partial:
-            partial.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return path
+        return write_feedback(self.folder / f"{case.name}.jsonl", rows)
 
-    def text(self, image: int) -> str:
-        return self.rated[self.prompt_of[image]].text(self.taste.subject)
-
-    def measured(self, adapter: Path | None, subject: str) -> dict[str, Any]:
+    def measured(self, adapter: Path) -> dict[str, Any]:
         """What the judge sees in images of new prompts, and of the class word alone ("own")."""
         shown = [prompt for prompt in self.compared for _ in range(COMPARED)]
         drift = [DRIFT_PROMPTS[i % len(DRIFT_PROMPTS)].format(self.taste.class_word) for i in range(DRIFT_IMAGES)]
-        texts = [prompt.text(subject) for prompt in shown] + drift
-        read = self.judge.read(self.generated(adapter, f"compared-{subject.replace(' ', '-')}", texts))
+        texts = [prompt.text(self.taste.subject) for prompt in shown] + drift
+        read = self.judge.read(compared_images(self.folder / "answers", "compared", adapter, texts))
         own = [read.shows(index, *self.taste.own) for index in range(len(shown), len(texts))]
         return {
             "taste": self.taste.matches(read)[: len(shown)].tolist(),
@@ -207,7 +163,7 @@ class Bench:
         if not out.exists():
             self.studio.run(request, out)
         seconds = time.monotonic() - began
-        before, after = (self.measured(path, self.taste.subject) for path in (self.original, out))
+        before, after = map(self.measured, (self.original, out))
         share = {
             name: [float(np.mean(found[name])) for found in (before, after)] for name in ("taste", "prompt", "own")
         }
@@ -234,6 +190,10 @@ def default_cases() -> list[Case]:
     return list(dict.fromkeys(found))
 
 
+def meets_aims(row: Mapping[str, Any]) -> bool:
+    return all(least <= row[name] <= most for name, (least, most) in AIMS.items())
+
+
 COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "taste": lambda row: TASTES[row["taste"]]().likes,
     "pairs": lambda row: str(row["pairs"]),
@@ -244,6 +204,7 @@ COLUMNS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "prompt": lambda row: f"{100 * row['prompt kept']:.0f}%",
     "marks": lambda row: "" if row["marks kept"] is None else f"{100 * row['marks kept']:.0f}%",
     "drift": lambda row: f"{100 * row['drift']:+.0f}",
+    "aim": lambda row: ("met" if meets_aims(row) else "missed") if (row["pairs"], row["wrong"]) == AIMED_AT else "",
     "replaces": lambda row: "yes" if row["verdict"]["replaces"] else "no",
 }
 

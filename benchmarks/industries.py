@@ -25,18 +25,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from figures import machine, markdown, print_table, write_between, write_json
 from limner.core.feedback import RatingSummary
-from limner.core.requests import AdapterUse, GenerateRequest, ImproveRequest, TrainRequest
+from limner.core.requests import AdapterUse, ImproveRequest, TrainRequest
 from limner.core.version import version
 from limner.data.sets.album import write_album
-from limner.models.adapters import adapters_applied, open_adapter
 from limner.reports.plots import ACCENT, FAINT, INK, new_figure, show_spines
 from limner.server.bandit import choose_adapter
-from limner.starter.exam.model import SEED, ModelUnderTest
-from limner.starter.exam.options import ExamOptions
 from limner.starter.exam.sector_tastes import SECTOR_TASTES, SectorTaste
 from limner.starter.exam.tastes import stars, votes
 from limner.starter.judge import Judge
@@ -44,9 +40,10 @@ from limner.starter.painter import paint
 from limner.stats.intervals import difference, interval
 from limner.store.files import atomic_file, atomic_folder
 from limner.studio.studio import Studio
+from simulated import compared_images, rated_images, scores_of, vote_rows, write_feedback
 
-RATED, PAIRS, WRONG, RATERS = 10, 200, 0.1, 5
-"""Prompts that are rated, pairs that are voted on, the share of wrong answers, and accounts that answer."""
+RATED, PAIRS, WRONG = 10, 200, 0.1
+"""Prompts that are rated, pairs that are voted on, and the share of wrong answers."""
 ALBUM, ALBUM_SEED = 200, 1
 STREAMS = 500
 """Simulated sequences of requests to the service."""
@@ -100,16 +97,8 @@ class Bench:
     @cached_property
     def pool(self) -> list[Path]:
         """The files of the images that are rated, with their labels: `settings.pool` of each prompt."""
-        place, count = self.folder / "pool", self.settings.pool
-        if not place.exists():
-            uses = (AdapterUse(path=str(self.original)),)
-            asked = [
-                GenerateRequest(prompt=prompt.text, adapter=uses, count=count, seed=SEED + count * number)
-                for number, prompt in enumerate(self.rated)
-            ]
-            with atomic_folder(place) as made:
-                self.studio.run_batch(asked, made / "images")
-        return sorted(place.rglob("*.png"))
+        texts = [prompt.text for prompt in self.rated]
+        return rated_images(self.studio, self.folder / "pool", self.original, texts, self.settings.pool)
 
     @property
     def prompt_of(self) -> list[int]:
@@ -118,26 +107,13 @@ class Bench:
     @cached_property
     def scores(self) -> np.ndarray:
         """How much each image of the pool is to the rater's taste, (n,), 0 to 1."""
-        return self.taste.score(self.judge.read(np.stack([np.asarray(Image.open(file)) for file in self.pool])))
+        return scores_of(self.pool, self.judge, self.taste.score)
 
     def feedback(self) -> Path:
         """Write the votes as a file, as `limner feedback export` does."""
         cast = votes(self.scores, self.prompt_of, PAIRS, WRONG, seed=0)
-        rows = [
-            {
-                "caption": self.rated[self.prompt_of[vote.better]].text,
-                "label_0": 1.0,
-                "label_1": 0.0,
-                "user_id": f"rater {number % RATERS}",
-                "image_0_url": self.pool[vote.better].as_uri(),
-                "image_1_url": self.pool[vote.worse].as_uri(),
-            }
-            for number, vote in enumerate(cast)
-        ]
-        path = self.folder / "votes.jsonl"
-        with atomic_file(path) as written:
-            written.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return path
+        texts = [self.rated[prompt].text for prompt in self.prompt_of]
+        return write_feedback(self.folder / "votes.jsonl", vote_rows(cast, self.pool, texts))
 
     def improve(self) -> dict[str, Any]:
         """Improve the adapter by the votes, unless that is done; returns the record."""
@@ -149,11 +125,8 @@ class Bench:
 
     def answered(self, adapter: Path) -> dict[str, Any]:
         """The stars of an adapter's image of each prompt that was not rated, and whether it shows what was asked."""
-        model = ModelUnderTest.load(ExamOptions(), lambda event: None, lambda: False)
-        loaded, texts = open_adapter(str(adapter)), [prompt.text for prompt in self.asked]
-        with adapters_applied(model.pipeline, model.family.facts, [loaded], [1.0]):
-            guidance = model.sampling["guidance"]
-            pixels = model.generate_cached(self.folder / "answers", "asked", texts, guidance, loaded.sha256)
+        texts = [prompt.text for prompt in self.asked]
+        pixels = compared_images(self.folder / "answers", "asked", adapter, texts)
         read = self.judge.read(pixels)
         return {
             "stars": stars(self.taste.score(read), 0, seed=0).tolist(),

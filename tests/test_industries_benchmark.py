@@ -19,7 +19,7 @@ def bench(monkeypatch):
 
     monkeypatch.setattr(industries, "STREAMS", 12)
     yield industries
-    for name in ("industries", "figures"):
+    for name in ("industries", "figures", "simulated"):
         sys.modules.pop(name, None)
 
 

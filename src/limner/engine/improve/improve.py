@@ -6,7 +6,7 @@ What the parts of an improvement hand to each other is decided here: feedback, w
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,9 +36,6 @@ from limner.engine.train.checks import check_out_folder
 from limner.reports.writer import write_page
 from limner.stats.sufficiency import sufficiency
 from limner.store.files import atomic_folder, sha256_of
-
-SETTINGS = ("steps", "batch", "learning_rate", "beta", "margin", "anchor", "own_noise")
-"""Fields of the request that a lesson has a value of its own for."""
 
 
 @dataclass(frozen=True)
@@ -153,8 +150,9 @@ def describe(learnt: Learnt, original: Original, request: ImproveRequest, emit: 
 
 def job_of(request: ImproveRequest, original: Original, lesson: LessonName, workspace: Workspace) -> ImproveJob:
     """The training of a request; raises LimnerError where the original, its model or the device does not suit."""
-    given = {name: value for name in SETTINGS if (value := getattr(request, name)) is not None}
-    settings = LessonSettings(lesson, **given, seed=request.seed, precision=request.precision)
+    shared = {field.name for field in fields(LessonSettings)} & type(request).model_fields.keys()
+    given = {name: value for name in shared - {"lesson"} if (value := getattr(request, name)) is not None}
+    settings = LessonSettings(lesson, **given)
     version = original.version
     if original.adapter is None:
         job = model_job(version.model, settings, workspace, version.vae, original.photos)

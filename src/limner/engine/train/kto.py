@@ -62,7 +62,7 @@ class KtoLesson:
     settings: RewardSettings
     batch: int
     seed: int
-    own_noise: bool = True
+    own_noise: bool = False
 
     def __post_init__(self) -> None:
         self._buckets = BucketSchedule([len(each) for each in self.ratings], self.seed)

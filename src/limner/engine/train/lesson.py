@@ -48,8 +48,9 @@ def mean_loss(
         return None
     total = 0.0
     for index in range(ROUNDS):
+        rng = generator_for(seed, "watch", index)
         for images in sets:
-            every, rng = list(range(len(images))), generator_for(seed, "watch", index)
+            every = list(range(len(images)))
             for start in range(0, len(every), batch):
                 total += losses(images, every[start : start + batch], rng).sum().item()
     return total / (ROUNDS * sum(map(len, sets)))

@@ -62,7 +62,7 @@ class PairErrors:
     denoising: Denoising
     reference: Reference
     seed: int
-    own_noise: bool = True
+    own_noise: bool = False
     together: int = 4
 
     def of(self, pairs: PairSet, rows: list[int], draw: NoiseDraw) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,11 +12,10 @@ from limner.core.requests import TrainRequest
 from limner.engine.train.batches import BucketSchedule, generator_for, order
 from limner.engine.train.denoising import BatchSelection, Denoising, alike
 from limner.engine.train.examples import Examples
+from limner.engine.train.lesson import mean_loss
 from limner.engine.train.plan import TrainPlan
 from limner.engine.train.processes import ALONE, ProcessGroup
 
-HELD_OUT_ROUNDS = 4
-"""How often the held-out loss draws noise for every image."""
 # The names given to generator_for ("views, told", "watch" ...) decide what is drawn: a new name changes every run.
 
 
@@ -63,20 +62,15 @@ class SubjectLesson:
             part = slice(index * size // parts, (index + 1) * size // parts)
             yield self._loss([group[part] for group in groups]) / parts
 
-    @torch.no_grad()
     def held_out_loss(self) -> float | None:
-        """The mean loss over the held-out images and four draws of noise; None where no image is held out."""
-        if not self.held_out:
-            return None
-        total, count = 0.0, sum(map(len, self.held_out))
-        for index in range(HELD_OUT_ROUNDS):
-            rng = generator_for(self.request.seed, "watch", index)
-            for examples in self.held_out:
-                every = list(range(len(examples)))
-                picks = BatchSelection(examples, every, [0] * len(every), list(examples.caption_of))
-                picks = replace(picks, draw=self._denoising.draw(examples, len(every), rng))
-                total += self._denoising.errors([picks]).mean().item() * (len(every) / count)
-        return total / HELD_OUT_ROUNDS
+        """The mean loss on the held-out images, at the same noise every time; None where no image is held out."""
+        together = max(map(len, self.held_out), default=1)
+        return mean_loss(self.held_out, together, self.request.seed, self._held_out_errors)
+
+    def _held_out_errors(self, examples: Examples, rows: list[int], rng: torch.Generator) -> torch.Tensor:
+        draw = self._denoising.draw(examples, len(rows), rng)
+        picks = BatchSelection(examples, rows, [0] * len(rows), examples.captions_for(rows), draw)
+        return self._denoising.errors([picks])
 
     def _pick(self, examples: Examples, turn: int, step: int, purpose: str, dropout: float) -> BatchSelection:
         """A step's images of a set that was drawn from `turn` times before; a share of the captions is dropped."""
