@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from limner.core.text import article, clean_line, fix_punctuation
+from limner.core.text import article, clean_line, counted, fix_punctuation
 
 AN = (
     "apple eagle icon owl umbrella uncle urn hour honest heir oneiric undo unidentified unimportant uninteresting Akita"
@@ -50,3 +50,8 @@ def test_a_text_is_one_line(text: str, expected: str) -> None:
 )
 def test_punctuation_is_fixed_where_something_was_left_out(text: str, expected: str) -> None:
     assert fix_punctuation(text) == expected
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 pairs"), (1, "1 pair"), (2, "2 pairs"), (12345, "12,345 pairs")])
+def test_one_thing_is_no_plural(number: int, text: str) -> None:
+    assert counted(number, "pair") == text

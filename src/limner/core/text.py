@@ -79,6 +79,11 @@ def _bounded(words: list[str]) -> str:
     return before + r"\s+".join(map(re.escape, words)) + after
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, such as "1 image" or "2,000 images", for nouns with a regular plural."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def first_sentence(text: str, limit: int = 160) -> str:
     """The first sentence or line of a text, such as a library's error; cut between two words if it is too long."""
     found = clean_line(re.split(r"\n|(?<=\w\w)[.;] ", text[: 4 * limit].strip(), maxsplit=1)[0]).rstrip(".;: ")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
+from limner.core.text import counted
 from limner.stats.binomial import detectable_share, trials_needed
 
 LEAST = 50
@@ -38,13 +39,13 @@ class Sufficiency:
         """What is wrong with the number of pairs; "" where they are enough."""
         if self.enough:
             return ""
-        too_few = f"{_count(self.pairs, 'pair')} {'is' if self.pairs == 1 else 'are'} too little feedback"
+        too_few = f"{counted(self.pairs, 'pair')} {'is' if self.pairs == 1 else 'are'} too little feedback"
         if self.detectable is None:
-            return f"{too_few}: {_count(self.held_out, 'held-out pair')} cannot show whether it was learnt"
+            return f"{too_few}: {counted(self.held_out, 'held-out pair')} cannot show whether it was learnt"
         if self.pairs < LEAST:
             return f"{too_few}: with fewer than {LEAST}, results are mostly chance"
         return (
-            f"{_count(self.pairs, 'pair')} are little feedback: {_count(self.held_out, 'held-out pair')} show an "
+            f"{counted(self.pairs, 'pair')} are little feedback: {counted(self.held_out, 'held-out pair')} show an "
             f"accuracy of {self.detectable:.0%} or more, and not one of {EXPECTED:.0%}"
         )
 
@@ -66,7 +67,3 @@ def sufficiency(pairs: int, held_out: int, share: float = 0.2) -> Sufficiency:
 @lru_cache(1)
 def _trials_needed() -> int:
     return trials_needed(EXPECTED, most=500)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -9,6 +9,7 @@ from datetime import timedelta
 from fastapi import FastAPI, Request
 
 from limner.core.errors import LimnerError
+from limner.core.text import counted
 from limner.studio.maintenance import Erasure, Erasures
 from limner.web.background import repeat
 
@@ -21,7 +22,7 @@ log = logging.getLogger("limner.web")
 
 def erased_text(erasure: Erasure) -> str:
     """What goes by an erasure: "3 images were erased", "Comet and 1 image were deleted"."""
-    images = f"{erasure.images:,} image{'' if erasure.images == 1 else 's'}"
+    images = counted(erasure.images, "image")
     if not erasure.name:
         return f"{images} {'was' if erasure.images == 1 else 'were'} erased."
     return f"{erasure.name} and {images} were deleted." if erasure.images else f"{erasure.name} was deleted."

@@ -148,7 +148,7 @@ def test_preferences_must_be_won_with_certainty() -> None:
 
 def test_nothing_is_decided_for_it_without_both_kinds_of_evidence() -> None:
     assert decide([WON], ["images, because no prompt is held out"]).reasons == (
-        "images, because no prompt is held out",
+        "not measured: images, because no prompt is held out",
     )
     assert not decide([of("a", "better")]).replaces
     assert decide([]).reasons == ("nothing was measured",)

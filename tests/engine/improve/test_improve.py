@@ -165,7 +165,7 @@ def test_the_report_shows_the_decision_the_measures_and_the_images(finished):
 def test_what_is_said_before_the_training(finished):
     _, events = finished
     found = notices(events)
-    assert found[0].startswith("lesson preference, because there are ") and "are held out" in found[0]
+    assert found[0].startswith("lesson preference, because the feedback has ") and "; held out: " in found[0]
     assert found[1] == "not used: 2 pairs: the images belong to two prompts"
     assert any("images in" in text and "which were trained on" in text for text in found)
     assert any("4 pairs are too little feedback" in text and "would be enough" in text for text in found)

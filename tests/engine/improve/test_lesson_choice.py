@@ -6,6 +6,7 @@ import pytest
 
 from limner.core.preferences import JudgedImage, Judgement, Preference
 from limner.core.requests import ImproveRequest
+from limner.core.text import counted
 from limner.engine.improve.choice import ENOUGH, choose_lesson
 from limner.engine.improve.learning_set import LearningSet, WeightedPair, WeightedRating
 
@@ -34,7 +35,7 @@ def learning(pairs: int, *stars: int) -> LearningSet:
 )
 def test_the_lesson_that_suits_the_feedback(found: LearningSet, lesson: str) -> None:
     chosen, why = choose_lesson(ImproveRequest(target="rex"), found)
-    assert chosen == lesson and f"{len(found.pairs)} pairs" in why
+    assert chosen == lesson and counted(len(found.pairs), "pair") in why
 
 
 @pytest.mark.parametrize("asked", ["preference", "kto", "liked"])

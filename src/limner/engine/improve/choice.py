@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limner.core.requests import ImproveRequest
 from limner.core.requests.improve import LessonName
+from limner.core.text import counted
 from limner.engine.improve.encoding import DISLIKED, LIKED
 from limner.engine.improve.learning_set import LearningSet
 
@@ -20,12 +21,13 @@ def choose_lesson(request: ImproveRequest, learning: LearningSet) -> tuple[Lesso
     if request.lesson != "auto":
         return request.lesson, "it was requested"
     pairs = len(learning.pairs)
+    of_pairs = counted(pairs, "pair")
     stars = [each.rating.stars for each in learning.ratings]
     good, bad = sum(each >= LIKED for each in stars), sum(each <= DISLIKED for each in stars)
     if pairs >= ENOUGH or (pairs and pairs >= good + bad):
-        return "preference", f"there are {pairs} pairs"
+        return "preference", f"the feedback has {of_pairs}"
     if good and bad:
-        return "kto", f"there are {good} good and {bad} bad ratings, and {pairs} pairs"
+        return "kto", f"the feedback has {good} good and {counted(bad, 'bad rating')}, and {of_pairs}"
     if good:
-        return "liked", f"there are {good} good ratings, none that is bad, and {pairs} pairs"
-    return "preference", f"there are {pairs} pairs and no good rating"
+        return "liked", f"the feedback has {counted(good, 'good rating')}, none that is bad, and {of_pairs}"
+    return "preference", f"the feedback has {of_pairs} and no good rating"

@@ -93,7 +93,7 @@ def decide(found: Sequence[Measured], unmeasured: Sequence[str] = ()) -> Decisio
     if preferred is not None and preferred.verdict != "better":
         against.insert(0, f"it orders {_shares(preferred)} as people do, which is not certainly more than chance")
     if preferred is None or not others:
-        against += unmeasured or ("nothing was measured",)
+        against += [f"not measured: {each}" for each in unmeasured] or ["nothing was measured"]
     if against:
         return Decision(replaces=False, reasons=tuple(against))
     assert preferred is not None

@@ -19,6 +19,7 @@ from limner.core.preferences import Feedback
 from limner.core.requests import AdapterUse, ImproveRequest, replace_references
 from limner.core.requests.feedback_selection import FEEDBACK_KINDS, FeedbackKind
 from limner.core.requests.improve import LessonName
+from limner.core.text import counted
 from limner.core.workspace import Workspace
 from limner.data.preferences.feedback_files import read_feedback
 from limner.engine.compare.contestants import ModelWithAdapters
@@ -131,9 +132,10 @@ def too_little(learning: LearningSet, share: float) -> str:
 def describe(learnt: Learnt, original: Original, request: ImproveRequest, emit: Emit) -> None:
     """Emit what is known before the training: how much feedback there is, whose counts less, and what is left out."""
     learning = learnt.learning
-    held = f"{len(learning.held_out_pairs)} pairs and {len(learning.held_out_ratings)} ratings are held out"
-    trained = f"{len(learning.pairs)} pairs and {len(learning.ratings)} ratings"
-    emit(Notice(text=f"lesson {learnt.lesson}, because {learnt.reason}; {trained} to train on, {held}"))
+    trained = f"{counted(len(learning.pairs), 'pair')} and {counted(len(learning.ratings), 'rating')}"
+    of_pairs, of_ratings = len(learning.held_out_pairs), len(learning.held_out_ratings)
+    held = f"held out: {counted(of_pairs, 'pair')} and {counted(of_ratings, 'rating')}"
+    emit(Notice(text=f"lesson {learnt.lesson}, because {learnt.reason}; {trained} to train on; {held}"))
     for line in learning.left_out:
         emit(Notice(text=f"not used: {line}", level="warning"))
     for rater in learning.trust.raters:

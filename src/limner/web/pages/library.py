@@ -16,6 +16,7 @@ from limner.core.events import ArtifactKind, Stage
 from limner.core.feedback import GeneratedImage, ImageQuery
 from limner.core.requests import ImproveRequest, TrainRequest
 from limner.core.runs import Run
+from limner.core.text import counted
 from limner.server.auth import AdminDep, CallerDep
 from limner.server.dependencies import RunDep, StateDep, StudioDep, ViewDep, find_run
 from limner.server.history import reference_of
@@ -148,9 +149,9 @@ def show_library(
 
 def _deleted_view(erasure: Erasure, caller: Caller) -> dict[str, str]:
     """A deleted adapter that can still be put back, as the library shows it."""
-    images = f"{erasure.images:,} image{'' if erasure.images == 1 else 's'}" if erasure.images else ""
+    images = counted(erasure.images, "image") if erasure.images else ""
     days = max(1, round(erasure.seconds / 86400))
-    left = f"deleted for good in {days} day{'' if days == 1 else 's'}"
+    left = f"deleted for good in {counted(days, 'day')}"
     owner = f"by {erasure.account}" if caller.scope is None and erasure.account else ""
     note = " · ".join(part for part in (images, size_text(erasure.bytes), left, owner) if part)
     return {"id": erasure.id, "name": erasure.name, "note": note}
@@ -486,11 +487,11 @@ def _length(studio: Studio, result: TrainedResult) -> str:
     improved = result.header.improved
     images = result.header.images if improved is None else None
     texts = (
-        f"{steps:,} step{'' if steps == 1 else 's'}" if steps else "",
+        counted(steps, "step") if steps else "",
         f"step {result.step:,} in use" if result.step and result.step != steps else "",
-        f"{images} photo{'' if images == 1 else 's'}" if images else "",
-        f"{improved.pairs:,} pair{'' if improved.pairs == 1 else 's'}" if improved and improved.pairs else "",
-        f"{improved.ratings:,} rating{'' if improved.ratings == 1 else 's'}" if improved and improved.ratings else "",
+        counted(images, "photo") if images else "",
+        counted(improved.pairs, "pair") if improved and improved.pairs else "",
+        counted(improved.ratings, "rating") if improved and improved.ratings else "",
     )
     return ", ".join(filter(None, texts))
 
