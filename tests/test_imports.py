@@ -310,3 +310,12 @@ print("HEAVY", sorted({heavy!r} & sys.modules.keys()))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "HEAVY []"
+
+
+def test_processes_that_prepare_images_start_without_torch():
+    script = """
+import sys
+import limner.engine.prepare.contact_sheets, limner.engine.prepare.image
+print("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "False\n"

@@ -19,9 +19,11 @@ from limner.data.diversity.balance import ValueCounts
 from limner.engine.prepare import contact_sheets, dataset_card, report
 from limner.engine.prepare.contact_sheets import ContactSheets
 from limner.engine.prepare.diversity import DatasetDiversity
+from limner.engine.prepare.entry_outcome import EntryOutcome, Outcome
 from limner.engine.prepare.plan import actions_of
+from limner.engine.prepare.pool import WorkerDied
 from limner.engine.prepare.staging import Record
-from limner.engine.prepare.summary import EntryOutcome, Outcome, Summary
+from limner.engine.prepare.summary import Summary
 
 BLURRED, SMALL, DARK = Fault("blurred", "too blurred", 9), Fault("small", "too small", 2), Fault("dark", "too dark", 1)
 
@@ -294,6 +296,23 @@ def test_sheets_hold_120_images_and_number_them_on(tmp_path: Path) -> None:
         ("contact-002.jpg", 121, 120),
         ("contact-003.jpg", 241, 10),
     ]
+
+
+def test_a_sheet_whose_process_died_is_drawn_all_the_same(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "seen.jpg")
+
+    class BrokenPool:
+        def submit(self, *_: Any) -> Any:
+            def result() -> None:
+                raise WorkerDied
+
+            return SimpleNamespace(result=result)
+
+    sheets = ContactSheets(tmp_path, tmp_path, BrokenPool())  # type: ignore[arg-type]
+    for number in range(130):
+        sheets.add(entry(number, thumbnail="seen.jpg"))
+    names = sheets.close()
+    assert len(names) == 2 and all((tmp_path / name).stat().st_size for name in names)
 
 
 def test_a_tile_shows_the_crop_and_what_became_of_the_image(tmp_path: Path) -> None:

@@ -9,13 +9,14 @@ from typing import Literal
 
 from PIL import Image
 
-from limner.engine.prepare.pool import PendingChunk, WorkerPool
-from limner.engine.prepare.summary import EntryOutcome
+from limner.engine.prepare.entry_outcome import EntryOutcome
+from limner.engine.prepare.pool import PendingChunk, WorkerDied, WorkerPool
 from limner.imaging.contact_sheet import Tile, draw_contact_sheet
 from limner.store.files import atomic_file
 
 TILES, AHEAD = 120, 8
 """Images on a sheet, and sheets that are drawn at a time."""
+SheetJob = tuple[Path, Path, int, Sequence[EntryOutcome]]
 
 
 class ContactSheets:
@@ -25,7 +26,7 @@ class ContactSheets:
         self.folder, self.thumbnails, self.pool = folder, thumbnails, pool
         self.names: list[str] = []
         self._entries: list[EntryOutcome] = []
-        self._pending: deque[PendingChunk] = deque()
+        self._pending: deque[tuple[SheetJob, PendingChunk]] = deque()
         self._done = 0
 
     def add(self, entry: EntryOutcome) -> None:
@@ -39,19 +40,27 @@ class ContactSheets:
         if self._entries:
             self._draw()
         while self._pending:
-            self._pending.popleft().result()
+            self._finish()
         return self.names
 
     def _draw(self) -> None:
         self.names.append(f"contact-{len(self.names) + 1:03d}.jpg")
         job = (self.folder / self.names[-1], self.thumbnails, self._done + 1, self._entries)
-        self._pending.append(self.pool.submit(write_sheet, [job]))
+        self._pending.append((job, self.pool.submit(write_sheet, [job])))
         self._done, self._entries = self._done + len(self._entries), []
         if len(self._pending) > AHEAD:
-            self._pending.popleft().result()
+            self._finish()
+
+    def _finish(self) -> None:
+        """Wait for the oldest sheet, and draw it here if its process died, for want of memory for example."""
+        job, pending = self._pending.popleft()
+        try:
+            pending.result()
+        except WorkerDied:
+            write_sheet(job)
 
 
-def write_sheet(job: tuple[Path, Path, int, Sequence[EntryOutcome]]) -> None:
+def write_sheet(job: SheetJob) -> None:
     """Write a sheet. job: its path, the folder of thumbnails, the number of its first tile, and its entries."""
     path, thumbnails, first, entries = job
     with atomic_file(path) as partial:

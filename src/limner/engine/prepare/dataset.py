@@ -23,10 +23,11 @@ from limner.data.captions import caption_file
 from limner.engine.prepare.captions import CaptionedImage
 from limner.engine.prepare.contact_sheets import ContactSheets
 from limner.engine.prepare.dataset_card import write_card
+from limner.engine.prepare.entry_outcome import EntryOutcome
 from limner.engine.prepare.pool import WorkerPool
 from limner.engine.prepare.report import write_report
 from limner.engine.prepare.staging import Record
-from limner.engine.prepare.summary import SHOWN, DatasetContents, EntryOutcome, Summary
+from limner.engine.prepare.summary import SHOWN, DatasetContents, Summary
 from limner.imaging.formats import MASKS
 
 CAPTIONS, OUTCOMES, METADATA = "captions.csv", "pictures.jsonl", "metadata.jsonl"

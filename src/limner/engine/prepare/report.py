@@ -20,7 +20,8 @@ from limner.engine.prepare.captions import CaptionTable
 from limner.engine.prepare.columns import StagedImages
 from limner.engine.prepare.contact_sheets import crop_on
 from limner.engine.prepare.diversity import DatasetDiversity
-from limner.engine.prepare.summary import DatasetContents, EntryOutcome, Outcome, Summary
+from limner.engine.prepare.entry_outcome import EntryOutcome, Outcome
+from limner.engine.prepare.summary import DatasetContents, Summary
 from limner.reports.plots import clusters_svg, histogram_svg
 from limner.reports.writer import data_url, write_json, write_page
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from limner.core.datasets import Box, Fault
+from limner.core.datasets import Fault
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
 from limner.data.diversity.balance import FieldCounts
 from limner.engine.prepare.captions import CaptionTable
 from limner.engine.prepare.columns import StagedImages
 from limner.engine.prepare.diversity import DatasetDiversity
+from limner.engine.prepare.entry_outcome import EntryOutcome, Outcome
 from limner.engine.prepare.plan import ImagePlan
 from limner.engine.prepare.splits import Splits
 from limner.engine.prepare.staging import Record
 from limner.provenance.rights import RightsCounts
 
-Outcome = Literal["kept", "flagged", "evened out", "dropped", "stray"]
 EXAMPLES, SHOWN = 12, 120
 """The most examples of each fault, and images on the page's contact sheet."""
 
@@ -43,30 +43,6 @@ class DatasetContents:
     captions: CaptionTable
     splits: Splits
     diversity: DatasetDiversity
-
-
-@dataclass(frozen=True)
-class EntryOutcome:
-    """What became of an entry. thumbnail: its file name in the staging folder. name: in the dataset, if it is there."""
-
-    key: str
-    outcome: Outcome
-    faults: tuple[Fault, ...]
-    thumbnail: str | None = None
-    box: Box | None = None
-    size: tuple[int, int] | None = None
-    name: str | None = None
-    caption: str | None = None
-
-    @property
-    def short_key(self) -> str:
-        """The last two parts of the key."""
-        return "/".join(self.key.split("/")[-2:])
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """The text of each fault."""
-        return tuple(fault.message for fault in self.faults)
 
 
 @dataclass
