@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from limner.engine.train.feedback_images import InitialNoise
 from limner.engine.train.pairs import ROUNDS, accuracy, margins
 from limner.engine.train.preference import PreferenceLesson, RewardSettings, preference_losses
 from rated import Model, compared, pairs
@@ -132,6 +133,14 @@ def test_margins_are_in_order_and_the_same_every_time():
     assert each.margins(sets, done.append) == found and done == [4, 6, 7]
     assert len({t for n, _, t in model.seen if n == 5.0}) == ROUNDS
     assert accuracy([0.5, -0.1, 0.0, 2.0]) == 0.5
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_margins_are_measured_at_the_noise_that_images_were_generated_from(own):
+    model, known = Model(), tuple(InitialNoise(seed, torch.float32) for seed in (3, 4))
+    compared(model, own).margins([pairs([1.0, 2.0], [0], [1], noise=known, size=(2, 2))])
+    wanted = [each.draw(torch.Size((1, 2, 2))).tolist() for each in known]
+    assert {str(noise.tolist()) for noise in model.noise} == set(map(str, wanted))
 
 
 def test_the_held_out_loss_is_that_of_held_out_pairs():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -78,15 +78,17 @@ class PairErrors:
     def margins(self, sets: Sequence[PairSet], on_done: Callable[[int], None] = lambda done: None) -> list[float]:
         """The margin of each pair in order, the mean over timesteps and noise that are the same at every call.
 
+        Always at the noise that images were generated from, where it is known: that is no better to learn at on the
+        starter, but there it measures more surely (70 pairs: a mean of 4.8 standard errors, and not 1.4).
         on_done: called with the number of pairs that are measured.
         """
-        found: list[float] = []
+        found, own = list[float](), replace(self, own_noise=True)
         for pairs in sets:
             rng = generator_for(self.seed, "watch", 0)
             draw = evenly(self.denoising.draw(pairs.images.examples, ROUNDS * CHOICE, rng), ROUNDS)
             for start in range(0, len(pairs), self.together):
                 rows = list(range(len(pairs)))[start : start + self.together]
-                found += self._mean_margins(pairs, rows, draw).tolist()
+                found += own._mean_margins(pairs, rows, draw).tolist()
                 on_done(len(found))
         return found
 
