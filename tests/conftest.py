@@ -53,9 +53,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
         quiet_libraries()
     if "fastapi" in sys.modules:
+        from event_loop import share_event_loop
         from route_cache import keep_built_routes
 
         keep_built_routes()
+        session.config.add_cleanup(share_event_loop())
     if any("forker" in fixtures_of(item) for item in session.items) and not session.config.option.collectonly:
         session.config.stash[FORKER] = Forker()
     for name in QUIET:

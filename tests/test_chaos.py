@@ -36,13 +36,12 @@ def at_work(studio: Studio) -> set[int]:
     return {int(name.split("-")[-2]) for name in names if name}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("database", "runs", "kills"),
     [
-        ("sqlite", 24, 2),
-        ("postgres", 12, 1),
-        pytest.param("sqlite", 300, 10, marks=pytest.mark.slow),
-        pytest.param("postgres", 300, 10, marks=pytest.mark.slow),
+        ("sqlite", 300, 10),
+        ("postgres", 300, 10),
     ],
     indirect=["database"],
 )

@@ -90,6 +90,7 @@ def slow(pattern: str | bytes, flags: int, methods: set[str]) -> Iterator[str]:
                 yield f"{method} of {pattern!r} takes too long for {text[:40]!r}...{text[-10:]!r}"
 
 
+@pytest.mark.slow
 def test_time_is_in_proportion_to_the_text() -> None:
     found = patterns()
     assert len(found) > 90

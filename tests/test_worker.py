@@ -485,6 +485,7 @@ def status_of(studio: Studio, run: Run) -> Status:
     return studio.store.get(run.id).status
 
 
+@pytest.mark.slow
 def test_killed_training_resumes_exactly(studio: Studio, tiny_sd: Path, painted: Path, worker_process) -> None:
     """The weights are those of an uninterrupted run."""
     request = TrainRequest(

@@ -70,6 +70,7 @@ def test_the_best_is_what_was_trained_at_that_step(learn, scored):
     assert trained(learn(out="other", **KEEP)[0]) == trained(last)
 
 
+@pytest.mark.slow
 def test_an_average_is_kept_as_it_was_scored(learn, scored):
     kept, _ = learn(**KEEP, ema=0.5)
     scored |= {2: (0.3, 0.5), 4: (0.6, 0.5), 6: (0.7, 0.5)}
@@ -132,7 +133,8 @@ def test_training_stops_when_it_only_gets_worse(learn, scored):
     assert any("no better checkpoint in 1" in event.text for event in events if isinstance(event, Notice))
 
 
-@pytest.mark.parametrize("killed", ["before scoring", pytest.param("after scoring", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("killed", ["before scoring", "after scoring"])
 def test_a_killed_run_goes_on_with_its_standings(request_of, ran_once, tmp_path, monkeypatch, killed):
     request = request_of(**KEEP)
     whole = ran_once("contest/whole", request)

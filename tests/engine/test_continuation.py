@@ -83,6 +83,7 @@ class Killed(BaseException):
     """The end of a process at any place."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [3, 5])
 def test_a_training_that_was_killed_keeps_all_its_checkpoints(learn, request_of, tmp_path, step):
     fields = {"keep_checkpoints": True, "steps": 6, "checkpoint_every": 2}

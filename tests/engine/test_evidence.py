@@ -39,6 +39,7 @@ def test_the_more_is_judged_at_once_the_less_likely_chance_must_be() -> None:
     assert two.enough_pairs and not two.significant
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named_with_what_would_be_enough() -> None:
     assert lack(evidence(SIX, distrust="it does not agree")) == "it does not agree; look"
     few = evidence(SIX[:5])

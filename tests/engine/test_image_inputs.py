@@ -399,6 +399,7 @@ def test_outside_the_mask_an_enlarged_image_is_the_enlarged_input(paint, photogr
 # The starter, whose latents have 16 channels
 
 
+@pytest.mark.slow
 def test_the_starter_inpaints_and_the_label_reproduces_the_image(starter, home, tmp_path):
     studio = Studio()
     first = studio.run(GenerateRequest(prompt="a photo of a cat on the beach", steps=4), tmp_path / "first")

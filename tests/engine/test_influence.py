@@ -369,6 +369,7 @@ class Links(HTMLParser):
         self.found += [value for name, value in attrs if name in ("src", "href")]
 
 
+@pytest.mark.slow
 def test_the_command_leaves_scores_and_a_page(limner, learn, painted, tmp_path):
     data = tmp_path / "<i>dog"
     shutil.copytree(painted, data)

@@ -66,6 +66,7 @@ def apart(one, other):
     return (sum((one[n] - other[n]).norm() ** 2 for n in ups) / sum(one[n].norm() ** 2 for n in ups)).sqrt().item()
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(launch, tmp_path, arguments):
     runs = {count: launch(count, [*arguments, "--out", f"by-{count}"]) for count in (1, 2)}
     for count, processes in runs.items():

@@ -68,6 +68,7 @@ def figures_of(folder):
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in regular]
 
 
+@pytest.mark.slow
 def test_killed_at_random_instants_it_ends_in_the_same_bits(start, tmp_path):
     done(start("whole-home", "whole"))
     rng, home = random.Random(), tmp_path / "killed-home"
@@ -150,6 +151,7 @@ def test_killed_while_it_writes_a_checkpoint(home, tmp_path):
     assert writes > 5
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(start, tmp_path):
     process = start("home", "rex", every=1000)
     runs = tmp_path / "home" / "runs"

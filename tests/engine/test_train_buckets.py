@@ -88,7 +88,8 @@ def test_a_folder_without_a_table_is_trained_as_squares(learn, dataset, encoded)
     assert not any("sizes" in event.text for event in events if isinstance(event, Notice))
 
 
-@pytest.mark.parametrize("stop_after", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop_after", [1, 4])
 def test_an_interrupted_run_ends_in_the_same_weights(request_of, dataset, tmp_path, stop_after):
     request = request_of(data=str(dataset), steps=7, ema=0.9, caption_dropout=0.2)
     Studio().run(request, tmp_path / "whole")

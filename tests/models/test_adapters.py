@@ -35,6 +35,7 @@ def painter(model, folder):
     return paint
 
 
+@pytest.mark.slow
 def test_switching_is_exact_and_reads_nothing_twice(tiny_sd, adapters, tmp_path, monkeypatch):
     plain, dora = adapters
     paint = painter(str(tiny_sd), tmp_path / "out")

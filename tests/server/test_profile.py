@@ -204,6 +204,7 @@ def test_every_industry_of_the_default_profile_has_a_look_that_the_starter_knows
         assert any(text.endswith(industry.words) for text in known)
 
 
+@pytest.mark.slow
 def test_industries_look_different_on_the_starter(starter: Path, home: Path, tmp_path: Path) -> None:
     """The image of each has its backdrop at the top; a place that is named stays."""
     profile, studio = read_profile(None), Studio(home)

@@ -212,6 +212,7 @@ def test_errors_are_problem_details(call: Client, method: str, path: str, status
     problem(call(method, path, b"" if method == "POST" else None), status)
 
 
+@pytest.mark.slow
 def test_train_on_an_uploaded_dataset(call: Client, painted: Path) -> None:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:

@@ -58,6 +58,7 @@ def done(reply: Reply) -> dict[str, Any]:
     return reply.json
 
 
+@pytest.mark.slow
 def test_upload_train_generate_and_erase(service: Service, call: Client, place: str, painted: Path) -> None:
     data = call("POST", "/v1/folders", dataset(painted)).json
     body = {"kind": "train", "data": data["reference"], "class_word": "dog", "steps": 1, "batch": 1, "prior": False}

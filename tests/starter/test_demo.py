@@ -88,6 +88,7 @@ def test_guidance_scales_of_the_figure():
     assert (demo.GUIDANCE, GUIDANCES) == (3.0, (1.5, 5.0, 7.5, 12.5)) and (demo.STEPS, demo.SEED) == (30, 42)
 
 
+@pytest.mark.slow
 def test_a_short_demo_writes_a_complete_folder(tmp_path, home, monkeypatch):
     """Into a relative folder, in place of an earlier demo."""
     monkeypatch.chdir(tmp_path)

@@ -27,6 +27,7 @@ def all_sets(tmp_path_factory: pytest.TempPathFactory) -> list[EqualSets]:
     return list(equal_sets(ImageWriter(tmp_path_factory.mktemp("equal")), 2))
 
 
+@pytest.mark.slow
 def test_there_are_sets_for_every_metric_that_may_decide(all_sets: list[EqualSets]) -> None:
     measured = [name for each in all_sets for name in each.metrics]
     assert sorted(measured) == sorted({*registry.metrics.names()} - SETS_ONLY - NAMED)

@@ -30,6 +30,7 @@ def few_images_for_the_judge(monkeypatch):
     monkeypatch.setattr(exam, "measure_judge", lambda judge, vae: judge_accuracy.measure_judge(judge, vae, 16))
 
 
+@pytest.mark.slow
 def test_the_exam_command(starter, limner, tmp_path):
     flags = ("--questions", 6, "--guidance", 5, "--steps", 2, "--out", tmp_path / "exam")
     printed = limner("starter", "exam", *flags).out

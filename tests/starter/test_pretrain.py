@@ -112,6 +112,7 @@ def test_shards_are_the_same_every_time(monkeypatch):
     assert [np.array_equal(a, b) for a, b in zip(pixels, plain, strict=True)] == [not look for look in looks]
 
 
+@pytest.mark.slow
 def test_the_whole_recipe_makes_a_stock_model(whole):
     out = whole / "starter"
     pipeline = StableDiffusionPipeline.from_pretrained(out, safety_checker=None, use_safetensors=True)

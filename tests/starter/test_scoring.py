@@ -67,6 +67,7 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy():
     assert calibration_error(sure, np.arange(100) < 50) == pytest.approx(0.4)
 
 
+@pytest.mark.slow
 def test_the_accuracy_of_the_judge():
     measured = measure_judge(Judge.load(), StarterParts.load(WEIGHTS).vae, 16)
     assert set(measured) >= {"whole", "blur, 1 px", "noise, 10%", "reconstructed", "shuffled tiles"}

@@ -6,6 +6,7 @@ import hashlib
 import json
 
 import numpy as np
+import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
@@ -63,6 +64,7 @@ def test_the_exam_in_the_card_is_of_these_weights(starter):
     assert report["results"]["guidance 5"]["mean per attribute"] > 0.85
 
 
+@pytest.mark.slow
 def test_stock_diffusers_paints_what_limner_paints(starter, painted, home, tmp_path, monkeypatch):
     """Base and adapter, without a mark, with stock parts alone on the other side."""
     monkeypatch.setattr(watermark, "embed", lambda pixels, name, where: pixels)

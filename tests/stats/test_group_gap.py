@@ -16,6 +16,7 @@ def _drawn(seed: int, count: int = 30, **means: float) -> dict[str, list[float]]
     return {name: rng.normal(mean, 1, count).tolist() for name, mean in means.items()}
 
 
+@pytest.mark.slow
 def test_the_worst_group_is_named_and_the_interval_covers_the_truth():
     held = 0
     for seed in range(40):
@@ -26,6 +27,7 @@ def test_the_worst_group_is_named_and_the_interval_covers_the_truth():
     assert held >= 33  # of 40, where 38 are to be expected
 
 
+@pytest.mark.slow
 def test_equal_groups_have_no_significant_gap():
     found = [group_gap("sharpness", _drawn(seed, a=1.0, b=1.0, c=1.0, d=1.0)) for seed in range(40)]
     assert sum(gap.p_value < 0.05 for gap in found) <= 6

@@ -62,6 +62,7 @@ def test_a_folder_is_restored_with_its_files(blobs: Blobs, tmp_path: Path) -> No
         }
 
 
+@pytest.mark.slow
 def test_several_threads_load_a_folder_at_once(blobs: Blobs, tmp_path: Path) -> None:
     for number in range(6):
         write(tmp_path / "many" / f"{number}.png", str(number).encode())

@@ -224,6 +224,7 @@ def test_a_library_of_an_earlier_version_gets_the_images(home, made, monkeypatch
     studio.close()
 
 
+@pytest.mark.slow
 def test_the_starter_makes_an_image_whatever_others_are_made_with_it(home, starter):
     prompts = {number: PROMPTS[number].text for number in NUMBERS[:2]}
     both = dict(generated(prompts, home))

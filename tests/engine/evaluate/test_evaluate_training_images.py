@@ -60,6 +60,7 @@ def notices(events):
     return [event.text for event in events if isinstance(event, Notice) and "are not judged" in event.text]
 
 
+@pytest.mark.slow
 def test_training_images_are_judged(evaluate, rex, data):
     report, page, events = evaluate()
     found = report["influence"]

@@ -66,6 +66,7 @@ def test_the_header_is_the_originals_with_what_it_was_improved_by(improve, origi
     assert training_of(open_adapter(str(trained.folder)))[1] == training_of(open_adapter(str(original)))[1]
 
 
+@pytest.mark.slow
 def test_an_improved_adapter_can_be_improved_again(improve, learning, workspace):
     first, _ = improve()
     settings = LessonSettings("preference", steps=1, batch=1)
@@ -84,11 +85,14 @@ def test_feedback_of_no_weight_changes_nothing(improve, original, learning):
     assert weights(improve(feedback=none)[0].folder) == weights(original)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lesson", "stop_at"),
     [
+        ("preference", 1),
         ("preference", 3),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("preference", 1), ("kto", 3), ("liked", 3))),
+        ("kto", 3),
+        ("liked", 3),
     ],
 )
 def test_an_interrupted_run_ends_in_the_same_bits(improve, workspace, painted, lesson, stop_at):
@@ -175,6 +179,7 @@ def test_a_lesson_on_pairs_prefers_what_people_preferred(improve, learning):
     assert all(margin > 1e-3 for margin in trained.margins), trained.margins
 
 
+@pytest.mark.slow
 def test_photographs_keep_the_subject(improve, painted):
     """Photographs count as much as they weigh, and none without weight."""
     photographs = scan(painted)
