@@ -25,7 +25,7 @@ from limner.studio.images import Viewer
 from limner.web.influential import LARGEST
 from limner.web.subjects import submit_influence
 from limner.web.titles import LONGEST_PROMPT
-from limner.web.views import counted, last_stage
+from limner.web.views import image_in_work, last_stage
 from limner.web.wording import on_page, signer_text
 from pages import PART, picture_folder, teach, text_of, tree
 
@@ -119,8 +119,8 @@ def test_the_number_of_another_installation_is_shortened():
 )
 def test_progress_is_counted_in_images(site, count, batch, done, text):
     run = site.studio.enqueue(GenerateRequest(prompt="a cat", count=count, batch=batch))
-    assert counted(run, "generating", done, count * 10) == text
-    assert counted(run, "loading", 0, None) == counted(run, "upscaling", 3, 10) == ""
+    assert image_in_work(run, "generating", done, count * 10) == text
+    assert image_in_work(run, "loading", 0, None) == image_in_work(run, "upscaling", 3, 10) == ""
 
 
 @pytest.mark.parametrize("place", ["/", "/create", "/queue", "/runs/"])

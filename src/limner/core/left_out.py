@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from limner.core.text import clean_line
+from limner.core.text import clean_line, counted
 
 
 class LeftOut:
@@ -32,5 +32,5 @@ class LeftOut:
 
     def _line(self, key: tuple[str, str], count: int) -> str:
         (what, reason), example = key, self._examples.get(key)
-        line = f"{count:,} {what}{'' if count == 1 else 's'}: {reason}"
+        line = f"{counted(count, what)}: {reason}"
         return f"{line} ({example!r})" if example else line

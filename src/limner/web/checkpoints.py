@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from limner.core.checkpoint_scores import CheckpointScores
+from limner.core.text import counted
 from limner.web.label_places import Box, is_far, label_places
 from limner.web.views import ImageView
 
@@ -168,11 +169,10 @@ def why_best(scores: CheckpointScores | None, class_word: str) -> str:
     looks = f"{percent(subject)} against {percent(subject_of_other)}"
     follows = f"{percent(prompt)} against {percent(prompt_of_other)}"
     if not scores.differ(best, other):
-        count = len(scores.prompts)
         return (
-            f"Step {best.step} and step {other.step}, the next best, are equal within the noise of {count} "
-            f"prompt{'' if count == 1 else 's'} (like your photos: {looks}; follows the prompt: {follows}), so choose "
-            "by their previews."
+            f"Step {best.step} and step {other.step}, the next best, are equal within the noise of "
+            f"{counted(len(scores.prompts), 'prompt')} (like your photos: {looks}; follows the prompt: {follows}), so "
+            "choose by their previews."
         )
     alike = scores.weight * (subject - subject_of_other)
     obedient = (1 - scores.weight) * (prompt - prompt_of_other)

@@ -13,6 +13,7 @@ from limner.core.events import ArtifactCreated, ArtifactKind, Event, Notice, Res
 from limner.core.kinds import KINDS
 from limner.core.requests import GenerateRequest, InfluenceRequest, TrainRequest
 from limner.core.runs import INTERNAL_ERROR, STORAGE_ERROR, WORKERS_DIED, Artifact, Run, Status
+from limner.core.text import counted
 from limner.server.replies import ArtifactReply, error_of, without_paths
 from limner.studio.runs import QUEUE, QueueState
 from limner.studio.studio import Studio
@@ -24,7 +25,7 @@ from limner.web.views import (
     GENERATING,
     STATUS_TEXTS,
     ImageView,
-    counted,
+    image_in_work,
     image_view,
     images_in_stage,
     last_stage,
@@ -209,7 +210,7 @@ def job_view(
         stage=at,
         done=done,
         total=total,
-        counted=counted(run, at, done, total),
+        counted=image_in_work(run, at, done, total),
         left=left,
         preview=image_view(shown, title) if shown is not None and shown.url is not None else None,
         preview_text=preview_text(run),
@@ -413,7 +414,7 @@ def _plain_notice(text: str) -> NoticeView:
     if found is None:
         return NoticeView(text)
     images, kept, steps = (int(each or 0) for each in found.groups())
-    learns = f"It learns from {images - kept} image{'' if images - kept == 1 else 's'} in {steps:,} small steps."
+    learns = f"It learns from {counted(images - kept, 'image')} in {steps:,} small steps."
     aside = f" {kept} more {'is' if kept == 1 else 'are'} kept aside, to see what it has learned." if kept else ""
     return NoticeView(learns + aside, text)
 

@@ -128,7 +128,7 @@ def run_view(
         stage=name,
         done=done,
         total=total,
-        counted=counted(run, name, done, total),
+        counted=image_in_work(run, name, done, total),
         left=left,
         images=tuple(image_view(image, run.request.summary) for image in images[:24]),
         notices=tuple(dict.fromkeys(texts.of(run, notice) for notice in notices)),
@@ -152,7 +152,7 @@ def images_in_stage(run: Run, stage: Stage, artifacts: Sequence[Artifact]) -> tu
     return made, max(made, request.image_count)
 
 
-def counted(run: Run, stage: str, done: int, total: int | None) -> str:
+def image_in_work(run: Run, stage: str, done: int, total: int | None) -> str:
     """The images in work of a run that makes several, such as "image 3 of 12", those of one batch together; "" for
     others, and before the number of steps is known. done, total: steps; images, where those are counted.
     """

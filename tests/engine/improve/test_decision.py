@@ -78,6 +78,14 @@ def test_a_single_pair_of_values_has_no_interval() -> None:
     assert found.interval == "+0.000"
 
 
+def test_a_loss_by_which_equally_good_images_differ_is_none() -> None:
+    old, new = result("subject_fidelity", [0.30, 0.32]), result("subject_fidelity", [0.27, 0.30])
+    assert measured(old, new, 0.03).verdict == "worse"
+    found = measured(old, new, 0.03, smallest=0.035)
+    assert (found.margin, found.verdict) == (0.035, "kept")
+    assert measured(old, new, 0.5, smallest=0.035).margin == pytest.approx(0.155)
+
+
 def test_preference_accuracy_has_the_wilson_interval_around_chance() -> None:
     """Newcombe 1998, table I: 81 of 263 is 0.2553 to 0.3662."""
     found = preference_accuracy(81, 263)

@@ -15,6 +15,7 @@ from limner.engine.compare.contestants import ModelWithAdapters
 from limner.engine.compare.subject import PromptSubject
 from limner.engine.improve import evaluation
 from limner.engine.improve.evaluation import GENERAL, Evaluation, Evaluator, Material, chosen_prompts
+from limner.engine.scoring.trust import recorded_agreement
 
 DOG = PromptSubject("sks", "dog")
 OLD = ModelWithAdapters("rex", "rex", "starter", None, (AdapterUse(path="old"),))
@@ -77,6 +78,14 @@ def test_each_measure_compares_what_it_is_about(evaluate: Any, photos: tuple[Pat
     assert found["subject_fidelity"].old == pytest.approx(1) and found["subject_fidelity"].verdict == "worse"
     assert found["memorisation"].new < found["memorisation"].old == pytest.approx(1)
     assert found["class_drift"].old > 0
+
+
+def test_no_margin_is_below_the_smallest_difference_that_matters_on_the_model(evaluate: Any) -> None:
+    record = recorded_agreement("starter")
+    assert record is not None
+    margins = {name: each.margin for name, each in by_name(evaluate(Material(PROMPTS, DOG))).items()}
+    for name in ("prompt_fidelity", "class_drift"):
+        assert margins[name] == record.smallest(name, "starter")
 
 
 def test_preferred_images_count_as_memorised_but_not_as_the_subject(evaluate: Any, photos: tuple[Path, ...]) -> None:

@@ -35,16 +35,19 @@ def judge(
     return "better" if sign * worst > 0 else "kept" if sign * worst >= -margin else "uncertain"
 
 
-def measured(old: MetricResult, new: MetricResult, tolerance: float, doubt: str | None = None) -> Measured:
+def measured(
+    old: MetricResult, new: MetricResult, tolerance: float, doubt: str | None = None, smallest: float = 0.0
+) -> Measured:
     """The comparison of two results of one metric on the same prompts and seeds.
 
     tolerance: the margin as a share of the original's value, for metrics without a margin in `ABSOLUTE` or `RELATIVE`.
+    smallest: the smallest difference that matters, by which equally good images differ; no margin is below it.
     """
     assert old.better is not None, f"{old.metric} has no better direction"
     change, low, high = difference(old.values, new.values)
     bounds = (low, high) if np.isfinite(low) else (None, None)
     name = old.metric.partition("=")[0]
-    margin = ABSOLUTE.get(name, RELATIVE.get(name, tolerance) * abs(old.mean))
+    margin = max(smallest, ABSOLUTE.get(name, RELATIVE.get(name, tolerance) * abs(old.mean)))
     return Measured(
         name=name,
         title=old.title,

@@ -20,7 +20,7 @@ from limner.engine.compare.subject import PromptSubject, plain_prompt
 from limner.engine.generate.parts import GenerationPart, generate_parts
 from limner.engine.improve.decision import measured
 from limner.engine.scoring.scorers import Scorers, subset
-from limner.engine.scoring.trust import distrust_of
+from limner.engine.scoring.trust import distrust_of, smallest_difference
 
 GENERAL = ("cat", "tree", "dog", "chair")
 """What drift is measured on where no class word is known, one for each prompt of `PLAIN`."""
@@ -198,4 +198,4 @@ class Evaluator:
 
     def _measured(self, old: MetricResult, new: MetricResult, model: str) -> Measured:
         doubt = distrust_of(old, [model], self.workspace.called)
-        return measured(old, new, self.request.tolerance, doubt)
+        return measured(old, new, self.request.tolerance, doubt, smallest_difference(old, [model]))

@@ -12,6 +12,7 @@ import numpy as np
 from limner.core.datasets import Fault
 from limner.core.image_faults import FAULTS, Action
 from limner.core.requests import PrepareRequest
+from limner.core.text import counted
 from limner.data.diversity.balance import FieldCounts
 from limner.engine.prepare.captions import CaptionTable
 from limner.engine.prepare.columns import StagedImages
@@ -77,7 +78,7 @@ class Summary:
         """The outcome in one line."""
         count = self.entries - self.outcomes["stray"]
         if self.outcomes["dropped"] or self.outcomes["evened out"]:
-            result = f"{self.images:,} of {count:,} image{'' if count == 1 else 's'} are in the dataset"
+            result = f"{self.images:,} of {counted(count, 'image')} are in the dataset"
         else:
             result = f"all {count:,} images are in the dataset" if self.images > 1 else "the image is in the dataset"
         more: dict[Outcome, str] = {

@@ -19,6 +19,7 @@ from limner.core.errors import LimnerError, Unavailable
 from limner.core.events import ArtifactKind
 from limner.core.requests import TrainRequest
 from limner.core.runs import Run
+from limner.core.text import counted
 from limner.server.auth import CallerDep
 from limner.server.dependencies import ServerState, StateDep
 from limner.server.limits import run_submission
@@ -227,8 +228,8 @@ def _check_line(state: ServerState, draft: Draft) -> tuple[str, str] | None:
     if findings is None:
         return None if job is None or job.ended else ("notice", "The check of your images is not finished.")
     doubtful, left_out = shown["doubtful"], shown["left_out"]
-    found = [f"{doubtful} image{'' if doubtful == 1 else 's'} to look at, {left_out} left out"] if doubtful else []
-    more = [f"and {len(advice) - 1} more hint{'' if len(advice) == 2 else 's'}"] if len(advice) > 1 else []
+    found = [f"{counted(doubtful, 'image')} to look at, {left_out} left out"] if doubtful else []
+    more = [f"and {counted(len(advice) - 1, 'more hint')}"] if len(advice) > 1 else []
     text = "; ".join([*found, *advice[:1], *more]) or "nothing to mend"
     stale = " You changed images or captions since." if shown["stale"] else ""
     return "warning" if found or advice else "notice", f"Check of your images: {text}.{stale}"
