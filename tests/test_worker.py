@@ -21,6 +21,7 @@ from limner.cli.commands.service import empty_folder
 from limner.core.errors import Interrupted, LimnerError
 from limner.core.events import ArtifactCreated, Event, Notice, Restarted, Stage
 from limner.core.execution import Execution
+from limner.core.logs import RUN
 from limner.core.requests import AdapterUse, GenerateRequest, PrepareRequest, TrainRequest
 from limner.core.runs import Run, Status
 from limner.engine.generate import session as generating
@@ -149,6 +150,15 @@ def test_hub_names_are_no_folders(studio: Studio, tmp_path: Path, monkeypatch: p
         assert not Path("here/model").exists(), "a worker would use it as the model"
         assert os.environ["HF_HOME"] == str(tmp_path / "here"), "relative paths in variables keep their meaning"
     assert Path("here/model").exists()
+
+
+def test_logs_name_a_run_until_it_has_ended(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[str] = []
+    end = Worker._end
+    monkeypatch.setattr(Worker, "_end", lambda *given: named.append(RUN.get()) or end(*given))
+    run = studio.store.create(GenerateRequest(prompt="x", image="/etc/passwd"), queue="default")
+    execute_queue(studio)
+    assert named == [run.id] and RUN.get() == ""
 
 
 def test_a_run_with_a_path_fails(studio: Studio) -> None:

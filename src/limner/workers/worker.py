@@ -134,15 +134,22 @@ class Worker:
             for (run, _), attempt in zip(claimed, attempts, strict=True)
         ]
         left = dict(zip(parts, attempts, strict=True))
-        RUN.set(" ".join(run.id for run, _ in claimed))
-        log.info("runs %s by %s", _describe(attempts), self.name)
-        with Heartbeat(self.queue, attempts):
-            try:
-                for part, failure in execute_claimed(self.studio, parts):
-                    self._end(left.pop(part), failure)
-            except KeyboardInterrupt as interrupt:
-                for attempt in left.values():
-                    self._end(attempt, interrupt)
+        token = RUN.set(" ".join(run.id for run, _ in claimed))
+        try:
+            log.info("runs %s by %s", _describe(attempts), self.name)
+            with Heartbeat(self.queue, attempts):
+                self._execute(parts, left)
+        finally:
+            RUN.reset(token)
+
+    def _execute(self, parts: Sequence[ClaimedRun], left: dict[ClaimedRun, Attempt]) -> None:
+        """Execute runs and record how each ended. left: the attempts that have not ended."""
+        try:
+            for part, failure in execute_claimed(self.studio, parts):
+                self._end(left.pop(part), failure)
+        except KeyboardInterrupt as interrupt:
+            for attempt in left.values():
+                self._end(attempt, interrupt)
 
     def _end(self, attempt: Attempt, failure: BaseException | None) -> None:
         """Record how a run ended, or put it back into the queue.
