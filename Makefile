@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make demo       train the starter on a new character; writes limner-demo/"
-	@echo "make test       run the tests (about ten minutes on two cores)"
+	@echo "make test       run the tests (about seven minutes on two cores)"
 	@echo "make test-all   run the slow tests too; make test-long runs only those"
 	@echo "make mutants    check that the tests notice small changes of the source"
 	@echo "make notebooks  run the notebooks and store their outputs in them"

@@ -25,15 +25,15 @@ PLAN = ImprovementPlan(after=10, votes=6)
 WINS = ("preference accuracy is above chance", "no other measure loses beyond its margin")
 BETTER = Measured(
     name="preference_accuracy", title="Preference accuracy", better="higher", old=0.5, new=0.81, difference=0.31,
-    low=0.12, high=0.5, count=24, of="held-out pairs", margin=0.0, verdict="better",
+    low=0.12, high=0.5, count=24, of="held-out pair", margin=0.0, verdict="better",
 )  # fmt: skip
 KEPT = Measured(
     name="diversity", title="Diversity", better="higher", old=0.41, new=0.405, difference=-0.005,
-    low=-0.011, high=0.001, count=6, of="prompts", margin=0.0123, verdict="kept",
+    low=-0.011, high=0.001, count=6, of="prompt", margin=0.0123, verdict="kept",
 )  # fmt: skip
 LOST = Measured(
     name="diversity", title="Diversity", better="higher", old=0.41, new=0.33, difference=-0.08,
-    low=-0.11, high=-0.05, count=6, of="prompts", margin=0.0123, verdict="worse",
+    low=-0.11, high=-0.05, count=6, of="prompt", margin=0.0123, verdict="worse",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from limner.core.feedback import Reason
 from limner.core.requests import Frozen
 from limner.core.requests.improve import LessonName
+from limner.core.text import counted
 
 RECORD, REPORT = "record.json", "report.html"
 ERASED_TAG = "feedback_erased"
@@ -22,10 +23,10 @@ class Measured(Frozen):
     """One measure of the original and of the improved version, with the 95% interval of the difference.
 
     difference: improved minus original; low, high: None for a single value. count, of: how many values of what are
-    compared. margin: the largest loss with which the improved version still replaces the original, in the unit of the
-    measure. verdict: better if the interval is above zero, kept if the loss is at most the margin even at the end of
-    the interval, worse if the difference itself is a loss beyond the margin, else uncertain. doubt: why the measure may
-    not agree with people's judgement; None if it agrees with the truth.
+    compared: 8, "image pair". margin: the largest loss with which the improved version still replaces the original, in
+    the unit of the measure. verdict: better if the interval is above zero, kept if the loss is at most the margin even
+    at the end of the interval, worse if the difference itself is a loss beyond the margin, else uncertain. doubt: why
+    the measure may not agree with people's judgement; None if it agrees with the truth.
     """
 
     name: str
@@ -49,9 +50,14 @@ class Measured(Frozen):
         return f"{self.difference:+.3f}{bounds}"
 
     @property
+    def compared(self) -> str:
+        """What is compared, such as "8 image pairs"."""
+        return counted(self.count, self.of)
+
+    @property
     def figures(self) -> str:
         """Both values and the difference with its interval, as text."""
-        return f"{self.old:.3f} before, {self.new:.3f} after, difference {self.interval} over {self.count} {self.of}"
+        return f"{self.old:.3f} before, {self.new:.3f} after, difference {self.interval} over {self.compared}"
 
 
 class Decision(Frozen):
@@ -83,6 +89,11 @@ class AgreementOfRaters(Frozen):
     low: float | None = None
     high: float | None = None
     units: int = 0
+
+    @property
+    def compared(self) -> str:
+        """What is compared, such as "8 image pairs"."""
+        return counted(self.count, self.of)
 
     @property
     def figures(self) -> str:

@@ -52,7 +52,7 @@ def test_differences_are_paired() -> None:
     expected = stats.t.interval(0.95, 199, np.mean(new - old), stats.sem(new - old))
     assert (found.low, found.high) == pytest.approx(expected, abs=5e-4)
     assert found.difference == pytest.approx(found.new - found.old)
-    assert (found.verdict, found.count, found.of) == ("better", 200, "image pairs")
+    assert (found.verdict, found.count, found.of) == ("better", 200, "image pair")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_margin_of_a_metric_with_a_network_is_found_by_its_name() -> None:
 
 def test_a_single_pair_of_values_has_no_interval() -> None:
     found = measured(result("diversity", [0.5], unit="group"), result("diversity", [0.5], unit="group"), 0.03)
-    assert (found.low, found.high, found.verdict, found.of) == (None, None, "uncertain", "prompts")
+    assert (found.low, found.high, found.verdict, found.of) == (None, None, "uncertain", "prompt")
     assert found.interval == "+0.000"
 
 
@@ -112,7 +112,7 @@ def of(name: str, verdict: Verdict) -> Measured:
         low=-0.2,
         high=0.0,
         count=9,
-        of="image pairs",
+        of="image pair",
         margin=0.015,
         verdict=verdict,
     )

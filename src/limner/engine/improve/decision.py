@@ -19,7 +19,7 @@ RELATIVE = {"diversity": 1 / 3}
 """Margins as shares of the original's value, where a taste itself costs more than the tolerance: if people like blue
 things, all become blue.
 """
-UNITS = {"picture": "image pairs", "group": "prompts", "set": "sets of images"}
+UNITS = {"picture": "image pair", "group": "prompt", "set": "image set"}
 
 
 def judge(
@@ -82,7 +82,7 @@ def preference_accuracy(right: int, count: int) -> Measured:
         low=low - CHANCE,
         high=high - CHANCE,
         count=count,
-        of="held-out pairs",
+        of="held-out pair",
         margin=0.0,
         verdict=judge(share - CHANCE, low - CHANCE, high - CHANCE, "higher", 0.0),
     )
@@ -114,7 +114,7 @@ def _loss(each: Measured) -> str:
 def _shares(preferred: Measured) -> str:
     assert preferred.low is not None and preferred.high is not None
     low, high = CHANCE + preferred.low, CHANCE + preferred.high
-    return f"{preferred.new:.0%} [{low:.0%}, {high:.0%}] of {preferred.count} held-out pairs"
+    return f"{preferred.new:.0%} [{low:.0%}, {high:.0%}] of {preferred.compared}"
 
 
 def _titles(those: Sequence[Measured]) -> str:
