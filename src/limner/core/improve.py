@@ -91,11 +91,6 @@ class AgreementOfRaters(Frozen):
     units: int = 0
 
     @property
-    def compared(self) -> str:
-        """What is compared, such as "8 image pairs"."""
-        return counted(self.count, self.of)
-
-    @property
     def figures(self) -> str:
         """The agreement as text."""
         if self.alpha is None:
