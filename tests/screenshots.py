@@ -61,6 +61,8 @@ RATED_PLACES = {
     "travel": ("at sunset", "at night", "on a rooftop", "on a boat", "in the mountains", "in the desert"),
 }
 """Industries whose images are rated, and where the cat is on them."""
+VOTES = 6
+"""Votes that decide about an improvement."""
 WAITING = ("a photo of a green teapot in the garden", "a photo of a beagle in the park, oil painting")
 REQUEST_OF_FAILED = "a photo of a poodle in the city at night"
 MEMORY = "the machine ran out of memory; choose a smaller size or fewer images at once"
@@ -269,12 +271,16 @@ def learn_from_feedback(studio: Studio, adapter: str) -> str:
                 studio.feedback.rate(
                     Viewer(account=f"rater{rater}"), each.id, Rating(stars=int(count), reasons=reasons)
                 )
-        started = studio.promotions.start(industry, False, [use], ImprovementPlan(after=10, votes=12), "starter")
+        started = studio.promotions.start(industry, False, [use], ImprovementPlan(after=10, votes=VOTES), "starter")
         assert started is not None and started.run is not None
         _wait(lambda run=started.run: studio.runs.get(run).status.ended, 1800)
         studio.promotions.follow()
         ids.append(started.id)
-    vote_for(studio, studio.promotions.get(ids[0]), Caller(account="admin"), "new", 12)
+    promotion = studio.promotions.get(ids[0])
+    for voter in ("ana", "ben", "cleo", "dan", "eve", "fay"):  # few prompts are held out, so each has few pairs
+        pairs, missing = studio.promotions.pairs(promotion), VOTES - promotion.votes
+        promotion = vote_for(studio, promotion, Caller(account=voter), "new", min(len(pairs), missing))
+    assert promotion.votes == VOTES
     return str(ids[1])
 
 

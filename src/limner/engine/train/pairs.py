@@ -78,8 +78,8 @@ class PairErrors:
     def margins(self, sets: Sequence[PairSet], on_done: Callable[[int], None] = lambda done: None) -> list[float]:
         """The margin of each pair in order, the mean over timesteps and noise that are the same at every call.
 
-        Always at the noise that images were generated from, where it is known: that is no better to learn at on the
-        starter, but there it measures more surely (70 pairs: a mean of 4.8 standard errors, and not 1.4).
+        Always at the noise that images were generated from, where it is known (arXiv 2605.09433). On the starter, it is
+        worse to learn at, and orders 321 of 449 held-out pairs as people do; new noise orders 306.
         on_done: called with the number of pairs that are measured.
         """
         found, own = list[float](), replace(self, own_noise=True)
