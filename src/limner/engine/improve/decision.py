@@ -84,7 +84,7 @@ def preference_accuracy(right: int, count: int) -> Measured:
         count=count,
         of="held-out pair",
         margin=0.0,
-        verdict=judge(share - CHANCE, low - CHANCE, high - CHANCE, "higher", 0.0),
+        verdict="better" if low > CHANCE else "worse" if high < CHANCE else "uncertain",
     )
 
 
