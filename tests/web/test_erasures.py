@@ -47,7 +47,7 @@ def test_a_server_that_was_killed_carries_out_what_waits_when_it_starts_again(ho
     assert shown(second.studio) == [other] and stored(second.studio) == [one, other], "it does not come back"
     with second.client:
         waiting.until("the erasure", lambda: stored(second.studio) == [other])
-    assert reference not in second.studio.files
+        waiting.until("the end of the file", lambda: reference not in second.studio.files)
     second.studio.close()
 
 

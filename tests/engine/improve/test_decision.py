@@ -95,7 +95,7 @@ def test_preference_accuracy_has_the_wilson_interval_around_chance() -> None:
 
 @pytest.mark.parametrize(("right", "verdict"), [(13, "worse"), (14, "uncertain"), (26, "uncertain"), (27, "better")])
 def test_so_many_of_40_pairs_are_more_than_chance(right: int, verdict: Verdict) -> None:
-    """By a two-sided binomial test at 5%, 27 of 40 is the least that is more than chance, and 13 the most that is less."""
+    """By a two-sided binomial test at 5%, 27 of 40 is the least that is more, and 13 the most that is less."""
     assert preference_accuracy(right, 40).verdict == verdict
     p_value = stats.binomtest(right, 40, alternative="two-sided").pvalue
     assert (p_value < 0.05) == (verdict != "uncertain")
