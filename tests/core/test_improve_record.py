@@ -16,7 +16,7 @@ MEASURED = {
     "low": -0.01,
     "high": 0.05,
     "count": 12,
-    "of": "prompts",
+    "of": "prompt",
     "margin": 0.015,
     "verdict": "kept",
 }
@@ -25,6 +25,7 @@ MEASURED = {
 def test_figures_of_a_measure() -> None:
     found = Measured.model_validate(MEASURED)
     assert found.figures == "0.500 before, 0.520 after, difference +0.020 [-0.010, +0.050] over 12 prompts"
+    assert found.model_copy(update={"count": 1}).compared == "1 prompt"
     single = Measured.model_validate(MEASURED | {"low": None, "high": None})
     assert single.interval == "+0.020"
     assert Measured.model_validate_json(found.model_dump_json()) == found
